@@ -1,0 +1,72 @@
+# Two commands are all a newcomer needs: `make quickstart` and `make test`.
+# Both set up .venv first; PYTHON=python3.12 chooses the interpreter.
+
+VENV := .venv
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.10; do \
+	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-slow lint typecheck constraints clean
+
+help:
+	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
+	@echo 'make test         the fast tests'
+	@echo 'make test-slow    the tests that run TensorFlow, and those that build environments'
+	@echo 'make lint         ruff'
+	@echo 'make typecheck    mypy --strict'
+	@echo 'make constraints  renew the tested versions'
+	@echo 'make clean        remove .venv, build and caches (never your runs)'
+
+quickstart: $(VENV)/installed
+	@$(VENV)/bin/edgeport quickstart --overwrite
+
+test: $(VENV)/installed
+	@$(VENV)/bin/pytest
+	@echo 'Fast tests passed. Next: make quickstart (the whole job) or make test-slow (TensorFlow and all).'
+
+test-slow: $(VENV)/installed
+	@$(VENV)/bin/pytest -m slow
+
+lint: $(VENV)/installed
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+# mypy does not follow an editable install, so it is given the packages as links.
+typecheck: $(VENV)/installed
+	@mkdir -p build/types/edgeport
+	@for layer in train export runtime benchmarks; do ln -sfn "../../../$$layer" "build/types/edgeport/$$layer"; done
+	@$(VENV)/bin/mypy
+
+# Overridden: 32-bit ARM's bound on numpy (it takes the runtime alone, with a numpy of its own), and
+# backports.strenum, whose later versions refuse the newer Pythons that ai-edge-litert wants it on.
+constraints:
+	@$(PYTHON) -m venv build/resolver && build/resolver/bin/python -m pip install --quiet uv
+	@printf 'numpy>=1.26\nbackports-strenum<1.3\n' >build/overrides.txt
+	@{ echo '# Versions tested together, for every Python that edgeport supports; renew with: make constraints'; \
+		build/resolver/bin/uv pip compile --quiet --universal --python-version 3.10 --python build/resolver/bin/python \
+		--extra all --extra dev --upgrade --overrides build/overrides.txt \
+		--no-emit-index-url --no-annotate --no-header pyproject.toml; \
+	} >build/constraints.txt
+	@mv build/constraints.txt constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@test -n '$(PYTHON)' || { echo 'edgeport needs Python 3.10 to 3.13, and none was found. Install one, or: make PYTHON=/path/to/python' >&2; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo 'edgeport needs Python 3.10 to 3.13, and PYTHON=$(PYTHON) is not one.' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory python-venv
+	@echo 'Setting up $(VENV) with $(PYTHON) (TensorFlow included: this takes a minute or more) ...'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+# Debian, Ubuntu and Raspberry Pi OS ship Python without its venv module.
+.PHONY: python-venv
+python-venv:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq -y python3-venv; \
+	else \
+		echo "edgeport needs Python's venv module, which $(PYTHON) lacks. Run: sudo apt install python3-venv" >&2; exit 1; \
+	fi

@@ -1,0 +1,1 @@
+"""Turn a Keras model into artefacts: convert, calibrate, embed what the runtime needs, verify, record."""

@@ -1,0 +1,141 @@
+"""The card: what an artefact says about itself, sealed with a digest, inside the file.
+
+The card is one JSON object. The exporter writes it where each format keeps such things (a ``metadata_props``
+entry of an ONNX model, a metadata buffer of a TFLite model), so other tools can read it there. edgeport finds
+it by its first bytes alone, in any format, before an engine has seen the file: a damaged file is recognised
+without being parsed.
+
+The digest is the SHA-256 of the whole file with the digest's own 64 hexadecimal digits replaced by zeros.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from edgeport.runtime.errors import ArtefactError
+
+SCHEMA = 1
+_HEAD = b'{"edgeport_card":%d,"sha256":"' % SCHEMA
+_ANY_HEAD = b'{"edgeport_card":'
+_BLANK = b"0" * 64
+_LONGEST = 4 << 20
+
+ACTIVATIONS = ("none", "softmax", "sigmoid")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the runtime and the reader of an artefact need to know, beyond its tensors.
+
+    Attributes:
+        model: The model's name, for example ``"edge"``.
+        precision: ``float32`` or ``int8``.
+        input_range: The real input values that the pixels 0 and 255 stand for; (0, 255) means raw pixels.
+        input_layout: What the axes of the input are, ``"NHWC"`` for images.
+        activation: What turns the raw output into probabilities: ``none``, ``softmax`` or ``sigmoid``.
+        labels: The name of each class, in the order of the output; empty if unknown.
+        dataset: The name of the data set that the model was trained on; empty if unknown.
+        calibration: What the quantizer saw: source, count, seed and sha256; empty for a float artefact.
+        source_sha256: The digest of the Keras file that was exported.
+        versions: The version of each tool that made the artefact.
+    """
+
+    model: str
+    precision: str
+    input_range: tuple[float, float] = (0.0, 255.0)
+    input_layout: str = "NHWC"
+    activation: str = "none"
+    labels: tuple[str, ...] = ()
+    dataset: str = ""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    source_sha256: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_json(card: Card) -> str:
+    """Return the card as the JSON text to embed, with a blank digest that ``seal`` fills in.
+
+    The text is ASCII, and its first bytes are fixed, so that it can be found in any file.
+    """
+    fields = {"edgeport_card": SCHEMA, "sha256": _BLANK.decode(), **asdict(card)}
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
+
+
+def seal(content: bytes) -> bytes:
+    """Return the artefact with the digest of its content written into its card.
+
+    Args:
+        content: A whole artefact that holds a card made by ``to_json``.
+
+    Raises:
+        ArtefactError: The file holds no card, or more than one.
+    """
+    start = _digest_offset(content)
+    if start is None:
+        raise ArtefactError("the artefact holds no edgeport card to seal")
+    return content[:start] + _digest(content, start) + content[start + 64 :]
+
+
+def read_card(content: bytes, *, name: str, verify: bool = True) -> Card | None:
+    """Return the card of an artefact, or None if it has none and ``verify`` is off.
+
+    Args:
+        content: The whole file.
+        name: What to call the file in an error.
+        verify: Refuse a file whose content does not match the digest in its card, or that has no card.
+
+    Raises:
+        ArtefactError: The file has been altered, was not made by edgeport, or has a card of another schema.
+    """
+    start = _digest_offset(content)
+    if start is None:
+        if not verify:
+            return None
+        raise ArtefactError(
+            f"{name} carries no edgeport card: it is damaged, or another tool made it. "
+            "If you trust it, load it with verify=False (on the command line: --trust)."
+        )
+    if verify and content[start : start + 64] != _digest(content, start):
+        raise ArtefactError(
+            f"{name} has been altered: its content does not match the SHA-256 inside it. "
+            "Copy or export it again."
+        )
+    return _parse(content[start - len(_HEAD) : start + _LONGEST], name)
+
+
+def _digest_offset(content: bytes) -> int | None:
+    head = content.find(_ANY_HEAD)
+    if head < 0:
+        return None
+    if content.find(_ANY_HEAD, head + 1) >= 0:
+        raise ArtefactError("the artefact holds more than one edgeport card: export it again")
+    if not content.startswith(_HEAD, head):
+        raise ArtefactError(
+            f"the artefact's card is damaged, or not of schema {SCHEMA}, which this edgeport reads: "
+            "copy or export it again, or update edgeport"
+        )
+    return head + len(_HEAD)
+
+
+def _digest(content: bytes, start: int) -> bytes:
+    digest = hashlib.sha256(memoryview(content)[:start])
+    digest.update(_BLANK)
+    digest.update(memoryview(content)[start + 64 :])
+    return digest.hexdigest().encode()
+
+
+def _parse(text: bytes, name: str) -> Card:
+    try:
+        fields, _ = json.JSONDecoder().raw_decode(text.decode("latin-1"))
+        fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256")}
+        low, high = fields.pop("input_range")
+        card = Card(**{**fields, "input_range": (low, high), "labels": tuple(fields["labels"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{name}: its edgeport card cannot be read ({error}). Export it again.") from error
+    if card.activation not in ACTIVATIONS:
+        raise ArtefactError(
+            f"{name}: unknown activation {card.activation!r} in its card, expected one of {', '.join(ACTIVATIONS)}"
+        )
+    return card

@@ -1,0 +1,103 @@
+"""The one command line: it names every sub-command and imports only the one that is asked for."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import NoReturn
+
+from edgeport.runtime.errors import EdgeportError, MissingDependencyError, unknown_name
+
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command.
+
+    Attributes:
+        name: What the user types.
+        module: The module with its ``add_arguments(parser)`` and ``run(arguments) -> exit code``.
+        help: One line for ``edgeport --help``.
+        extra: The extra of the edgeport distribution that installs what it needs; empty for the base install.
+    """
+
+    name: str
+    module: str
+    help: str
+    extra: str = ""
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "quickstart",
+        "edgeport.benchmarks.quickstart_command",
+        "train, export, predict and benchmark on real digits that are already installed",
+        "all",
+    ),
+    Command("train", "edgeport.train.command", "train a CNN", "train"),
+    Command("export", "edgeport.export.command", "turn a Keras model into verified TFLite and ONNX files", "export"),
+    Command("predict", "edgeport.runtime.predict_command", "labels and probabilities for image files"),
+    Command(
+        "benchmark", "edgeport.benchmarks.command", "compare artefacts on accuracy, size and latency", "benchmarks"
+    ),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command and return its exit code: 0 done, 2 refused with one line, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # TensorFlow's C++ start-up chatter would bury our own lines; set before anything imports it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        return _dispatch(arguments)
+    except EdgeportError as error:
+        print(f"edgeport: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("edgeport: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has left (`edgeport ... | head`): nothing more can be printed, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser = _Parser(prog="edgeport", description="Take a Keras model to a small computer.")
+    parser.add_argument("--version", action="version", version=f"edgeport {version('edgeport')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    parsers = {known.name: commands.add_parser(known.name, help=known.help) for known in COMMANDS}
+    wanted = arguments[0] if arguments else "--help"
+    chosen = next((known for known in COMMANDS if known.name == wanted), None)
+    if chosen is None:
+        if not wanted.startswith("-"):
+            raise unknown_name("command", wanted, parsers)
+        parser.parse_args([wanted])
+        return 0
+    try:
+        module = importlib.import_module(chosen.module)
+        parsers[wanted].description = module.__doc__.split(": ", 1)[-1]
+        module.add_arguments(parsers[wanted])
+        exit_code: int = module.run(parser.parse_args(arguments))
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if not chosen.extra or missing in ("", "edgeport"):
+            raise
+        raise MissingDependencyError(
+            f"edgeport {chosen.name} needs {missing}, which is not installed: "
+            f"pip install 'edgeport[{chosen.extra}]'"
+        ) from error
+    return exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line, like every other of edgeport's."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Every error that edgeport raises on purpose.
+
+    EdgeportError
+      ArtefactError(ValueError)             unreadable, truncated, altered, or not the format its name says
+      InputError(ValueError)                a wrong argument: shape, dtype, range, NaN, name, path
+      MissingDependencyError(ImportError)   a package that this job needs is not installed
+      ExportError(RuntimeError)             a conversion or its verification failed
+
+A message says what is wrong, what was got, what was expected and what to do, in one line. The command line
+prints it and exits with 2; any other exception is a bug and keeps its traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EdgeportError(Exception):
+    """The root of edgeport's errors: catch this to catch them all."""
+
+
+class ArtefactError(EdgeportError, ValueError):
+    """A file cannot be used: unreadable, truncated, altered, or not the format that its name says."""
+
+
+class InputError(EdgeportError, ValueError):
+    """An argument or an input tensor is wrong: its shape, dtype, range, name or path."""
+
+
+class MissingDependencyError(EdgeportError, ImportError):
+    """A package that this job needs is not installed; the message names the extra that brings it."""
+
+
+class ExportError(EdgeportError, RuntimeError):
+    """A model could not be converted, or the converted file does not answer like the model."""
+
+
+def unknown_name(kind: str, got: str, known: Iterable[str]) -> InputError:
+    """Return the error for a name that is not in a table, with the nearest one that is.
+
+    Args:
+        kind: What the name should have been, for example ``"data set"``.
+        got: The name that was given.
+        known: The names that exist.
+    """
+    names = sorted(known)
+    nearest = get_close_matches(got, names, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    return InputError(f"unknown {kind} {got!r}: {hint}(known: {', '.join(names)})")

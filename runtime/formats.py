@@ -1,0 +1,85 @@
+"""The table of artefact formats: a format is one row here, one exporter module and one predictor module."""
+
+from dataclasses import dataclass
+
+from edgeport.runtime.errors import ArtefactError, unknown_name
+
+
+@dataclass(frozen=True)
+class Format:
+    """One artefact format, told in strings so that reading the table imports no engine.
+
+    Attributes:
+        name: What the user calls it (``--formats``); also the file suffix without its dot.
+        magic: The bytes that every file of this format holds at ``magic_offset``; empty if it has none.
+        magic_offset: Where ``magic`` stands in the file.
+        exporter: The module that converts a Keras model to this format.
+        predictor: The module that runs this format; its ``open_predictor`` makes the predictor.
+        engines: The import names of the packages that can run it, the preferred one first.
+        extra: The extra of the edgeport distribution that installs an engine.
+    """
+
+    name: str
+    magic: bytes
+    magic_offset: int
+    exporter: str
+    predictor: str
+    engines: tuple[str, ...]
+    extra: str
+
+    @property
+    def suffix(self) -> str:
+        """The file suffix, with its dot."""
+        return f".{self.name}"
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        name="tflite",
+        magic=b"TFL3",
+        magic_offset=4,
+        exporter="edgeport.export.to_tflite",
+        predictor="edgeport.runtime.tflite_predictor",
+        engines=("ai_edge_litert", "tflite_runtime"),
+        extra="tflite",
+    ),
+    Format(
+        name="onnx",
+        magic=b"",
+        magic_offset=0,
+        exporter="edgeport.export.to_onnx",
+        predictor="edgeport.runtime.onnx_predictor",
+        engines=("onnxruntime",),
+        extra="onnx",
+    ),
+)
+
+
+def format_named(name: str) -> Format:
+    """Return the format that users call ``name``; raises InputError with the nearest name if there is none."""
+    for known in FORMATS:
+        if known.name == name:
+            return known
+    raise unknown_name("format", name, (known.name for known in FORMATS))
+
+
+def format_of(content: bytes, *, name: str) -> Format:
+    """Return the format of a file from its name, and check that its content agrees.
+
+    Args:
+        content: The whole file.
+        name: The file's name; its suffix decides.
+
+    Raises:
+        ArtefactError: The suffix belongs to no format, or the content is not what the suffix says.
+    """
+    for known in FORMATS:
+        if name.lower().endswith(known.suffix):
+            if not content.startswith(known.magic, known.magic_offset):
+                raise ArtefactError(
+                    f"{name} is no {known.name} file: its content does not begin as one does. "
+                    "Copy or export it again."
+                )
+            return known
+    suffixes = " or ".join(known.suffix for known in FORMATS)
+    raise ArtefactError(f"{name}: the name of an artefact ends with {suffixes}")

@@ -1,0 +1,59 @@
+"""From image files to the pixels that a model was trained on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.errors import InputError
+
+
+def read_images(
+    paths: Sequence[Path], *, shape: tuple[int, int, int], invert: bool = False
+) -> npt.NDArray[np.uint8]:
+    """Return image files as one array of pixels of the model's size.
+
+    An image is turned as its EXIF orientation says, made grey or RGB, laid on white where it is transparent,
+    inverted if asked for, scaled to fit with its proportions kept, and centred on black.
+
+    Args:
+        paths: PNG, JPEG or any other file that Pillow opens.
+        shape: (height, width, channels) of the model's input; channels is 1 or 3.
+        invert: Swap black and white, for dark ink on light paper when the model learned light on dark.
+
+    Returns:
+        uint8 of shape (n, height, width, channels).
+
+    Raises:
+        InputError: A file is missing, unreadable or no image.
+    """
+    return np.stack([_read_image(path, shape, invert) for path in paths])
+
+
+def _read_image(path: Path, shape: tuple[int, int, int], invert: bool) -> npt.NDArray[np.uint8]:
+    # Pillow is needed for image files only: predicting from arrays must not pay for it.
+    from PIL import Image, ImageOps
+
+    height, width, channels = shape
+    if channels not in (1, 3):
+        raise InputError(f"image files cannot feed a model with {channels} channels, expected 1 or 3")
+    mode = "L" if channels == 1 else "RGB"
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I;16"):
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            image = image.convert(mode)
+    except FileNotFoundError as error:
+        raise InputError(f"cannot read {path}: no such file") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or "not an image that can be decoded"
+        raise InputError(f"cannot read {path}: {reason}") from error
+    if invert:
+        image = ImageOps.invert(image)
+    image = ImageOps.pad(image, (width, height), method=Image.Resampling.LANCZOS, color=0)
+    return np.asarray(image, np.uint8).reshape(shape)

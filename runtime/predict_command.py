@@ -1,0 +1,72 @@
+"""``edgeport predict``: labels and probabilities for image files."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.images import read_images
+from edgeport.runtime.loading import load
+from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.quiet import quiet_stderr
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("artefact", metavar="ARTEFACT", type=Path, help="a .tflite or .onnx file")
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG, JPEG, ...")
+    parser.add_argument("--invert", action="store_true", help="the images are dark on light (ink on paper)")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to print (default 3)")
+    parser.add_argument("--engine", metavar="NAME", help="ai_edge_litert, tflite_runtime or onnxruntime")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default 1)")
+    parser.add_argument("--trust", action="store_true", help="load a file that edgeport did not make")
+    parser.add_argument("--json", action="store_true", help="print one JSON object an image, with every class")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict and print one line an image."""
+    if arguments.top < 1:
+        raise InputError(f"--top: got {arguments.top}, expected 1 or more")
+    with quiet_stderr():
+        predictor = load(
+            arguments.artefact, engine=arguments.engine, threads=arguments.threads, verify=not arguments.trust
+        )
+    shape = predictor.spec.input.shape[1:]
+    if len(shape) != 3 or None in shape:
+        raise InputError(f"{predictor.spec.name} takes {predictor.spec.input}, which is no image: use it from Python")
+    height, width, channels = (axis or 0 for axis in shape)
+    images = read_images(arguments.images, shape=(height, width, channels), invert=arguments.invert)
+    _hint_at_inversion(images, predictor, arguments.invert)
+    probabilities = predictor.predict(images)
+    names = predictor.spec.labels or tuple(map(str, range(probabilities.shape[1])))
+    for path, row in zip(arguments.images, probabilities, strict=True):
+        best = np.argsort(-row, kind="stable")
+        if arguments.json:
+            classes = {names[index]: float(row[index]) for index in best}
+            print(json.dumps({"image": str(path), "label": names[best[0]], "probabilities": classes}))
+        else:
+            print(f"{path}  {_sentence(row, best[: arguments.top], names)}")
+    return 0
+
+
+def _sentence(row: npt.NDArray[np.float32], best: npt.NDArray[np.int64], names: tuple[str, ...]) -> str:
+    first, *others = (f"{names[index]}  {row[index]:.1%}" for index in best)
+    return f"{first}   ({', '.join(others)})" if others else first
+
+
+def _hint_at_inversion(images: npt.NDArray[np.uint8], predictor: Predictor, inverted: bool) -> None:
+    """Say so when digits look like ink on paper and the model learned the opposite: it would answer nonsense."""
+    card = predictor.spec.card
+    if inverted or card is None or not card.dataset.startswith("mnist"):
+        return
+    light = sum(bool(np.median(image) > 127) for image in images)
+    if light:
+        print(
+            f"edgeport predict: {light} of {len(images)} images look dark on light; this model learned light digits "
+            "on black: add --invert",
+            file=sys.stderr,
+        )

@@ -1,0 +1,44 @@
+"""Between real numbers and integers, and from logits to probabilities; numpy only."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def quantize(real: npt.NDArray[Any], *, scale: float, zero_point: int, dtype: str) -> npt.NDArray[Any]:
+    """Return ``round(real / scale) + zero_point``, saturated to ``dtype``.
+
+    The TFLite 8-bit quantization specification and ONNX QuantizeLinear share this formula; ties round to even.
+
+    Args:
+        real: Values of any shape.
+        scale: The step between two neighbouring integers, above 0.
+        zero_point: The integer that stands for 0.
+        dtype: The integer type to return, for example ``"int8"``.
+    """
+    limits = np.iinfo(dtype)
+    steps = np.rint(np.asarray(real, np.float64) / scale) + zero_point
+    return np.clip(steps, limits.min, limits.max).astype(dtype)
+
+
+def dequantize(integers: npt.NDArray[Any], *, scale: float, zero_point: int) -> FloatArray:
+    """Return ``(integers - zero_point) * scale`` as float32: the real values that the integers stand for."""
+    return (integers.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Return float32 probabilities over the last axis; each row sums to 1 and large logits do not overflow."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: FloatArray = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """Return float32 probabilities, each on its own; large logits of either sign do not overflow."""
+    # tanh saturates where exp overflows: 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2.
+    half = np.float32(0.5)
+    probabilities: FloatArray = half * (np.tanh(half * logits) + 1)
+    return probabilities

@@ -1,0 +1,64 @@
+"""Facts about a loaded artefact: its tensors, its card and the engine that runs it."""
+
+from dataclasses import dataclass
+
+from edgeport.runtime.card import Card
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output tensor of an artefact.
+
+    Attributes:
+        name: The tensor's name in the file.
+        shape: Its axes; None for an axis of any length (a dynamic batch).
+        dtype: Its numpy dtype's name, for example ``"int8"``.
+        scale: The step between two neighbouring integers; 0 for a tensor that is not quantized.
+        zero_point: The integer that stands for the real 0.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the integers of this tensor stand for real values, ``(q - zero_point) * scale``."""
+        return self.scale != 0.0
+
+    def __str__(self) -> str:
+        axes = ", ".join("n" if axis is None else str(axis) for axis in self.shape)
+        text = f"{self.name} {self.dtype} ({axes})"
+        return f"{text} scale={self.scale:.6g} zero_point={self.zero_point}" if self.quantized else text
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a predictor can tell about itself.
+
+    Attributes:
+        name: The artefact's file name, or what it was loaded as.
+        format: The artefact's format, ``tflite`` or ``onnx``.
+        engine: The package that runs it.
+        engine_version: That package's version.
+        threads: How many threads the engine may use.
+        input: The input tensor.
+        output: The output tensor.
+        card: What the artefact says about itself; None for one that edgeport did not make.
+    """
+
+    name: str
+    format: str
+    engine: str
+    engine_version: str
+    threads: int
+    input: TensorSpec
+    output: TensorSpec
+    card: Card | None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names in output order; empty if the artefact does not carry them."""
+        return self.card.labels if self.card else ()

@@ -1,0 +1,95 @@
+"""Runs .tflite artefacts with ai-edge-litert, or with the older tflite-runtime where that has no wheel."""
+
+import importlib
+import threading
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from edgeport.runtime.card import Card
+from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.predictor import Predictor, Tensor
+from edgeport.runtime.spec import Spec, TensorSpec
+
+
+class TflitePredictor(Predictor):
+    """One TFLite interpreter, shared safely by threads: it is used by one at a time."""
+
+    def __init__(self, interpreter: Any, spec: Spec) -> None:
+        super().__init__(spec)
+        self._interpreter = interpreter
+        # Asking for the details on every call costs ten times the call itself.
+        self._input_index = interpreter.get_input_details()[0]["index"]
+        self._output_index = interpreter.get_output_details()[0]["index"]
+        # Two threads inside one interpreter get each other's answers, or abort the process.
+        self._lock = threading.Lock()
+
+    def run(self, tensor: Tensor) -> Tensor:
+        """See Predictor.run."""
+        self._check_tensor(tensor)
+        with self._lock:
+            return self._invoke(tensor)
+
+    def _invoke(self, tensor: Tensor) -> Tensor:
+        self._interpreter.set_tensor(self._input_index, tensor)
+        self._interpreter.invoke()
+        answer: Tensor = self._interpreter.get_tensor(self._output_index)
+        return answer
+
+    def _run_batch(self, tensor: Tensor) -> Tensor:
+        batch = self.spec.input.shape[0] or 1
+        if len(tensor) % batch:
+            raise InputError(
+                f"{self.spec.name}: got {len(tensor)} images, expected a multiple of {batch}, "
+                "the batch it was exported with"
+            )
+        answers = np.empty((len(tensor), *self.spec.output.shape[1:]), self.spec.output.dtype)
+        with self._lock:
+            for start in range(0, len(tensor), batch):
+                answers[start : start + batch] = self._invoke(tensor[start : start + batch])
+        return answers
+
+
+def open_predictor(content: bytes, *, name: str, card: Card | None, engine: str, threads: int) -> TflitePredictor:
+    """Open a TFLite file's bytes; raises ArtefactError if the engine refuses them.
+
+    Args:
+        content: The whole file.
+        name: What to call the file.
+        card: What the file says about itself, if anything.
+        engine: ``ai_edge_litert`` or ``tflite_runtime``.
+        threads: How many threads the engine may use.
+    """
+    interpreter_class = importlib.import_module(f"{engine}.interpreter").Interpreter
+    try:
+        interpreter = interpreter_class(model_content=content, num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ArtefactError(f"{name}: {engine} cannot open it ({' '.join(str(error).split())})") from error
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ArtefactError(f"{name}: got {len(inputs)} inputs and {len(outputs)} outputs, expected one of each")
+    distribution = engine.replace("_", "-")
+    spec = Spec(
+        name=name,
+        format="tflite",
+        engine=distribution,
+        engine_version=version(distribution),
+        threads=threads,
+        input=_tensor_spec(inputs[0]),
+        output=_tensor_spec(outputs[0]),
+        card=card,
+    )
+    return TflitePredictor(interpreter, spec)
+
+
+def _tensor_spec(details: dict[str, Any]) -> TensorSpec:
+    scale, zero_point = details["quantization"]
+    return TensorSpec(
+        name=details["name"],
+        shape=tuple(None if axis < 0 else int(axis) for axis in details["shape"]),
+        dtype=np.dtype(details["dtype"]).name,
+        scale=float(scale),
+        zero_point=int(zero_point),
+    )

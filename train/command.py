@@ -1,0 +1,59 @@
+"""``edgeport train``: train a CNN on a data set, choose the best epoch on validation, score it once on test."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from edgeport.runtime.errors import InputError, unknown_name
+from edgeport.runtime.output import check_output_folder
+from edgeport.runtime.quiet import quiet_stderr
+from edgeport.train.datasets import load_dataset
+from edgeport.train.recipe import RECIPES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--dataset",
+        default="mnist",
+        metavar="NAME",
+        help="mnist (default), mnist-5k (needs no network), fashion-mnist, FILE.npz or a folder of class folders",
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
+    parser.add_argument("--model", default="edge", metavar="NAME", help="edge (default) or classic")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the train split (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same weights")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the result goes")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in DIR")
+    parser.add_argument("--overwrite", action="store_true", help="replace the result that DIR holds")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, write the result and say what to do next."""
+    console = Console(highlight=False, soft_wrap=True)
+    output: Path = arguments.output
+    if arguments.model not in RECIPES:
+        raise unknown_name("model", arguments.model, RECIPES)
+    recipe = RECIPES[arguments.model]
+    if arguments.epochs is not None:
+        if arguments.epochs < 1:
+            raise InputError(f"--epochs: got {arguments.epochs}, expected 1 or more")
+        recipe = replace(recipe, epochs=arguments.epochs)
+    if not 0 <= arguments.seed < 2**16:
+        raise InputError(f"--seed: got {arguments.seed}, expected 0 to {2**16 - 1}")
+    check_output_folder(output, overwrite=arguments.overwrite or arguments.resume)
+    dataset = load_dataset(arguments.dataset, data_dir=arguments.data_dir)
+
+    # TensorFlow takes seconds to import, and logs while it does: not before the arguments are known to be right.
+    with quiet_stderr():
+        from edgeport.train.training import Run, train
+
+    finished = train(
+        Run(arguments.model, dataset, recipe, arguments.seed), output, console=console, resume=arguments.resume
+    )
+    if not finished:
+        return 130
+    console.print(f"\nNext: edgeport export {output / 'model.keras'} -o {output.parent / 'export'}")
+    return 0

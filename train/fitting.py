@@ -1,0 +1,193 @@
+"""Fit a model epoch by epoch: the best epoch is chosen on validation, and any epoch can be resumed from."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from edgeport.runtime.errors import InputError
+from edgeport.train.augmentation import augment
+from edgeport.train.dataset import Dataset, Split
+from edgeport.train.history import Epoch, best_epoch, read_history, write_history
+from edgeport.train.recipe import Recipe
+
+OnStep = Callable[[int, int, int], None]
+OnEpoch = Callable[[Epoch], None]
+
+_LAST, _BEST, _HISTORY = "last.keras", "best.keras", "history.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run is made of: the same run on the same machine gives the same weights.
+
+    Attributes:
+        model: The model's name, for ``build_model``.
+        dataset: What to learn.
+        recipe: How.
+        seed: Decides the first weights, the order of the images, dropout and augmentation.
+    """
+
+    model: str
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the one that was interrupted."""
+        return {
+            "model": self.model,
+            "dataset_sha256": self.dataset.sha256,
+            "recipe": vars(self.recipe),
+            "seed": self.seed,
+        }
+
+
+def fit(
+    run: Run,
+    build: Callable[[], keras.Model],
+    *,
+    state: Path,
+    resume: bool = False,
+    on_step: OnStep = lambda epoch, step, steps: None,
+    on_epoch: OnEpoch = lambda epoch: None,
+) -> tuple[keras.Model, list[Epoch]]:
+    """Train and return the model of the best epoch, with the history of all epochs.
+
+    After each epoch the whole state is in ``state``, so an interruption costs one epoch at most.
+
+    Args:
+        run: What to train.
+        build: Makes the untrained model.
+        state: A folder for the state of the run; made if it does not exist.
+        resume: Go on from the state of an interrupted run.
+        on_step: Called with (epoch, step, steps in an epoch) after every step, all counted from 1.
+        on_epoch: Called after every epoch.
+
+    Raises:
+        InputError: ``resume`` is asked for and ``state`` holds no interrupted run, or another one.
+    """
+    keras.utils.set_random_seed(run.seed)
+    tf.config.experimental.enable_op_determinism()
+    model, history = _restore(run, state) if resume else (_compiled(build(), run), [])
+    class_count = len(run.dataset.labels)
+    validation = _examples(run.dataset.validation, class_count, batch_size=500)
+    for number in range(len(history) + 1, run.recipe.epochs + 1):
+        started = time.perf_counter()
+        epoch_data = _augmented(run, epoch=number)
+        progress = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda step, logs, epoch=number, steps=len(epoch_data): on_step(epoch, step + 1, steps)
+        )
+        fitted = model.fit(epoch_data, shuffle=False, verbose=0, callbacks=[progress]).history
+        loss, accuracy = model.evaluate(validation, verbose=0)
+        epoch = Epoch(
+            number=number,
+            loss=fitted["loss"][0],
+            accuracy=fitted["accuracy"][0],
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            seconds=time.perf_counter() - started,
+        )
+        history.append(epoch)
+        _store(run, model, history, state)
+        on_epoch(epoch)
+    return load_best(state), history
+
+
+def load_best(state: Path) -> keras.Model:
+    """Return the model of the best epoch so far; raises InputError if no epoch was finished."""
+    if not (state / _HISTORY).is_file():
+        raise InputError("no epoch was finished, so there is nothing to keep")
+    return keras.models.load_model(_newest(state) / _BEST, compile=False)
+
+
+def probabilities_of(model: keras.Model, split: Split) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the model's float32 output for every image of a split, of shape (n, classes)."""
+    batches = tf.data.Dataset.from_tensor_slices(split.images).batch(500).map(_to_float)
+    probabilities: np.ndarray[Any, np.dtype[np.float32]] = model.predict(batches, verbose=0)
+    return probabilities
+
+
+def _compiled(model: keras.Model, run: Run) -> keras.Model:
+    recipe = run.recipe
+    steps = recipe.epochs * (len(run.dataset.train) // _batch_size(run))
+    warmup_steps = max(1, round(steps * recipe.warmup))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(1, steps - warmup_steps),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup_steps,
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def _batch_size(run: Run) -> int:
+    return min(run.recipe.batch_size, len(run.dataset.train))
+
+
+def _augmented(run: Run, *, epoch: int) -> tf.data.Dataset:
+    """Return one epoch of training batches; its order and its augmentation depend on seed and epoch alone."""
+    split, batch_size = run.dataset.train, _batch_size(run)
+    order = np.random.default_rng((run.seed, epoch)).permutation(len(split))
+    examples = tf.data.Dataset.from_tensor_slices((split.images[order], split.classes[order]))
+    batches = examples.batch(batch_size, drop_remainder=True).enumerate()
+    class_count = len(run.dataset.labels)
+
+    def prepare(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        images, classes = batch
+        seed = tf.stack([run.seed * 10_007 + epoch, tf.cast(step, tf.int32)])
+        return augment(_to_float(images), run.recipe, seed=seed), tf.one_hot(classes, class_count)
+
+    return batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _examples(split: Split, class_count: int, *, batch_size: int) -> tf.data.Dataset:
+    examples = tf.data.Dataset.from_tensor_slices((split.images, split.classes)).batch(batch_size)
+    return examples.map(lambda images, classes: (_to_float(images), tf.one_hot(classes, class_count)))
+
+
+def _to_float(images: tf.Tensor) -> tf.Tensor:
+    return tf.cast(images, tf.float32)
+
+
+def _store(run: Run, model: keras.Model, history: list[Epoch], state: Path) -> None:
+    """Write the state of this epoch, then point at it, then remove the one before it."""
+    folder = state / f"epoch-{len(history):04d}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model.save(folder / _LAST)
+    if best_epoch(history) == history[-1].number:
+        model.save(folder / _BEST, include_optimizer=False)
+    else:
+        shutil.copyfile(_newest(state) / _BEST, folder / _BEST)
+    write_history(state / _HISTORY, run.identity, history)
+    for older in set(state.glob("epoch-*")) - {folder}:
+        shutil.rmtree(older)
+
+
+def _restore(run: Run, state: Path) -> tuple[keras.Model, list[Epoch]]:
+    identity, history = read_history(state / _HISTORY)
+    different = [key for key, value in run.identity.items() if identity.get(key) != value]
+    if different:
+        raise InputError(
+            f"{state.parent} holds an interrupted run with another {', '.join(different)}: "
+            "give the same options, or start again with --overwrite"
+        )
+    return keras.models.load_model(_newest(state) / _LAST), history
+
+
+def _newest(state: Path) -> Path:
+    _, history = read_history(state / _HISTORY)
+    return state / f"epoch-{len(history):04d}"

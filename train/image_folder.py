@@ -1,0 +1,59 @@
+"""A user's own images in one folder per class."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.images import read_images
+from edgeport.train.dataset import Dataset, stratified
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+_LARGEST_SIDE = 256
+
+
+def load_image_folder(folder: Path) -> Dataset:
+    """Return the data set in a folder with one sub-folder of images per class: 80 / 10 / 10 % of each class.
+
+    Every image takes the size of the first one, in grey if that one is grey and in RGB otherwise. The split
+    depends on the file names alone, so it is the same each time.
+
+    Raises:
+        InputError: There are fewer than two classes, a class has fewer than 10 images, an image cannot be read,
+            or the first image is larger than 256 pixels a side.
+    """
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    files = [[path for path in sorted(each.iterdir()) if path.suffix.lower() in _SUFFIXES] for each in classes]
+    if len(classes) < 2:
+        raise InputError(f"{folder}: got {len(classes)} class folders, expected at least 2, each with its images")
+    for each, members in zip(classes, files, strict=True):
+        if len(members) < 10:
+            raise InputError(f"{each}: got {len(members)} images, expected at least 10 a class")
+    paths = [path for members in files for path in members]
+    numbers = np.repeat(np.arange(len(classes)), [len(members) for members in files]).astype(np.int64)
+    images = read_images(paths, shape=_shape_of(paths[0]))
+    train, validation, test = stratified(images, numbers, shares=(0.8, 0.1, 0.1), seed=0)
+    return Dataset(
+        name=str(folder),
+        train=train,
+        validation=validation,
+        test=test,
+        labels=tuple(path.name for path in classes),
+    )
+
+
+def _shape_of(path: Path) -> tuple[int, int, int]:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            channels = 1 if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else 3
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"cannot read {path}: not an image that can be decoded") from error
+    if max(width, height) > _LARGEST_SIDE:
+        raise InputError(
+            f"{path} is {width}x{height}: scale the images to what the small computer shall see, "
+            f"at most {_LARGEST_SIDE} pixels a side, and try again"
+        )
+    return height, width, channels

@@ -1,0 +1,68 @@
+"""A user's own data in one .npz file."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.errors import InputError
+from edgeport.train.dataset import Dataset, Split, stratified
+
+_VALIDATION_SHARE = 0.1
+
+
+def load_npz(path: Path) -> Dataset:
+    """Return the data set in a .npz file.
+
+    The file holds ``x_train, y_train, x_test, y_test`` and, if the user likes, ``x_val, y_val`` (else a tenth
+    of train becomes the validation split, each class in proportion) and ``labels``, the class names. Images are
+    uint8 of shape (n, height, width) or (n, height, width, channels); classes are integers from 0.
+
+    Raises:
+        InputError: The file is missing, damaged, or its arrays are not these.
+    """
+    arrays = read_arrays(path)
+    missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in arrays]
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}")
+    train = _split(arrays, "train", path)
+    if "x_val" in arrays:
+        validation = _split(arrays, "val", path)
+    else:
+        train, validation = stratified(
+            train.images, train.classes, shares=(1 - _VALIDATION_SHARE, _VALIDATION_SHARE), seed=0
+        )
+    count = int(train.classes.max()) + 1
+    labels = tuple(map(str, arrays["labels"])) if "labels" in arrays else tuple(map(str, range(count)))
+    return Dataset(
+        name=str(path), train=train, validation=validation, test=_split(arrays, "test", path), labels=labels
+    )
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a .npz file by name; raises InputError if it cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError as error:
+        raise InputError(f"cannot read {path}: no such file") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+        raise InputError(f"cannot read {path}: damaged, or not a .npz file of plain arrays ({error})") from error
+
+
+def _split(arrays: Mapping[str, npt.NDArray[Any]], name: str, path: Path) -> Split:
+    if f"y_{name}" not in arrays:
+        raise InputError(f"{path} holds x_{name} but lacks y_{name}")
+    images, classes = arrays[f"x_{name}"], arrays[f"y_{name}"]
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise InputError(
+            f"{path}: got x_{name} {images.dtype} {images.shape}, expected uint8 pixels (0..255) of shape "
+            "(n, height, width) or (n, height, width, channels)"
+        )
+    if classes.ndim != 1 or not np.issubdtype(classes.dtype, np.integer) or not len(classes):
+        raise InputError(f"{path}: got y_{name} {classes.dtype} {classes.shape}, expected integers of shape (n,)")
+    return Split(images[..., np.newaxis] if images.ndim == 3 else images, classes.astype(np.int64))

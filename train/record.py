@@ -1,0 +1,55 @@
+"""training.json: everything about a training run that the next stages, or a doubter, want to know."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgeport.runtime.errors import InputError
+
+SCHEMA = 1
+FILE_NAME = "training.json"
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What training.json says to the stages that come after.
+
+    Attributes:
+        model: The model's name.
+        dataset: The name of the data set that it was trained on.
+        labels: The name of each class.
+    """
+
+    model: str
+    dataset: str
+    labels: tuple[str, ...]
+
+
+def record_beside(model_file: Path) -> TrainingRecord | None:
+    """Return what the training.json beside a model file says, or None if there is none.
+
+    Raises:
+        InputError: The file is there, but damaged or of another schema.
+    """
+    path = model_file.parent / FILE_NAME
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}): remove it, or train again") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise InputError(f"{path}: expected schema {SCHEMA}; train again with this version of edgeport")
+    dataset = content["dataset"]
+    return TrainingRecord(content["model"], dataset["name"], tuple(dataset["labels"]))
+
+
+def record_text(content: Mapping[str, Any]) -> str:
+    """Return the text of training.json: the run's own facts, after the schema and the versions of the tools."""
+    names = ("edgeport", "tensorflow", "keras", "numpy")
+    versions = {"python": platform.python_version(), **{name: version(name) for name in names}}
+    return json.dumps({"schema": SCHEMA, "versions": versions, **content}, indent=1) + "\n"

@@ -58,7 +58,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(SUPPORTED)' || { echo 'edgeport needs Python 3.10 to 3.13, and PYTHON=$(PYTHON) is not one.' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory python-venv
 	@echo 'Setting up $(VENV) with $(PYTHON) (TensorFlow included: this takes a minute or more) ...'
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 

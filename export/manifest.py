@@ -99,5 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _artefact(entry: dict[str, Any]) -> Artefact:
-    tensors = {side: TensorSpec(**{**entry[side], "shape": tuple(entry[side]["shape"])}) for side in ("input", "output")}
+    tensors = {
+        side: TensorSpec(**{**entry[side], "shape": tuple(entry[side]["shape"])}) for side in ("input", "output")
+    }
     return Artefact(**{**entry, **tensors, "verified": Verification(**entry["verified"])})

@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -46,5 +48,5 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         real = calibration.to_real(calibration.images)
         self._feeds = iter([{input_name: real[start : start + _BATCH]} for start in range(0, len(real), _BATCH)])
 
-    def get_next(self) -> dict[str, object] | None:
+    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
         return next(self._feeds, None)

@@ -107,10 +107,10 @@ def split_activation(model: keras.Model) -> tuple[keras.Model, str]:
 
 
 def _check_interface(model: keras.Model, path: Path) -> None:
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
-    if not inputs or len(inputs) != 1 or len(outputs) != 1:
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+    if len(inputs) != 1 or len(outputs) != 1:
         raise ExportError(
-            f"{path}: got {len(inputs or [])} inputs and {len(outputs or [])} outputs, expected a Functional or "
+            f"{path}: got {len(inputs)} inputs and {len(outputs)} outputs, expected a Functional or "
             "Sequential model with one of each"
         )
     shape = inputs[0].shape

@@ -61,7 +61,9 @@ def embed_card(content: bytes, card: Card) -> bytes:
 
     front = bytearray(shift)
     struct.pack_into("<I4s", front, 0, table, b"TFL3")
-    struct.pack_into(f"<{2 + _FIELD_COUNT}H", front, vtable, 4 + 2 * _FIELD_COUNT, 4 + 4 * _FIELD_COUNT, *_present(model))
+    struct.pack_into(
+        f"<{2 + _FIELD_COUNT}H", front, vtable, 4 + 2 * _FIELD_COUNT, 4 + 4 * _FIELD_COUNT, *_present(model)
+    )
     struct.pack_into("<i", front, table, table - vtable)
     for number, position in enumerate(model.fields[:_FIELD_COUNT]):
         field = table + 4 + 4 * number

@@ -43,9 +43,7 @@ def _converter(model: keras.Model) -> tf.lite.TFLiteConverter:
     # model instead, it writes a file without weights.
     trackable = tf.Module()
     trackable.variables_ = [variable.value for variable in model.variables]
-    trackable.call = tf.function(
-        lambda image: {output_name: model(image, training=False)}, input_signature=[signature]
-    )
+    trackable.call = tf.function(lambda image: {output_name: model(image, training=False)}, input_signature=[signature])
     return tf.lite.TFLiteConverter.from_concrete_functions([trackable.call.get_concrete_function()], trackable)
 
 

@@ -99,8 +99,7 @@ def read_card(content: bytes, *, name: str, verify: bool = True) -> Card | None:
         )
     if verify and content[start : start + 64] != _digest(content, start):
         raise ArtefactError(
-            f"{name} has been altered: its content does not match the SHA-256 inside it. "
-            "Copy or export it again."
+            f"{name} has been altered: its content does not match the SHA-256 inside it. Copy or export it again."
         )
     return _parse(content[start - len(_HEAD) : start + _LONGEST], name)
 

@@ -37,10 +37,18 @@ COMMANDS: tuple[Command, ...] = (
         "all",
     ),
     Command("train", "edgeport.train.command", "train a CNN", "train"),
-    Command("export", "edgeport.export.command", "turn a Keras model into verified TFLite and ONNX files", "export"),
+    Command(
+        "export",
+        "edgeport.export.command",
+        "turn a Keras model into verified TFLite and ONNX files",
+        "export",
+    ),
     Command("predict", "edgeport.runtime.predict_command", "labels and probabilities for image files"),
     Command(
-        "benchmark", "edgeport.benchmarks.command", "compare artefacts on accuracy, size and latency", "benchmarks"
+        "benchmark",
+        "edgeport.benchmarks.command",
+        "compare artefacts on accuracy, size and latency",
+        "benchmarks",
     ),
 )
 
@@ -78,7 +86,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     try:
         module = importlib.import_module(chosen.module)
-        parsers[wanted].description = module.__doc__.split(": ", 1)[-1]
+        parsers[wanted].description = (module.__doc__ or "").split(": ", 1)[-1]
         module.add_arguments(parsers[wanted])
         exit_code: int = module.run(parser.parse_args(arguments))
     except ModuleNotFoundError as error:
@@ -86,8 +94,7 @@ def _dispatch(arguments: list[str]) -> int:
         if not chosen.extra or missing in ("", "edgeport"):
             raise
         raise MissingDependencyError(
-            f"edgeport {chosen.name} needs {missing}, which is not installed: "
-            f"pip install 'edgeport[{chosen.extra}]'"
+            f"edgeport {chosen.name} needs {missing}, which is not installed: pip install 'edgeport[{chosen.extra}]'"
         ) from error
     return exit_code
 

@@ -77,8 +77,7 @@ def format_of(content: bytes, *, name: str) -> Format:
         if name.lower().endswith(known.suffix):
             if not content.startswith(known.magic, known.magic_offset):
                 raise ArtefactError(
-                    f"{name} is no {known.name} file: its content does not begin as one does. "
-                    "Copy or export it again."
+                    f"{name} is no {known.name} file: its content does not begin as one does. Copy or export it again."
                 )
             return known
     suffixes = " or ".join(known.suffix for known in FORMATS)

@@ -9,9 +9,7 @@ import numpy.typing as npt
 from edgeport.runtime.errors import InputError
 
 
-def read_images(
-    paths: Sequence[Path], *, shape: tuple[int, int, int], invert: bool = False
-) -> npt.NDArray[np.uint8]:
+def read_images(paths: Sequence[Path], *, shape: tuple[int, int, int], invert: bool = False) -> npt.NDArray[np.uint8]:
     """Return image files as one array of pixels of the model's size.
 
     An image is turned as its EXIF orientation says, made grey or RGB, laid on white where it is transparent,

@@ -43,6 +43,21 @@ class Predictor(ABC):
     def _run_batch(self, tensor: Tensor) -> Tensor:
         """Like ``run``, for any number of images, whatever batch the artefact was exported with."""
 
+    def encode(self, images: npt.NDArray[np.uint8]) -> Tensor:
+        """Return pixels as ``run`` takes them: scaled to the model's input range, quantized if its input is.
+
+        Args:
+            images: uint8 pixels, 0..255, of shape (n, height, width) or (n, height, width, channels).
+
+        Returns:
+            An array of ``spec.input.dtype`` and shape (n, height, width, channels).
+
+        Raises:
+            InputError: The array is not uint8, or its shape is not the model's.
+        """
+        encoded: Tensor = self._pixels[self._checked(images)]
+        return encoded
+
     def predict(self, images: npt.NDArray[np.uint8]) -> FloatArray:
         """Return the probability of each class for each image.
 
@@ -56,7 +71,7 @@ class Predictor(ABC):
         Raises:
             InputError: The array is not uint8, or its shape is not the model's.
         """
-        raw = self._run_batch(self._pixels[self._checked(images)])
+        raw = self._run_batch(self.encode(images))
         output = self.spec.output
         if output.quantized:
             raw = dequantize(raw, scale=output.scale, zero_point=output.zero_point)

@@ -21,7 +21,8 @@ def quantize(real: npt.NDArray[Any], *, scale: float, zero_point: int, dtype: st
     """
     limits = np.iinfo(dtype)
     steps = np.rint(np.asarray(real, np.float64) / scale) + zero_point
-    return np.clip(steps, limits.min, limits.max).astype(dtype)
+    integers: npt.NDArray[Any] = np.clip(steps, limits.min, limits.max).astype(dtype)
+    return integers
 
 
 def dequantize(integers: npt.NDArray[Any], *, scale: float, zero_point: int) -> FloatArray:

@@ -44,11 +44,10 @@ class TflitePredictor(Predictor):
                 f"{self.spec.name}: got {len(tensor)} images, expected a multiple of {batch}, "
                 "the batch it was exported with"
             )
-        answers = np.empty((len(tensor), *self.spec.output.shape[1:]), self.spec.output.dtype)
         with self._lock:
-            for start in range(0, len(tensor), batch):
-                answers[start : start + batch] = self._invoke(tensor[start : start + batch])
-        return answers
+            return np.concatenate(
+                [self._invoke(tensor[start : start + batch]) for start in range(0, len(tensor), batch)]
+            )
 
 
 def open_predictor(content: bytes, *, name: str, card: Card | None, engine: str, threads: int) -> TflitePredictor:

@@ -48,10 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     # TensorFlow takes seconds to import, and logs while it does: not before the arguments are known to be right.
     with quiet_stderr():
-        from edgeport.train.training import Run, train
+        from edgeport.train.fitting import Run
+        from edgeport.train.training import train
 
     finished = train(
-        Run(arguments.model, dataset, recipe, arguments.seed), output, console=console, resume=arguments.resume
+        Run(arguments.model, dataset, recipe, arguments.seed),
+        output,
+        console=console,
+        resume=arguments.resume,
     )
     if not finished:
         return 130

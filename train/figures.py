@@ -47,7 +47,12 @@ def draw_learning_curves(path: Path, history: Sequence[Epoch]) -> None:
 
 
 def draw_predictions(
-    path: Path, split: Split, probabilities: npt.NDArray[np.float32], labels: Sequence[str], *, most_wrong: int = 16
+    path: Path,
+    split: Split,
+    probabilities: npt.NDArray[np.float32],
+    labels: Sequence[str],
+    *,
+    most_wrong: int = 16,
 ) -> None:
     """Draw a grid of test images with prediction and confidence: the first ones, then the mistakes, marked.
 

@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def fit(
         started = time.perf_counter()
         epoch_data = _augmented(run, epoch=number)
         progress = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda step, logs, epoch=number, steps=len(epoch_data): on_step(epoch, step + 1, steps)
+            on_train_batch_end=partial(_report_step, on_step, number, len(epoch_data))
         )
         fitted = model.fit(epoch_data, shuffle=False, verbose=0, callbacks=[progress]).history
         loss, accuracy = model.evaluate(validation, verbose=0)
@@ -113,6 +114,10 @@ def probabilities_of(model: keras.Model, split: Split) -> np.ndarray[Any, np.dty
     batches = tf.data.Dataset.from_tensor_slices(split.images).batch(500).map(_to_float)
     probabilities: np.ndarray[Any, np.dtype[np.float32]] = model.predict(batches, verbose=0)
     return probabilities
+
+
+def _report_step(on_step: OnStep, epoch: int, steps: int, step: int, logs: object) -> None:
+    on_step(epoch, step + 1, steps)
 
 
 def _compiled(model: keras.Model, run: Run) -> keras.Model:

@@ -15,7 +15,18 @@ from edgeport.train.npz_file import read_arrays
 
 _VALIDATION = 5_000
 _DIGITS = tuple("0123456789")
-_FASHION = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_FASHION = (
+    "T-shirt",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 # SHA-256 of MNIST's 10,000 test labels as bytes. The files of the two data sets have the same names, so only
 # the content can tell that a folder holds the other one.
 _MNIST_TEST_LABELS = "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5"

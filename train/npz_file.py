@@ -38,9 +38,7 @@ def load_npz(path: Path) -> Dataset:
         )
     count = int(train.classes.max()) + 1
     labels = tuple(map(str, arrays["labels"])) if "labels" in arrays else tuple(map(str, range(count)))
-    return Dataset(
-        name=str(path), train=train, validation=validation, test=_split(arrays, "test", path), labels=labels
-    )
+    return Dataset(name=str(path), train=train, validation=validation, test=_split(arrays, "test", path), labels=labels)
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

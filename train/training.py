@@ -56,9 +56,7 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False) -> 
 
 
 def _build(run: Run) -> Any:
-    return lambda: build_model(
-        run.model, image_shape=run.dataset.image_shape, class_count=len(run.dataset.labels)
-    )
+    return lambda: build_model(run.model, image_shape=run.dataset.image_shape, class_count=len(run.dataset.labels))
 
 
 def _keep_best(run: Run, output: Path, console: Console) -> None:
@@ -111,9 +109,7 @@ def _write(
             correct = int((predicted == dataset.test.classes).sum())
             record["test"] = {"correct": correct, "count": len(dataset.test)}
             draw_predictions(folder / "predictions.png", dataset.test, probabilities, dataset.labels)
-            draw_confusion_matrix(
-                folder / "confusion-matrix.png", dataset.test.classes, predicted, dataset.labels
-            )
+            draw_confusion_matrix(folder / "confusion-matrix.png", dataset.test.classes, predicted, dataset.labels)
             share = correct / len(dataset.test)
             console.print(f"Test: {correct:,} of {len(dataset.test):,} images right, {share:.2%}")
         (folder / FILE_NAME).write_text(record_text(record))

@@ -1,0 +1,169 @@
+"""The benchmark stage: run every artefact and the Keras reference on the same test images, and write a report."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeport.benchmarks.host import host_facts
+from edgeport.benchmarks.keras_reference import KerasReference
+from edgeport.benchmarks.latency import Protocol, measure_latency
+from edgeport.benchmarks.report import Measured, Report
+from edgeport.export.manifest import Artefact, Manifest
+from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.loading import load
+from edgeport.runtime.quiet import quiet_stderr
+from edgeport.train.dataset import Dataset, Images
+
+_LOADS = 5
+
+
+@dataclass(frozen=True)
+class _Contender:
+    """One thing to measure: facts for the report, the two calls to time, and the predictor's answers."""
+
+    facts: Mapping[str, Any]
+    run: Callable[[], object]
+    predict: Callable[[], object]
+    predictions: np.ndarray[Any, np.dtype[np.int64]]
+
+
+def benchmark(
+    folder: Path,
+    manifest: Manifest,
+    reference: Path,
+    dataset: Dataset,
+    *,
+    threads: int,
+    protocol: Protocol,
+    on_step: Callable[[str], None] = lambda what: None,
+) -> Report:
+    """Measure accuracy, time to load and single-image latency of all artefacts of an export folder.
+
+    Args:
+        folder: The export folder.
+        manifest: What it says about itself.
+        reference: The Keras file that was exported.
+        dataset: Its test split is what is measured on.
+        threads: How many threads each engine may use.
+        protocol: How latency is measured.
+        on_step: Called with a few words before each step.
+
+    Raises:
+        ArtefactError: An artefact, or the reference, is missing or not the file that the manifest describes.
+        InputError: The data set does not fit the model.
+    """
+    _check_data(manifest, dataset)
+    images, classes = dataset.test.images, dataset.test.classes
+    contenders = []
+    on_step(f"answers of {reference.name}")
+    contenders.append(_keras_contender(reference, manifest, images, threads))
+    for artefact in manifest.artefacts:
+        on_step(f"answers of {artefact.file}")
+        contenders.append(_artefact_contender(folder / artefact.file, artefact, images, threads))
+    calls: dict[str, Callable[[], object]] = {}
+    for contender in contenders:
+        calls[f"run {contender.facts['file']}"] = contender.run
+        calls[f"predict {contender.facts['file']}"] = contender.predict
+    samples = measure_latency(
+        calls, protocol, on_round=lambda number: on_step(f"latency, round {number} of {protocol.rounds}")
+    )
+    measured = tuple(
+        Measured(
+            **each.facts,
+            predictions=each.predictions.tolist(),
+            correct=int((each.predictions == classes).sum()),
+            latency_ns=samples[f"run {each.facts['file']}"],
+            predict_ns=samples[f"predict {each.facts['file']}"],
+        )
+        for each in contenders
+    )
+    return Report(
+        created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        edgeport={"version": version("edgeport")},
+        model=manifest.name,
+        host=host_facts(),
+        dataset={"name": dataset.name, "split": "test", "count": len(images), "sha256": dataset.sha256},
+        protocol={**asdict(protocol), "batch": 1, "loads": _LOADS},
+        artefacts=measured,
+    )
+
+
+def _check_data(manifest: Manifest, dataset: Dataset) -> None:
+    if tuple(manifest.input["shape"]) != dataset.image_shape:
+        raise InputError(
+            f"data set {dataset.name}: got images of shape {dataset.image_shape}, "
+            f"expected {tuple(manifest.input['shape'])}, as the model takes"
+        )
+    if manifest.labels and manifest.labels != dataset.labels:
+        raise InputError(
+            f"data set {dataset.name}: its classes ({', '.join(dataset.labels)}) are not the model's "
+            f"({', '.join(manifest.labels)})"
+        )
+    if manifest.dataset == "mnist" and dataset.name == "mnist-5k":
+        raise InputError(
+            "mnist-5k cannot score a model that was trained on mnist: all of its digits come from mnist's train "
+            "split. Use --dataset mnist"
+        )
+
+
+def _artefact_contender(path: Path, artefact: Artefact, images: Images, threads: int) -> _Contender:
+    _check_file(path, artefact.sha256)
+    load_ns = []
+    with quiet_stderr():
+        for _ in range(_LOADS):
+            started = time.perf_counter_ns()
+            predictor = load(path, threads=threads)
+            load_ns.append(time.perf_counter_ns() - started)
+    spec = predictor.spec
+    facts = {
+        "file": artefact.file,
+        "format": artefact.format,
+        "precision": artefact.precision,
+        "bytes": artefact.bytes,
+        "sha256": artefact.sha256,
+        "engine": {"name": spec.engine, "version": spec.engine_version, "threads": threads},
+        "load_ns": load_ns,
+    }
+    image = images[:1]
+    tensor = predictor.encode(image)
+    answers = predictor.predict(images).argmax(axis=1)
+    return _Contender(facts, partial(predictor.run, tensor), partial(predictor.predict, image), answers)
+
+
+def _keras_contender(path: Path, manifest: Manifest, images: Images, threads: int) -> _Contender:
+    _check_file(path, manifest.source["sha256"])
+    low, high = manifest.input["range"]
+    load_ns = []
+    for _ in range(_LOADS):
+        started = time.perf_counter_ns()
+        model = KerasReference(path, input_range=(low, high), threads=threads)
+        load_ns.append(time.perf_counter_ns() - started)
+    facts = {
+        "file": path.name,
+        "format": "keras",
+        "precision": "float32",
+        "bytes": path.stat().st_size,
+        "sha256": manifest.source["sha256"],
+        "engine": {"name": "tensorflow", "version": version("tensorflow"), "threads": threads},
+        "load_ns": load_ns,
+    }
+    image = images[:1]
+    answers = model.predict(images).argmax(axis=1)
+    return _Contender(facts, partial(model.run, model.tensor(image)), partial(model.predict, image), answers)
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path}, which the manifest lists: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ArtefactError(f"{path} is not the file that the manifest describes (its SHA-256 differs): export again")

@@ -1,0 +1,98 @@
+"""``edgeport benchmark``: every artefact of an export folder and the Keras model, on the same test images."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from edgeport.benchmarks.figures import draw_accuracy_against_latency, draw_latency_distributions
+from edgeport.benchmarks.latency import Protocol
+from edgeport.benchmarks.report import FILE_NAME, report_text
+from edgeport.benchmarks.table import markdown_report, terminal_table
+from edgeport.export.manifest import read_manifest
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.output import check_output_folder, staged_folder
+from edgeport.runtime.quiet import quiet_stderr
+from edgeport.train.datasets import load_dataset
+
+_PROTOCOL = Protocol()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", metavar="DIR", type=Path, help="an export folder")
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="whose test split to use (default: the one that the model was trained on)",
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="MODEL",
+        help="the Keras file (default: where the manifest says it was)",
+    )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each engine (default 1)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=_PROTOCOL.rounds,
+        metavar="N",
+        help=f"rounds of {_PROTOCOL.calls_per_round} calls",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where the report goes (default: benchmark beside the export)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the report that the output folder holds")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the table, and write report.json, report.md and the pictures."""
+    console = Console(highlight=False, soft_wrap=True)
+    if arguments.rounds < 1:
+        raise InputError(f"--rounds: got {arguments.rounds}, expected 1 or more")
+    if not 1 <= arguments.threads <= 64:
+        raise InputError(f"--threads: got {arguments.threads}, expected 1 to 64")
+    folder: Path = arguments.folder
+    manifest = read_manifest(folder)
+    output = arguments.output or folder.parent / "benchmark"
+    check_output_folder(output, overwrite=arguments.overwrite)
+    name = arguments.dataset or manifest.dataset
+    if not name:
+        raise InputError("the manifest names no data set: choose one with --dataset NAME (or FILE.npz)")
+    dataset = load_dataset(name, data_dir=arguments.data_dir)
+    reference = arguments.reference or folder / manifest.source["file"]
+    if not reference.is_file():
+        raise InputError(f"the Keras model is not at {reference}: say where it is with --reference MODEL.keras")
+    console.print(f"Measuring {len(manifest.artefacts)} artefacts and the Keras model on {len(dataset.test):,} images")
+    with quiet_stderr():
+        from edgeport.benchmarks.benchmarking import benchmark
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        report = benchmark(
+            folder,
+            manifest,
+            reference,
+            dataset,
+            threads=arguments.threads,
+            protocol=Protocol(rounds=arguments.rounds),
+            on_step=lambda what: progress.update(task, description=what),
+        )
+    with staged_folder(output) as staging:
+        (staging / FILE_NAME).write_text(report_text(report))
+        (staging / "report.md").write_text(markdown_report(report))
+        draw_accuracy_against_latency(staging / "accuracy-latency.png", report)
+        draw_latency_distributions(staging / "latency-distributions.png", report)
+        written = sorted(path.name for path in staging.iterdir())
+    console.print(terminal_table(report))
+    console.print(f"Written to {output}: {', '.join(written)}")
+    best = min(manifest.artefacts, key=lambda artefact: artefact.bytes)
+    console.print(f"\nNext: edgeport predict {folder / best.file} IMAGE.png")
+    return 0

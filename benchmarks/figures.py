@@ -1,0 +1,78 @@
+"""The pictures of a benchmark."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from edgeport.benchmarks.report import Measured, Report
+
+_COLOURS = {"keras": "#8a8f98", "tflite": "#d97706", "onnx": "#1f5fa8"}
+_MARKERS = {"float32": "o", "int8": "s"}
+
+
+def draw_accuracy_against_latency(path: Path, report: Report) -> None:
+    """Draw top-1 accuracy against the median engine call, one mark a contender; better is up and to the left."""
+    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    axes = figure.subplots()
+    for each in report.artefacts:
+        x, y = each.latency_us(50), 100 * each.accuracy
+        axes.plot(x, y, _MARKERS[each.precision], color=_COLOURS[each.format], markersize=10)
+        axes.annotate(f"{x:.1f} us\n{each.bytes / 1e3:.0f} kB", (x, y), xytext=(9, 0), va="center",
+                      textcoords="offset points", fontsize=8, color="#444444")  # fmt: skip
+    accuracies = [100 * each.accuracy for each in report.artefacts]
+    # One test image is the least that can differ: a scale finer than ten of them would blow noise up to a picture.
+    margin = max(10 * 100 / report.dataset["count"], 0.6 * (max(accuracies) - min(accuracies)))
+    axes.set(
+        xscale="log",
+        ylim=(min(accuracies) - margin, min(100.0 + 0.1 * margin, max(accuracies) + margin)),
+        xlabel="one engine call on one image, p50, microseconds (log scale)",
+        ylabel="top-1, percent of the test images",
+        title=f"{report.model}: accuracy against latency",
+    )
+    _latency_axis(axes, margins=(0.12, 0.3))
+    axes.legend(handles=[_handle(each) for each in report.artefacts], frameon=False, fontsize=9)
+    figure.savefig(path, dpi=120)
+
+
+def draw_latency_distributions(path: Path, report: Report) -> None:
+    """Draw the distribution of every contender's engine calls, with its p50 and p90."""
+    figure = Figure(figsize=(8, 0.8 * len(report.artefacts) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    for row, each in enumerate(reversed(report.artefacts)):
+        # A handful of calls are hit by the operating system; they stay in report.json, not in the axis.
+        logs = np.log10([ns / 1e3 for ns in each.latency_ns if ns / 1e3 <= each.latency_us(99)])
+        heights, edges = np.histogram(logs, bins=np.arange(logs.min() - 0.004, logs.max() + 0.008, 0.004))
+        centres = 10 ** ((edges[:-1] + edges[1:]) / 2)
+        axes.fill_between(centres, row, row + 0.8 * heights / heights.max(), color=_COLOURS[each.format], alpha=0.75,
+                          linewidth=0.5, edgecolor=_COLOURS[each.format])  # fmt: skip
+        for percent, style in ((50, "-"), (90, ":")):
+            axes.vlines(each.latency_us(percent), row, row + 0.85, color="black", linestyle=style, linewidth=1)
+    names = [each.name for each in reversed(report.artefacts)]
+    axes.set_yticks(np.arange(len(names)) + 0.25, names)
+    axes.tick_params(axis="y", length=0)
+    axes.set(
+        xscale="log",
+        xlabel="one engine call on one image, microseconds (log scale)",
+        title=f"{report.model}: {len(report.reference.latency_ns):,} timed calls each; line p50, dots p90",
+    )
+    _latency_axis(axes, margins=(0.05, 0.08))
+    figure.savefig(path, dpi=120)
+
+
+def _handle(each: Measured) -> Line2D:
+    marker, colour = _MARKERS[each.precision], _COLOURS[each.format]
+    return Line2D([], [], label=each.name, marker=marker, color=colour, linestyle="none", markersize=8)
+
+
+def _latency_axis(axes: Axes, *, margins: tuple[float, float]) -> None:
+    low, high = axes.get_xlim()
+    axes.set_xlim(low * 10 ** -margins[0], high * 10 ** margins[1])
+    low, high = axes.get_xlim()
+    ticks = [tick * 10**power for power in range(-1, 6) for tick in (1, 2, 5) if low <= tick * 10**power <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.grid(axis="both", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)

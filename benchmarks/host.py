@@ -1,0 +1,42 @@
+"""Facts about the machine that a benchmark ran on."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+# The CPU flags that decide how fast int8 is: dot products of bytes on x86 and ARM, and their matrix units.
+_RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
+
+
+def host_facts() -> dict[str, Any]:
+    """Return CPU model, relevant flags, cores, governor, memory, operating system and Python version."""
+    cpu = _cpu_info()
+    flags = set((cpu.get("flags") or cpu.get("Features") or "").split())
+    return {
+        "cpu_model": cpu.get("model name") or cpu.get("Model") or platform.processor() or platform.machine(),
+        "architecture": platform.machine(),
+        "flags": [flag for flag in _RELEVANT_FLAGS if flag in flags],
+        "cores": os.cpu_count(),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "load_1min": os.getloadavg()[0],
+        "os": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_info() -> dict[str, str]:
+    """Return the fields of /proc/cpuinfo: those of the first core, and a Raspberry Pi's model at its end."""
+    fields: dict[str, str] = {}
+    for line in (_read("/proc/cpuinfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None

@@ -1,0 +1,74 @@
+"""``edgeport quickstart``: train, export, predict and benchmark in a row, on digits that are already installed."""
+
+import argparse
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+
+from edgeport.runtime.output import check_output_folder, staged_folder
+from edgeport.train.datasets import load_dataset
+
+_EPOCHS = 40
+_STAGES = ("train", "export", "benchmark", "digits")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("runs/quickstart"),
+        metavar="DIR",
+        help="default runs/quickstart",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same weights")
+    parser.add_argument("--overwrite", action="store_true", help="replace the quickstart that DIR holds")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run each stage as the command that a user would type, in a process of its own."""
+    console = Console(highlight=False, soft_wrap=True)
+    output: Path = arguments.output
+    check_output_folder(output, overwrite=arguments.overwrite)
+    started = time.monotonic()
+    train, export, report, digits = (output / name for name in _STAGES)
+    images = _save_digits(digits)
+    again = ["--overwrite"] if arguments.overwrite else []
+    options = ["--dataset", "mnist-5k", "--epochs", str(_EPOCHS), "--seed", str(arguments.seed)]
+    stages = (
+        ["train", *options, "-o", str(train), *again],
+        ["export", str(train / "model.keras"), "-o", str(export), *again],
+        ["predict", str(export / "edge.int8.tflite"), *map(str, images)],
+        ["benchmark", str(export), "-o", str(report), *again],
+    )
+    for stage in stages:
+        console.print(f"\n[bold]$ edgeport {shlex.join(stage)}[/bold]", markup=True)
+        code = subprocess.run([sys.executable, "-m", "edgeport.runtime.cli", *stage], check=False).returncode
+        if code:
+            return code
+    console.print(f"\nDone in {time.monotonic() - started:.0f} s. Look at:")
+    for path in (train / "predictions.png", report / "accuracy-latency.png", report / "report.md"):
+        console.print(f"  {path}")
+    console.print(
+        "Then train on all of MNIST: edgeport train -o runs/mnist/train (docs/tutorial.md explains each step)"
+    )
+    return 0
+
+
+def _save_digits(folder: Path) -> list[Path]:
+    """Write one test digit of each class as a PNG, and return the paths: something for ``edgeport predict``."""
+    test = load_dataset("mnist-5k").test
+    paths = []
+    with staged_folder(folder) as staging:
+        for number in range(10):
+            image = test.images[np.flatnonzero(test.classes == number)[0], ..., 0]
+            Image.fromarray(image).save(staging / f"digit-{number}.png")
+            paths.append(folder / f"digit-{number}.png")
+    return paths

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     with quiet_stderr():
         from edgeport.benchmarks.benchmarking import benchmark
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
         report = benchmark(
             folder,

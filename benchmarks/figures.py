@@ -5,35 +5,38 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from edgeport.benchmarks.report import Measured, Report
+from edgeport.benchmarks.report import Report
+from edgeport.benchmarks.statistics import wilson_interval
 
 _COLOURS = {"keras": "#8a8f98", "tflite": "#d97706", "onnx": "#1f5fa8"}
 _MARKERS = {"float32": "o", "int8": "s"}
 
 
 def draw_accuracy_against_latency(path: Path, report: Report) -> None:
-    """Draw top-1 accuracy against the median engine call, one mark a contender; better is up and to the left."""
-    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    """Draw top-1 accuracy, with its 95 % interval, against the median engine call of every contender."""
+    figure = Figure(figsize=(8, 5.4), layout="constrained")
     axes = figure.subplots()
     for each in report.artefacts:
-        x, y = each.latency_us(50), 100 * each.accuracy
-        axes.plot(x, y, _MARKERS[each.precision], color=_COLOURS[each.format], markersize=10)
-        axes.annotate(f"{x:.1f} us\n{each.bytes / 1e3:.0f} kB", (x, y), xytext=(9, 0), va="center",
-                      textcoords="offset points", fontsize=8, color="#444444")  # fmt: skip
-    accuracies = [100 * each.accuracy for each in report.artefacts]
-    # One test image is the least that can differ: a scale finer than ten of them would blow noise up to a picture.
-    margin = max(10 * 100 / report.dataset["count"], 0.6 * (max(accuracies) - min(accuracies)))
+        low, high = wilson_interval(each.correct, len(each.predictions))
+        axes.errorbar(
+            each.latency_us(50),
+            100 * each.accuracy,
+            yerr=[[100 * (each.accuracy - low)], [100 * (high - each.accuracy)]],
+            fmt=_MARKERS[each.precision],
+            color=_COLOURS[each.format],
+            markersize=9,
+            elinewidth=1,
+            label=f"{each.name}: {each.latency_us(50):.1f} us, {each.accuracy:.2%}, {each.bytes / 1e3:.0f} kB",
+        )
     axes.set(
         xscale="log",
-        ylim=(min(accuracies) - margin, min(100.0 + 0.1 * margin, max(accuracies) + margin)),
         xlabel="one engine call on one image, p50, microseconds (log scale)",
-        ylabel="top-1, percent of the test images",
-        title=f"{report.model}: accuracy against latency",
+        ylabel="top-1, percent of the test images, with 95 % interval",
+        title=f"{report.model} on {report.dataset['name']}: accuracy against latency (better is up and to the left)",
     )
-    _latency_axis(axes, margins=(0.12, 0.3))
-    axes.legend(handles=[_handle(each) for each in report.artefacts], frameon=False, fontsize=9)
+    _latency_axis(axes, margins=(0.1, 0.1))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     figure.savefig(path, dpi=120)
 
 
@@ -60,11 +63,6 @@ def draw_latency_distributions(path: Path, report: Report) -> None:
     )
     _latency_axis(axes, margins=(0.05, 0.08))
     figure.savefig(path, dpi=120)
-
-
-def _handle(each: Measured) -> Line2D:
-    marker, colour = _MARKERS[each.precision], _COLOURS[each.format]
-    return Line2D([], [], label=each.name, marker=marker, color=colour, linestyle="none", markersize=8)
 
 
 def _latency_axis(axes: Axes, *, margins: tuple[float, float]) -> None:

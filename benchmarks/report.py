@@ -15,6 +15,8 @@ from edgeport.runtime.errors import ArtefactError
 SCHEMA = 1
 FILE_NAME = "report.json"
 
+_FORMAT_NAMES = {"keras": "Keras", "tflite": "TFLite", "onnx": "ONNX"}
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -49,7 +51,7 @@ class Measured:
     @property
     def name(self) -> str:
         """How tables and pictures call it: format and precision."""
-        return f"{'Keras' if self.format == 'keras' else self.format.upper()} {self.precision}"
+        return f"{_FORMAT_NAMES.get(self.format, self.format)} {self.precision}"
 
     @property
     def accuracy(self) -> float:

@@ -1,27 +1,26 @@
 """The benchmark's table, for the terminal and for Markdown."""
 
+from rich import box
 from rich.table import Table
 
 from edgeport.benchmarks.report import Report
 
-_COLUMNS = (
-    ("artefact", "left"),
-    ("top-1", "right"),
-    ("flips", "right"),
-    ("agreement", "right"),
-    ("size", "right"),
-    ("p50", "right"),
-    ("p90", "right"),
-    ("from pixels", "right"),
-    ("load", "right"),
-)
+_COLUMNS = ("artefact", "top-1", "flips", "agree", "kB", "p50 us", "p90 us", "pixels us", "load ms")
 
 
 def terminal_table(report: Report) -> Table:
-    """Return the report as a table for a rich console."""
-    table = Table(title=_title(report), title_justify="left", caption=LEGEND, caption_justify="left")
-    for name, side in _COLUMNS:
-        table.add_column(name, justify="left" if side == "left" else "right", no_wrap=True)
+    """Return the report as a table for a rich console, narrow enough for 80 columns."""
+    table = Table(
+        title=_title(report),
+        caption=LEGEND,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name == "artefact" else "right", no_wrap=True)
     for row in table_rows(report):
         table.add_row(*row)
     return table
@@ -30,8 +29,8 @@ def terminal_table(report: Report) -> Table:
 def markdown_table(report: Report) -> str:
     """Return the report as a Markdown table, ending with a newline."""
     lines = [
-        "| " + " | ".join(name for name, _ in _COLUMNS) + " |",
-        "| " + " | ".join(":--" if side == "left" else "--:" for _, side in _COLUMNS) + " |",
+        "| " + " | ".join(_COLUMNS) + " |",
+        "|" + " --: |" * len(_COLUMNS),
         *("| " + " | ".join(row) + " |" for row in table_rows(report)),
     ]
     return "\n".join(lines) + "\n"
@@ -55,8 +54,8 @@ def markdown_report(report: Report) -> str:
 
 
 LEGEND = (
-    "flips and agreement: against the Keras model on the same images. p50 and p90: one engine call on one image. "
-    "from pixels: p50 of predict(), from raw pixels to probabilities. load: from the file to a predictor."
+    "flips, agree: against the Keras model on the same images. p50, p90: one engine call on one image. "
+    "pixels: p50 of predict(), from raw pixels to probabilities. load: from the file to a predictor."
 )
 
 
@@ -68,11 +67,11 @@ def table_rows(report: Report) -> list[tuple[str, ...]]:
             f"{each.accuracy:.2%}",
             str(each.flips_from(report.reference)),
             f"{each.agreement_with(report.reference):.2%}",
-            f"{each.bytes / 1e3:.0f} kB",
-            f"{each.latency_us(50):.1f} us",
-            f"{each.latency_us(90):.1f} us",
-            f"{each.predict_us(50):.1f} us",
-            f"{each.load_ms:.1f} ms",
+            f"{each.bytes / 1e3:.0f}",
+            f"{each.latency_us(50):.1f}",
+            f"{each.latency_us(90):.1f}",
+            f"{each.predict_us(50):.1f}",
+            f"{each.load_ms:.1f}",
         )
         for each in report.artefacts
     ]

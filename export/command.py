@@ -69,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         f"Exporting {source.name} from {source.file}: calibrated on {facts['count']} images of {facts['source']}, "
         f"verified on {len(calibration.held_out)} others"
     )
-    with Progress(SpinnerColumn(), TextColumn("converting ..."), console=console, transient=True) as progress:
+    with Progress(
+        SpinnerColumn(), TextColumn("converting ..."), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         progress.add_task("")
         export(source, arguments.output, calibration, on_artefact=lambda *told: console.print(_line(*told)))
     console.print(f"Written to {arguments.output}, with manifest.json")

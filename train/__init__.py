@@ -1,1 +1,37 @@
-"""Train a CNN: data sets with fixed splits, models that take raw pixels, recipes, fitting and pictures."""
+"""Train a CNN: data sets with fixed splits, models that take raw pixels, recipes, fitting and pictures.
+
+    from edgeport.train import RECIPES, Run, load_dataset, train
+
+    train(Run("edge", load_dataset("mnist-5k"), RECIPES["edge"], seed=0), Path("runs/digits"), console=Console())
+
+Only what is used is imported: ``load_dataset`` needs no TensorFlow.
+"""
+
+from typing import TYPE_CHECKING
+
+from edgeport.runtime.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from edgeport.train.dataset import Dataset, Split
+    from edgeport.train.datasets import load_dataset
+    from edgeport.train.fitting import Run, fit
+    from edgeport.train.models import build_model
+    from edgeport.train.recipe import RECIPES, Recipe
+    from edgeport.train.training import train
+
+__all__ = ["RECIPES", "Dataset", "Recipe", "Run", "Split", "build_model", "fit", "load_dataset", "train"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "RECIPES": "recipe",
+        "Dataset": "dataset",
+        "Recipe": "recipe",
+        "Run": "fitting",
+        "Split": "dataset",
+        "build_model": "models",
+        "fit": "fitting",
+        "load_dataset": "datasets",
+        "train": "training",
+    },
+)

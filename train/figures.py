@@ -27,15 +27,8 @@ def draw_learning_curves(path: Path, history: Sequence[Epoch]) -> None:
     right.plot(epochs, [100 * (1 - epoch.accuracy) for epoch in history], color=_TRAIN, label="train (augmented)")
     errors = [100 * (1 - epoch.validation_accuracy) for epoch in history]
     right.plot(epochs, errors, color=_VALIDATION, label="validation")
-    right.plot(best, errors[best - 1], "o", color=_VALIDATION)
-    right.annotate(
-        f"best epoch {best}: {errors[best - 1]:.2f} %",
-        (best, errors[best - 1]),
-        xytext=(-12, 24),
-        textcoords="offset points",
-        ha="right",
-        arrowprops={"arrowstyle": "-", "color": _VALIDATION},
-    )
+    label = f"best epoch, {best}: {errors[best - 1]:.2f} %"
+    right.plot(best, errors[best - 1], "o", color=_VALIDATION, label=label)
     right.set(title="Error rate, percent", xlabel="epoch", yscale="log")
     right.yaxis.set_major_formatter("{x:g}")
     right.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")

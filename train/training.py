@@ -123,7 +123,7 @@ def _progress(run: Run, console: Console) -> Iterator[tuple[OnStep, OnEpoch]]:
     epochs = run.recipe.epochs
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     console.print(f"Training {run.model}: {epochs} epochs, seed {run.seed}")
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
 
         def on_step(epoch: int, step: int, steps: int) -> None:

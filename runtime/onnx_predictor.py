@@ -1,10 +1,9 @@
 """Runs .onnx artefacts with onnxruntime on the CPU."""
 
-import numpy as np
 import onnxruntime
 
 from edgeport.runtime.card import Card
-from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.predictor import Predictor, Tensor
 from edgeport.runtime.spec import Spec, TensorSpec
 
@@ -33,17 +32,6 @@ class OnnxPredictor(Predictor):
         self._check_tensor(tensor)
         answer: Tensor = self._session.run(self._outputs, {self.spec.input.name: tensor})[0]
         return answer
-
-    def _run_batch(self, tensor: Tensor) -> Tensor:
-        batch = self.spec.input.shape[0]
-        if batch is None or len(tensor) == batch:
-            return self.run(tensor)
-        if len(tensor) % batch:
-            raise InputError(
-                f"{self.spec.name}: got {len(tensor)} images, expected a multiple of {batch}, "
-                "the batch it was exported with"
-            )
-        return np.concatenate([self.run(tensor[start : start + batch]) for start in range(0, len(tensor), batch)])
 
 
 def open_predictor(content: bytes, *, name: str, card: Card | None, engine: str, threads: int) -> OnnxPredictor:

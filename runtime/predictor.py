@@ -39,10 +39,6 @@ class Predictor(ABC):
             InputError: The array has another dtype or shape.
         """
 
-    @abstractmethod
-    def _run_batch(self, tensor: Tensor) -> Tensor:
-        """Like ``run``, for any number of images, whatever batch the artefact was exported with."""
-
     def encode(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Return pixels as ``run`` takes them: scaled to the model's input range, quantized if its input is.
 
@@ -81,6 +77,18 @@ class Predictor(ABC):
             return softmax(real)
         return sigmoid(real) if activation == "sigmoid" else real
 
+    def _run_batch(self, tensor: Tensor) -> Tensor:
+        """Like ``run``, for any number of images: in one call, or in the batches that the artefact is fixed to."""
+        batch = self.spec.input.shape[0]
+        if batch is None or len(tensor) == batch:
+            return self.run(tensor)
+        if len(tensor) % batch:
+            raise InputError(
+                f"{self.spec.name}: got {len(tensor)} images, expected a multiple of {batch}, "
+                "the batch it was exported with"
+            )
+        return np.concatenate([self.run(tensor[start : start + batch]) for start in range(0, len(tensor), batch)])
+
     def _checked(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return the images with the model's own axes, or raise InputError."""
         shape = self._image_shape
@@ -90,6 +98,8 @@ class Predictor(ABC):
                 f"{self.spec.name}: got {got} images, expected a uint8 array of pixels from 0 to 255. "
                 "For the artefact's own input type use run()."
             )
+        if not images.size:
+            raise InputError(f"{self.spec.name}: got no images, expected at least one")
         if images.shape[1:] == shape and images.ndim == len(shape) + 1:
             return images
         if shape[-1:] == (1,) and images.shape[1:] == shape[:-1] and images.ndim == len(shape):

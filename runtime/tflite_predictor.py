@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.runtime.card import Card
-from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.predictor import Predictor, Tensor
 from edgeport.runtime.spec import Spec, TensorSpec
 
@@ -29,25 +29,10 @@ class TflitePredictor(Predictor):
         """See Predictor.run."""
         self._check_tensor(tensor)
         with self._lock:
-            return self._invoke(tensor)
-
-    def _invoke(self, tensor: Tensor) -> Tensor:
-        self._interpreter.set_tensor(self._input_index, tensor)
-        self._interpreter.invoke()
-        answer: Tensor = self._interpreter.get_tensor(self._output_index)
+            self._interpreter.set_tensor(self._input_index, tensor)
+            self._interpreter.invoke()
+            answer: Tensor = self._interpreter.get_tensor(self._output_index)
         return answer
-
-    def _run_batch(self, tensor: Tensor) -> Tensor:
-        batch = self.spec.input.shape[0] or 1
-        if len(tensor) % batch:
-            raise InputError(
-                f"{self.spec.name}: got {len(tensor)} images, expected a multiple of {batch}, "
-                "the batch it was exported with"
-            )
-        with self._lock:
-            return np.concatenate(
-                [self._invoke(tensor[start : start + batch]) for start in range(0, len(tensor), batch)]
-            )
 
 
 def open_predictor(content: bytes, *, name: str, card: Card | None, engine: str, threads: int) -> TflitePredictor:

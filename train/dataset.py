@@ -25,6 +25,13 @@ class Split:
     images: Images
     classes: Classes
 
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.classes) or not len(self):
+            raise InputError(
+                f"got {len(self.images)} images and {len(self.classes)} labels, "
+                "expected as many of each, and at least one"
+            )
+
     def __len__(self) -> int:
         return len(self.classes)
 
@@ -104,11 +111,6 @@ def _check_split(split: Split, name: str, shape: tuple[int, ...], class_count: i
         raise InputError(
             f"{name}: got images {split.images.dtype} {split.images.shape}, "
             f"expected uint8 pixels of shape (n, {', '.join(map(str, shape))})"
-        )
-    if len(split.images) != len(split.classes) or not len(split):
-        raise InputError(
-            f"{name}: got {len(split.images)} images and {len(split.classes)} labels, expected as many of each, "
-            "and at least one"
         )
     if class_count < 2:
         raise InputError(f"{name}: got {class_count} class, expected at least 2")

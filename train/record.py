@@ -44,8 +44,11 @@ def record_beside(model_file: Path) -> TrainingRecord | None:
         raise InputError(f"{path} cannot be read ({error}): remove it, or train again") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(f"{path}: expected schema {SCHEMA}; train again with this version of edgeport")
-    dataset = content["dataset"]
-    return TrainingRecord(content["model"], dataset["name"], tuple(dataset["labels"]))
+    try:
+        dataset = content["dataset"]
+        return TrainingRecord(content["model"], dataset["name"], tuple(dataset["labels"]))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error!r}): remove it, or train again") from error
 
 
 def record_text(content: Mapping[str, Any]) -> str:

@@ -1,0 +1,46 @@
+"""What the slow tests share: one short training run and its export, made by the commands themselves."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Edgeport = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def edgeport() -> Edgeport:
+    """Run the command line as a user would, without the network settings or data of this machine's user."""
+    environment = {key: value for key, value in os.environ.items() if key != "EDGEPORT_DATA"}
+
+    def run(*arguments: object, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "edgeport.runtime.cli", *map(str, arguments)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment | variables)
+        assert ended.returncode == code, f"{ended.stdout}\n{ended.stderr}"
+        return ended
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(edgeport: Edgeport, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training result: `classic`, five epochs on mnist-5k."""
+    folder = tmp_path_factory.mktemp("trained") / "train"
+    edgeport("train", "--dataset", "mnist-5k", "--model", "classic", "--epochs", 5, "-o", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(edgeport: Edgeport, trained: Path) -> Path:
+    """The export folder of ``trained``."""
+    edgeport("export", trained / "model.keras", "-o", trained.parent / "export")
+    return trained.parent / "export"

@@ -1,0 +1,175 @@
+"""Export: four artefacts, each proven; any last layer; and every file that is no model."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from edgeport.export import export, load_calibration, load_source, read_manifest
+from edgeport.export.source import split_activation
+from edgeport.runtime import ExportError, load
+from edgeport.train import load_dataset
+
+NAMES = {"classic.float32.tflite", "classic.int8.tflite", "classic.float32.onnx", "classic.int8.onnx"}
+
+
+def test_the_export_folder_is_complete_and_proven(exported: Path, trained: Path) -> None:
+    assert {path.name for path in exported.iterdir()} == NAMES | {"manifest.json"}
+    manifest = read_manifest(exported)
+    model_file = exported / manifest.source["file"]
+    assert model_file.resolve() == (trained / "model.keras").resolve()
+    assert manifest.source["sha256"] == hashlib.sha256(model_file.read_bytes()).hexdigest()
+    assert manifest.calibration["source"] == "mnist-5k"
+    for artefact in manifest.artefacts:
+        assert artefact.sha256 == hashlib.sha256((exported / artefact.file).read_bytes()).hexdigest()
+        assert artefact.verified.samples == 500
+        assert artefact.verified.agreement >= 0.98
+
+
+def test_every_artefact_answers_like_keras(exported: Path, trained: Path) -> None:
+    images = load_dataset("mnist-5k").test.images
+    expected = keras.models.load_model(trained / "model.keras").predict(images.astype("float32"), verbose=0)
+    for name in NAMES:
+        answers = load(exported / name).predict(images)
+        assert np.abs(answers - expected).max() < (1e-5 if "float32" in name else 0.1), name
+
+
+def test_int8_tflite_is_full_integer_with_logits(exported: Path) -> None:
+    interpreter = Interpreter(model_path=str(exported / "classic.int8.tflite"))
+    interpreter.allocate_tensors()
+    kinds = {operator["op_name"] for operator in interpreter._get_ops_details()} - {"DELEGATE"}
+    assert not kinds & {"SOFTMAX", "QUANTIZE", "DEQUANTIZE"}
+    assert {tensor["dtype"] for tensor in interpreter.get_tensor_details()} <= {np.int8, np.int32}
+
+
+def test_int8_onnx_is_qdq_per_channel_with_reduced_range(exported: Path) -> None:
+    model = onnx.load(exported / "classic.int8.onnx")
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("QuantizeLinear") >= 5
+    assert "Softmax" not in kinds
+    assert "Mul" not in kinds
+    weights = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    kernels = [array for name, array in weights.items() if array.dtype == np.int8 and array.ndim == 4]
+    assert len(kernels) == 2
+    assert all(np.abs(kernel.astype(int)).max() <= 64 for kernel in kernels)
+    assert any(array.shape == (64,) for name, array in weights.items() if name.endswith("_scale"))
+
+
+def test_onnx_has_names_a_free_batch_and_passes_the_checker(exported: Path) -> None:
+    model = onnx.load(exported / "classic.float32.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert [tensor.name for tensor in (*model.graph.input, *model.graph.output)] == ["image", "probabilities"]
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
+    card = json.loads({entry.key: entry.value for entry in model.metadata_props}["edgeport"])
+    assert card["labels"] == list("0123456789")
+
+
+def test_the_same_model_gives_the_same_bytes(edgeport, exported: Path, trained: Path, tmp_path: Path) -> None:
+    edgeport("export", trained / "model.keras", "-o", tmp_path / "again")
+    for name in NAMES:
+        assert (tmp_path / "again" / name).read_bytes() == (exported / name).read_bytes(), name
+
+
+def test_a_second_export_needs_permission_and_replaces(edgeport, trained: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    edgeport("export", trained / "model.keras", "-o", output)
+    (output / "mine.txt").write_text("mine")
+    assert "--overwrite" in edgeport("export", trained / "model.keras", "-o", output, code=2).stderr
+    edgeport("export", trained / "model.keras", "-o", output, "--overwrite", "--name", "digits")
+    names = {path.name for path in output.iterdir()}
+    assert names == {name.replace("classic", "digits") for name in NAMES} | {"manifest.json", "mine.txt"}
+
+
+HEADS = {
+    "softmax layer": lambda x: keras.layers.Softmax()(keras.layers.Dense(10)(x)),
+    "softmax activation layer": lambda x: keras.layers.Activation("softmax")(keras.layers.Dense(10)(x)),
+    "softmax in dense": lambda x: keras.layers.Dense(10, activation="softmax")(x),
+    "sigmoid in dense": lambda x: keras.layers.Dense(10, activation="sigmoid")(x),
+    "logits": lambda x: keras.layers.Dense(10)(x),
+    "relu": lambda x: keras.layers.Dense(10, activation="relu")(x),
+}
+
+
+def small_model(head: str, *, scale: float = 1 / 255) -> keras.Model:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Rescaling(scale)(image)
+    x = keras.layers.Conv2D(6, 5, strides=3, activation="relu")(x)
+    return keras.Model(image, HEADS[head](keras.layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_any_last_layer_is_exported_as_it_is(head: str, tmp_path: Path) -> None:
+    model = small_model(head)
+    expected_activation = head.split()[0] if head.split()[0] in ("softmax", "sigmoid") else "none"
+    logits, activation = split_activation(model)
+    assert activation == expected_activation
+    model.save(tmp_path / "small.keras")
+    source = load_source(tmp_path / "small.keras")
+    calibration = load_calibration("mnist-5k", image_shape=(28, 28, 1))
+    export(source, tmp_path / "out", calibration)
+    images = load_dataset("mnist-5k").test.images[:50]
+    expected = model.predict(images.astype("float32"), verbose=0)
+    for path in (tmp_path / "out").glob("small.*"):
+        answers = load(path).predict(images)
+        tolerance = 1e-5 if "float32" in path.name else 0.1 * np.abs(expected).max()
+        np.testing.assert_allclose(answers, expected, atol=tolerance)
+        integer = "int8" in path.name
+        assert load(path).spec.card.activation == (expected_activation if integer else "none")
+
+
+def test_a_model_that_wants_other_values_is_told_the_range(edgeport, tmp_path: Path) -> None:
+    small_model("softmax in dense", scale=1.0).save(tmp_path / "unit.h5")
+    arguments = ("export", tmp_path / "unit.h5", "-o", tmp_path / "out", "--calibration", "mnist-5k")
+    edgeport(*arguments, "--input-range", 0, 1)
+    images = load_dataset("mnist-5k").test.images[:50]
+    model = keras.models.load_model(tmp_path / "unit.h5", compile=False)
+    expected = model.predict(images.astype("float32") / 255, verbose=0)
+    for path in (tmp_path / "out").glob("unit.*"):
+        np.testing.assert_allclose(load(path).predict(images), expected, atol=0.05)
+
+
+def test_an_artefact_that_lost_its_weights_is_not_delivered(trained: Path, tmp_path: Path) -> None:
+    source = load_source(trained / "model.keras")
+    calibration = load_calibration("mnist-5k", image_shape=(28, 28, 1))
+    broken = keras.models.clone_model(source.model)
+    object.__setattr__(source, "logits", keras.Model(broken.inputs, broken.outputs))
+    with pytest.raises(ExportError, match=r"classic\.int8\.tflite does not answer like the Keras model"):
+        export(source, tmp_path / "out", calibration)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "told"),
+    [
+        ("model.keras", 5_000, "truncated or no Keras model"),
+        ("model.keras", 0, "truncated or no Keras model"),
+        ("model.h5", 5_000, "Keras cannot load it"),
+        ("model.pt", 5_000, "ends with .keras or .h5"),
+    ],
+)
+def test_what_is_no_model_is_told(edgeport, trained: Path, tmp_path: Path, name: str, cut: int, told: str) -> None:
+    (tmp_path / name).write_bytes((trained / "model.keras").read_bytes()[:cut])
+    ended = edgeport("export", tmp_path / name, "-o", tmp_path / "out", "--calibration", "mnist-5k", code=2)
+    assert told in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_alone_needs_to_be_told_its_data(edgeport, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes((trained / "model.keras").read_bytes())
+    ended = edgeport("export", tmp_path / "model.keras", "-o", tmp_path / "out", code=2)
+    assert "--calibration" not in ended.stdout
+    assert "give --calibration" in ended.stderr or "no training.json" in ended.stderr
+
+
+def test_a_model_with_two_inputs_is_told(edgeport, tmp_path: Path) -> None:
+    one, two = keras.Input((28, 28, 1)), keras.Input((28, 28, 1))
+    keras.Model([one, two], keras.layers.Add()([one, two])).save(tmp_path / "two.keras")
+    ended = edgeport("export", tmp_path / "two.keras", "-o", tmp_path / "x", "--calibration", "mnist-5k", code=2)
+    assert "got 2 inputs" in ended.stderr

@@ -1,0 +1,102 @@
+"""The wheel: every module and no test, and the same labels where nothing but one engine is installed."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+
+PREDICT = """
+import sys
+import numpy as np
+from edgeport.runtime import load
+images = np.load(sys.argv[1], allow_pickle=False)["images"]
+predictor = load(sys.argv[2])
+print(predictor.spec.engine)
+print(predictor.predict(images).argmax(axis=1).tolist())
+heavy = {"tensorflow", "keras", "matplotlib", "scipy", "PIL", "rich", "onnx"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    # Built from a copy: setuptools leaves a build folder behind, and would reuse stale modules in it.
+    left_out = shutil.ignore_patterns(".venv", "build", "dist", "runs", "*.egg-info", ".git", ".*_cache", "__pycache__")
+    shutil.copytree(ROOT, folder / "tree", ignore=left_out)
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(folder / "tree")]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_every_module_and_no_test(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    layers = ("train", "export", "runtime", "benchmarks")
+    modules = {f"edgeport/{path.relative_to(ROOT)}" for layer in layers for path in (ROOT / layer).rglob("*.py")}
+    assert {name for name in held if name.endswith(".py")} == modules
+    assert {f"edgeport/{layer}/py.typed" for layer in layers} <= held
+    assert not [name for name in held if "test" in name or name == "edgeport/__init__.py"]
+
+
+def environment(folder: Path, *packages: str) -> Path:
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([str(python), "-m", "pip", "install", "-q", *packages], check=True, capture_output=True)
+    return python
+
+
+def labels(python: Path, name: str, folder: Path) -> tuple[str, list[int]]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    command = [str(python), "-c", PREDICT, str(DATA / "golden.npz"), str(DATA / name)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=clean, cwd=folder).stdout
+    engine, answers = told.splitlines()[-2:]
+    return engine, ast.literal_eval(answers)
+
+
+@pytest.mark.parametrize(
+    ("extra", "engine", "name"),
+    [
+        ("tflite", "ai-edge-litert", "tiny.int8.tflite"),
+        ("onnx", "onnxruntime", "tiny.int8.onnx"),
+        pytest.param(
+            "tflite-runtime",
+            "tflite-runtime",
+            "tiny.int8.tflite",
+            marks=pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no wheel for this Python"),
+        ),
+    ],
+)
+def test_with_one_engine_alone_the_labels_are_the_same(
+    wheel: Path, extra: str, engine: str, name: str, tmp_path: Path
+) -> None:
+    python = environment(tmp_path / "venv", f"{wheel}[{extra}]")
+    listed = subprocess.run([str(python), "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
+    assert "tensorflow" not in listed
+    assert "matplotlib" not in listed
+    with np.load(DATA / "golden.npz", allow_pickle=False) as golden:
+        expected = golden[name].argmax(axis=1).tolist()
+    assert labels(python, name, tmp_path) == (engine, expected)
+    ended = subprocess.run(
+        [str(python.parent / "edgeport"), "train", "-o", "x"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "pip install 'edgeport[train]'" in ended.stderr
+
+
+def test_without_an_engine_the_extra_is_named(wheel: Path, tmp_path: Path) -> None:
+    python = environment(tmp_path / "venv", str(wheel))
+    ended = subprocess.run(
+        [str(python.parent / "edgeport"), "predict", str(DATA / "tiny.int8.tflite"), "x.png"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "pip install 'edgeport[tflite]'" in ended.stderr

@@ -1,0 +1,137 @@
+"""The house rules, held by reading the source: layers, engines, sizes, names, packages."""
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeport.runtime.cli import COMMANDS
+from edgeport.runtime.formats import FORMATS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("runtime", "train", "export", "benchmarks")
+MODULES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
+
+# Each engine is imported in these modules alone; everything else reaches it through them.
+KERAS_MODULES = {
+    "train/augmentation.py", "train/fitting.py", "train/mnist.py", "train/models.py", "train/training.py",
+    "export/source.py", "export/to_onnx.py", "export/to_tflite.py", "benchmarks/keras_reference.py",
+}  # fmt: skip
+ENGINES = {
+    "keras": KERAS_MODULES,
+    "tensorflow": KERAS_MODULES,
+    "tf2onnx": {"export/to_onnx.py"},
+    "onnx": {"export/to_onnx.py", "export/fold_scaling.py", "export/quantize_onnx.py"},
+    "onnxruntime": {"runtime/onnx_predictor.py", "export/quantize_onnx.py"},
+    "ai_edge_litert": set(),
+    "tflite_runtime": set(),
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+def test_data_flows_one_way() -> None:
+    for path in MODULES:
+        allowed = LAYERS[: LAYERS.index(path.relative_to(ROOT).parts[0]) + 1]
+        for name in imports_of(path):
+            if name.startswith("edgeport"):
+                assert name.split(".")[1] in allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    graph = {
+        ".".join(("edgeport", *path.relative_to(ROOT).with_suffix("").parts)): imports_of(path) for path in MODULES
+    }
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        if module not in done:
+            for name in graph.get(module, ()):
+                visit(name, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_is_imported_in_its_leaf_modules_alone(engine: str) -> None:
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in MODULES
+        if any(name.partition(".")[0] == engine for name in imports_of(path))
+    }
+    assert users <= ENGINES[engine]
+
+
+def test_modules_and_functions_stay_short() -> None:
+    for path in MODULES:
+        source = path.read_text()
+        assert source.count("\n") < 400, path
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 60, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_package_has_few_public_names_and_all_of_them_exist(layer: str) -> None:
+    package = importlib.import_module(f"edgeport.{layer}")
+    assert 0 < len(package.__all__) <= 10
+    assert package.__all__ == sorted(package.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    tree = ast.parse((ROOT / layer / "__init__.py").read_text())
+    named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(package.__all__) <= named
+
+
+def test_a_format_is_one_row_and_two_modules() -> None:
+    for row in FORMATS:
+        for module in (row.exporter, row.predictor):
+            assert (ROOT / module.removeprefix("edgeport.").replace(".", "/")).with_suffix(".py").is_file(), module
+        defined = {
+            node.name
+            for module in (row.exporter, row.predictor)
+            for node in ast.parse(
+                (ROOT / (module.removeprefix("edgeport.").replace(".", "/") + ".py")).read_text()
+            ).body
+            if isinstance(node, ast.FunctionDef)
+        }
+        assert {"convert", "embed", "open_predictor"} <= defined
+
+
+def test_a_command_is_a_module_with_arguments_and_run() -> None:
+    for command in COMMANDS:
+        module = ROOT / (command.module.removeprefix("edgeport.").replace(".", "/") + ".py")
+        defined = {node.name for node in ast.parse(module.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert {"add_arguments", "run"} <= defined, command.name
+
+
+def test_every_folder_with_code_is_a_package_that_the_wheel_holds() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in MODULES}
+    assert set(settings["packages"]) == {f"edgeport.{folder.replace('/', '.')}" for folder in folders}
+    assert settings["package-dir"] == {f"edgeport.{layer}": layer for layer in LAYERS}
+    assert not (ROOT / "edgeport").exists()
+    assert not (ROOT / "__init__.py").exists()
+
+
+def test_constraints_name_versions_and_no_host() -> None:
+    text = (ROOT / "constraints.txt").read_text()
+    assert "://" not in text
+    assert "--" not in text

@@ -1,0 +1,166 @@
+"""Data sets: fixed splits, recorded digests, and every file that is not what it should be."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgeport.runtime import InputError
+from edgeport.train import Dataset, Split, load_dataset
+from edgeport.train.dataset import stratified
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("mnist-5k")
+
+
+def test_mnist_5k_is_the_same_for_everyone(digits: Dataset) -> None:
+    assert {name: len(split) for name, split in digits.splits.items()} == {
+        "train": 4000,
+        "validation": 500,
+        "test": 500,
+    }
+    assert digits.sha256 == "c0126b89e5b44e858ade54d069032f63370704b62c1f609557e38f4443055598"
+
+
+def test_mnist_5k_is_stratified_and_its_splits_share_nothing(digits: Dataset) -> None:
+    for split in digits.splits.values():
+        assert set(np.bincount(split.classes)) == {len(split) // 10}
+    seen = [{image.tobytes() for image in split.images} for split in digits.splits.values()]
+    assert not seen[0] & seen[1] | seen[0] & seen[2] | seen[1] & seen[2]
+
+
+def test_images_are_raw_pixels(digits: Dataset) -> None:
+    assert digits.train.images.dtype == np.uint8
+    assert digits.image_shape == (28, 28, 1)
+    assert (digits.train.images.min(), digits.train.images.max()) == (0, 255)
+
+
+def test_the_digest_sees_every_pixel_label_and_split(digits: Dataset) -> None:
+    changed = digits.test.images.copy()
+    changed[-1, -1, -1] ^= 1
+    other = Split(changed, digits.test.classes)
+    assert Dataset("x", digits.train, digits.validation, other, digits.labels).sha256 != digits.sha256
+    assert Dataset("x", digits.train, digits.test, digits.validation, digits.labels).sha256 != digits.sha256
+
+
+def test_stratified_keeps_every_example_once() -> None:
+    classes = np.repeat([0, 1, 2], [10, 20, 70]).astype(np.int64)
+    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
+    splits = stratified(images, classes, shares=(0.8, 0.1, 0.1), seed=3)
+    assert [np.bincount(split.classes).tolist() for split in splits] == [[8, 16, 56], [1, 2, 7], [1, 2, 7]]
+    assert sorted(np.concatenate([split.images.ravel() for split in splits])) == list(range(100))
+
+
+def test_unknown_names_are_told_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean mnist-5k"):
+        load_dataset("mnist5k")
+    with pytest.raises(InputError, match="no such"):
+        load_dataset("some/folder")
+
+
+def write_npz(path: Path, **changes: object) -> Path:
+    random = np.random.default_rng(0)
+    arrays = {
+        "x_train": random.integers(0, 256, (50, 8, 9), np.uint8),
+        "y_train": np.arange(50) % 5,
+        "x_test": random.integers(0, 256, (10, 8, 9), np.uint8),
+        "y_test": np.arange(10) % 5,
+        **changes,
+    }
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+def test_a_users_npz(tmp_path: Path) -> None:
+    loaded = load_dataset(str(write_npz(tmp_path / "a.npz", labels=np.array(list("abcde")))))
+    assert {name: len(split) for name, split in loaded.splits.items()} == {"train": 45, "validation": 5, "test": 10}
+    assert loaded.labels == tuple("abcde")
+    assert loaded.image_shape == (8, 9, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"y_test": None}, "lacks y_test"),
+        ({"x_train": np.zeros((50, 8, 9), np.float32)}, "expected uint8"),
+        ({"y_train": np.zeros(50, np.float32)}, "expected integers"),
+        ({"y_train": np.arange(49) % 5}, "50 images and 49 labels"),
+        ({"y_test": np.full(10, 5)}, "labels from 5 to 5, expected 0 to 4"),
+        ({"y_test": np.full(10, -1)}, "labels from -1"),
+        ({"x_test": np.zeros((10, 7, 9), np.uint8)}, r"shape \(n, 8, 9, 1\)"),
+        ({"labels": np.array(["only"])}, "got 1 class"),
+        ({"x_val": np.zeros((3, 8, 9), np.uint8)}, "lacks y_val"),
+        ({"labels": np.array([object()])}, "plain arrays"),
+    ],
+)
+def test_a_users_npz_that_is_wrong_is_told(changes: dict, told: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=told):
+        load_dataset(str(write_npz(tmp_path / "a.npz", **changes)))
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 truncated"])
+def test_a_damaged_npz_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match="cannot read"):
+        load_dataset(str(tmp_path / "a.npz"))
+
+
+def test_a_folder_of_class_folders(tmp_path: Path) -> None:
+    for name, shade in (("cat", 10), ("dog", 200)):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            Image.new("L", (30, 20), shade).save(tmp_path / name / f"{number}.png")
+    loaded = load_dataset(str(tmp_path))
+    assert loaded.labels == ("cat", "dog")
+    assert loaded.image_shape == (20, 30, 1)
+    assert {name: len(split) for name, split in loaded.splits.items()} == {"train": 32, "validation": 4, "test": 4}
+    assert set(loaded.test.images[loaded.test.classes == 1].ravel()) == {200}
+    (tmp_path / "dog" / "0.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"0\.png: not an image"):
+        load_dataset(str(tmp_path))
+
+
+def test_a_folder_without_classes_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="got 0 class folders"):
+        load_dataset(str(tmp_path))
+
+
+def write_idx(folder: Path, *, count: int, test_labels: np.ndarray) -> None:
+    for name, array in (
+        ("train-images-idx3-ubyte", np.zeros((count, 28, 28), np.uint8)),
+        ("train-labels-idx1-ubyte", np.zeros(count, np.uint8)),
+        ("t10k-images-idx3-ubyte", np.zeros((10_000, 28, 28), np.uint8)),
+        ("t10k-labels-idx1-ubyte", test_labels),
+    ):
+        head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+        (folder / f"{name}.gz").write_bytes(gzip.compress(head + array.tobytes(), 1))
+
+
+def test_idx_files_are_read_and_another_data_set_is_noticed(tmp_path: Path) -> None:
+    write_idx(tmp_path, count=60_000, test_labels=np.zeros(10_000, np.uint8))
+    fashion = load_dataset("fashion-mnist", data_dir=tmp_path)
+    assert {name: len(split) for name, split in fashion.splits.items()} == {
+        "train": 55_000, "validation": 5_000, "test": 10_000,
+    }  # fmt: skip
+    with pytest.raises(InputError, match="another data set"):
+        load_dataset("mnist", data_dir=tmp_path)
+
+
+def test_idx_files_that_are_wrong_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="mnist-5k, which is installed"):
+        load_dataset("mnist", data_dir=tmp_path)
+    write_idx(tmp_path, count=100, test_labels=np.zeros(10_000, np.uint8))
+    with pytest.raises(InputError, match="expected 60,000"):
+        load_dataset("mnist", data_dir=tmp_path)
+    whole = (tmp_path / "t10k-labels-idx1-ubyte.gz").read_bytes()
+    for content, told in ((whole[:-20], "cannot read"), (gzip.compress(b"\0\0\x08\x01\0\0\0\x09abc"), "damaged")):
+        (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
+        with pytest.raises(InputError, match=told):
+            load_dataset("mnist", data_dir=tmp_path)
+    (tmp_path / "t10k-images-idx3-ubyte.gz").unlink()
+    with pytest.raises(InputError, match="lacks t10k-images"):
+        load_dataset("mnist", data_dir=tmp_path)

@@ -1,0 +1,66 @@
+"""What a training run leaves behind: history, best epoch, training.json, pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeport.runtime import InputError
+from edgeport.train import Split
+from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
+from edgeport.train.history import Epoch, best_epoch, read_history, write_history
+from edgeport.train.record import record_beside, record_text
+
+
+def epoch(number: int, accuracy: float, loss: float = 1.0) -> Epoch:
+    return Epoch(number, 0.5, 0.9, loss, accuracy, 1.0)
+
+
+def test_the_best_epoch_is_the_most_accurate_then_the_least_loss_then_the_first() -> None:
+    assert best_epoch([epoch(1, 0.9), epoch(2, 0.95), epoch(3, 0.92)]) == 2
+    assert best_epoch([epoch(1, 0.9, 0.4), epoch(2, 0.9, 0.3), epoch(3, 0.9, 0.5)]) == 2
+    assert best_epoch([epoch(1, 0.9), epoch(2, 0.9)]) == 1
+
+
+def test_a_history_comes_back(tmp_path: Path) -> None:
+    history = [epoch(1, 0.9), epoch(2, 0.95)]
+    write_history(tmp_path / "h.json", {"seed": 3}, history)
+    assert read_history(tmp_path / "h.json") == ({"seed": 3}, history)
+
+
+def test_a_history_that_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no interrupted run"):
+        read_history(tmp_path / "h.json")
+    (tmp_path / "h.json").write_text('{"run": ')
+    with pytest.raises(InputError, match="start again with --overwrite"):
+        read_history(tmp_path / "h.json")
+
+
+def test_the_record_beside_a_model_is_read(tmp_path: Path) -> None:
+    assert record_beside(tmp_path / "model.keras") is None
+    text = record_text({"model": "edge", "dataset": {"name": "mnist", "labels": ["a", "b"]}})
+    assert json.loads(text)["versions"].keys() >= {"python", "tensorflow", "keras", "numpy", "edgeport"}
+    (tmp_path / "training.json").write_text(text)
+    record = record_beside(tmp_path / "model.keras")
+    assert record is not None
+    assert (record.model, record.dataset, record.labels) == ("edge", "mnist", ("a", "b"))
+    for broken in ("{", "[]", '{"schema": 99}', '{"schema": 1}', '{"schema": 1, "model": "m", "dataset": 3}'):
+        (tmp_path / "training.json").write_text(broken)
+        with pytest.raises(InputError, match=r"training\.json"):
+            record_beside(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("mistakes", [0, 3, 30])
+def test_the_pictures_are_drawn_for_any_number_of_mistakes(mistakes: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    split = Split(random.integers(0, 256, (40, 28, 28, 1), np.uint8), np.arange(40) % 4)
+    predicted = np.where(np.arange(40) < mistakes, (split.classes + 1) % 4, split.classes)
+    probabilities = np.eye(4, dtype=np.float32)[predicted]
+    labels = ("zero", "one", "two", "three")
+    draw_predictions(tmp_path / "p.png", split, probabilities, labels)
+    draw_confusion_matrix(tmp_path / "c.png", split.classes, predicted, labels)
+    draw_learning_curves(tmp_path / "l.png", [epoch(1, 0.9), epoch(2, 1.0)])
+    for name in ("p.png", "c.png", "l.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / name).stat().st_size > 5_000

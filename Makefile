@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow lint typecheck constraints clean
+.PHONY: help quickstart test test-slow lint typecheck results constraints clean
 
 help:
 	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test-slow    the tests that run TensorFlow, and those that build environments'
 	@echo 'make lint         ruff'
 	@echo 'make typecheck    mypy --strict'
+	@echo 'make results      train and measure on all of MNIST, and renew docs/results and the tables'
 	@echo 'make constraints  renew the tested versions'
 	@echo 'make clean        remove .venv, build and caches (never your runs)'
 
@@ -38,11 +39,14 @@ typecheck: $(VENV)/installed
 	@for layer in train export runtime benchmarks; do ln -sfn "../../../$$layer" "build/types/edgeport/$$layer"; done
 	@$(VENV)/bin/mypy
 
+results: $(VENV)/installed
+	@docs/results/make.sh
+
 # Overridden: 32-bit ARM's bound on numpy (it takes the runtime alone, with a numpy of its own), and
 # backports.strenum, whose later versions refuse the newer Pythons that ai-edge-litert wants it on.
 constraints:
 	@$(PYTHON) -m venv build/resolver && build/resolver/bin/python -m pip install --quiet uv
-	@printf 'numpy>=1.26\nbackports-strenum<1.3\n' >build/overrides.txt
+	@printf 'numpy>=2\nbackports-strenum<1.3\n' >build/overrides.txt
 	@{ echo '# Versions tested together, for every Python that edgeport supports; renew with: make constraints'; \
 		build/resolver/bin/uv pip compile --quiet --universal --python-version 3.10 --python build/resolver/bin/python \
 		--extra all --extra dev --upgrade --overrides build/overrides.txt \
@@ -67,6 +71,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 python-venv:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -qq -y python3-venv; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+		sudo apt-get update -qq && sudo apt-get install -qq -y python3-venv; \
 	else \
 		echo "edgeport needs Python's venv module, which $(PYTHON) lacks. Run: sudo apt install python3-venv" >&2; exit 1; \
 	fi

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from edgeport.benchmarks.report import Report
+from edgeport.benchmarks.report import Measured, Report
 from edgeport.benchmarks.statistics import wilson_interval
 
 _COLOURS = {"keras": "#8a8f98", "tflite": "#d97706", "onnx": "#1f5fa8"}
@@ -23,8 +23,8 @@ def draw_accuracy_against_latency(path: Path, report: Report) -> None:
             each.latency_us(50),
             100 * each.accuracy,
             yerr=[[100 * (each.accuracy - low)], [100 * (high - each.accuracy)]],
-            fmt=_MARKERS[each.precision],
-            color=_COLOURS[each.format],
+            fmt=_MARKERS.get(each.precision, "^"),
+            color=_colour(each),
             markersize=9,
             elinewidth=1,
             label=f"{each.name}: {each.latency_us(50):.1f} us, {each.accuracy:.2%}, {each.bytes / 1e3:.0f} kB",
@@ -49,8 +49,8 @@ def draw_latency_distributions(path: Path, report: Report) -> None:
         logs = np.log10([ns / 1e3 for ns in each.latency_ns if ns / 1e3 <= each.latency_us(99)])
         heights, edges = np.histogram(logs, bins=np.arange(logs.min() - 0.004, logs.max() + 0.008, 0.004))
         centres = 10 ** ((edges[:-1] + edges[1:]) / 2)
-        axes.fill_between(centres, row, row + 0.8 * heights / heights.max(), color=_COLOURS[each.format], alpha=0.75,
-                          linewidth=0.5, edgecolor=_COLOURS[each.format])  # fmt: skip
+        axes.fill_between(centres, row, row + 0.8 * heights / heights.max(), color=_colour(each), alpha=0.75,
+                          linewidth=0.5, edgecolor=_colour(each))  # fmt: skip
         for percent, style in ((50, "-"), (90, ":")):
             axes.vlines(each.latency_us(percent), row, row + 0.85, color="black", linestyle=style, linewidth=1)
     names = [each.name for each in reversed(report.artefacts)]
@@ -63,6 +63,10 @@ def draw_latency_distributions(path: Path, report: Report) -> None:
     )
     _latency_axis(axes, margins=(0.05, 0.08))
     figure.savefig(path, dpi=120)
+
+
+def _colour(each: Measured) -> str:
+    return _COLOURS.get(each.format, "#6b4fa0")
 
 
 def _latency_axis(axes: Axes, *, margins: tuple[float, float]) -> None:

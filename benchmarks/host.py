@@ -21,9 +21,17 @@ def host_facts() -> dict[str, Any]:
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "load_1min": os.getloadavg()[0],
-        "os": platform.platform(),
+        "os": _operating_system(),
         "python": platform.python_version(),
     }
+
+
+def _operating_system() -> str:
+    """Return the distribution's own name where it tells, as on any Linux, else the system's."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.release()}"
 
 
 def _cpu_info() -> dict[str, str]:

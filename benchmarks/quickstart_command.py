@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for stage in stages:
         console.print(f"\n[bold]$ edgeport {shlex.join(stage)}[/bold]", markup=True)
-        code = subprocess.run([sys.executable, "-m", "edgeport.runtime.cli", *stage], check=False).returncode
+        code = _run_stage(stage)
         if code:
             return code
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. Look at:")
@@ -60,6 +61,16 @@ def run(arguments: argparse.Namespace) -> int:
         "Then train on all of MNIST: edgeport train -o runs/mnist/train (docs/tutorial.md explains each step)"
     )
     return 0
+
+
+def _run_stage(stage: Sequence[str]) -> int:
+    process = subprocess.Popen([sys.executable, "-m", "edgeport.runtime.cli", *stage])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # Ctrl-C reaches the stage as well, which keeps what it has and ends by itself: wait for it.
+            continue
 
 
 def _save_digits(folder: Path) -> list[Path]:

@@ -1,8 +1,8 @@
 """An ONNX graph pass: fold the pixel scaling into the first convolution.
 
 A model that takes raw pixels begins with ``x * scale``. Left in the graph it is a pass of its own over every
-pixel, and in an int8 artefact a quantized operator of its own: measured on the ``edge`` CNN it costs a tenth of
-the float run and a fifth of the int8 run. A convolution is linear, so its kernel can carry the scale.
+pixel, and in an int8 artefact a quantized operator of its own. A convolution is linear, so its kernel can carry the
+scale.
 """
 
 import numpy as np

@@ -7,6 +7,7 @@ import tf2onnx
 
 from edgeport.export.calibration import CalibrationSet
 from edgeport.export.fold_scaling import fold_input_scaling
+from edgeport.export.name_tensors import name_tensors
 from edgeport.export.quantize_onnx import quantize
 from edgeport.runtime.card import Card, to_json
 
@@ -49,5 +50,6 @@ def _to_float32(model: keras.Model) -> onnx.ModelProto:
         tensor.type.tensor_type.shape.dim[0].dim_param = "n"
     converted.graph.name = model.name
     fold_input_scaling(converted)
+    name_tensors(converted)
     onnx.checker.check_model(converted, full_check=True)
     return converted

@@ -38,10 +38,9 @@ def load(
         raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
     chosen = format_of(content, name=path.name)
     card = read_card(content, name=path.name, verify=verify)
+    available = _engine(chosen, engine)
     module = importlib.import_module(chosen.predictor)
-    predictor: Predictor = module.open_predictor(
-        content, name=path.name, card=card, engine=_engine(chosen, engine), threads=threads
-    )
+    predictor: Predictor = module.open_predictor(content, name=path.name, card=card, engine=available, threads=threads)
     return predictor
 
 

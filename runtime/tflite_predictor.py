@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.runtime.card import Card
-from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.errors import ArtefactError, MissingDependencyError
 from edgeport.runtime.predictor import Predictor, Tensor
 from edgeport.runtime.spec import Spec, TensorSpec
 
@@ -19,7 +19,7 @@ class TflitePredictor(Predictor):
     def __init__(self, interpreter: Any, spec: Spec) -> None:
         super().__init__(spec)
         self._interpreter = interpreter
-        # Asking for the details on every call costs ten times the call itself.
+        # The details never change, and asking for them is slow: once is enough.
         self._input_index = interpreter.get_input_details()[0]["index"]
         self._output_index = interpreter.get_output_details()[0]["index"]
         # Two threads inside one interpreter get each other's answers, or abort the process.
@@ -36,7 +36,7 @@ class TflitePredictor(Predictor):
 
 
 def open_predictor(content: bytes, *, name: str, card: Card | None, engine: str, threads: int) -> TflitePredictor:
-    """Open a TFLite file's bytes; raises ArtefactError if the engine refuses them.
+    """Open a TFLite file's bytes.
 
     Args:
         content: The whole file.
@@ -44,7 +44,15 @@ def open_predictor(content: bytes, *, name: str, card: Card | None, engine: str,
         card: What the file says about itself, if anything.
         engine: ``ai_edge_litert`` or ``tflite_runtime``.
         threads: How many threads the engine may use.
+
+    Raises:
+        ArtefactError: The engine refuses the file.
+        MissingDependencyError: The engine is tflite-runtime, beside a numpy that it cannot work with.
     """
+    if engine == "tflite_runtime" and int(np.__version__.partition(".")[0]) >= 2:
+        raise MissingDependencyError(
+            f"tflite-runtime was built for numpy 1, and numpy {np.__version__} is installed: pip install 'numpy<2'"
+        )
     interpreter_class = importlib.import_module(f"{engine}.interpreter").Interpreter
     try:
         interpreter = interpreter_class(model_content=content, num_threads=threads)

@@ -11,6 +11,7 @@ from edgeport.runtime.output import check_output_folder
 from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.datasets import load_dataset
 from edgeport.train.recipe import RECIPES
+from edgeport.train.record import STATE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         recipe = replace(recipe, epochs=arguments.epochs)
     if not 0 <= arguments.seed < 2**16:
         raise InputError(f"--seed: got {arguments.seed}, expected 0 to {2**16 - 1}")
+    if (output / STATE).is_dir() and not (arguments.resume or arguments.overwrite):
+        raise InputError(f"{output} holds an interrupted run: go on with --resume, or start again with --overwrite")
     check_output_folder(output, overwrite=arguments.overwrite or arguments.resume)
     dataset = load_dataset(arguments.dataset, data_dir=arguments.data_dir)
 

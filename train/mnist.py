@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.dataset import Dataset, Split
 from edgeport.train.npz_file import read_arrays
 
@@ -109,7 +110,8 @@ def _read_idx(folder: Path, name: str) -> npt.NDArray[np.uint8]:
 
 def _download(name: str) -> Arrays:
     # Keras is heavy, and needed only when nothing local was named.
-    import keras
+    with quiet_stderr():
+        import keras
 
     source = {"mnist": keras.datasets.mnist, "fashion-mnist": keras.datasets.fashion_mnist}[name]
     try:

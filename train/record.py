@@ -12,6 +12,8 @@ from edgeport.runtime.errors import InputError
 
 SCHEMA = 1
 FILE_NAME = "training.json"
+# The folder, inside the output folder, that holds the state of a run until it is finished.
+STATE = ".training"
 
 
 @dataclass(frozen=True)

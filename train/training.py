@@ -18,9 +18,9 @@ from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, 
 from edgeport.train.fitting import OnEpoch, OnStep, Run, fit, load_best, probabilities_of
 from edgeport.train.history import Epoch, best_epoch, read_history
 from edgeport.train.models import build_model
-from edgeport.train.record import FILE_NAME, record_text
+from edgeport.train.record import FILE_NAME, STATE, record_text
 
-_STATE = ".training"
+_RESULTS = ("model.keras", FILE_NAME, "learning-curves.png", "predictions.png", "confusion-matrix.png")
 
 
 def train(run: Run, output: Path, *, console: Console, resume: bool = False) -> bool:
@@ -39,7 +39,7 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False) -> 
     """
     counts = " / ".join(f"{len(split):,}" for split in run.dataset.splits.values())
     console.print(f"Data set {run.dataset.name}: {counts} images for train / validation / test")
-    state = output / _STATE
+    state = output / STATE
     if not resume:
         shutil.rmtree(state, ignore_errors=True)
     try:
@@ -61,14 +61,14 @@ def _build(run: Run) -> Any:
 
 def _keep_best(run: Run, output: Path, console: Console) -> None:
     try:
-        model = load_best(output / _STATE)
+        model = load_best(output / STATE)
     except InputError as error:
-        shutil.rmtree(output / _STATE, ignore_errors=True)
+        shutil.rmtree(output / STATE, ignore_errors=True)
         if output.is_dir() and not any(output.iterdir()):
             output.rmdir()
         console.print(f"\nInterrupted: {error}.")
         return
-    _, history = read_history(output / _STATE / "history.json")
+    _, history = read_history(output / STATE / "history.json")
     _write(run, model, history, output, console=console, finished=False)
     console.print(
         f"\nInterrupted after epoch {len(history)} of {run.recipe.epochs}: {output / 'model.keras'} is epoch "
@@ -99,7 +99,7 @@ def _write(
         "best_epoch": best.number,
         "validation": {"accuracy": best.validation_accuracy, "count": len(dataset.validation)},
     }
-    with staged_folder(output) as folder:
+    with staged_folder(output, stale=_RESULTS) as folder:
         model.save(folder / "model.keras")
         draw_learning_curves(folder / "learning-curves.png", history)
         console.print(f"Best epoch {best.number}: {best.validation_accuracy:.2%} of the validation images right")

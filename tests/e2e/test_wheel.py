@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -63,28 +64,36 @@ def labels(python: Path, name: str, folder: Path) -> tuple[str, list[int]]:
 
 
 @pytest.mark.parametrize(
-    ("extra", "engine", "name"),
+    ("extra", "engine", "name", "oldest"),
     [
-        ("tflite", "ai-edge-litert", "tiny.int8.tflite"),
-        ("onnx", "onnxruntime", "tiny.int8.onnx"),
+        ("tflite", "ai-edge-litert", "tiny.int8.tflite", ()),
+        ("onnx", "onnxruntime", "tiny.int8.onnx", ()),
+        # Beside the oldest versions that are allowed: those of Debian 12, as on 32-bit Raspberry Pi OS.
         pytest.param(
             "tflite-runtime",
             "tflite-runtime",
             "tiny.int8.tflite",
+            ("numpy==1.24.2", "pillow==9.4.0"),
             marks=pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no wheel for this Python"),
         ),
     ],
 )
 def test_with_one_engine_alone_the_labels_are_the_same(
-    wheel: Path, extra: str, engine: str, name: str, tmp_path: Path
+    wheel: Path, extra: str, engine: str, name: str, oldest: tuple[str, ...], tmp_path: Path
 ) -> None:
-    python = environment(tmp_path / "venv", f"{wheel}[{extra}]")
+    python = environment(tmp_path / "venv", f"{wheel}[{extra}]", *oldest)
     listed = subprocess.run([str(python), "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert "tensorflow" not in listed
     assert "matplotlib" not in listed
     with np.load(DATA / "golden.npz", allow_pickle=False) as golden:
         expected = golden[name].argmax(axis=1).tolist()
+        Image.fromarray(golden["images"][0]).convert("RGBA").save(tmp_path / "digit.png")
     assert labels(python, name, tmp_path) == (engine, expected)
+    told = subprocess.run(
+        [str(python.parent / "edgeport"), "predict", str(DATA / name), "digit.png"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert told.stdout.startswith(f"digit.png  {expected[0]}  ")
     ended = subprocess.run(
         [str(python.parent / "edgeport"), "train", "-o", "x"], capture_output=True, text=True, check=False, cwd=tmp_path
     )
@@ -94,9 +103,10 @@ def test_with_one_engine_alone_the_labels_are_the_same(
 
 def test_without_an_engine_the_extra_is_named(wheel: Path, tmp_path: Path) -> None:
     python = environment(tmp_path / "venv", str(wheel))
-    ended = subprocess.run(
-        [str(python.parent / "edgeport"), "predict", str(DATA / "tiny.int8.tflite"), "x.png"],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert ended.returncode == 2
-    assert "pip install 'edgeport[tflite]'" in ended.stderr
+    for extra in ("tflite", "onnx"):
+        ended = subprocess.run(
+            [str(python.parent / "edgeport"), "predict", str(DATA / f"tiny.int8.{extra}"), "x.png"],
+            capture_output=True, text=True, check=False, cwd=tmp_path,
+        )  # fmt: skip
+        assert ended.returncode == 2
+        assert f"pip install 'edgeport[{extra}]'" in ended.stderr

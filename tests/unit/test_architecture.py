@@ -28,7 +28,7 @@ ENGINES = {
     "keras": KERAS_MODULES,
     "tensorflow": KERAS_MODULES,
     "tf2onnx": {"export/to_onnx.py"},
-    "onnx": {"export/to_onnx.py", "export/fold_scaling.py", "export/quantize_onnx.py"},
+    "onnx": {"export/to_onnx.py", "export/fold_scaling.py", "export/name_tensors.py", "export/quantize_onnx.py"},
     "onnxruntime": {"runtime/onnx_predictor.py", "export/quantize_onnx.py"},
     "ai_edge_litert": set(),
     "tflite_runtime": set(),

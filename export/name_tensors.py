@@ -1,0 +1,47 @@
+"""An ONNX graph pass: short names that are the same in every run.
+
+tf2onnx numbers its names in an order that changes from process to process, so the same model would give files of
+different bytes.
+"""
+
+from collections.abc import Iterable
+
+import onnx
+
+
+def name_tensors(model: onnx.ModelProto) -> None:
+    """Rename nodes, constants and inner tensors by operator and position, and sort constants by their first use.
+
+    ``conv_3`` is the output of the fourth node, a Conv, and ``conv_3_input_1`` a constant that it takes. The names
+    of the graph's own inputs and outputs stay. The graph is changed in place.
+    """
+    graph = model.graph
+    names = {tensor.name: tensor.name for tensor in (*graph.input, *graph.output)}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    ordered = []
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type.lower()}_{number}"
+        for place, name in enumerate(node.input):
+            if name in constants and name not in names:
+                names[name] = f"{node.name}_input_{place}"
+                ordered.append(constants[name])
+        for place, name in enumerate(node.output):
+            names.setdefault(name, node.name if place == 0 else f"{node.name}_output_{place}")
+    # A constant that only an inner graph (of a Loop, If or Scan) uses keeps its name and comes last.
+    ordered += [constant for name, constant in sorted(constants.items()) if name not in names]
+    for constant in ordered:
+        constant.name = names.get(constant.name, constant.name)
+    copies = [onnx.TensorProto.FromString(constant.SerializeToString()) for constant in ordered]
+    del graph.initializer[:]
+    graph.initializer.extend(copies)
+    del graph.value_info[:]
+    _rename(graph.node, names)
+
+
+def _rename(nodes: Iterable[onnx.NodeProto], names: dict[str, str]) -> None:
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                _rename(attribute.g.node, names)

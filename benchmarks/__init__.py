@@ -1,9 +1,12 @@
 """Measure what the trip to a small computer cost, in accuracy, size and latency, and tell it in reports.
 
-from edgeport.benchmarks import read_report
+To begin::
 
-for measured in read_report(Path("benchmark/report.json")).artefacts:
-    print(measured.name, measured.accuracy, measured.latency_us(50))
+    from pathlib import Path
+    from edgeport.benchmarks import read_report
+
+    for measured in read_report(Path("benchmark/report.json")).artefacts:
+        print(measured.name, measured.accuracy, measured.latency_us(50))
 """
 
 from typing import TYPE_CHECKING

@@ -40,14 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=_PROTOCOL.rounds,
         metavar="N",
-        help=f"rounds of {_PROTOCOL.calls_per_round} calls",
+        help=f"rounds of {_PROTOCOL.calls_per_round} timed calls (default {_PROTOCOL.rounds})",
     )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="DIR",
-        help="where the report goes (default: benchmark beside the export)",
+        help="where the report goes (default: benchmark, beside a folder called export, else in it)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the report that the output folder holds")
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--threads: got {arguments.threads}, expected 1 to 64")
     folder: Path = arguments.folder
     manifest = read_manifest(folder)
-    output = arguments.output or folder.parent / "benchmark"
+    output = arguments.output or (folder.parent if folder.name == "export" else folder) / "benchmark"
     check_output_folder(output, overwrite=arguments.overwrite)
     name = arguments.dataset or manifest.dataset
     if not name:

@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"\n[bold]$ edgeport {shlex.join(stage)}[/bold]", markup=True)
         code = _run_stage(stage)
         if code:
+            console.print("\nThe quickstart did not finish. Start it again with: edgeport quickstart --overwrite")
             return code
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. Look at:")
     for path in (train / "predictions.png", report / "accuracy-latency.png", report / "report.md"):

@@ -18,4 +18,5 @@ def wilson_interval(successes: int, count: int) -> tuple[float, float]:
     share, z2 = successes / count, _Z95 * _Z95
     centre = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = _Z95 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the interval ends exactly there, and rounding must not put it on the wrong side of the share.
+    return (centre - half if successes else 0.0), (centre + half if successes < count else 1.0)

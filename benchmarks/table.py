@@ -16,7 +16,7 @@ def terminal_table(report: Report) -> Table:
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,
         show_edge=False,
     )
     for name in _COLUMNS:

@@ -1,10 +1,13 @@
 """Turn a Keras model into artefacts: convert, calibrate, embed what the runtime needs, verify, record.
 
-from edgeport.export import export, load_calibration, load_source
+To begin::
 
-source = load_source(Path("model.keras"))
-calibration = load_calibration("mnist-5k", image_shape=source.image_shape)
-manifest = export(source, Path("artefacts"), calibration)
+    from pathlib import Path
+    from edgeport.export import export, load_calibration, load_source
+
+    source = load_source(Path("model.keras"))
+    calibration = load_calibration("mnist-5k", image_shape=source.image_shape)
+    manifest = export(source, Path("artefacts"), calibration)
 """
 
 from typing import TYPE_CHECKING

@@ -28,6 +28,7 @@ class CalibrationSet:
         images: uint8 pixels of shape (n, height, width, channels), for the quantizer.
         held_out: uint8 pixels of the same axes that the quantizer does not see.
         input_range: The real values that the pixels 0 and 255 are to the model.
+        labels: The class names of the data set, or empty.
     """
 
     source: str
@@ -35,6 +36,7 @@ class CalibrationSet:
     images: Images
     held_out: Images
     input_range: tuple[float, float] = (0.0, 255.0)
+    labels: tuple[str, ...] = ()
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -61,10 +63,10 @@ def load_calibration(
     """Draw calibration images from a data set's train split, and held-out ones from its validation split.
 
     Args:
-        source: The name of a data set, or a .npz file with ``x_train`` (and ``x_val``), or with a single array
-            of images.
+        source: Whatever ``load_dataset`` takes, or a .npz file with ``x_train`` (and ``x_val``), or with a single
+            array of images.
         image_shape: (height, width, channels) that the model takes.
-        count: How many images the quantizer sees, at least 10; all of them if there are fewer.
+        count: How many images the quantizer sees, at least 10; fewer if there are fewer.
         seed: Decides which.
         input_range: The real values that the pixels 0 and 255 are to the model.
         data_dir: See load_dataset.
@@ -74,32 +76,30 @@ def load_calibration(
     """
     if count < 10:
         raise InputError(f"calibration count: got {count}, expected 10 or more (a few hundred are usual)")
-    if source.endswith(".npz"):
-        train, held_out = _from_npz(Path(source), seed)
-    else:
-        dataset = load_dataset(source, data_dir=data_dir)
-        train, held_out = dataset.train.images, dataset.validation.images
-    for images in (train, held_out):
-        _check(images, source, image_shape)
+    train, held_out, labels = _images_of(source, data_dir)
+    _check(train, source, image_shape, least=10)
     random = np.random.default_rng(seed)
-    chosen = random.permutation(len(train))[:count]
-    # Without a validation split, the images that the quantizer does not see prove the result.
-    held_out = train[np.setdiff1d(np.arange(len(train)), chosen)] if held_out is train else held_out
-    if not len(held_out):
-        raise InputError(
-            f"{source}: got {len(train)} images and --calibration-count {count}, which leaves none to verify the "
-            "result on: add images, or lower the count"
-        )
+    order = random.permutation(len(train))
+    if held_out is None:
+        # Images that the quantizer does not see prove the result: a fifth of them at the least.
+        count = min(count, len(train) * 4 // 5)
+        held_out = train[order[count:]]
+    _check(held_out, source, image_shape, least=1)
     held_out = held_out[random.permutation(len(held_out))[:_PROOF_COUNT]]
-    return CalibrationSet(source, seed, train[chosen], held_out, input_range)
+    return CalibrationSet(source, seed, train[order[:count]], held_out, input_range, labels)
 
 
-def _from_npz(path: Path, seed: int) -> tuple[Images, Images]:
-    arrays = {name: _with_channel(array) for name, array in read_arrays(path).items()}
-    if "x_train" in arrays:
-        return arrays["x_train"], arrays.get("x_val", arrays["x_train"])
-    images = _single_array(arrays, path)
-    return images, images
+def _images_of(source: str, data_dir: Path | None) -> tuple[Images, Images | None, tuple[str, ...]]:
+    """Return the images to draw from, others to verify on if the source has them, and its labels."""
+    arrays = {}
+    if source.endswith(".npz"):
+        arrays = {name: _with_channel(array) for name, array in read_arrays(Path(source)).items()}
+    if arrays and not {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
+        if "x_train" in arrays:
+            return arrays["x_train"], arrays.get("x_val"), ()
+        return _single_array(arrays, Path(source)), None, ()
+    dataset = load_dataset(source, data_dir=data_dir)
+    return dataset.train.images, dataset.validation.images, dataset.labels
 
 
 def _single_array(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> npt.NDArray[Any]:
@@ -116,9 +116,9 @@ def _with_channel(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array[..., np.newaxis] if array.ndim == 3 else array
 
 
-def _check(images: npt.NDArray[Any], source: str, image_shape: tuple[int, int, int]) -> None:
-    if images.dtype != np.uint8 or images.shape[1:] != image_shape or len(images) < 10:
+def _check(images: npt.NDArray[Any], source: str, image_shape: tuple[int, int, int], *, least: int) -> None:
+    if images.dtype != np.uint8 or images.shape[1:] != image_shape or len(images) < least:
         raise InputError(
-            f"calibration images of {source}: got {images.dtype} {images.shape}, expected at least 10 images of "
+            f"calibration images of {source}: got {images.dtype} {images.shape}, expected {least} or more of "
             f"uint8 pixels and shape (n, {', '.join(map(str, image_shape))}), as the model takes"
         )

@@ -1,6 +1,8 @@
 """``edgeport export``: a Keras model as verified TFLite and ONNX files, in float32 and int8."""
 
 import argparse
+import math
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -30,9 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input-range",
         type=float,
         nargs=2,
-        default=(0.0, 255.0),
         metavar=("LOW", "HIGH"),
         help="what pixel 0 and pixel 255 are to the model (default 0 255: normalisation is part of the model)",
+    )
+    parser.add_argument(
+        "--activation",
+        choices=("softmax", "sigmoid"),
+        help="for a model that ends in logits: what the runtime applies to get probabilities",
     )
     parser.add_argument("--name", help="what to call the artefacts (default: the model's name)")
     parser.add_argument("--overwrite", action="store_true", help="replace the export that DIR holds")
@@ -42,14 +48,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Export, print what was proven of each artefact, and say what to do next."""
     console = Console(highlight=False, soft_wrap=True)
     check_output_folder(arguments.output, overwrite=arguments.overwrite)
-    low, high = arguments.input_range
-    if not low < high:
-        raise InputError(f"--input-range: got {low:g} {high:g}, expected the lower value first")
+    low, high = arguments.input_range or (0.0, 255.0)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
     # TensorFlow takes seconds to import, and logs while it does.
     with quiet_stderr():
         from edgeport.export.exporting import export
-        from edgeport.export.source import load_source
-    source = load_source(arguments.model, name=arguments.name)
+        from edgeport.export.source import load_source, normalises
+    source = load_source(arguments.model, name=arguments.name, activation=arguments.activation)
+    if arguments.input_range is None and not normalises(source.model):
+        print(
+            f"edgeport export: {arguments.model} has no layer that scales raw pixels; if it was trained on other "
+            "values than 0 to 255, give --input-range LOW HIGH",
+            file=sys.stderr,
+        )
     chosen = arguments.calibration or source.dataset
     if not chosen:
         raise InputError(

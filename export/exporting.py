@@ -18,7 +18,7 @@ from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError
 from edgeport.runtime.formats import FORMATS, Format
 from edgeport.runtime.loading import load
 from edgeport.runtime.output import staged_folder
-from edgeport.runtime.quantization import FloatArray
+from edgeport.runtime.quantization import FloatArray, activate
 from edgeport.runtime.quiet import quiet_stderr
 
 PRECISIONS = ("float32", "int8")
@@ -46,7 +46,8 @@ def export(
         InputError: The folder cannot be written.
     """
     pixels = calibration.held_out
-    reference: FloatArray = source.model.predict(calibration.to_real(pixels), verbose=0, batch_size=256)
+    outputs: FloatArray = source.model.predict(calibration.to_real(pixels), verbose=0, batch_size=256)
+    reference = activate(outputs, source.activation) if source.ends_in_logits else outputs
     artefacts = []
     with staged_folder(output, stale=_earlier_files(output)) as folder:
         for chosen in FORMATS:
@@ -64,7 +65,7 @@ def export(
                 "range": calibration.input_range,
                 "layout": "NHWC",
             },
-            labels=source.labels,
+            labels=_labels(source, calibration),
             dataset=source.dataset,
             calibration=calibration.facts,
             versions=_versions(),
@@ -89,8 +90,8 @@ def _export_one(
         model=source.name,
         precision=precision,
         input_range=calibration.input_range,
-        activation=source.activation if integer else "none",
-        labels=source.labels,
+        activation=source.activation if integer or source.ends_in_logits else "none",
+        labels=_labels(source, calibration),
         dataset=source.dataset,
         calibration=calibration.facts if integer else {},
         source_sha256=source.sha256,
@@ -120,6 +121,12 @@ def _export_one(
         activation=card.activation,
         verified=verify(predictor, calibration.held_out, reference, precision=precision),
     )
+
+
+def _labels(source: Source, calibration: CalibrationSet) -> tuple[str, ...]:
+    """Return the class names that the training record gives, else those of the calibration data if they fit."""
+    fitting = len(calibration.labels) == source.model.outputs[0].shape[-1]
+    return source.labels or (calibration.labels if fitting else ())
 
 
 def _earlier_files(output: Path) -> Iterable[str]:

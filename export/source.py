@@ -23,7 +23,8 @@ class Source:
         sha256: The digest of that file.
         model: The model, with one input of images and one output.
         logits: The same model without its last activation; the same object if it ends in none.
-        activation: What leads from the logits to the model's output: ``softmax``, ``sigmoid`` or ``none``.
+        activation: What leads from the logits to probabilities: ``softmax``, ``sigmoid`` or ``none``.
+        ends_in_logits: Whether the model leaves that activation to the runtime.
         labels: The name of each class, or empty.
         dataset: The data set that it was trained on, or empty.
     """
@@ -34,6 +35,7 @@ class Source:
     model: keras.Model
     logits: keras.Model
     activation: str
+    ends_in_logits: bool
     labels: tuple[str, ...]
     dataset: str
 
@@ -44,12 +46,13 @@ class Source:
         return height, width, channels
 
 
-def load_source(path: Path, *, name: str | None = None) -> Source:
+def load_source(path: Path, *, name: str | None = None, activation: str | None = None) -> Source:
     """Read a ``.keras`` or ``.h5`` file, and what the training.json beside it says.
 
     Args:
         path: The model file.
         name: What to call the artefacts; by default what training.json calls the model, else the file's stem.
+        activation: For a model that ends in logits, what the runtime shall apply: ``softmax`` or ``sigmoid``.
 
     Raises:
         ArtefactError: The file is missing, damaged or no Keras model.
@@ -70,14 +73,17 @@ def load_source(path: Path, *, name: str | None = None) -> Source:
         raise ArtefactError(f"{path}: Keras cannot load it ({_first_line(error)})") from error
     record = record_beside(path)
     _check_interface(model, path)
-    logits, activation = split_activation(model)
+    logits, last_activation = split_activation(model)
+    if activation is not None and last_activation != "none":
+        raise InputError(f"--activation {activation}: {path} ends in a {last_activation} of its own, leave it out")
     return Source(
         name=_artefact_name(name or (record.model if record else path.stem)),
         file=path,
         sha256=hashlib.sha256(content).hexdigest(),
         model=model,
         logits=logits,
-        activation=activation,
+        activation=activation or last_activation,
+        ends_in_logits=activation is not None,
         labels=_labels(record.labels if record else (), model),
         dataset=record.dataset if record else "",
     )
@@ -104,6 +110,13 @@ def split_activation(model: keras.Model) -> tuple[keras.Model, str]:
     if name not in _SPLIT_ACTIVATIONS:
         return model, "none"
     return keras.Model(model.inputs, logits, name=model.name), name
+
+
+def normalises(model: keras.Model) -> bool:
+    """Return whether the model has a layer that brings raw pixels to the range it works in."""
+    kinds = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
+    first = next((layer for layer in model._flatten_layers() if layer.weights or isinstance(layer, kinds)), None)
+    return isinstance(first, kinds)
 
 
 def _check_interface(model: keras.Model, path: Path) -> None:

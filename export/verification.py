@@ -15,17 +15,19 @@ class Limits:
     """What an artefact of a precision must reach.
 
     Attributes:
-        max_abs_error: The largest difference allowed in any probability.
+        error: The largest difference allowed in any output value, as a share of the range of the reference's.
         sqnr_db: The least signal-to-quantization-noise ratio, in dB.
+        agreement: The least share of images with the same top-1 class, 0 to 1.
     """
 
-    max_abs_error: float
+    error: float
     sqnr_db: float
+    agreement: float
 
 
 LIMITS: dict[str, Limits] = {
-    "float32": Limits(max_abs_error=1e-4, sqnr_db=60.0),
-    "int8": Limits(max_abs_error=1.0, sqnr_db=15.0),
+    "float32": Limits(error=1e-4, sqnr_db=60.0, agreement=0.99),
+    "int8": Limits(error=1.0, sqnr_db=15.0, agreement=0.95),
 }
 
 
@@ -60,12 +62,16 @@ def verify(predictor: Predictor, images: Images, reference: FloatArray, *, preci
     """
     result = compare(predictor.predict(images), reference)
     limits = LIMITS[precision]
-    if not (result.max_abs_error <= limits.max_abs_error and result.sqnr_db >= limits.sqnr_db):
+    largest = limits.error * float(np.ptp(reference))
+    if not (
+        result.max_abs_error <= largest and result.sqnr_db >= limits.sqnr_db and result.agreement >= limits.agreement
+    ):
         raise ExportError(
             f"{predictor.spec.name} does not answer like the Keras model on {result.samples} held-out images: "
             f"got max error {result.max_abs_error:.2g}, SQNR {result.sqnr_db:.1f} dB, agreement "
-            f"{result.agreement:.2%}; expected an error up to {limits.max_abs_error:g} and {limits.sqnr_db:g} dB or "
-            "more. Calibrate with images like those it will see, and check --input-range."
+            f"{result.agreement:.2%}; expected up to {largest:.2g}, from {limits.sqnr_db:g} dB, and from "
+            f"{limits.agreement:.0%}. Calibrate with images like those it will see, check --input-range, and export a "
+            "trained model: one without clear answers has none to keep."
         )
     return result
 

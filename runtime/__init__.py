@@ -1,9 +1,11 @@
 """Predict with an exported artefact: numpy and one engine, nothing else.
 
-from edgeport.runtime import load
+To begin::
 
-predictor = load("edge.int8.tflite")
-probabilities = predictor.predict(images)  # uint8 (n, 28, 28) -> float32 (n, 10)
+    from edgeport.runtime import load
+
+    predictor = load("edge.int8.tflite")
+    probabilities = predictor.predict(images)  # uint8 (n, 28, 28) -> float32 (n, 10)
 """
 
 from edgeport.runtime.card import Card

@@ -42,7 +42,7 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> InputError:
         got: The name that was given.
         known: The names that exist.
     """
-    names = sorted(known)
-    nearest = get_close_matches(got, names, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    return InputError(f"unknown {kind} {got!r}: {hint}(known: {', '.join(names)})")
+    names = {name.lower(): name for name in sorted(known)}
+    nearest = get_close_matches(got.lower(), names, n=1)
+    hint = f": did you mean {names[nearest[0]]}?" if nearest else ""
+    return InputError(f"unknown {kind} {got!r}{hint} (known: {', '.join(names.values())})")

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 
 def read_images(paths: Sequence[Path], *, shape: tuple[int, int, int], invert: bool = False) -> npt.NDArray[np.uint8]:
     """Return image files as one array of pixels of the model's size.
 
-    An image is turned as its EXIF orientation says, made grey or RGB, laid on white where it is transparent,
-    inverted if asked for, scaled to fit with its proportions kept, and centred on black.
+    An image is turned as its EXIF orientation says, laid on black or white where it is transparent (whichever its
+    visible part stands out from), made grey or RGB, inverted if asked for, and scaled to fit with its proportions
+    kept; what remains of the frame takes the colour of the image's border.
 
     Args:
         paths: PNG, JPEG or any other file that Pillow opens.
@@ -43,8 +48,7 @@ def _read_image(path: Path, shape: tuple[int, int, int], invert: bool) -> npt.ND
             if image.mode.startswith("I;16"):
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+                image = _on_paper(image.convert("RGBA"))
             image = image.convert(mode)
     except FileNotFoundError as error:
         raise InputError(f"cannot read {path}: no such file") from error
@@ -53,5 +57,21 @@ def _read_image(path: Path, shape: tuple[int, int, int], invert: bool) -> npt.ND
         raise InputError(f"cannot read {path}: {reason}") from error
     if invert:
         image = ImageOps.invert(image)
-    image = ImageOps.pad(image, (width, height), method=Image.Resampling.LANCZOS, color=0)
+    border = tuple(map(int, np.median(_border(np.asarray(image)), axis=0)))
+    image = ImageOps.pad(image, (width, height), method=Image.Resampling.LANCZOS, color=border)
     return np.asarray(image, np.uint8).reshape(shape)
+
+
+def _on_paper(image: "Image.Image") -> "Image.Image":
+    """Return an RGBA image on an opaque ground: black under light strokes, white under dark ones."""
+    from PIL import Image
+
+    light, alpha = np.asarray(image.convert("L"), float), np.asarray(image)[..., 3] / 255
+    ground = "black" if (light * alpha).sum() > 127 * alpha.sum() else "white"
+    return Image.alpha_composite(Image.new("RGBA", image.size, ground), image)
+
+
+def _border(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the outermost pixels of an image, of shape (n, channels)."""
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])

@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _sentence(row: npt.NDArray[np.float32], best: npt.NDArray[np.int64], names: tuple[str, ...]) -> str:
-    first, *others = (f"{names[index]}  {row[index]:.1%}" for index in best)
+    # A model that ends in logits gives scores of any size.
+    style = ".1%" if row.min() >= 0 and row.max() <= 1.000001 else ".4g"
+    first, *others = (f"{names[index]}  {row[index]:{style}}" for index in best)
     return f"{first}   ({', '.join(others)})" if others else first
 
 

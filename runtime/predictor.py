@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.quantization import FloatArray, dequantize, quantize, sigmoid, softmax
+from edgeport.runtime.quantization import FloatArray, activate, dequantize, quantize
 from edgeport.runtime.spec import Spec
 
 Tensor = npt.NDArray[Any]
@@ -61,8 +61,8 @@ class Predictor(ABC):
             images: uint8 pixels, 0..255, of shape (n, height, width) or (n, height, width, channels).
 
         Returns:
-            float32 of shape (n, classes). For a model that ends in a softmax, or whose artefact stops just
-            before it, each row sums to 1.
+            float32 of shape (n, classes). For a model that ends in a softmax each row sums to 1, also where its
+            artefact stops just before it; a model that ends in logits gives logits.
 
         Raises:
             InputError: The array is not uint8, or its shape is not the model's.
@@ -72,10 +72,7 @@ class Predictor(ABC):
         if output.quantized:
             raw = dequantize(raw, scale=output.scale, zero_point=output.zero_point)
         real = raw.astype(np.float32, copy=False)
-        activation = self.spec.card.activation if self.spec.card else "none"
-        if activation == "softmax":
-            return softmax(real)
-        return sigmoid(real) if activation == "sigmoid" else real
+        return activate(real, self.spec.card.activation if self.spec.card else "none")
 
     def _run_batch(self, tensor: Tensor) -> Tensor:
         """Like ``run``, for any number of images: in one call, or in the batches that the artefact is fixed to."""

@@ -30,6 +30,13 @@ def dequantize(integers: npt.NDArray[Any], *, scale: float, zero_point: int) -> 
     return (integers.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
+def activate(real: FloatArray, activation: str) -> FloatArray:
+    """Return ``real`` after an activation of a card: ``softmax``, ``sigmoid`` or ``none``."""
+    if activation == "softmax":
+        return softmax(real)
+    return sigmoid(real) if activation == "sigmoid" else real
+
+
 def softmax(logits: FloatArray) -> FloatArray:
     """Return float32 probabilities over the last axis; each row sums to 1 and large logits do not overflow."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -1,8 +1,13 @@
 """Train a CNN: data sets with fixed splits, models that take raw pixels, recipes, fitting and pictures.
 
+To begin::
+
+    from pathlib import Path
+    from rich.console import Console
     from edgeport.train import RECIPES, Run, load_dataset, train
 
-    train(Run("edge", load_dataset("mnist-5k"), RECIPES["edge"], seed=0), Path("runs/digits"), console=Console())
+    run = Run("edge", load_dataset("mnist-5k"), RECIPES["edge"], seed=0)
+    train(run, Path("runs/digits"), console=Console())
 
 Only what is used is imported: ``load_dataset`` needs no TensorFlow.
 """

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
     parser.add_argument("--model", default="edge", metavar="NAME", help="edge (default) or classic")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the train split (default: the recipe's)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same weights")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the same seed gives the same weights (default 0)"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the result goes")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in DIR")
     parser.add_argument("--overwrite", action="store_true", help="replace the result that DIR holds")
@@ -62,5 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if not finished:
         return 130
-    console.print(f"\nNext: edgeport export {output / 'model.keras'} -o {output.parent / 'export'}")
+    beside = output.parent if output.name == "train" else output
+    console.print(f"\nNext: edgeport export {output / 'model.keras'} -o {beside / 'export'}")
     return 0

@@ -21,17 +21,24 @@ def draw_learning_curves(path: Path, history: Sequence[Epoch]) -> None:
     left, right = figure.subplots(1, 2)
     epochs = [epoch.number for epoch in history]
     best = best_epoch(history)
-    left.plot(epochs, [epoch.loss for epoch in history], color=_TRAIN, label="train (augmented)")
-    left.plot(epochs, [epoch.validation_loss for epoch in history], color=_VALIDATION, label="validation")
+    # A single epoch is no line.
+    style = {"marker": "o"} if len(history) == 1 else {}
+    left.plot(epochs, [epoch.loss for epoch in history], color=_TRAIN, label="train (augmented)", **style)
+    left.plot(epochs, [epoch.validation_loss for epoch in history], color=_VALIDATION, label="validation", **style)
     left.set(title="Loss", xlabel="epoch")
-    right.plot(epochs, [100 * (1 - epoch.accuracy) for epoch in history], color=_TRAIN, label="train (augmented)")
+    right.plot(
+        epochs, [100 * (1 - epoch.accuracy) for epoch in history], color=_TRAIN, label="train (augmented)", **style
+    )
     errors = [100 * (1 - epoch.validation_accuracy) for epoch in history]
-    right.plot(epochs, errors, color=_VALIDATION, label="validation")
+    right.plot(epochs, errors, color=_VALIDATION, label="validation", **style)
     label = f"best epoch, {best}: {errors[best - 1]:.2f} %"
     right.plot(best, errors[best - 1], "o", color=_VALIDATION, label=label)
-    right.set(title="Error rate, percent", xlabel="epoch", yscale="log")
-    right.yaxis.set_major_formatter("{x:g}")
-    right.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+    right.set(title="Error rate, percent", xlabel="epoch")
+    # A logarithmic axis has no place for an error rate of zero.
+    if min(errors) > 0:
+        right.set_yscale("log")
+        right.yaxis.set_major_formatter("{x:g}")
+        right.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)

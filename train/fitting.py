@@ -46,8 +46,8 @@ class Run:
         return {
             "model": self.model,
             "dataset_sha256": self.dataset.sha256,
-            "recipe": vars(self.recipe),
             "seed": self.seed,
+            **vars(self.recipe),
         }
 
 

@@ -48,11 +48,12 @@ def classic(image_shape: ImageShape, class_count: int) -> keras.Model:
 
 
 def edge(image_shape: ImageShape, class_count: int) -> keras.Model:
-    """A CNN whose int8 file is faster than its float file.
+    """A CNN whose int8 files are faster than its float files.
 
-    Integer kernels are slow on a convolution that reads one channel at full resolution, as ``classic`` does,
-    and fast on many channels. So the first convolution here reads the image in patches, with stride 4, and
-    everything after it works on a quarter of the width and height with 32 channels or more.
+    Integer kernels gain little, or lose, on a convolution that reads one channel at full resolution, as the first
+    one of ``classic`` does, and gain most on many channels. So the first convolution here reads the image in
+    patches, with stride 4, and everything after it works on a quarter of the width and height with 32 channels or
+    more.
     """
     image = keras.Input(image_shape, name="image")
     x = layers.Rescaling(1 / 255)(image)

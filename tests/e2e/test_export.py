@@ -125,12 +125,24 @@ def test_any_last_layer_is_exported_as_it_is(head: str, tmp_path: Path) -> None:
 def test_a_model_that_wants_other_values_is_told_the_range(edgeport, tmp_path: Path) -> None:
     small_model("softmax in dense", scale=1.0).save(tmp_path / "unit.h5")
     arguments = ("export", tmp_path / "unit.h5", "-o", tmp_path / "out", "--calibration", "mnist-5k")
-    edgeport(*arguments, "--input-range", 0, 1)
+    assert "give --input-range" not in edgeport(*arguments, "--input-range", 0, 1).stderr
     images = load_dataset("mnist-5k").test.images[:50]
     model = keras.models.load_model(tmp_path / "unit.h5", compile=False)
     expected = model.predict(images.astype("float32") / 255, verbose=0)
     for path in (tmp_path / "out").glob("unit.*"):
         np.testing.assert_allclose(load(path).predict(images), expected, atol=0.05)
+
+
+def test_a_model_that_ends_in_logits_can_leave_its_softmax_to_the_runtime(edgeport, tmp_path: Path) -> None:
+    small_model("logits").save(tmp_path / "small.keras")
+    small_model("softmax in dense").save(tmp_path / "soft.keras")
+    arguments = ("-o", tmp_path / "out", "--calibration", "mnist-5k", "--activation", "softmax")
+    edgeport("export", tmp_path / "small.keras", *arguments)
+    images = load_dataset("mnist-5k").test.images[:50]
+    for path in (tmp_path / "out").glob("small.*"):
+        np.testing.assert_allclose(load(path).predict(images).sum(axis=1), 1, atol=1e-5)
+        assert load(path).spec.labels == tuple("0123456789")
+    assert "leave it out" in edgeport("export", tmp_path / "soft.keras", *arguments, "--overwrite", code=2).stderr
 
 
 def test_an_artefact_that_lost_its_weights_is_not_delivered(trained: Path, tmp_path: Path) -> None:

@@ -111,8 +111,15 @@ def test_the_pictures_are_drawn(tmp_path: Path) -> None:
 )
 def test_wilson_interval_is_the_published_one(successes: int, count: int, low: float, high: float) -> None:
     assert wilson_interval(successes, count) == pytest.approx((low, high), abs=5e-5)
+    assert low <= successes / count <= high
     mirrored = wilson_interval(count - successes, count)
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+def test_wilson_interval_holds_the_share_itself_at_both_ends() -> None:
+    for count in range(1, 2000):
+        assert wilson_interval(0, count)[0] == 0.0
+        assert wilson_interval(count, count)[1] == 1.0
 
 
 def test_host_facts_are_of_this_machine() -> None:

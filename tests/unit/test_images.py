@@ -34,14 +34,25 @@ def test_any_mode_and_size_becomes_the_models(mode: str, shape: tuple[int, int, 
     suffix = "jpg" if mode == "CMYK" else "png"
     read = read_images([saved(image, tmp_path / f"a.{suffix}")], shape=shape)
     assert read.shape == (1, *shape)
-    # Twice as wide as high: white in the middle, black bands above and below.
-    assert read[0, shape[0] // 2, shape[1] // 2].min() == 255
-    assert read[0, 0].max() == 0
+    # Twice as wide as high: the bands above and below take the colour of its border.
+    assert read.min() == 255
+    assert read_images([tmp_path / f"a.{suffix}"], shape=shape, invert=True).max() == 0
 
 
-def test_transparent_is_white_paper(tmp_path: Path) -> None:
-    path = saved(Image.new("RGBA", (28, 28), (0, 0, 0, 0)), tmp_path / "a.png")
-    assert read_images([path], shape=GREY).min() == 255
+def test_proportions_are_kept(tmp_path: Path) -> None:
+    image = Image.new("L", (100, 50), 10)
+    image.paste(250, (25, 0, 75, 50))
+    read = read_images([saved(image, tmp_path / "a.png")], shape=GREY)[0, ..., 0]
+    assert (read[0].max(), read[-1].max()) == (10, 10)
+    assert (read > 128).sum(axis=1).max() == (read > 128).sum(axis=0).max() == 14
+
+
+@pytest.mark.parametrize(("stroke", "ground"), [(255, 0), (0, 255)])
+def test_strokes_on_transparent_stand_out(stroke: int, ground: int, tmp_path: Path) -> None:
+    image = Image.new("RGBA", (28, 28), (0, 0, 0, 0))
+    image.paste((stroke, stroke, stroke, 255), (10, 4, 14, 24))
+    read = read_images([saved(image, tmp_path / "a.png")], shape=GREY)[0, ..., 0]
+    assert (read[14, 12], read[14, 2]) == (stroke, ground)
 
 
 def test_the_cameras_orientation_is_followed(tmp_path: Path) -> None:

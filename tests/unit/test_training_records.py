@@ -60,7 +60,7 @@ def test_the_pictures_are_drawn_for_any_number_of_mistakes(mistakes: int, tmp_pa
     labels = ("zero", "one", "two", "three")
     draw_predictions(tmp_path / "p.png", split, probabilities, labels)
     draw_confusion_matrix(tmp_path / "c.png", split.classes, predicted, labels)
-    draw_learning_curves(tmp_path / "l.png", [epoch(1, 0.9), epoch(2, 1.0)])
+    draw_learning_curves(tmp_path / "l.png", [epoch(1, 0.9), epoch(2, 1.0)][: 1 + mistakes])
     for name in ("p.png", "c.png", "l.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / name).stat().st_size > 5_000

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from edgeport.export.calibration import CalibrationSet
 from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, manifest_text, read_manifest
 from edgeport.export.source import Source
@@ -47,6 +49,10 @@ def export(
     """
     pixels = calibration.held_out
     outputs: FloatArray = source.model.predict(calibration.to_real(pixels), verbose=0, batch_size=256)
+    if not np.isfinite(outputs).all():
+        raise ExportError(
+            f"{source.file} answers with NaN or infinity on held-out images: train it anew, or check --input-range"
+        )
     reference = activate(outputs, source.activation) if source.ends_in_logits else outputs
     artefacts = []
     with staged_folder(output, stale=_earlier_files(output)) as folder:

@@ -95,16 +95,17 @@ def split_activation(model: keras.Model) -> tuple[keras.Model, str]:
     A softmax or sigmoid in integers loses the ranking of near ties and differs between CPUs, so integer
     artefacts stop before it and the runtime applies it in float32.
     """
-    last = model.outputs[0]._keras_history.operation
+    last, node, _ = model.outputs[0]._keras_history
+    inputs = last._inbound_nodes[node].input_tensors
     if isinstance(last, keras.layers.Softmax) or type(last).__name__ == "Activation":
         name = "softmax" if isinstance(last, keras.layers.Softmax) else last.activation.__name__
-        logits = last.input
+        logits = inputs[0]
     elif hasattr(last, "activation"):
         name = last.activation.__name__
         linear = type(last).from_config({**last.get_config(), "activation": "linear", "name": "logits"})
-        linear.build(last.input.shape)
+        linear.build(inputs[0].shape)
         linear.set_weights(last.get_weights())
-        logits = linear(last.input)
+        logits = linear(inputs[0])
     else:
         return model, "none"
     if name not in _SPLIT_ACTIVATIONS:
@@ -115,7 +116,8 @@ def split_activation(model: keras.Model) -> tuple[keras.Model, str]:
 def normalises(model: keras.Model) -> bool:
     """Return whether the model has a layer that brings raw pixels to the range it works in."""
     kinds = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
-    first = next((layer for layer in model._flatten_layers() if layer.weights or isinstance(layer, kinds)), None)
+    layers = (layer for layer in model._flatten_layers(include_self=False) if not isinstance(layer, keras.Model))
+    first = next((layer for layer in layers if layer.weights or isinstance(layer, kinds)), None)
     return isinstance(first, kinds)
 
 

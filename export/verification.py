@@ -84,6 +84,6 @@ def compare(outputs: FloatArray, reference: FloatArray) -> Verification:
         samples=len(reference),
         max_abs_error=float(np.abs(error).max()),
         # Exact equality has no finite ratio; 300 dB is beyond what float64 can resolve.
-        sqnr_db=10 * float(np.log10(signal / noise)) if noise > signal * 1e-30 else 300.0,
+        sqnr_db=300.0 if noise <= signal * 1e-30 else 10 * float(np.log10(signal / noise)),
         agreement=float((outputs.argmax(axis=1) == reference.argmax(axis=1)).mean()),
     )

@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from edgeport.export import export, load_calibration, load_source, read_manifest
 from edgeport.export.source import split_activation
 from edgeport.runtime import ExportError, load
+from edgeport.runtime.quantization import activate
 from edgeport.train import load_dataset
 
 NAMES = {"classic.float32.tflite", "classic.int8.tflite", "classic.float32.onnx", "classic.int8.onnx"}
@@ -70,7 +71,7 @@ def test_onnx_has_names_a_free_batch_and_passes_the_checker(exported: Path) -> N
 
 
 def test_the_same_model_gives_the_same_bytes(edgeport, exported: Path, trained: Path, tmp_path: Path) -> None:
-    edgeport("export", trained / "model.keras", "-o", tmp_path / "again")
+    assert edgeport("export", trained / "model.keras", "-o", tmp_path / "again").stderr == ""
     for name in NAMES:
         assert (tmp_path / "again" / name).read_bytes() == (exported / name).read_bytes(), name
 
@@ -120,6 +121,34 @@ def test_any_last_layer_is_exported_as_it_is(head: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(answers, expected, atol=tolerance)
         integer = "int8" in path.name
         assert load(path).spec.card.activation == (expected_activation if integer else "none")
+
+
+def test_a_model_without_normalisation_is_remarked_on(edgeport, tmp_path: Path) -> None:
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(image))
+    keras.Model(image, x).save(tmp_path / "bare.keras")
+    arguments = ("export", tmp_path / "bare.keras", "-o", tmp_path / "out", "--calibration", "mnist-5k")
+    assert "no layer that scales raw pixels" in edgeport(*arguments).stderr
+
+
+def test_a_last_layer_that_is_used_twice_is_split_at_its_last_use(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(5)
+    twice = keras.layers.Dense(10, activation="softmax")
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Dense(10)(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)))
+    model = keras.Model(image, twice(twice(x)))
+    logits, activation = split_activation(model)
+    pixels = load_dataset("mnist-5k").test.images[:9].astype("float32")
+    expected = model.predict(pixels, verbose=0)
+    np.testing.assert_allclose(activate(logits.predict(pixels, verbose=0), activation), expected, atol=1e-6)
+
+
+def test_a_model_that_answers_nan_is_told(edgeport, tmp_path: Path) -> None:
+    model = small_model("softmax in dense")
+    model.layers[-1].set_weights([weights * np.nan for weights in model.layers[-1].get_weights()])
+    model.save(tmp_path / "nan.keras")
+    arguments = ("export", tmp_path / "nan.keras", "-o", tmp_path / "out", "--calibration", "mnist-5k")
+    assert "answers with NaN" in edgeport(*arguments, code=2).stderr
 
 
 def test_a_model_that_wants_other_values_is_told_the_range(edgeport, tmp_path: Path) -> None:

@@ -107,6 +107,11 @@ def _check_data(manifest: Manifest, dataset: Dataset) -> None:
             f"data set {dataset.name}: its classes ({', '.join(dataset.labels)}) are not the model's "
             f"({', '.join(manifest.labels)})"
         )
+    if dataset.name == manifest.dataset and manifest.dataset_sha256 not in ("", dataset.sha256):
+        raise InputError(
+            f"data set {dataset.name} is not the one that the model was trained on (its SHA-256 differs): its test "
+            "split may hold images that the model has seen. Train again, or name another with --dataset"
+        )
     if manifest.dataset == "mnist" and dataset.name == "mnist-5k":
         raise InputError(
             "mnist-5k cannot score a model that was trained on mnist: all of its digits come from mnist's train "
@@ -123,6 +128,10 @@ def _artefact_contender(path: Path, artefact: Artefact, images: Images, threads:
             predictor = load(path, threads=threads)
             load_ns.append(time.perf_counter_ns() - started)
     spec = predictor.spec
+    if spec.card is None or spec.card.precision != artefact.precision:
+        raise ArtefactError(
+            f"{path} is not of the precision that the manifest says, {artefact.precision}: export again"
+        )
     facts = {
         "file": artefact.file,
         "format": artefact.format,

@@ -1,6 +1,7 @@
 """``edgeport benchmark``: every artefact of an export folder and the Keras model, on the same test images."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, and write report.json, report.md and the pictures."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     if arguments.rounds < 1:
         raise InputError(f"--rounds: got {arguments.rounds}, expected 1 or more")
     if not 1 <= arguments.threads <= 64:
@@ -94,5 +95,5 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(terminal_table(report))
     console.print(f"Written to {output}: {', '.join(written)}")
     best = min(manifest.artefacts, key=lambda artefact: artefact.bytes)
-    console.print(f"\nNext: edgeport predict {folder / best.file} IMAGE.png")
+    console.print(f"\nNext: edgeport predict {shlex.quote(str(folder / best.file))} IMAGE.png")
     return 0

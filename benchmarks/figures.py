@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,6 +14,7 @@ _COLOURS = {"keras": "#8a8f98", "tflite": "#d97706", "onnx": "#1f5fa8"}
 _MARKERS = {"float32": "o", "int8": "s"}
 
 
+@rc_context({"text.parse_math": False})
 def draw_accuracy_against_latency(path: Path, report: Report) -> None:
     """Draw top-1 accuracy, with its 95 % interval, against the median engine call of every contender."""
     figure = Figure(figsize=(8, 5.4), layout="constrained")
@@ -40,6 +42,7 @@ def draw_accuracy_against_latency(path: Path, report: Report) -> None:
     figure.savefig(path, dpi=120)
 
 
+@rc_context({"text.parse_math": False})
 def draw_latency_distributions(path: Path, report: Report) -> None:
     """Draw the distribution of every contender's engine calls, with its p50 and p90."""
     figure = Figure(figsize=(8, 0.8 * len(report.artefacts) + 1.4), layout="constrained")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.quantization import FloatArray
 
 
@@ -25,8 +25,13 @@ class KerasReference:
         Raises:
             ArtefactError: Keras cannot load the file.
         """
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError as error:
+            raise InputError(
+                "TensorFlow has run in this process already and cannot change its threads: benchmark in a new one"
+            ) from error
         try:
             model = keras.models.load_model(path, compile=False)
         except Exception as error:  # Keras raises whatever a damaged or foreign file leads it into

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run each stage as the command that a user would type, in a process of its own."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     output: Path = arguments.output
     check_output_folder(output, overwrite=arguments.overwrite)
     started = time.monotonic()
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         ["benchmark", str(export), "-o", str(report), *again],
     )
     for stage in stages:
-        console.print(f"\n[bold]$ edgeport {shlex.join(stage)}[/bold]", markup=True)
+        console.print(f"\n$ edgeport {shlex.join(stage)}", style="bold")
         code = _run_stage(stage)
         if code:
             console.print("\nThe quickstart did not finish. Start it again with: edgeport quickstart --overwrite")

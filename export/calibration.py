@@ -76,6 +76,8 @@ def load_calibration(
     """
     if count < 10:
         raise InputError(f"calibration count: got {count}, expected 10 or more (a few hundred are usual)")
+    if seed < 0:
+        raise InputError(f"calibration seed: got {seed}, expected 0 or more")
     train, held_out, labels = _images_of(source, data_dir)
     _check(train, source, image_shape, least=10)
     random = np.random.default_rng(seed)
@@ -86,7 +88,10 @@ def load_calibration(
         held_out = train[order[count:]]
     _check(held_out, source, image_shape, least=1)
     held_out = held_out[random.permutation(len(held_out))[:_PROOF_COUNT]]
-    return CalibrationSet(source, seed, train[order[:count]], held_out, input_range, labels)
+    chosen = train[order[:count]]
+    if chosen.min() == chosen.max():
+        raise InputError(f"calibration images of {source}: got {chosen.min()} in every pixel, expected real images")
+    return CalibrationSet(source, seed, chosen, held_out, input_range, labels)
 
 
 def _images_of(source: str, data_dir: Path | None) -> tuple[Images, Images | None, tuple[str, ...]]:
@@ -104,7 +109,7 @@ def _images_of(source: str, data_dir: Path | None) -> tuple[Images, Images | Non
 
 def _single_array(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> npt.NDArray[Any]:
     candidates = [name for name, array in arrays.items() if array.ndim == 4]
-    if len(candidates) != 1 or "test" in candidates[0]:
+    if len(candidates) != 1 or "test" in candidates[0].split("_"):
         raise InputError(
             f"{path}: got the arrays {', '.join(arrays) or 'none'}, expected x_train, or a single array of images "
             "that is not the test split"

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shlex
 import sys
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, print what was proven of each artefact, and say what to do next."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     check_output_folder(arguments.output, overwrite=arguments.overwrite)
     low, high = arguments.input_range or (0.0, 255.0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress.add_task("")
         export(source, arguments.output, calibration, on_artefact=lambda *told: console.print(_line(*told)))
     console.print(f"Written to {arguments.output}, with manifest.json")
-    console.print(f"\nNext: edgeport benchmark {arguments.output}")
+    console.print(f"\nNext: edgeport benchmark {shlex.quote(str(arguments.output))}")
     return 0
 
 

@@ -76,6 +76,7 @@ def export(
             calibration=calibration.facts,
             versions=_versions(),
             artefacts=tuple(artefacts),
+            dataset_sha256=source.dataset_sha256,
         )
         (folder / FILE_NAME).write_text(manifest_text(manifest))
     return manifest
@@ -138,9 +139,12 @@ def _labels(source: Source, calibration: CalibrationSet) -> tuple[str, ...]:
 def _earlier_files(output: Path) -> Iterable[str]:
     """Return the files of the export that ``output`` holds now, if it holds one that can be read."""
     try:
-        return [Path(artefact.file).name for artefact in read_manifest(output).artefacts]
+        earlier = read_manifest(output)
     except ArtefactError:
         return []
+    # Only what an export names so: a manifest that was edited must not get other files removed.
+    listed = {artefact.file for artefact in earlier.artefacts}
+    return listed & {f"{earlier.name}.{precision}{row.suffix}" for precision in PRECISIONS for row in FORMATS}
 
 
 def _versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ def fold_input_scaling(model: onnx.ModelProto) -> None:
     """Remove a scalar Mul (and an Add of zero) at the input, and scale the first linear operator's weights instead.
 
     The graph is changed in place, and left alone where the pattern does not hold: an offset other than zero, a
-    scale per channel, or anything but a change of shape before a Conv, MatMul or Gemm with constant weights.
+    scale per channel, or anything but a change of shape before a Conv, MatMul or Gemm with constant weights of its own.
     """
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -39,6 +39,8 @@ def fold_input_scaling(model: onnx.ModelProto) -> None:
     if not removed or first is None or node is None or not _takes_constant_weights(node, tensor, constants):
         return
     weights = constants[node.input[1]]
+    if sum(weights.name in each.input for each in graph.node) > 1:
+        return
     weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(scale), weights.name))
     last = removed[-1].output[0]
     first.input[list(first.input).index(last)] = graph.input[0].name

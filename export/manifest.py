@@ -54,6 +54,7 @@ class Manifest:
         calibration: What the quantizer saw: source, count, seed and sha256.
         versions: The version of each tool.
         artefacts: The files.
+        dataset_sha256: The digest of the data set that the model was trained on, or empty.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Manifest:
     calibration: Mapping[str, Any]
     versions: Mapping[str, str]
     artefacts: tuple[Artefact, ...]
+    dataset_sha256: str = ""
 
 
 def manifest_text(manifest: Manifest) -> str:
@@ -93,9 +95,24 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         del content["schema"]
         artefacts = tuple(_artefact(entry) for entry in content["artefacts"])
-        return Manifest(**{**content, "labels": tuple(content["labels"]), "artefacts": artefacts})
-    except (KeyError, TypeError) as error:
+        manifest = Manifest(**{**content, "labels": tuple(content["labels"]), "artefacts": artefacts})
+        _check(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtefactError(f"{path} is damaged ({error}): export again") from error
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Raise ValueError, TypeError or KeyError if a manifest cannot be one that an export has written."""
+    files = [artefact.file for artefact in manifest.artefacts]
+    texts = (manifest.name, manifest.dataset, manifest.source["file"], manifest.source["sha256"], *manifest.labels)
+    if not all(isinstance(text, str) for text in (*files, *texts)):
+        raise TypeError("a name is no text")
+    if not files or not all(files) or len(set(files)) != len(files) or any(Path(file).name != file for file in files):
+        raise ValueError("its artefacts are not files of this folder, each named once")
+    low, high = manifest.input["range"]
+    if not float(low) < float(high) or not all(isinstance(axis, int) for axis in manifest.input["shape"]):
+        raise ValueError("its input has no range or shape")
 
 
 def _artefact(entry: dict[str, Any]) -> Artefact:

@@ -27,6 +27,7 @@ class Source:
         ends_in_logits: Whether the model leaves that activation to the runtime.
         labels: The name of each class, or empty.
         dataset: The data set that it was trained on, or empty.
+        dataset_sha256: The digest of that data set, or empty.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Source:
     ends_in_logits: bool
     labels: tuple[str, ...]
     dataset: str
+    dataset_sha256: str
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -71,7 +73,8 @@ def load_source(path: Path, *, name: str | None = None, activation: str | None =
         model = keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever a damaged or foreign file leads it into
         raise ArtefactError(f"{path}: Keras cannot load it ({_first_line(error)})") from error
-    record = record_beside(path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    record = record_beside(path, sha256=sha256)
     _check_interface(model, path)
     logits, last_activation = split_activation(model)
     if activation is not None and last_activation != "none":
@@ -79,13 +82,14 @@ def load_source(path: Path, *, name: str | None = None, activation: str | None =
     return Source(
         name=_artefact_name(name or (record.model if record else path.stem)),
         file=path,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256,
         model=model,
         logits=logits,
         activation=activation or last_activation,
         ends_in_logits=activation is not None,
         labels=_labels(record.labels if record else (), model),
         dataset=record.dataset if record else "",
+        dataset_sha256=record.dataset_sha256 if record else "",
     )
 
 
@@ -98,10 +102,12 @@ def split_activation(model: keras.Model) -> tuple[keras.Model, str]:
     last, node, _ = model.outputs[0]._keras_history
     inputs = last._inbound_nodes[node].input_tensors
     if isinstance(last, keras.layers.Softmax) or type(last).__name__ == "Activation":
-        name = "softmax" if isinstance(last, keras.layers.Softmax) else last.activation.__name__
+        name = "softmax" if isinstance(last, keras.layers.Softmax) else _name_of(last.activation)
         logits = inputs[0]
     elif hasattr(last, "activation"):
-        name = last.activation.__name__
+        name = _name_of(last.activation)
+        if name not in _SPLIT_ACTIVATIONS:
+            return model, "none"
         linear = type(last).from_config({**last.get_config(), "activation": "linear", "name": "logits"})
         linear.build(inputs[0].shape)
         linear.set_weights(last.get_weights())
@@ -111,6 +117,11 @@ def split_activation(model: keras.Model) -> tuple[keras.Model, str]:
     if name not in _SPLIT_ACTIVATIONS:
         return model, "none"
     return keras.Model(model.inputs, logits, name=model.name), name
+
+
+def _name_of(activation: object) -> str:
+    """Return a function's name; an activation may also be a layer or any other callable, which has none."""
+    return getattr(activation, "__name__", "")
 
 
 def normalises(model: keras.Model) -> bool:
@@ -127,6 +138,11 @@ def _check_interface(model: keras.Model, path: Path) -> None:
         raise ExportError(
             f"{path}: got {len(inputs)} inputs and {len(outputs)} outputs, expected a Functional or "
             "Sequential model with one of each"
+        )
+    output = outputs[0].shape
+    if isinstance(model.output, dict) or len(output) != 2 or not output[1] or output[1] < 2:
+        raise ExportError(
+            f"{path}: got an output of shape {output}, expected one tensor of 2 or more classes, (None, classes)"
         )
     shape = inputs[0].shape
     if len(shape) != 4 or None in shape[1:]:

@@ -1,6 +1,7 @@
 """The one command line: it names every sub-command and imports only the one that is asked for."""
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -10,6 +11,12 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from edgeport.runtime.errors import EdgeportError, MissingDependencyError, unknown_name
+
+# What the file system refuses is the user's to mend, and no bug of ours.
+_OF_THE_SYSTEM = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
+    errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EIO,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,13 +70,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgeportError as error:
         print(f"edgeport: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("edgeport: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # The reader of our output has left (`edgeport ... | head`): nothing more can be printed, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno not in _OF_THE_SYSTEM:
+            raise
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"edgeport: {what}{error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("edgeport: interrupted", file=sys.stderr)
+        return 130
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -1,5 +1,6 @@
 """From image files to the pixels that a model was trained on."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,16 +44,19 @@ def _read_image(path: Path, shape: tuple[int, int, int], invert: bool) -> npt.ND
         raise InputError(f"image files cannot feed a model with {channels} channels, expected 1 or 3")
     mode = "L" if channels == 1 else "RGB"
     try:
-        with Image.open(path) as opened:
+        with _open_image(path) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            if image.mode == "F":
+                raise ValueError("floating-point pixels have no agreed range")
+            if image.mode.startswith("I"):
+                # Sixteen bits, which older versions of Pillow open as thirty-two.
+                image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8))
             if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
                 image = _on_paper(image.convert("RGBA"))
             image = image.convert(mode)
     except FileNotFoundError as error:
         raise InputError(f"cannot read {path}: no such file") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         reason = getattr(error, "strerror", None) or "not an image that can be decoded"
         raise InputError(f"cannot read {path}: {reason}") from error
     if invert:
@@ -60,6 +64,14 @@ def _read_image(path: Path, shape: tuple[int, int, int], invert: bool) -> npt.ND
     border = tuple(map(int, np.median(_border(np.asarray(image)), axis=0)))
     image = ImageOps.pad(image, (width, height), method=Image.Resampling.LANCZOS, color=border)
     return np.asarray(image, np.uint8).reshape(shape)
+
+
+def _open_image(path: Path) -> "Image.Image":
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(path)
 
 
 def _on_paper(image: "Image.Image") -> "Image.Image":

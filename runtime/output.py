@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and nothing that a user has is lost."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -56,6 +57,9 @@ def staged_folder(folder: Path, *, stale: Iterable[str] = ()) -> Iterator[Path]:
         staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=folder))
         yield staging
         written = sorted(path.name for path in staging.iterdir())
+        for name in written:
+            if (folder / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder there", str(folder / name))
         for name in written:
             os.replace(staging / name, folder / name)
         for name in set(stale) - set(written):

@@ -1,6 +1,7 @@
 """``edgeport train``: train a CNN on a data set, choose the best epoch on validation, score it once on test."""
 
 import argparse
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, write the result and say what to do next."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     output: Path = arguments.output
     if arguments.model not in RECIPES:
         raise unknown_name("model", arguments.model, RECIPES)
@@ -46,9 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         recipe = replace(recipe, epochs=arguments.epochs)
     if not 0 <= arguments.seed < 2**16:
         raise InputError(f"--seed: got {arguments.seed}, expected 0 to {2**16 - 1}")
-    if (output / STATE).is_dir() and not (arguments.resume or arguments.overwrite):
+    if (output / STATE / "history.json").is_file() and not (arguments.resume or arguments.overwrite):
         raise InputError(f"{output} holds an interrupted run: go on with --resume, or start again with --overwrite")
-    check_output_folder(output, overwrite=arguments.overwrite or arguments.resume)
+    check_output_folder(output, overwrite=arguments.overwrite or arguments.resume, expected=[STATE])
     dataset = load_dataset(arguments.dataset, data_dir=arguments.data_dir)
 
     # TensorFlow takes seconds to import, and logs while it does: not before the arguments are known to be right.
@@ -65,5 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not finished:
         return 130
     beside = output.parent if output.name == "train" else output
-    console.print(f"\nNext: edgeport export {output / 'model.keras'} -o {beside / 'export'}")
+    following = ["edgeport", "export", str(output / "model.keras"), "-o", str(beside / "export")]
+    console.print(f"\nNext: {shlex.join(following)}")
     return 0

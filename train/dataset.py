@@ -61,6 +61,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         shape = self.train.images.shape[1:]
+        if shape[-1] not in (1, 3):
+            raise InputError(f"{self.name}: got images of {shape[-1]} channels, expected 1 (grey) or 3 (RGB)")
+        if len(set(self.labels)) != len(self.labels):
+            raise InputError(f"{self.name}: got the same label for two classes, expected each to have its own")
         for name, split in self.splits.items():
             _check_split(split, f"{self.name} ({name})", shape, len(self.labels))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,6 +16,7 @@ _RIGHT, _WRONG = "#2f6f4f", "#c0392b"
 _TRAIN, _VALIDATION = "#8a8f98", "#1f5fa8"
 
 
+@rc_context({"text.parse_math": False})
 def draw_learning_curves(path: Path, history: Sequence[Epoch]) -> None:
     """Draw loss and error rate by epoch, for the train and validation splits, with the best epoch marked."""
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -46,6 +48,7 @@ def draw_learning_curves(path: Path, history: Sequence[Epoch]) -> None:
     figure.savefig(path, dpi=120)
 
 
+@rc_context({"text.parse_math": False})
 def draw_predictions(
     path: Path,
     split: Split,
@@ -85,6 +88,7 @@ def draw_predictions(
     figure.savefig(path, dpi=120)
 
 
+@rc_context({"text.parse_math": False})
 def draw_confusion_matrix(
     path: Path, classes: npt.NDArray[np.int64], predicted: npt.NDArray[np.intp], labels: Sequence[str]
 ) -> None:
@@ -92,11 +96,13 @@ def draw_confusion_matrix(
     count = len(labels)
     matrix = np.bincount(classes * count + predicted, minlength=count * count).reshape(count, count)
     wrong = matrix * (1 - np.eye(count, dtype=int))
-    size = max(5.0, 0.55 * count + 1.5)
+    # Beyond some thirty classes neither numbers nor names can be read: the colours remain.
+    readable = count <= 30
+    size = max(5.0, 0.55 * count + 1.5) if readable else 12.0
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(np.where(wrong > 0, wrong, np.nan), cmap="Reds", vmin=0, vmax=max(4, wrong.max()))
-    for row, column in np.argwhere(matrix > 0):
+    for row, column in np.argwhere(matrix > 0) if readable else ():
         shade = wrong[row, column] > 0.6 * max(4, wrong.max())
         axes.text(
             column, row, str(matrix[row, column]), ha="center", va="center", fontsize=9,
@@ -104,8 +110,9 @@ def draw_confusion_matrix(
             weight="bold" if row == column else "normal",
         )  # fmt: skip
     rotation = 45 if max(map(len, labels)) > 3 else 0
-    axes.set_xticks(range(count), labels, rotation=rotation, ha="right" if rotation else "center")
-    axes.set_yticks(range(count), labels)
+    names = list(labels) if readable else [""] * count
+    axes.set_xticks(range(count), names, rotation=rotation, ha="right" if rotation else "center")
+    axes.set_yticks(range(count), names)
     accuracy = np.trace(matrix) / matrix.sum()
     axes.set(xlabel="predicted", ylabel="true", title=f"{np.trace(matrix)} of {matrix.sum()} right, {accuracy:.2%}")
     axes.tick_params(length=0)

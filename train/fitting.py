@@ -190,7 +190,10 @@ def _restore(run: Run, state: Path) -> tuple[keras.Model, list[Epoch]]:
             f"{state.parent} holds an interrupted run with another {', '.join(different)}: "
             "give the same options, or start again with --overwrite"
         )
-    return keras.models.load_model(_newest(state) / _LAST), history
+    try:
+        return keras.models.load_model(_newest(state) / _LAST), history
+    except Exception as error:  # Keras raises whatever a damaged file leads it into
+        raise InputError(f"the interrupted run in {state.parent} is damaged: start again with --overwrite") from error
 
 
 def _newest(state: Path) -> Path:

@@ -46,7 +46,7 @@ def read_history(path: Path) -> tuple[dict[str, Any], list[Epoch]]:
     """Return the run's identity and its epochs; raises InputError if there is no interrupted run to read."""
     try:
         content = json.loads(path.read_bytes())
-        return content["run"], [Epoch(**epoch) for epoch in content["history"]]
+        return dict(content["run"]), [Epoch(**epoch) for epoch in content["history"]]
     except FileNotFoundError as error:
         raise InputError(
             f"{path.parent.parent} holds no interrupted run to resume: start it without --resume"

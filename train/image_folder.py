@@ -23,7 +23,10 @@ def load_image_folder(folder: Path) -> Dataset:
             or the first image is larger than 256 pixels a side.
     """
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    files = [[path for path in sorted(each.iterdir()) if path.suffix.lower() in _SUFFIXES] for each in classes]
+    files = [
+        [path for path in sorted(each.iterdir()) if path.suffix.lower() in _SUFFIXES and path.name[0] != "."]
+        for each in classes
+    ]
     if len(classes) < 2:
         raise InputError(f"{folder}: got {len(classes)} class folders, expected at least 2, each with its images")
     for each, members in zip(classes, files, strict=True):

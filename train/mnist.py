@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,11 @@ def load_fashion_mnist(data_dir: Path | None) -> Dataset:
 
 def _load(name: str, labels: tuple[str, ...], data_dir: Path | None) -> Dataset:
     x_train, y_train, x_test, y_test = _read_local(name, data_dir) if data_dir else _download(name)
-    if x_train.shape != (60_000, 28, 28) or x_test.shape != (10_000, 28, 28):
-        raise InputError(f"{name}: got images {x_train.shape} and {x_test.shape}, expected 60,000 and 10,000 of 28x28")
+    shapes = [array.shape for array in (x_train, y_train, x_test, y_test)]
+    if shapes != [(60_000, 28, 28), (60_000,), (10_000, 28, 28), (10_000,)]:
+        raise InputError(
+            f"{name}: got arrays of shapes {shapes}, expected 60,000 and 10,000 images of 28x28 with labels"
+        )
     is_mnist = hashlib.sha256(y_test.astype(np.uint8).tobytes()).hexdigest() == _MNIST_TEST_LABELS
     if is_mnist != (name == "mnist"):
         raise InputError(f"{name}: the files in {data_dir} are another data set's. Name the right folder.")
@@ -102,10 +106,11 @@ def _read_idx(folder: Path, name: str) -> npt.NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     rank = content[3] if len(content) > 3 else 0
-    axes = np.frombuffer(content[4 : 4 + 4 * rank], ">u4").astype(int)
-    if content[:3] != b"\0\0\x08" or len(axes) != rank or len(content) != 4 + 4 * rank + axes.prod():
+    header = 4 + 4 * rank
+    axes = [int.from_bytes(content[place : place + 4], "big") for place in range(4, header, 4)]
+    if content[:3] != b"\0\0\x08" or not rank or len(content) != header + math.prod(axes):
         raise InputError(f"{path} is damaged or no IDX file of bytes: download it again")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(axes)
+    return np.frombuffer(content, np.uint8, offset=header).reshape(axes)
 
 
 def _download(name: str) -> Arrays:

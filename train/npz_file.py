@@ -13,6 +13,12 @@ from edgeport.runtime.errors import InputError
 from edgeport.train.dataset import Dataset, Split, stratified
 
 _VALIDATION_SHARE = 0.1
+_MOST_CLASSES = 10_000
+# NotImplementedError and RuntimeError: a compression or encryption that zipfile does not know.
+_UNREADABLE = (
+    OSError, ValueError, TypeError, EOFError, MemoryError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def load_npz(path: Path) -> Dataset:
@@ -37,7 +43,11 @@ def load_npz(path: Path) -> Dataset:
             train.images, train.classes, shares=(1 - _VALIDATION_SHARE, _VALIDATION_SHARE), seed=0
         )
     count = int(train.classes.max()) + 1
-    labels = tuple(map(str, arrays["labels"])) if "labels" in arrays else tuple(map(str, range(count)))
+    if count > _MOST_CLASSES:
+        raise InputError(
+            f"{path}: got the class number {count - 1}, expected classes numbered from 0, {_MOST_CLASSES:,} at most"
+        )
+    labels = tuple(map(str, np.atleast_1d(arrays["labels"]))) if "labels" in arrays else tuple(map(str, range(count)))
     return Dataset(name=str(path), train=train, validation=validation, test=_split(arrays, "test", path), labels=labels)
 
 
@@ -45,11 +55,15 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a .npz file by name; raises InputError if it cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+            loaded = dict(arrays)
     except FileNotFoundError as error:
         raise InputError(f"cannot read {path}: no such file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
-        raise InputError(f"cannot read {path}: damaged, or not a .npz file of plain arrays ({error})") from error
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read {path}: damaged, or not a .npz file of plain arrays ({reason})") from error
+    if not all(isinstance(array, np.ndarray) for array in loaded.values()):
+        raise InputError(f"cannot read {path}: it holds something else than arrays, expected what numpy.savez writes")
+    return loaded
 
 
 def _split(arrays: Mapping[str, npt.NDArray[Any]], name: str, path: Path) -> Split:

@@ -23,16 +23,22 @@ class TrainingRecord:
     Attributes:
         model: The model's name.
         dataset: The name of the data set that it was trained on.
+        dataset_sha256: The digest of that data set.
         labels: The name of each class.
     """
 
     model: str
     dataset: str
+    dataset_sha256: str
     labels: tuple[str, ...]
 
 
-def record_beside(model_file: Path) -> TrainingRecord | None:
-    """Return what the training.json beside a model file says, or None if there is none.
+def record_beside(model_file: Path, *, sha256: str) -> TrainingRecord | None:
+    """Return what the training.json beside a model file says, or None if there is none, or another model's.
+
+    Args:
+        model_file: The Keras file.
+        sha256: Its digest.
 
     Raises:
         InputError: The file is there, but damaged or of another schema.
@@ -47,10 +53,15 @@ def record_beside(model_file: Path) -> TrainingRecord | None:
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(f"{path}: expected schema {SCHEMA}; train again with this version of edgeport")
     try:
+        if content.get("model_sha256", sha256) != sha256:
+            return None
         dataset = content["dataset"]
-        return TrainingRecord(content["model"], dataset["name"], tuple(dataset["labels"]))
+        record = TrainingRecord(content["model"], dataset["name"], dataset["sha256"], tuple(dataset["labels"]))
+        if not all(isinstance(text, str) for text in (record.model, record.dataset, *record.labels)):
+            raise TypeError("a name is no text")
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error!r}): remove it, or train again") from error
+    return record
 
 
 def record_text(content: Mapping[str, Any]) -> str:

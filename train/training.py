@@ -1,5 +1,6 @@
 """The training stage: fit, score once on the test split, write the model, its record and its pictures."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -101,6 +102,7 @@ def _write(
     }
     with staged_folder(output, stale=_RESULTS) as folder:
         model.save(folder / "model.keras")
+        record["model_sha256"] = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
         draw_learning_curves(folder / "learning-curves.png", history)
         console.print(f"Best epoch {best.number}: {best.validation_accuracy:.2%} of the validation images right")
         if finished:

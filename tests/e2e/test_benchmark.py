@@ -64,6 +64,14 @@ def test_a_model_that_saw_all_of_mnist_is_not_scored_on_its_own_training_digits(
     assert "cannot score" in edgeport(*arguments, code=2).stderr
 
 
+def test_a_data_set_that_was_changed_after_training_is_told(edgeport, exported: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(exported, tmp_path / "export")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "dataset_sha256": "0" * 64}))
+    arguments = ("benchmark", folder, "--reference", exported.parent / "train" / "model.keras")
+    assert "not the one that the model was trained on" in edgeport(*arguments, code=2).stderr
+
+
 def test_data_that_does_not_fit_is_told(edgeport, exported: Path, tmp_path: Path) -> None:
     images, classes = np.zeros((20, 30, 30), np.uint8), np.arange(20) % 10
     np.savez(

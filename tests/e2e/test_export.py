@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -206,6 +207,38 @@ def test_a_model_alone_needs_to_be_told_its_data(edgeport, trained: Path, tmp_pa
     ended = edgeport("export", tmp_path / "model.keras", "-o", tmp_path / "out", code=2)
     assert "--calibration" not in ended.stdout
     assert "give --calibration" in ended.stderr or "no training.json" in ended.stderr
+
+
+def test_another_model_beside_the_record_is_not_taken_for_the_recorded_one(trained: Path, tmp_path: Path) -> None:
+    for name in ("model.keras", "training.json"):
+        shutil.copy(trained / name, tmp_path / name)
+    assert load_source(tmp_path / "model.keras").labels == tuple("0123456789")
+    small_model("logits").save(tmp_path / "other.keras")
+    assert (load_source(tmp_path / "other.keras").name, load_source(tmp_path / "other.keras").labels) == ("other", ())
+
+
+def test_a_manifest_that_was_edited_removes_no_other_file(edgeport, exported: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(exported, tmp_path / "out")
+    (folder / "notes.txt").write_text("mine")
+    manifest = (folder / "manifest.json").read_text().replace("classic.int8.onnx", "notes.txt")
+    (folder / "manifest.json").write_text(manifest)
+    edgeport("export", exported.parent / "train" / "model.keras", "-o", folder, "--overwrite")
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("head", ["one sigmoid", "a picture"])
+def test_what_is_no_classifier_is_told(edgeport, head: str, tmp_path: Path) -> None:
+    image = keras.Input((28, 28, 1))
+    one = keras.layers.Dense(1, activation="sigmoid")(keras.layers.Flatten()(image))
+    keras.Model(image, one if head == "one sigmoid" else keras.layers.Conv2D(3, 1)(image)).save(tmp_path / "m.keras")
+    ended = edgeport("export", tmp_path / "m.keras", "-o", tmp_path / "x", "--calibration", "mnist-5k", code=2)
+    assert "2 or more classes" in ended.stderr
+
+
+def test_paths_are_printed_as_they_are(edgeport, exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a[bold]b[/x] :smile:"
+    told = edgeport("export", exported.parent / "train" / "model.keras", "-o", folder).stdout
+    assert f"Next: edgeport benchmark '{folder}'" in told
 
 
 def test_a_model_with_two_inputs_is_told(edgeport, tmp_path: Path) -> None:

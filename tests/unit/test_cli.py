@@ -99,6 +99,16 @@ def test_without_the_extra_the_command_names_it() -> None:
     assert "pip install 'edgeport[train]'" in ended.stderr
 
 
+def test_what_the_file_system_refuses_is_one_line(data: Path, digit: Path) -> None:
+    for arguments in (
+        ["train", "--dataset", "mnist-5k", "-o", "x" * 300],
+        ["train", "--dataset", "x" * 300 + "/", "-o", "x"],
+    ):
+        ended = edgeport(*arguments)
+        assert ended.returncode == 2
+        assert ended.stderr.count("\n") == 1
+
+
 def test_a_reader_that_leaves_is_no_error(data: Path, digit: Path) -> None:
     command = f"{sys.executable} -m edgeport.runtime.cli predict {data / 'tiny.int8.onnx'} {digit} | true"
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """Data sets: fixed splits, recorded digests, and every file that is not what it should be."""
 
 import gzip
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -95,11 +96,21 @@ def test_a_users_npz(tmp_path: Path) -> None:
         ({"labels": np.array(["only"])}, "got 1 class"),
         ({"x_val": np.zeros((3, 8, 9), np.uint8)}, "lacks y_val"),
         ({"labels": np.array([object()])}, "plain arrays"),
+        ({"labels": np.array(["a", "a", "b", "c", "d"])}, "same label"),
+        ({"y_train": np.full(50, 300_000_000)}, "got the class number 300000000"),
+        ({"x_train": np.zeros((50, 8, 9, 2), np.uint8), "x_test": np.zeros((10, 8, 9, 2), np.uint8)}, "2 channels"),
     ],
 )
 def test_a_users_npz_that_is_wrong_is_told(changes: dict, told: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=told):
         load_dataset(str(write_npz(tmp_path / "a.npz", **changes)))
+
+
+def test_an_npz_with_something_else_inside_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x_train", b"no array")
+    with pytest.raises(InputError, match="something else than arrays"):
+        load_dataset(str(tmp_path / "a.npz"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 truncated"])
@@ -157,7 +168,12 @@ def test_idx_files_that_are_wrong_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected 60,000"):
         load_dataset("mnist", data_dir=tmp_path)
     whole = (tmp_path / "t10k-labels-idx1-ubyte.gz").read_bytes()
-    for content, told in ((whole[:-20], "cannot read"), (gzip.compress(b"\0\0\x08\x01\0\0\0\x09abc"), "damaged")):
+    for content, told in (
+        (whole[:-20], "cannot read"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\x09abc"), "damaged"),
+        (gzip.compress(b"\0\0\x08\x03\0\0"), "damaged"),
+        (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12), "damaged"),
+    ):
         (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
         with pytest.raises(InputError, match=told):
             load_dataset("mnist", data_dir=tmp_path)

@@ -46,6 +46,33 @@ def test_a_manifest_that_is_wrong_is_told(text: str | None, told: str, tmp_path:
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("artefacts", 0, "file"), "../tiny.float32.tflite"),
+        (("artefacts", 0, "file"), ""),
+        (("artefacts", 0, "file"), 3),
+        (("artefacts", 0, "file"), "tiny.int8.onnx"),
+        (("artefacts",), []),
+        (("source",), {}),
+        (("name",), None),
+        (("dataset",), 7),
+        (("labels",), [1, 2]),
+        (("input", "range"), ["a", "b"]),
+        (("input", "shape"), ["a"]),
+    ],
+)
+def test_a_manifest_that_was_edited_is_told(place: tuple, value: object, data: Path, tmp_path: Path) -> None:
+    content = json.loads((data / "manifest.json").read_text())
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ArtefactError, match="damaged"):
+        read_manifest(tmp_path)
+
+
 def test_compare_is_its_definition() -> None:
     reference = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 4.0]], np.float32)
     outputs = reference + np.array([[0.1, 0.1], [0.1, 0.1], [0.1, 0.1], [9.0, 0.0]], np.float32)
@@ -103,6 +130,7 @@ def test_calibration_from_a_file_holds_images_back(tmp_path: Path) -> None:
         ({"a": images(50), "b": images(50)}, 20, "expected x_train"),
         ({}, 20, "lacks x_train"),
         ({"a": images(50)}, 5, "expected 10 or more"),
+        ({"a": np.zeros((50, 28, 28), np.uint8)}, 20, "got 0 in every pixel"),
         ({"a": images(50)[:1]}, 20, "expected 10 or more"),
         ({"a": images(50)[:, 1:]}, 20, r"uint8 pixels and shape \(n, 28, 28, 1\)"),
         ({"a": images(50).astype(np.float32)}, 20, "got float32"),

@@ -51,6 +51,15 @@ def test_a_scale_moves_into_the_kernel(prefix: list) -> None:
     np.testing.assert_allclose(answer(model)[0], expected[0], rtol=1e-5)
 
 
+def test_a_kernel_that_others_use_is_left_alone() -> None:
+    model = graph(("Mul", SCALE))
+    model.graph.node.append(helper.make_node("Conv", ["nchw", "kernel"], ["z"]))
+    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, list("abcd")))
+    before = answer(model)
+    fold_input_scaling(model)
+    np.testing.assert_allclose(answer(model)[1], before[1], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("prefix", "outputs"),
     [

@@ -80,6 +80,26 @@ def test_a_truncated_image_is_told(tmp_path: Path) -> None:
         read_images([tmp_path / "a.png"], shape=GREY)
 
 
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    pixels = np.linspace(0, 65535, 28 * 28).astype(np.uint16).reshape(28, 28)
+    for number, image in enumerate((Image.fromarray(pixels), Image.fromarray(pixels.astype(np.int32)))):
+        path = saved(image, tmp_path / f"{number}.tif")
+        np.testing.assert_array_equal(read_images([path], shape=GREY)[0, ..., 0], pixels >> 8)
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(np.ones((28, 28), np.float32)), tmp_path / "a.tif")
+    with pytest.raises(InputError, match="not an image that can be decoded"):
+        read_images([path], shape=GREY)
+
+
+def test_an_image_of_unreasonable_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(Image.new("L", (100, 100)), tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8_000)
+    with pytest.raises(InputError, match=r"a\.png"):
+        read_images([path], shape=GREY)
+
+
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_images([tmp_path / "a.png"], shape=GREY)

@@ -73,6 +73,20 @@ for write in (write_whole, stage):
     assert (tmp_path / "a.bin").read_bytes() == b"old"
 
 
+def test_a_folder_in_the_way_of_a_file_stops_before_anything_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "b.txt").mkdir()
+
+    def write() -> None:
+        with staged_folder(tmp_path) as staging:
+            (staging / "a.txt").write_text("new")
+            (staging / "b.txt").write_text("new")
+
+    with pytest.raises(InputError, match=r"b\.txt is a folder there"):
+        write()
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
 def test_write_whole_replaces(tmp_path: Path) -> None:
     for content in (b"one", b"two"):
         write_whole(tmp_path / "a", content)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeport.runtime import InputError
 from edgeport.train import Split
@@ -38,17 +39,25 @@ def test_a_history_that_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
 
 
 def test_the_record_beside_a_model_is_read(tmp_path: Path) -> None:
-    assert record_beside(tmp_path / "model.keras") is None
-    text = record_text({"model": "edge", "dataset": {"name": "mnist", "labels": ["a", "b"]}})
+    assert record_beside(tmp_path / "model.keras", sha256="s") is None
+    dataset = {"name": "mnist", "sha256": "d", "labels": ["a", "b"]}
+    text = record_text({"model": "edge", "model_sha256": "s", "dataset": dataset})
     assert json.loads(text)["versions"].keys() >= {"python", "tensorflow", "keras", "numpy", "edgeport"}
     (tmp_path / "training.json").write_text(text)
-    record = record_beside(tmp_path / "model.keras")
+    assert record_beside(tmp_path / "other.keras", sha256="other") is None
+    record = record_beside(tmp_path / "model.keras", sha256="s")
     assert record is not None
-    assert (record.model, record.dataset, record.labels) == ("edge", "mnist", ("a", "b"))
+    assert (record.model, record.dataset, record.dataset_sha256, record.labels) == ("edge", "mnist", "d", ("a", "b"))
     for broken in ("{", "[]", '{"schema": 99}', '{"schema": 1}', '{"schema": 1, "model": "m", "dataset": 3}'):
         (tmp_path / "training.json").write_text(broken)
         with pytest.raises(InputError, match=r"training\.json"):
-            record_beside(tmp_path / "model.keras")
+            record_beside(tmp_path / "model.keras", sha256="s")
+
+
+def test_a_confusion_matrix_of_many_classes_stays_a_picture(tmp_path: Path) -> None:
+    classes = np.arange(900) % 300
+    draw_confusion_matrix(tmp_path / "c.png", classes, (classes + 1) % 300, tuple(map(str, range(300))))
+    assert Image.open(tmp_path / "c.png").width < 2000
 
 
 @pytest.mark.parametrize("mistakes", [0, 3, 30])
@@ -57,7 +66,7 @@ def test_the_pictures_are_drawn_for_any_number_of_mistakes(mistakes: int, tmp_pa
     split = Split(random.integers(0, 256, (40, 28, 28, 1), np.uint8), np.arange(40) % 4)
     predicted = np.where(np.arange(40) < mistakes, (split.classes + 1) % 4, split.classes)
     probabilities = np.eye(4, dtype=np.float32)[predicted]
-    labels = ("zero", "one", "two", "three")
+    labels = ("zero", "$x_{$", "\\two", "three")
     draw_predictions(tmp_path / "p.png", split, probabilities, labels)
     draw_confusion_matrix(tmp_path / "c.png", split.classes, predicted, labels)
     draw_learning_curves(tmp_path / "l.png", [epoch(1, 0.9), epoch(2, 1.0)][: 1 + mistakes])

@@ -140,7 +140,7 @@ def _check_interface(model: keras.Model, path: Path) -> None:
             "Sequential model with one of each"
         )
     output = outputs[0].shape
-    if isinstance(model.output, dict) or len(output) != 2 or not output[1] or output[1] < 2:
+    if isinstance(getattr(model, "_outputs_struct", None), dict) or len(output) != 2 or not output[1] or output[1] < 2:
         raise ExportError(
             f"{path}: got an output of shape {output}, expected one tensor of 2 or more classes, (None, classes)"
         )

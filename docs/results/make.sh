@@ -4,8 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 edgeport=.venv/bin/edgeport
+[ $# -gt 0 ] || set -- edge classic
 
-for model in edge classic; do
+for model in "$@"; do
     run=runs/mnist-$model results=docs/results/mnist-$model
     mkdir -p "$results"
     {

@@ -78,7 +78,7 @@ def benchmark(
     measured = tuple(
         Measured(
             **each.facts,
-            predictions=each.predictions.tolist(),
+            predictions=[int(answer) for answer in each.predictions],
             correct=int((each.predictions == classes).sum()),
             latency_ns=samples[f"run {each.facts['file']}"],
             predict_ns=samples[f"predict {each.facts['file']}"],

@@ -9,6 +9,7 @@ import tensorflow as tf
 from edgeport.export.calibration import CalibrationSet
 from edgeport.export.tflite_card import embed_card
 from edgeport.runtime.card import Card
+from edgeport.runtime.quantization import FloatArray
 
 
 def convert(model: keras.Model, *, precision: str, calibration: CalibrationSet) -> bytes:
@@ -47,6 +48,6 @@ def _converter(model: keras.Model) -> tf.lite.TFLiteConverter:
     return tf.lite.TFLiteConverter.from_concrete_functions([trackable.call.get_concrete_function()], trackable)
 
 
-def _samples(calibration: CalibrationSet) -> Iterator[list[np.ndarray]]:
+def _samples(calibration: CalibrationSet) -> Iterator[list[FloatArray]]:
     for image in calibration.to_real(calibration.images):
         yield [image[np.newaxis]]

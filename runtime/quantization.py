@@ -39,7 +39,7 @@ def activate(real: FloatArray, activation: str) -> FloatArray:
 
 def softmax(logits: FloatArray) -> FloatArray:
     """Return float32 probabilities over the last axis; each row sums to 1 and large logits do not overflow."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    exponentials: FloatArray = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: FloatArray = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return probabilities
 

@@ -97,10 +97,23 @@ def benchmark(
 
 
 def _check_data(manifest: Manifest, dataset: Dataset) -> None:
-    if tuple(manifest.input["shape"]) != dataset.image_shape:
+    if not manifest.artefacts:
+        raise InputError(f"{manifest.name}: its export holds no artefact that has proven itself")
+    if manifest.image is None or not manifest.classifies_images:
+        raise InputError(
+            f"{manifest.name} does not take one image and give its classes, which a benchmark is for: how close its "
+            "artefacts are to the model is in manifest.json"
+        )
+    for artefact in manifest.artefacts:
+        if artefact.inputs[0].shape[0] not in (None, 1):
+            raise InputError(
+                f"{artefact.file} takes {artefact.inputs[0].shape[0]} images at a time, and one is what is timed: "
+                "export without --batch"
+            )
+    if manifest.image.shape != dataset.image_shape:
         raise InputError(
             f"data set {dataset.name}: got images of shape {dataset.image_shape}, "
-            f"expected {tuple(manifest.input['shape'])}, as the model takes"
+            f"expected {manifest.image.shape}, as the model takes"
         )
     if manifest.labels and manifest.labels != dataset.labels:
         raise InputError(
@@ -149,7 +162,7 @@ def _artefact_contender(path: Path, artefact: Artefact, images: Images, threads:
 
 def _keras_contender(path: Path, manifest: Manifest, images: Images, threads: int) -> _Contender:
     _check_file(path, manifest.source["sha256"])
-    low, high = manifest.input["range"]
+    low, high = (manifest.image and manifest.image.range) or (0.0, 255.0)
     load_ns = []
     for _ in range(_LOADS):
         started = time.perf_counter_ns()

@@ -68,9 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not name:
         raise InputError("the manifest names no data set: choose one with --dataset NAME (or FILE.npz)")
     dataset = load_dataset(name, data_dir=arguments.data_dir)
-    reference = arguments.reference or folder / manifest.source["file"]
+    reference = arguments.reference or folder / (manifest.source["file"] or "model.keras")
     if not reference.is_file():
-        raise InputError(f"the Keras model is not at {reference}: say where it is with --reference MODEL.keras")
+        raise InputError(
+            f"{reference} is no Keras file, which a benchmark compares with: say where it is with --reference FILE"
+        )
     console.print(f"Measuring {len(manifest.artefacts)} artefacts and the Keras model on {len(dataset.test):,} images")
     with quiet_stderr():
         from edgeport.benchmarks.benchmarking import benchmark
@@ -86,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             protocol=Protocol(rounds=arguments.rounds),
             on_step=lambda what: progress.update(task, description=what),
         )
-    with staged_folder(output) as staging:
+    with staged_folder(output, record=FILE_NAME) as staging:
         (staging / FILE_NAME).write_text(report_text(report))
         (staging / "report.md").write_text(markdown_report(report))
         draw_accuracy_against_latency(staging / "accuracy-latency.png", report)
@@ -94,6 +96,6 @@ def run(arguments: argparse.Namespace) -> int:
         written = sorted(path.name for path in staging.iterdir())
     console.print(terminal_table(report))
     console.print(f"Written to {output}: {', '.join(written)}")
-    best = min(manifest.artefacts, key=lambda artefact: artefact.bytes)
+    best = min(report.artefacts[1:], key=lambda measured: measured.latency_us(50))
     console.print(f"\nNext: edgeport predict {shlex.quote(str(folder / best.file))} IMAGE.png")
     return 0

@@ -11,7 +11,7 @@ from edgeport.benchmarks.report import Measured, Report
 from edgeport.benchmarks.statistics import wilson_interval
 
 _COLOURS = {"keras": "#8a8f98", "tflite": "#d97706", "onnx": "#1f5fa8"}
-_MARKERS = {"float32": "o", "int8": "s"}
+_MARKERS = {"float32": "o", "float16": "v", "dynamic": "D", "int8": "s", "int16x8": "P"}
 
 
 @rc_context({"text.parse_math": False})
@@ -25,7 +25,7 @@ def draw_accuracy_against_latency(path: Path, report: Report) -> None:
             each.latency_us(50),
             100 * each.accuracy,
             yerr=[[100 * (each.accuracy - low)], [100 * (high - each.accuracy)]],
-            fmt=_MARKERS.get(each.precision, "^"),
+            fmt=_MARKERS.get(each.precision, "o"),
             color=_colour(each),
             markersize=9,
             elinewidth=1,

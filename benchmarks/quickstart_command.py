@@ -78,7 +78,7 @@ def _save_digits(folder: Path) -> list[Path]:
     """Write one test digit of each class as a PNG, and return the paths: something for ``edgeport predict``."""
     test = load_dataset("mnist-5k").test
     paths = []
-    with staged_folder(folder) as staging:
+    with staged_folder(folder, record=None) as staging:
         for number in range(10):
             image = test.images[np.flatnonzero(test.classes == number)[0], ..., 0]
             Image.fromarray(image).save(staging / f"digit-{number}.png")

@@ -1,16 +1,18 @@
 """report.json: the raw samples and the facts of one benchmark; every figure is computed by its reader."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import ArtefactError
+
+Result = TypeVar("Result")
 
 SCHEMA = 1
 FILE_NAME = "report.json"
@@ -25,7 +27,7 @@ class Measured:
     Attributes:
         file: Its file name.
         format: ``tflite``, ``onnx`` or, for the reference, ``keras``.
-        precision: ``float32`` or ``int8``.
+        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
         bytes: Its size on disk.
         sha256: The digest of its file.
         engine: ``name``, ``version`` and ``threads``.
@@ -126,18 +128,41 @@ def read_report(path: Path) -> Report:
     Raises:
         ArtefactError: The file is missing, damaged or of another schema.
     """
-    try:
-        content = json.loads(path.read_bytes())
-        if content.pop("schema") != SCHEMA:
-            raise ArtefactError(f"{path}: expected schema {SCHEMA}; run the benchmark again with this edgeport")
+
+    def parse(content: dict[str, Any]) -> Report:
         measured = tuple(Measured(**entry) for entry in content.pop("artefacts"))
         return Report(**content, artefacts=measured)
+
+    return read_result(path, parse, what="benchmark report", schema=SCHEMA)
+
+
+def read_result(
+    path: Path, parse: Callable[[dict[str, Any]], Result], *, what: str, schema: int, kind: str | None = None
+) -> Result:
+    """Return what a JSON file with a result says.
+
+    Args:
+        path: The file.
+        parse: Makes the result of the rest of its content.
+        what: What to call it in an error.
+        schema: The schema that it must have.
+        kind: The kind that it must have, if files of several kinds lie side by side.
+
+    Raises:
+        ArtefactError: The file is missing, damaged or of another kind or schema.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        found = content.pop("kind", None), content.pop("schema")
+        if found != (kind, schema):
+            raise ArtefactError(f"{path}: expected a {what} of schema {schema}: make it again with this edgeport")
+        return parse(content)
+    except ArtefactError:
+        raise
     except OSError as error:
         raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, ArtefactError):
-            raise
-        raise ArtefactError(f"{path} is no benchmark report, or a damaged one ({error})") from error
+        raise ArtefactError(f"{path} is no {what}, or a damaged one ({error})") from error
 
 
 def _lines(entry: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 Run it with: python docs/refresh_tables.py
 
-A table stands between two comments, the first of which names the report that it comes from:
+A table stands between two comments, the first of which names the result that it comes from; the result's ``kind``
+decides which table it is, and a result without one is a benchmark's report:
 
     <!-- table: docs/results/mnist-edge/report.json -->
     <!-- end of table -->
@@ -10,20 +11,38 @@ A table stands between two comments, the first of which names the report that it
 A test fails when a document differs from what this script would write.
 """
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+from architecture_table import architecture_table, is_architectures
+
 from edgeport.benchmarks import read_report
+from edgeport.benchmarks.studies import export_speed_report, quantizer_report
 from edgeport.benchmarks.table import markdown_table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_TABLES: dict[str, Callable[[Path], str]] = {
+    "": lambda path: markdown_table(read_report(path)),
+    export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
+    quantizer_report.KIND: lambda path: quantizer_report.markdown(quantizer_report.read_report(path)),
+}
+
+
+def table_of(path: Path) -> str:
+    """Return the Markdown table of a result file."""
+    content = json.loads(path.read_text())
+    if is_architectures(content):
+        return architecture_table(content)
+    return _TABLES[content.get("kind", "")](path)
 
 
 def refreshed(text: str) -> str:
-    """Return a document with each of its tables made anew from the report that it names."""
-    return _TABLE.sub(lambda match: f"{match[1]}{markdown_table(read_report(ROOT / match[2]))}{match[3]}", text)
+    """Return a document with each of its tables made anew from the result that it names."""
+    return _TABLE.sub(lambda match: f"{match[1]}{table_of(ROOT / match[2])}{match[3]}", text)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 To begin::
 
     from pathlib import Path
-    from edgeport.export import export, load_calibration, load_source
+    from edgeport.export import Options, export, load_calibration, load_source
 
-    source = load_source(Path("model.keras"))
-    calibration = load_calibration("mnist-5k", image_shape=source.image_shape)
-    manifest = export(source, Path("artefacts"), calibration)
+    source = load_source(Path("model.keras"))  # or a SavedModel folder, or a Keras model
+    calibration = load_calibration("mnist-5k", inputs=source.inputs)
+    manifest = export(source, Path("artefacts"), calibration, options=Options(precisions=("float32", "int8")))
+
+``edgeport.export.to_tflite.convert`` and ``edgeport.export.to_onnx.convert`` return the bytes of one file.
 """
 
 from typing import TYPE_CHECKING
@@ -16,17 +18,30 @@ from edgeport.runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from edgeport.export.calibration import CalibrationSet, load_calibration
-    from edgeport.export.exporting import export
+    from edgeport.export.exporting import Progress, export
     from edgeport.export.manifest import Manifest, read_manifest
+    from edgeport.export.options import Options
     from edgeport.export.source import Source, load_source
 
-__all__ = ["CalibrationSet", "Manifest", "Source", "export", "load_calibration", "load_source", "read_manifest"]
+__all__ = [
+    "CalibrationSet",
+    "Manifest",
+    "Options",
+    "Progress",
+    "Source",
+    "export",
+    "load_calibration",
+    "load_source",
+    "read_manifest",
+]
 
 __getattr__ = lazy_names(
     __name__,
     {
         "CalibrationSet": "calibration",
         "Manifest": "manifest",
+        "Options": "options",
+        "Progress": "exporting",
         "Source": "source",
         "export": "exporting",
         "load_calibration": "calibration",

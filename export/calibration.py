@@ -1,7 +1,8 @@
-"""Which images the quantizer sees, and which others prove the result; test images are never among them."""
+"""What the quantizer sees, and the other samples that prove the result; test data is never among them."""
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.export.calibration_files import Splits, read_splits
+from edgeport.export.port import Port
 from edgeport.runtime.errors import InputError
-from edgeport.train.dataset import Images
-from edgeport.train.datasets import load_dataset
-from edgeport.train.npz_file import read_arrays
 
+Samples = Mapping[str, npt.NDArray[Any]]
+
+RANDOM = "random"
 _PROOF_COUNT = 1_000
+_FEW = 100
+_LEAST, _MOST = 10, 100_000
+_TEST_NAMES = re.compile(r"(?:^|[^a-z])(?:test|t10k)(?:[^a-z]|$)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,107 +29,214 @@ class CalibrationSet:
     """Representative inputs for quantization, and held-out ones to verify the artefacts on.
 
     Attributes:
-        source: The data set or file that the images come from.
-        seed: Decides which images are drawn.
-        images: uint8 pixels of shape (n, height, width, channels), for the quantizer.
-        held_out: uint8 pixels of the same axes that the quantizer does not see.
+        source: The data set or file that the samples come from, or ``random``.
+        seed: Decides which samples are drawn.
+        inputs: The inputs of the model.
+        samples: For the quantizer, by input: uint8 pixels for an image input, or real values, or integers, of shape
+            (n, ...).
+        held_out: Of the same kinds; the quantizer does not see them.
         input_range: The real values that the pixels 0 and 255 are to the model.
         labels: The class names of the data set, or empty.
+        warnings: What a user should know about these samples.
     """
 
     source: str
     seed: int
-    images: Images
-    held_out: Images
+    inputs: tuple[Port, ...]
+    samples: Samples
+    held_out: Samples
     input_range: tuple[float, float] = (0.0, 255.0)
     labels: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many samples the quantizer sees."""
+        return len(next(iter(self.samples.values())))
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of the samples of each input; the first axis counts them."""
+        return {name: array.shape for name, array in self.samples.items()}
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What a manifest records: source, count, seed and the SHA-256 of the pixels."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.images).data).hexdigest()
-        return {"source": self.source, "count": len(self.images), "seed": self.seed, "sha256": digest}
+        """What a manifest records: source, count, seed and the SHA-256 of the samples."""
+        digest = hashlib.sha256()
+        for name in sorted(self.samples):
+            digest.update(np.ascontiguousarray(self.samples[name]).data)
+        return {"source": self.source, "count": self.count, "seed": self.seed, "sha256": digest.hexdigest()}
 
-    def to_real(self, images: Images) -> npt.NDArray[np.float32]:
-        """Return pixels as the float32 values that the model takes."""
-        low, high = self.input_range
-        table = np.linspace(low, high, 256).astype(np.float32)
-        return table[images]
+    def part(self, start: int, count: int, *, filled: bool) -> Samples:
+        """Return some of the quantizer's samples; ``filled`` begins anew at the end, so that it is always ``count``."""
+        places = np.arange(start, start + count)
+        places = places % self.count if filled else places[places < self.count]
+        return {name: array[places] for name, array in self.samples.items()}
+
+    def to_real(self, samples: Samples) -> dict[str, npt.NDArray[Any]]:
+        """Return samples in the model's own types: pixels as the real values that they stand for."""
+        table = np.linspace(*self.input_range, 256).astype(np.float32)
+        return {
+            port.name: table[samples[port.name]]
+            if samples[port.name].dtype == np.uint8 and port.is_image
+            else samples[port.name].astype(port.dtype)
+            for port in self.inputs
+        }
 
 
 def load_calibration(
     source: str,
     *,
-    image_shape: tuple[int, int, int],
+    inputs: Sequence[Port],
     count: int = 500,
     seed: int = 0,
     input_range: tuple[float, float] = (0.0, 255.0),
+    vocabulary: int | None = None,
     data_dir: Path | None = None,
 ) -> CalibrationSet:
-    """Draw calibration images from a data set's train split, and held-out ones from its validation split.
+    """Draw calibration samples from a data set's train split, and held-out ones from its validation split.
 
     Args:
-        source: Whatever ``load_dataset`` takes, or a .npz file with ``x_train`` (and ``x_val``), or with a single
-            array of images.
-        image_shape: (height, width, channels) that the model takes.
-        count: How many images the quantizer sees, at least 10; fewer if there are fewer.
+        source: Whatever ``load_dataset`` takes; a .npz file with ``x_train`` (and ``x_val``), or with one array for
+            each input, by its name; a .npy file; a folder of images; or ``random``.
+        inputs: The inputs of the model.
+        count: How many samples the quantizer sees, at least 10; fewer if there are fewer.
         seed: Decides which.
         input_range: The real values that the pixels 0 and 255 are to the model.
+        vocabulary: One more than the largest token that the model can take, if known.
         data_dir: See load_dataset.
 
     Raises:
-        InputError: The source is unknown, unreadable, of another shape or dtype, or offers test images alone.
+        InputError: The source is unknown, unreadable, of another shape or dtype, holds NaN, or is test data.
     """
-    if count < 10:
-        raise InputError(f"calibration count: got {count}, expected 10 or more (a few hundred are usual)")
+    if not _LEAST <= count <= _MOST:
+        raise InputError(f"calibration count: got {count}, expected {_LEAST} to {_MOST:,} (a few hundred are usual)")
     if seed < 0:
         raise InputError(f"calibration seed: got {seed}, expected 0 or more")
-    train, held_out, labels = _images_of(source, data_dir)
-    _check(train, source, image_shape, least=10)
+    if source == RANDOM:
+        splits = _random(inputs, count, seed, vocabulary)
+    elif _TEST_NAMES.search(Path(source).name.lower()):
+        raise InputError(f"calibration data {source}: got what its name calls test data, expected other samples")
+    else:
+        splits = read_splits(source, inputs, data_dir)
+    for samples, least in ((splits.train, _LEAST), (splits.held_out, 1)):
+        if samples is not None:
+            _check(samples, inputs, source, least=least, vocabulary=vocabulary)
+    if splits.held_out is not None and _kinds(splits.train) != _kinds(splits.held_out):
+        raise InputError(
+            f"calibration data {source}: got {_kinds(splits.train)} to calibrate on and {_kinds(splits.held_out)} to "
+            "prove on, expected the same dtype"
+        )
+    train, held_out = _draw(splits, count, seed)
+    if all(array.min() == array.max() for array in train.values()):
+        value = next(iter(train.values())).flat[0]
+        raise InputError(f"calibration samples of {source}: got {value} everywhere, expected real ones")
+    warnings = _warnings(source, train, inputs, input_range)
+    return CalibrationSet(source, seed, tuple(inputs), train, held_out, input_range, splits.labels, warnings)
+
+
+def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples]:
     random = np.random.default_rng(seed)
-    order = random.permutation(len(train))
+    available = _count(splits.train)
+    order = random.permutation(available)
+    held_out = splits.held_out
     if held_out is None:
-        # Images that the quantizer does not see prove the result: a fifth of them at the least.
-        count = min(count, len(train) * 4 // 5)
-        held_out = train[order[count:]]
-    _check(held_out, source, image_shape, least=1)
-    held_out = held_out[random.permutation(len(held_out))[:_PROOF_COUNT]]
-    chosen = train[order[:count]]
-    if chosen.min() == chosen.max():
-        raise InputError(f"calibration images of {source}: got {chosen.min()} in every pixel, expected real images")
-    return CalibrationSet(source, seed, chosen, held_out, input_range, labels)
+        # Samples that the quantizer does not see prove the result: a fifth of them at the least.
+        count = min(count, available * 4 // 5)
+        held_out = _take(splits.train, order[count:])
+    held_out = _take(held_out, random.permutation(_count(held_out))[:_PROOF_COUNT])
+    return _take(splits.train, order[:count]), held_out
 
 
-def _images_of(source: str, data_dir: Path | None) -> tuple[Images, Images | None, tuple[str, ...]]:
-    """Return the images to draw from, others to verify on if the source has them, and its labels."""
-    arrays = {}
-    if source.endswith(".npz"):
-        arrays = {name: _with_channel(array) for name, array in read_arrays(Path(source)).items()}
-    if arrays and not {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
-        if "x_train" in arrays:
-            return arrays["x_train"], arrays.get("x_val"), ()
-        return _single_array(arrays, Path(source)), None, ()
-    dataset = load_dataset(source, data_dir=data_dir)
-    return dataset.train.images, dataset.validation.images, dataset.labels
+def _random(inputs: Sequence[Port], count: int, seed: int, vocabulary: int | None) -> Splits:
+    """Return pixels, real values with mean 0 and standard deviation 1, or tokens: all without meaning."""
+    random = np.random.default_rng(seed)
+    samples: dict[str, npt.NDArray[Any]] = {}
+    for port in inputs:
+        if None in port.shape[1:]:
+            raise InputError(f"input {port} has a free axis, so random samples have no length: give real ones")
+        shape = (count + count // 4 + 1, *(axis or 1 for axis in port.shape[1:]))
+        if port.is_image:
+            samples[port.name] = random.integers(0, 256, shape, np.uint8)
+        elif port.is_real:
+            samples[port.name] = random.normal(size=shape).astype(np.float32)
+        else:
+            samples[port.name] = random.integers(0, vocabulary or 2, shape).astype(port.dtype)
+    return Splits(samples)
 
 
-def _single_array(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> npt.NDArray[Any]:
-    candidates = [name for name, array in arrays.items() if array.ndim == 4]
-    if len(candidates) != 1 or "test" in candidates[0].split("_"):
+def _check(samples: Samples, inputs: Sequence[Port], source: str, *, least: int, vocabulary: int | None) -> None:
+    if samples.keys() != {port.name for port in inputs}:
         raise InputError(
-            f"{path}: got the arrays {', '.join(arrays) or 'none'}, expected x_train, or a single array of images "
-            "that is not the test split"
+            f"calibration data {source}: got arrays for {', '.join(samples) or 'nothing'}, "
+            f"expected one for each input: {'; '.join(map(str, inputs))}"
         )
-    return arrays[candidates[0]]
+    if any(not array.ndim for array in samples.values()):
+        raise InputError(f"calibration data {source}: got a single number, expected an array of samples")
+    if len({len(array) for array in samples.values()}) > 1:
+        raise InputError(f"calibration data {source}: expected as many samples of each input, got {_shapes(samples)}")
+    for port in inputs:
+        array = samples[port.name]
+        fits = array.ndim == len(port.shape) and all(
+            want in (None, got) for want, got in zip(port.shape[1:], array.shape[1:], strict=True)
+        )
+        if not fits or len(array) < least:
+            axes = ", ".join("any" if axis is None else str(axis) for axis in port.shape[1:])
+            raise InputError(
+                f"calibration samples of {source}: got {array.dtype} {array.shape} for {port.name}, "
+                f"expected {least} or more of shape (n, {axes}), as the model takes"
+            )
+        _check_values(array, port, source, vocabulary)
 
 
-def _with_channel(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return array[..., np.newaxis] if array.ndim == 3 else array
-
-
-def _check(images: npt.NDArray[Any], source: str, image_shape: tuple[int, int, int], *, least: int) -> None:
-    if images.dtype != np.uint8 or images.shape[1:] != image_shape or len(images) < least:
+def _check_values(array: npt.NDArray[Any], port: Port, source: str, vocabulary: int | None) -> None:
+    kinds = "uif" if port.is_real else "b" if port.dtype == "bool" else "ui"
+    if array.dtype.kind not in kinds or (port.is_real and array.dtype.kind in "ui" and array.dtype != np.uint8):
+        expected = "real values (float32) or uint8 pixels" if port.is_real else f"{port.dtype} values"
+        raise InputError(f"calibration samples of {source}: got {array.dtype} for {port.name}, expected {expected}")
+    if array.dtype.kind == "f" and not (np.abs(array) <= np.finfo(np.float32).max).all():
+        raise InputError(f"calibration samples of {source}: got NaN, infinity or beyond float32 for {port.name}")
+    if not port.is_real and vocabulary and (array.min() < 0 or array.max() >= vocabulary):
         raise InputError(
-            f"calibration images of {source}: got {images.dtype} {images.shape}, expected {least} or more of "
-            f"uint8 pixels and shape (n, {', '.join(map(str, image_shape))}), as the model takes"
+            f"calibration samples of {source}: got tokens from {array.min()} to {array.max()} for {port.name}, "
+            f"expected 0 to {vocabulary - 1}"
         )
+
+
+def _warnings(
+    source: str, samples: Samples, inputs: Sequence[Port], input_range: tuple[float, float]
+) -> tuple[str, ...]:
+    warnings = []
+    count = _count(samples)
+    if source == RANDOM:
+        warnings.append(
+            "random data: integer ranges taken from it are guesses, and a proof on it says nothing about real inputs; "
+            "give real samples with --calibration"
+        )
+    elif count < _FEW:
+        warnings.append(f"calibrated on {count} samples only: a few hundred give ranges that hold")
+    for port in inputs:
+        array = samples[port.name]
+        low, high = input_range
+        if port.is_image and array.dtype.kind == "f" and (array.min() < low or array.max() > high or array.max() <= 2):
+            warnings.append(
+                f"the samples of {port.name} lie between {array.min():.3g} and {array.max():.3g}, while pixels will be "
+                f"fed as {low:g} to {high:g}: check --input-range"
+            )
+    return tuple(warnings)
+
+
+def _count(samples: Samples) -> int:
+    return len(next(iter(samples.values())))
+
+
+def _take(samples: Samples, order: npt.NDArray[np.int64]) -> Samples:
+    return {name: array[order] for name, array in samples.items()}
+
+
+def _kinds(samples: Samples) -> str:
+    return ", ".join(array.dtype.name for _, array in sorted(samples.items()))
+
+
+def _shapes(samples: Samples) -> str:
+    return ", ".join(f"{name} {array.shape}" for name, array in samples.items())

@@ -1,100 +1,223 @@
-"""``edgeport export``: a Keras model as verified TFLite and ONNX files, in float32 and int8."""
+"""``edgeport export``: Turn a model into TFLite and ONNX files in every precision, each proven against it."""
 
 import argparse
 import math
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
-from edgeport.export.calibration import load_calibration
-from edgeport.export.manifest import Artefact
+from edgeport.export.calibration import RANDOM, CalibrationSet, load_calibration
+from edgeport.export.manifest import Artefact, Manifest, Refusal
+from edgeport.export.options import OPSET, Options
+from edgeport.export.precisions import PRECISIONS
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.formats import FORMATS
 from edgeport.runtime.output import check_output_folder
 from edgeport.runtime.quiet import quiet_stderr
+
+if TYPE_CHECKING:
+    from edgeport.export.source import Source
+
+# The exit code when some of the artefacts were refused.
+NOT_ALL = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("model", metavar="MODEL", type=Path, help="a .keras or .h5 file")
+    parser.add_argument("model", metavar="MODEL", type=Path, help="a .keras or .h5 file, or a SavedModel folder")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the artefacts go")
+    parser.add_argument("--overwrite", action="store_true", help="replace the export that DIR holds")
+    parser.add_argument("--name", help="what to call the artefacts (default: the model's name)")
     parser.add_argument(
+        "--custom-objects", type=Path, metavar="FILE.py", help="Python file with the model's own layers and functions"
+    )
+    _add_choices(parser.add_argument_group("what to make"))
+    _add_data(parser.add_argument_group("what calibrates and proves it"))
+
+
+def _add_choices(group: argparse._ArgumentGroup) -> None:
+    formats, precisions = (", ".join(row.name for row in table) for table in (FORMATS, PRECISIONS))
+    group.add_argument("--formats", metavar="LIST", help=f"comma-separated, of {formats} (default: all)")
+    group.add_argument("--precisions", metavar="LIST", help=f"comma-separated, of {precisions} (default: all)")
+    group.add_argument("--batch", metavar="N|dynamic", help="samples at a time (default: 1 in TFLite, dynamic in ONNX)")
+    group.add_argument("--opset", type=int, default=OPSET, metavar="N", help=f"of ONNX, 13 to 21 (default {OPSET})")
+    group.add_argument(
+        "--no-reduce-range",
+        action="store_true",
+        help="int8 ONNX with all 8 bits of its weights: for CPUs with VNNI or SDOT; others would answer differently",
+    )
+    group.add_argument(
+        "--tensor-type",
+        default="int8",
+        metavar="TYPE",
+        help="input and output of int8 TFLite: int8, uint8 or float32 (default int8)",
+    )
+    group.add_argument(
+        "--activation",
+        choices=("softmax", "sigmoid"),
+        help="for a model that ends in logits: what the runtime applies to get probabilities",
+    )
+    group.add_argument(
+        "--require-agreement",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="reject artefacts below this share of equal top-1 answers (0 to 1)",
+    )
+    group.add_argument(
+        "--require-sqnr", type=float, default=0.0, metavar="DB", help="reject artefacts below this SQNR in dB"
+    )
+    group.add_argument(
+        "--tflite-metadata",
+        action="store_true",
+        help="TFLite files that end in probabilities also carry what MediaPipe and Android read",
+    )
+    group.add_argument("--keep-rejected", action="store_true", help="write rejected artefacts too, under that name")
+
+
+def _add_data(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--calibration",
         metavar="SOURCE",
-        help="a data set, or FILE.npz with x_train or one array of images (default: the data set that "
-        "the training.json beside the model names)",
+        help="a data set, FILE.npz (x_train, or one array an input), FILE.npy, a folder of images, or 'random' "
+        "(default: the data set that the training.json beside the model names)",
     )
-    parser.add_argument("--calibration-count", type=int, default=500, metavar="N", help="images to see (default 500)")
-    parser.add_argument("--calibration-seed", type=int, default=0, metavar="N", help="which of them (default 0)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
-    parser.add_argument(
+    group.add_argument("--calibration-count", type=int, default=500, metavar="N", help="samples to see (default 500)")
+    group.add_argument("--calibration-seed", type=int, default=0, metavar="N", help="which of them (default 0)")
+    group.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
+    group.add_argument(
         "--input-range",
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
         help="what pixel 0 and pixel 255 are to the model (default 0 255: normalisation is part of the model)",
     )
-    parser.add_argument(
-        "--activation",
-        choices=("softmax", "sigmoid"),
-        help="for a model that ends in logits: what the runtime applies to get probabilities",
-    )
-    parser.add_argument("--name", help="what to call the artefacts (default: the model's name)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the export that DIR holds")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export, print what was proven of each artefact, and say what to do next."""
+    """Export, print what became of each artefact, and say what to do next."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     check_output_folder(arguments.output, overwrite=arguments.overwrite)
+    options = _options(arguments)
     low, high = arguments.input_range or (0.0, 255.0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
     # TensorFlow takes seconds to import, and logs while it does.
     with quiet_stderr():
-        from edgeport.export.exporting import export
-        from edgeport.export.source import load_source, normalises
-    source = load_source(arguments.model, name=arguments.name, activation=arguments.activation)
-    if arguments.input_range is None and not normalises(source.model):
-        print(
-            f"edgeport export: {arguments.model} has no layer that scales raw pixels; if it was trained on other "
-            "values than 0 to 255, give --input-range LOW HIGH",
-            file=sys.stderr,
-        )
-    chosen = arguments.calibration or source.dataset
-    if not chosen:
-        raise InputError(
-            f"no training.json beside {arguments.model} names its data, and int8 needs images like those it will "
-            "see: give --calibration FILE.npz or a data set"
+        from edgeport.export.custom_objects import objects_of
+        from edgeport.export.source import load_source
+
+        objects = objects_of(arguments.custom_objects) if arguments.custom_objects else {}
+        source = load_source(
+            arguments.model, name=arguments.name, activation=arguments.activation, custom_objects=objects
         )
     calibration = load_calibration(
-        chosen,
-        image_shape=source.image_shape,
+        _calibration_source(arguments, source.dataset, options),
+        inputs=source.inputs,
         count=arguments.calibration_count,
         seed=arguments.calibration_seed,
         input_range=(low, high),
+        vocabulary=source.opened.vocabulary,
         data_dir=arguments.data_dir,
     )
+    if arguments.input_range is None and source.takes_an_image and not source.opened.scales_pixels:
+        _warn(
+            f"{arguments.model} has no layer that scales raw pixels; if it was trained on other values than 0 to 255, "
+            "give --input-range LOW HIGH"
+        )
+    for warning in calibration.warnings:
+        _warn(warning)
+    manifest = _export(source, arguments.output, calibration, options, console)
+    return _end(manifest, arguments.output, console)
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    batch = arguments.batch or "usual"
+    return Options(
+        formats=_names(arguments.formats),
+        precisions=_names(arguments.precisions),
+        batch=int(batch) if batch.isdecimal() else batch,
+        opset=arguments.opset,
+        reduce_range=not arguments.no_reduce_range,
+        tensor_type=arguments.tensor_type,
+        require_agreement=arguments.require_agreement,
+        require_sqnr_db=arguments.require_sqnr,
+        keep_rejected=arguments.keep_rejected,
+        tflite_metadata=arguments.tflite_metadata,
+    )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise InputError(f"got the empty list {text!r}, expected names with commas between them")
+    return names
+
+
+def _calibration_source(arguments: argparse.Namespace, dataset: str, options: Options) -> str:
+    chosen: str = arguments.calibration or dataset
+    if chosen or not options.needs_calibration:
+        return chosen or RANDOM
+    raise InputError(
+        f"no training.json beside {arguments.model} names its data, and int8 needs samples like those it will see: "
+        "give --calibration FILE.npz or a data set, or leave int8 out with --precisions float32,float16,dynamic"
+    )
+
+
+def _export(
+    source: "Source", output: Path, calibration: CalibrationSet, options: Options, console: Console
+) -> Manifest:
+    from edgeport.export.exporting import Progress as Step
+    from edgeport.export.exporting import export
+
     facts = calibration.facts
-    console.print(
-        f"Exporting {source.name} from {source.file}: calibrated on {facts['count']} images of {facts['source']}, "
-        f"verified on {len(calibration.held_out)} others"
-    )
-    with Progress(
-        SpinnerColumn(), TextColumn("converting ..."), console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        progress.add_task("")
-        export(source, arguments.output, calibration, on_artefact=lambda *told: console.print(_line(*told)))
-    console.print(f"Written to {arguments.output}, with manifest.json")
-    console.print(f"\nNext: edgeport benchmark {shlex.quote(str(arguments.output))}")
-    return 0
+    proven = len(next(iter(calibration.held_out.values())))
+    data = f"verified on {proven} samples of {facts['source']}"
+    if options.needs_calibration:
+        data = f"calibrated on {facts['count']} samples of {facts['source']}, verified on {proven} others"
+    console.print(f"Exporting {source.name} from {source.opened.what}: {data}")
+    columns = (BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(step: Step) -> None:
+            if step.outcome is not None:
+                console.print(_line(step.outcome, step.seconds))
+            bar.update(task, total=step.steps, completed=step.done, description=step.doing)
+
+        return export(source, output, calibration, options=options, on_progress=show)
 
 
-def _line(artefact: Artefact, seconds: float) -> str:
-    verified = artefact.verified
+def _end(manifest: Manifest, output: Path, console: Console) -> int:
+    total = len(manifest.artefacts) + len(manifest.refused)
+    count = f"{total} artefact{'s' * (total > 1)}"
+    if manifest.refused:
+        count = f"{len(manifest.artefacts)} of {count}"
+        _warn(f"{len(manifest.refused)} of {total} refused: the lines above and manifest.json tell why")
+    console.print(f"Written to {output}: {count}, with manifest.json")
+    if manifest.artefacts and manifest.classifies_images and manifest.dataset:
+        console.print(f"\nNext: edgeport benchmark {shlex.quote(str(output))}")
+    elif manifest.artefacts:
+        console.print(f"\nNext: edgeport inspect {shlex.quote(str(output / manifest.artefacts[0].file))}")
+    return NOT_ALL if manifest.refused else 0
+
+
+def _line(outcome: Artefact | Refusal, seconds: float) -> str:
+    if isinstance(outcome, Refusal):
+        return f"  {outcome.file:<24} {outcome.status}: {outcome.reason}"
+    verified = outcome.verified
+    agreement = "      -" if verified.agreement is None else f"{verified.agreement:7.2%}"
     return (
-        f"  {artefact.file:<24} {artefact.bytes:>9,} bytes   max error {verified.max_abs_error:8.1e}   "
-        f"SQNR {verified.sqnr_db:5.1f} dB   agreement {verified.agreement:.2%}   {seconds:.1f} s"
+        f"  {outcome.file:<24} ok {outcome.bytes:>11,} bytes   max error {verified.max_abs_error:7.1e}   "
+        f"SQNR {verified.sqnr_db:5.1f} dB   agreement {agreement}   {seconds:.1f} s"
     )
+
+
+def _warn(text: str) -> None:
+    print(f"edgeport export: {text}", file=sys.stderr)

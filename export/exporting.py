@@ -5,27 +5,81 @@ import importlib
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
 from edgeport.export.calibration import CalibrationSet
-from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, manifest_text, read_manifest
-from edgeport.export.source import Source
-from edgeport.export.verification import verify
-from edgeport.runtime.card import Card, seal
-from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError
+from edgeport.export.engine_process import EngineAnswer, run_in_engines
+from edgeport.export.interrupts import interrupts_kept
+from edgeport.export.manifest import FILE_NAME, Artefact, InputSpec, Manifest, Refusal, manifest_text, read_manifest
+from edgeport.export.options import Options
+from edgeport.export.precisions import PRECISIONS, Precision
+from edgeport.export.source import Source, first_line
+from edgeport.export.verification import compare
+from edgeport.runtime.card import Card, InputFacts, OutputFacts, seal
+from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
 from edgeport.runtime.formats import FORMATS, Format
-from edgeport.runtime.loading import load
 from edgeport.runtime.output import staged_folder
-from edgeport.runtime.quantization import FloatArray, activate
+from edgeport.runtime.quantization import FloatArray
 from edgeport.runtime.quiet import quiet_stderr
 
-PRECISIONS = ("float32", "int8")
 
-OnArtefact = Callable[[Artefact, float], None]
+@dataclass(frozen=True)
+class Progress:
+    """How far an export has come.
+
+    Attributes:
+        done: How many steps are behind it.
+        steps: How many there are.
+        doing: What comes now, in a few words.
+        outcome: What has just become of an artefact, if anything.
+        seconds: How long that took to convert.
+    """
+
+    done: int
+    steps: int
+    doing: str
+    outcome: Artefact | Refusal | None = None
+    seconds: float = 0.0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What every artefact of an export shares."""
+
+    source: Source
+    calibration: CalibrationSet
+    options: Options
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names that the training record gives, else those of the calibration data if they fit."""
+        return self.source.class_names(self.calibration.labels)
+
+    @cached_property
+    def reference(self) -> dict[str, FloatArray]:
+        """What the model itself answers on the held-out samples."""
+        return self.source.answers(self.calibration.to_real(self.calibration.held_out))
+
+    @property
+    def decisions(self) -> dict[str, str]:
+        """Which outputs decide between classes, and how."""
+        decisions = {}
+        for port in self.source.outputs:
+            first = port is self.source.outputs[0]
+            activation = self.source.applied if first and self.source.applied != "none" else None
+            activation = activation or self.source.activations[port.name]
+            if activation == "softmax" or (first and self.labels and activation == "none"):
+                decisions[port.name] = "largest"
+            elif activation == "sigmoid":
+                decisions[port.name] = "half"
+        return decisions
 
 
 def export(
@@ -33,107 +87,192 @@ def export(
     output: Path,
     calibration: CalibrationSet,
     *,
-    on_artefact: OnArtefact = lambda artefact, seconds: None,
+    options: Options | None = None,
+    on_progress: OnProgress = lambda progress: None,
 ) -> Manifest:
-    """Write every artefact of a model, and the manifest, to a folder: all of them or nothing.
+    """Write the artefacts of a model that prove themselves, and the manifest, to a folder.
+
+    An artefact that cannot be made, or that does not answer like the model, stops none of the others: the manifest
+    lists it as refused.
 
     Args:
         source: The model.
         output: The folder; files of other names in it are left alone.
         calibration: What the quantizer sees, and what the artefacts are verified on.
-        on_artefact: Called with each verified artefact and the seconds that it took.
+        options: Which artefacts, how, and what they must reach.
+        on_progress: Called at every step, and with every artefact as soon as its fate is known.
 
     Raises:
-        ExportError: A conversion failed, or an artefact does not answer like the model.
-        InputError: The folder cannot be written.
+        ExportError: The model cannot answer, or no artefact at all could be delivered.
+        InputError: The folder cannot be written, or the options do not fit the model.
     """
-    pixels = calibration.held_out
-    outputs: FloatArray = source.model.predict(calibration.to_real(pixels), verbose=0, batch_size=256)
-    if not np.isfinite(outputs).all():
-        raise ExportError(
-            f"{source.file} answers with NaN or infinity on held-out images: train it anew, or check --input-range"
+    options = options or Options()
+    job = _Job(source.with_lengths(calibration.shapes), calibration, options)
+    options.batch_of(job.source.inputs[0], usual=None)
+    if options.tflite_metadata and not source.ends_in_probabilities:
+        raise InputError(
+            "TFLite metadata is for classifiers of one image that end in a softmax or sigmoid, and "
+            f"{source.opened.what} is none: leave --tflite-metadata out"
         )
-    reference = activate(outputs, source.activation) if source.ends_in_logits else outputs
-    artefacts = []
-    with staged_folder(output, stale=_earlier_files(output)) as folder:
-        for chosen in FORMATS:
-            for precision in PRECISIONS:
-                started = time.perf_counter()
-                artefact = _export_one(source, chosen, precision, folder, calibration, reference)
-                artefacts.append(artefact)
-                on_artefact(artefact, time.perf_counter() - started)
-        manifest = Manifest(
-            name=source.name,
-            source={"file": os.path.relpath(source.file, output), "sha256": source.sha256},
-            input={
-                "shape": source.image_shape,
-                "dtype": "uint8",
-                "range": calibration.input_range,
-                "layout": "NHWC",
-            },
-            labels=_labels(source, calibration),
-            dataset=source.dataset,
-            calibration=calibration.facts,
-            versions=_versions(),
-            artefacts=tuple(artefacts),
-            dataset_sha256=source.dataset_sha256,
-        )
+    steps = 2 * len(options.variants) + 1
+    now = Progress(0, steps, f"answers of {source.opened.what}")
+    on_progress(now)
+    # The model must answer before anything is converted.
+    with interrupts_kept():
+        _ = job.reference
+    outcomes: list[Artefact | Refusal] = []
+    with staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:
+        for event in _outcomes(job, folder):
+            if isinstance(event, str):
+                now = Progress(now.done + 1, steps, event)
+                on_progress(now)
+            else:
+                outcome, seconds = event
+                outcomes.append(outcome)
+                on_progress(replace(now, outcome=outcome, seconds=seconds))
+        artefacts = tuple(outcome for outcome in outcomes if isinstance(outcome, Artefact))
+        refused = tuple(outcome for outcome in outcomes if isinstance(outcome, Refusal))
+        if not artefacts and not any(folder.iterdir()):
+            raise ExportError(
+                f"nothing of {source.opened.what} can be delivered: {refused[0].file}: {refused[0].reason}"
+            )
+        manifest = _manifest(job, output, artefacts, refused)
         (folder / FILE_NAME).write_text(manifest_text(manifest))
     return manifest
 
 
-def _export_one(
-    source: Source,
-    chosen: Format,
-    precision: str,
-    folder: Path,
-    calibration: CalibrationSet,
-    reference: FloatArray,
-) -> Artefact:
-    exporter = importlib.import_module(chosen.exporter)
-    integer = precision == "int8"
-    name = f"{source.name}.{precision}{chosen.suffix}"
-    card = Card(
-        model=source.name,
-        precision=precision,
-        input_range=calibration.input_range,
-        activation=source.activation if integer or source.ends_in_logits else "none",
-        labels=_labels(source, calibration),
-        dataset=source.dataset,
-        calibration=calibration.facts if integer else {},
-        source_sha256=source.sha256,
-        versions=_versions(),
-    )
+def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusal, float]]:
+    """Convert all variants, then run all that came out of it.
+
+    Yields:
+        What is done next, in words; and what became of each variant, with the seconds that its conversion took.
+    """
+    converted: dict[str, tuple[Format, Precision, float]] = {}
+    for row, precision in job.options.variants:
+        file = f"{job.source.name}.{precision.name}{row.suffix}"
+        yield f"converting {file}"
+        started = time.perf_counter()
+        try:
+            with interrupts_kept():
+                content = _convert(job, row, precision)
+        except EdgeportError as error:
+            yield Refusal(file, row.name, precision.name, "failed", str(error)), time.perf_counter() - started
+            continue
+        (folder / file).write_bytes(content)
+        converted[file] = row, precision, time.perf_counter() - started
+    answers = run_in_engines(folder, list(converted), job.calibration.held_out)
+    for file, (row, precision, seconds) in converted.items():
+        yield f"proving {file}"
+        yield _prove(job, folder / file, row, precision, next(answers)), seconds
+
+
+def _convert(job: _Job, row: Format, precision: Precision) -> bytes:
+    exporter = importlib.import_module(row.exporter)
     try:
         with quiet_stderr():
-            model = source.logits if integer else source.model
-            content = exporter.convert(model, precision=precision, calibration=calibration)
+            content = exporter.convert(
+                job.source, precision=precision.name, calibration=job.calibration, options=job.options
+            )
     except EdgeportError:
         raise
     except Exception as error:  # the converters raise whatever they meet
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ExportError(f"{name}: the conversion failed ({reason})") from error
-    content = seal(exporter.embed(content, card))
-    (folder / name).write_bytes(content)
-    with quiet_stderr():
-        predictor = load(folder / name)
+        raise ExportError(first_line(error)) from error
+    return seal(exporter.embed(content, _card(job, precision)))
+
+
+def _prove(job: _Job, path: Path, row: Format, precision: Precision, answer: EngineAnswer) -> Artefact | Refusal:
+    """Return what an artefact has proven; one that has not is removed, or renamed if it shall be kept."""
+    if answer.answers is None:
+        path.unlink()
+        return Refusal(path.name, row.name, precision.name, "failed", answer.error)
+    names = job.source.ends(at_logits=precision.calibrated)
+    if set(names) != answer.answers.keys():
+        path.unlink()
+        reason = f"the file has the outputs {', '.join(answer.answers)}, expected {', '.join(names)}"
+        return Refusal(path.name, row.name, precision.name, "failed", reason)
+    answers = {port.name: answer.answers[name] for port, name in zip(job.source.outputs, names, strict=True)}
+    verified = compare(answers, job.reference, job.decisions)
+    limits = precision.limits.at_least(
+        samples=verified.samples, agreement=job.options.require_agreement, sqnr_db=job.options.require_sqnr_db
+    )
+    missed = verified.misses(limits)
+    if missed:
+        if job.options.keep_rejected:
+            path.rename(path.with_name(_rejected_name(path.name, row)))
+        else:
+            path.unlink()
+        return Refusal(path.name, row.name, precision.name, "rejected", missed, verified)
+    content = path.read_bytes()
     return Artefact(
-        file=name,
-        format=chosen.name,
-        precision=precision,
+        file=path.name,
+        format=row.name,
+        precision=precision.name,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        input=predictor.spec.input,
-        output=predictor.spec.output,
-        activation=card.activation,
-        verified=verify(predictor, calibration.held_out, reference, precision=precision),
+        inputs=answer.inputs,
+        outputs=answer.outputs,
+        activations=tuple(output.activation for output in _card(job, precision).outputs),
+        verified=verified,
     )
 
 
-def _labels(source: Source, calibration: CalibrationSet) -> tuple[str, ...]:
-    """Return the class names that the training record gives, else those of the calibration data if they fit."""
-    fitting = len(calibration.labels) == source.model.outputs[0].shape[-1]
-    return source.labels or (calibration.labels if fitting else ())
+def _card(job: _Job, precision: Precision) -> Card:
+    source, pixel_range = job.source, job.calibration.input_range
+    names = source.ends(at_logits=precision.calibrated)
+    left = {
+        port.name: source.activations[port.name] if name != port.name else "none"
+        for port, name in zip(source.outputs, names, strict=True)
+    }
+    if source.applied != "none":
+        left[source.outputs[0].name] = source.applied
+    return Card(
+        model=source.name,
+        precision=precision.name,
+        inputs=tuple(
+            InputFacts(port.name, port.layout, pixel_range if port.is_image else None) for port in source.inputs
+        ),
+        outputs=tuple(OutputFacts(name, left[port.name]) for port, name in zip(source.outputs, names, strict=True)),
+        labels=job.labels,
+        dataset=source.dataset,
+        calibration=job.calibration.facts if precision.calibrated else {},
+        source_sha256=source.opened.sha256,
+        versions=_versions(),
+    )
+
+
+def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused: tuple[Refusal, ...]) -> Manifest:
+    source, file = job.source, job.source.opened.file
+    return Manifest(
+        name=source.name,
+        source={
+            # Between the real paths: through symlinks a path up from the folder leads elsewhere.
+            "file": os.path.relpath(os.path.realpath(file), os.path.realpath(output)) if file else "",
+            "sha256": source.opened.sha256,
+        },
+        inputs=tuple(
+            InputSpec(
+                name=port.name,
+                shape=tuple(axis or 0 for axis in port.shape[1:]),
+                dtype=port.dtype,
+                layout=port.layout,
+                range=job.calibration.input_range if port.is_image else None,
+            )
+            for port in source.inputs
+        ),
+        labels=job.labels,
+        dataset=source.dataset,
+        dataset_sha256=source.dataset_sha256,
+        calibration=job.calibration.facts,
+        warnings=job.calibration.warnings,
+        options=asdict(job.options),
+        versions=_versions(),
+        artefacts=artefacts,
+        refused=refused,
+    )
+
+
+def _rejected_name(file: str, row: Format) -> str:
+    return f"{file.removesuffix(row.suffix)}.rejected{row.suffix}"
 
 
 def _earlier_files(output: Path) -> Iterable[str]:
@@ -143,10 +282,11 @@ def _earlier_files(output: Path) -> Iterable[str]:
     except ArtefactError:
         return []
     # Only what an export names so: a manifest that was edited must not get other files removed.
-    listed = {artefact.file for artefact in earlier.artefacts}
-    return listed & {f"{earlier.name}.{precision}{row.suffix}" for precision in PRECISIONS for row in FORMATS}
+    listed = {artefact.file for artefact in earlier.artefacts} | {refusal.file for refusal in earlier.refused}
+    possible = {f"{earlier.name}.{precision.name}{row.suffix}": row for precision in PRECISIONS for row in FORMATS}
+    return {name for file in listed & possible.keys() for name in (file, _rejected_name(file, possible[file]))}
 
 
-def _versions() -> dict[str, str]:
+def _versions() -> Mapping[str, str]:
     names = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}

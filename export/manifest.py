@@ -10,7 +10,7 @@ from edgeport.export.verification import Verification
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.spec import TensorSpec
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "manifest.json"
 
 
@@ -21,13 +21,13 @@ class Artefact:
     Attributes:
         file: Its name in the folder.
         format: ``tflite`` or ``onnx``.
-        precision: ``float32`` or ``int8``.
+        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
         bytes: Its size.
         sha256: The digest of the whole file.
-        input: Its input tensor.
-        output: Its output tensor.
-        activation: What the runtime applies to the raw output.
-        verified: How close it is to the Keras model.
+        inputs: Its input tensors.
+        outputs: Its output tensors.
+        activations: What the runtime applies to each raw output.
+        verified: How close it is to the model.
     """
 
     file: str
@@ -35,10 +35,50 @@ class Artefact:
     precision: str
     bytes: int
     sha256: str
-    input: TensorSpec
-    output: TensorSpec
-    activation: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    activations: tuple[str, ...]
     verified: Verification
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An artefact that was asked for and is not delivered.
+
+    Attributes:
+        file: What it would have been called.
+        format: ``tflite`` or ``onnx``.
+        precision: Its precision.
+        status: ``failed`` if it could not be made or run; ``rejected`` if it does not answer like the model.
+        reason: Why, in one line.
+        verified: For a rejected one, how far it is from the model.
+    """
+
+    file: str
+    format: str
+    precision: str
+    status: str
+    reason: str
+    verified: Verification | None = None
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """An input of the exported model.
+
+    Attributes:
+        name: Its name.
+        shape: The shape of one sample.
+        dtype: What the model itself takes.
+        layout: What its axes are, the batch included: ``NHWC``, ``NTC``, ``NT`` ...
+        range: For images, the real values that the pixels 0 and 255 stand for; None for other inputs.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: str
+    range: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -47,25 +87,44 @@ class Manifest:
 
     Attributes:
         name: The model's name.
-        source: The Keras file: ``file``, relative to the export folder, and ``sha256``.
-        input: ``shape`` of one image, ``dtype`` that predict takes, ``range`` and ``layout``.
+        source: What was exported: ``file``, relative to the export folder (empty for a model object), and ``sha256``.
+        inputs: The inputs of the model.
         labels: The name of each class, or empty.
         dataset: The data set that the model was trained on, or empty.
+        dataset_sha256: The digest of that data set, or empty.
         calibration: What the quantizer saw: source, count, seed and sha256.
+        warnings: What a user should know before trusting the artefacts.
+        options: What the export was asked for.
         versions: The version of each tool.
         artefacts: The files.
-        dataset_sha256: The digest of the data set that the model was trained on, or empty.
+        refused: What was asked for and is not delivered.
     """
 
     name: str
     source: Mapping[str, str]
-    input: Mapping[str, Any]
+    inputs: tuple[InputSpec, ...]
     labels: tuple[str, ...]
     dataset: str
+    dataset_sha256: str
     calibration: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    options: Mapping[str, Any]
     versions: Mapping[str, str]
     artefacts: tuple[Artefact, ...]
-    dataset_sha256: str = ""
+    refused: tuple[Refusal, ...] = ()
+
+    @property
+    def classifies_images(self) -> bool:
+        """Whether each artefact takes one image and gives one row of 2 or more classes for it."""
+        outputs = [artefact.outputs for artefact in self.artefacts]
+        return self.image is not None and all(
+            len(each) == 1 and len(each[0].shape) == 2 and (each[0].shape[1] or 0) > 1 for each in outputs
+        )
+
+    @property
+    def image(self) -> InputSpec | None:
+        """The one input, if that takes images; else None."""
+        return self.inputs[0] if len(self.inputs) == 1 and self.inputs[0].range is not None else None
 
 
 def manifest_text(manifest: Manifest) -> str:
@@ -94,8 +153,16 @@ def read_manifest(folder: Path) -> Manifest:
         raise ArtefactError(f"{path}: got schema {got}, expected {SCHEMA}: export again with this edgeport")
     try:
         del content["schema"]
-        artefacts = tuple(_artefact(entry) for entry in content["artefacts"])
-        manifest = Manifest(**{**content, "labels": tuple(content["labels"]), "artefacts": artefacts})
+        manifest = Manifest(
+            **{
+                **content,
+                "inputs": tuple(_input(entry) for entry in content["inputs"]),
+                "labels": tuple(content["labels"]),
+                "warnings": tuple(content["warnings"]),
+                "artefacts": tuple(_artefact(entry) for entry in content["artefacts"]),
+                "refused": tuple(_refusal(entry) for entry in content["refused"]),
+            }
+        )
         _check(manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtefactError(f"{path} is damaged ({error}): export again") from error
@@ -108,15 +175,42 @@ def _check(manifest: Manifest) -> None:
     texts = (manifest.name, manifest.dataset, manifest.source["file"], manifest.source["sha256"], *manifest.labels)
     if not all(isinstance(text, str) for text in (*files, *texts)):
         raise TypeError("a name is no text")
-    if not files or not all(files) or len(set(files)) != len(files) or any(Path(file).name != file for file in files):
+    if (
+        not (files or manifest.refused)
+        or not all(files)
+        or len(set(files)) != len(files)
+        or any(Path(file).name != file for file in files)
+    ):
         raise ValueError("its artefacts are not files of this folder, each named once")
-    low, high = manifest.input["range"]
-    if not float(low) < float(high) or not all(isinstance(axis, int) for axis in manifest.input["shape"]):
-        raise ValueError("its input has no range or shape")
+    if not all(isinstance(artefact.bytes, int) for artefact in manifest.artefacts):
+        raise TypeError("a size is no number")
+    if not manifest.inputs or not all(isinstance(axis, int) for each in manifest.inputs for axis in each.shape):
+        raise ValueError("its inputs have no shape")
+
+
+def _input(entry: dict[str, Any]) -> InputSpec:
+    pair = entry["range"]
+    if pair is not None:
+        low, high = map(float, pair)
+        if not low < high:
+            raise ValueError("an input has no range")
+        pair = low, high
+    return InputSpec(**{**entry, "shape": tuple(entry["shape"]), "range": pair})
 
 
 def _artefact(entry: dict[str, Any]) -> Artefact:
     tensors = {
-        side: TensorSpec(**{**entry[side], "shape": tuple(entry[side]["shape"])}) for side in ("input", "output")
+        side: tuple(TensorSpec(**{**each, "shape": tuple(each["shape"])}) for each in entry[side])
+        for side in ("inputs", "outputs")
     }
-    return Artefact(**{**entry, **tensors, "verified": Verification(**entry["verified"])})
+    activations = tuple(entry["activations"])
+    return Artefact(**{**entry, **tensors, "activations": activations, "verified": _verification(entry["verified"])})
+
+
+def _refusal(entry: dict[str, Any]) -> Refusal:
+    verified = entry["verified"]
+    return Refusal(**{**entry, "verified": verified and _verification(verified)})
+
+
+def _verification(entry: dict[str, Any]) -> Verification:
+    return Verification(**entry)

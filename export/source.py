@@ -1,163 +1,202 @@
-"""The Keras model to export, and its twin that stops at the logits."""
+"""The model to export, wherever it comes from: its graph, its answers, and what is known about it."""
 
-import hashlib
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-import keras
+import numpy as np
+import numpy.typing as npt
 
+from edgeport.export.graph import Graph, cut_activations, with_shapes
+from edgeport.export.keras_model import open_keras_file, open_keras_model
+from edgeport.export.opened import Opened, Shapes
+from edgeport.export.port import Port
+from edgeport.export.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
+from edgeport.runtime.quantization import FloatArray, activate
 from edgeport.train.record import record_beside
 
-_SPLIT_ACTIVATIONS = ("softmax", "sigmoid")
+_BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A Keras model and what is known about it.
+    """A model and what is known about it.
 
     Attributes:
         name: What its artefacts are called.
-        file: Where it was read from.
-        sha256: The digest of that file.
-        model: The model, with one input of images and one output.
-        logits: The same model without its last activation; the same object if it ends in none.
-        activation: What leads from the logits to probabilities: ``softmax``, ``sigmoid`` or ``none``.
-        ends_in_logits: Whether the model leaves that activation to the runtime.
+        opened: The model as it was read: how it is traced, and how it answers.
+        graph: The model as one graph; its last outputs are the logits of those that end in an activation.
+        logits: For each output that ends in an activation, the port of its logits.
+        activations: What ends each output: ``softmax``, ``sigmoid`` or ``none``.
+        applied: What the runtime shall apply to the first output of a model that ends in logits, or ``none``.
         labels: The name of each class, or empty.
         dataset: The data set that it was trained on, or empty.
         dataset_sha256: The digest of that data set, or empty.
     """
 
     name: str
-    file: Path
-    sha256: str
-    model: keras.Model
-    logits: keras.Model
-    activation: str
-    ends_in_logits: bool
-    labels: tuple[str, ...]
-    dataset: str
-    dataset_sha256: str
+    opened: Opened
+    graph: Graph
+    logits: Mapping[str, Port]
+    activations: Mapping[str, str]
+    applied: str = "none"
+    labels: tuple[str, ...] = ()
+    dataset: str = ""
+    dataset_sha256: str = ""
+    _graphs: dict[int | None, Graph] = field(default_factory=dict, repr=False)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of an input image."""
-        height, width, channels = self.model.inputs[0].shape[1:]
-        return height, width, channels
+    def inputs(self) -> tuple[Port, ...]:
+        """The inputs, in the model's order."""
+        return self.graph.inputs
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """The outputs of the model itself, in its order."""
+        return self.graph.outputs[: len(self.activations)]
+
+    @property
+    def takes_an_image(self) -> bool:
+        """Whether its one input takes images."""
+        return len(self.inputs) == 1 and self.inputs[0].is_image
+
+    @property
+    def ends_in_probabilities(self) -> bool:
+        """Whether it classifies one image, and ends in a softmax or sigmoid of its own."""
+        return self.takes_an_image and len(self.outputs) == 1 and self.activations[self.outputs[0].name] != "none"
+
+    def class_names(self, others: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the labels of the training record, else the given ones if there are as many as classes."""
+        return self.labels or (others if len(others) == self.outputs[0].shape[-1] else ())
+
+    def ends(self, *, at_logits: bool) -> list[str]:
+        """Return the names of an artefact's outputs: the model's own, or the logits where there are any."""
+        names = [port.name for port in self.outputs]
+        return [self.logits[name].name if at_logits and name in self.logits else name for name in names]
+
+    def at_batch(self, batch: int | None) -> Graph:
+        """Return the graph for a batch of that many samples, or of any number; each is traced once."""
+        if batch not in self._graphs:
+            shapes = {port.name: (batch, *port.shape[1:]) for port in self.inputs}
+            self._graphs[batch] = _shaped(self.opened, self.graph, shapes)
+        return self._graphs[batch]
+
+    def with_lengths(self, shapes: Shapes) -> "Source":
+        """Return the source with its free axes as long as those of the given shapes, batch aside."""
+        wanted = {port.name: (port.shape[0], *shapes[port.name][1:]) for port in self.inputs}
+        if all(wanted[port.name] == port.shape for port in self.inputs):
+            return self
+        return replace(self, graph=_shaped(self.opened, self.graph, wanted), _graphs={})
+
+    def answers(self, samples: Mapping[str, npt.NDArray[Any]]) -> dict[str, FloatArray]:
+        """Return the model's own outputs for real inputs, as the artefacts shall give them.
+
+        Raises:
+            ExportError: The model cannot take the samples, or answers with NaN or infinity.
+        """
+        batch = self.inputs[0].shape[0] or _BATCH
+        count = len(next(iter(samples.values())))
+        try:
+            parts = [
+                self.opened.call([samples[port.name][start : start + batch] for port in self.inputs])
+                for start in range(0, count, batch)
+            ]
+        except Exception as error:  # TensorFlow raises whatever an operator meets, a token out of range for example
+            raise ExportError(f"{self.opened.what} cannot run on the samples ({first_line(error)})") from error
+        outputs = {
+            port.name: np.concatenate([part[place] for part in parts]).astype(np.float32)
+            for place, port in enumerate(self.outputs)
+        }
+        if not all(np.isfinite(output).all() for output in outputs.values()):
+            raise ExportError(
+                f"{self.opened.what} answers with NaN or infinity on held-out samples: train it anew, or check "
+                "--input-range"
+            )
+        first = self.outputs[0].name
+        return {**outputs, first: activate(outputs[first], self.applied)}
 
 
-def load_source(path: Path, *, name: str | None = None, activation: str | None = None) -> Source:
-    """Read a ``.keras`` or ``.h5`` file, and what the training.json beside it says.
+def load_source(
+    model: Any,
+    *,
+    name: str | None = None,
+    activation: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Source:
+    """Read a model, and what the training.json beside it says.
 
     Args:
-        path: The model file.
-        name: What to call the artefacts; by default what training.json calls the model, else the file's stem.
+        model: A ``.keras`` or ``.h5`` file, a SavedModel folder, or a Keras model.
+        name: What to call the artefacts; by default what training.json calls the model, else its file's stem.
         activation: For a model that ends in logits, what the runtime shall apply: ``softmax`` or ``sigmoid``.
+        custom_objects: The layers and functions that the model needs and Keras does not know, by name.
 
     Raises:
-        ArtefactError: The file is missing, damaged or no Keras model.
+        ArtefactError: The file is missing, damaged or no model.
         ExportError: The model is of a kind that cannot be exported.
+        InputError: The name or the activation does not fit.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
-    if path.suffix not in (".keras", ".h5"):
-        raise ArtefactError(f"{path}: the name of a Keras model ends with .keras or .h5")
-    # Keras reports a truncated file as one that was not found.
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
-        raise ArtefactError(f"{path} is truncated or no Keras model: copy it again, or save it with model.save()")
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever a damaged or foreign file leads it into
-        raise ArtefactError(f"{path}: Keras cannot load it ({_first_line(error)})") from error
-    sha256 = hashlib.sha256(content).hexdigest()
-    record = record_beside(path, sha256=sha256)
-    _check_interface(model, path)
-    logits, last_activation = split_activation(model)
-    if activation is not None and last_activation != "none":
-        raise InputError(f"--activation {activation}: {path} ends in a {last_activation} of its own, leave it out")
+    opened = _open(model, custom_objects or {})
+    record = record_beside(opened.file, sha256=opened.sha256) if opened.file else None
+    graph, logits, activations = cut_activations(opened.graph)
+    first = opened.graph.outputs[0]
+    if activation is not None and activations[first.name] != "none":
+        raise InputError(
+            f"--activation {activation}: {opened.what} ends in a {activations[first.name]} of its own, leave it out"
+        )
+    if activation is not None and (
+        not first.is_real or (activation == "softmax" and (first.shape[-1:] or (1,))[0] == 1)
+    ):
+        raise InputError(
+            f"--activation {activation}: got the output {first}, expected real numbers, 2 or more for softmax"
+        )
+    labels = record.labels if record and len(record.labels) == first.shape[-1] else ()
     return Source(
-        name=_artefact_name(name or (record.model if record else path.stem)),
-        file=path,
-        sha256=sha256,
-        model=model,
+        name=_artefact_name(name or (record.model if record else opened.name)),
+        opened=opened,
+        graph=graph,
         logits=logits,
-        activation=activation or last_activation,
-        ends_in_logits=activation is not None,
-        labels=_labels(record.labels if record else (), model),
+        activations=activations,
+        applied=activation or "none",
+        labels=labels,
         dataset=record.dataset if record else "",
         dataset_sha256=record.dataset_sha256 if record else "",
     )
 
 
-def split_activation(model: keras.Model) -> tuple[keras.Model, str]:
-    """Return the model without its last activation, sharing its weights, and the name of that activation.
-
-    A softmax or sigmoid in integers loses the ranking of near ties and differs between CPUs, so integer
-    artefacts stop before it and the runtime applies it in float32.
-    """
-    last, node, _ = model.outputs[0]._keras_history
-    inputs = last._inbound_nodes[node].input_tensors
-    if isinstance(last, keras.layers.Softmax) or type(last).__name__ == "Activation":
-        name = "softmax" if isinstance(last, keras.layers.Softmax) else _name_of(last.activation)
-        logits = inputs[0]
-    elif hasattr(last, "activation"):
-        name = _name_of(last.activation)
-        if name not in _SPLIT_ACTIVATIONS:
-            return model, "none"
-        linear = type(last).from_config({**last.get_config(), "activation": "linear", "name": "logits"})
-        linear.build(inputs[0].shape)
-        linear.set_weights(last.get_weights())
-        logits = linear(inputs[0])
-    else:
-        return model, "none"
-    if name not in _SPLIT_ACTIVATIONS:
-        return model, "none"
-    return keras.Model(model.inputs, logits, name=model.name), name
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message that says something."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)
 
 
-def _name_of(activation: object) -> str:
-    """Return a function's name; an activation may also be a layer or any other callable, which has none."""
-    return getattr(activation, "__name__", "")
+def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:
+    if not isinstance(model, (str, Path)):
+        return open_keras_model(model)
+    path = Path(model)
+    if path.is_dir():
+        if not is_saved_model(path):
+            raise ArtefactError(f"{path}: got a folder without saved_model.pb, expected a SavedModel or a .keras file")
+        return open_saved_model(path)
+    if path.suffix not in (".keras", ".h5"):
+        if not path.exists():
+            raise ArtefactError(f"cannot read {path}: No such file or directory")
+        raise ArtefactError(f"{path}: expected a file whose name ends with .keras or .h5, or a SavedModel folder")
+    return open_keras_file(path, custom_objects)
 
 
-def normalises(model: keras.Model) -> bool:
-    """Return whether the model has a layer that brings raw pixels to the range it works in."""
-    kinds = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
-    layers = (layer for layer in model._flatten_layers(include_self=False) if not isinstance(layer, keras.Model))
-    first = next((layer for layer in layers if layer.weights or isinstance(layer, kinds)), None)
-    return isinstance(first, kinds)
-
-
-def _check_interface(model: keras.Model, path: Path) -> None:
-    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ExportError(
-            f"{path}: got {len(inputs)} inputs and {len(outputs)} outputs, expected a Functional or "
-            "Sequential model with one of each"
-        )
-    output = outputs[0].shape
-    if isinstance(getattr(model, "_outputs_struct", None), dict) or len(output) != 2 or not output[1] or output[1] < 2:
-        raise ExportError(
-            f"{path}: got an output of shape {output}, expected one tensor of 2 or more classes, (None, classes)"
-        )
-    shape = inputs[0].shape
-    if len(shape) != 4 or None in shape[1:]:
-        raise ExportError(f"{path}: got an input of shape {shape}, expected images (None, height, width, channels)")
+def _shaped(opened: Opened, graph: Graph, shapes: Shapes) -> Graph:
+    if all(shapes[port.name] == port.shape for port in graph.inputs):
+        return graph
+    if graph.loops and opened.trace:
+        # The lists that a loop fills have the batch in their shapes, as constants, which only tracing anew changes.
+        return cut_activations(opened.trace(shapes))[0]
+    return with_shapes(graph, shapes)
 
 
 def _artefact_name(name: str) -> str:
     if not name or name.startswith(".") or "/" in name or "\\" in name:
         raise InputError(f"--name: got {name!r}, expected a file name without folders")
     return name
-
-
-def _labels(labels: tuple[str, ...], model: keras.Model) -> tuple[str, ...]:
-    return labels if len(labels) == model.outputs[0].shape[-1] else ()
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

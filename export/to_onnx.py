@@ -1,33 +1,72 @@
-"""From a Keras model to the bytes of a .onnx file."""
+"""From a model to the bytes of a .onnx file."""
 
-import keras
+from functools import lru_cache
+
 import onnx
 import tensorflow as tf
 import tf2onnx
 
+from edgeport.export import tf2onnx_operators  # noqa: F401  (registers operators with tf2onnx)
 from edgeport.export.calibration import CalibrationSet
-from edgeport.export.fold_scaling import fold_input_scaling
-from edgeport.export.name_tensors import name_tensors
-from edgeport.export.quantize_onnx import quantize
+from edgeport.export.graph import Graph, layer_of
+from edgeport.export.onnx_passes.fold_flatten import fold_flatten
+from edgeport.export.onnx_passes.fold_scaling import fold_input_scaling
+from edgeport.export.onnx_passes.keep_outputs import keep_outputs
+from edgeport.export.onnx_passes.mend_sizes import mend_sizes
+from edgeport.export.onnx_passes.name_tensors import name_tensors
+from edgeport.export.onnx_passes.quantize_dynamic import quantize_dynamic
+from edgeport.export.onnx_passes.quantize_static import quantize_static
+from edgeport.export.onnx_passes.to_float16 import to_float16
+from edgeport.export.options import Options
+from edgeport.export.precisions import precision_named
+from edgeport.export.source import Source, first_line
 from edgeport.runtime.card import Card, to_json
+from edgeport.runtime.errors import ExportError
 
-# onnxruntime fuses quantized operators up to this opset in every version we know (its issue 28770 lost them at 22).
-OPSET = 17
 METADATA_KEY = "edgeport"
+# tf2onnx writes opsets up to 18; later ones come from the converter of onnx.
+_LAST_OPSET = 18
+# What tf2onnx writes as something else, with other answers.
+_CONVERTED_WRONGLY = ("ResizeArea",)
 
 
-def convert(model: keras.Model, *, precision: str, calibration: CalibrationSet) -> bytes:
-    """Return an ONNX model with a dynamic batch, named input and output, and images as Keras has them (NHWC).
+def convert(
+    source: Source,
+    *,
+    precision: str = "float32",
+    calibration: CalibrationSet | None = None,
+    options: Options | None = None,
+) -> bytes:
+    """Return an ONNX model with named inputs and outputs, and images as Keras has them (NHWC).
+
+    The usual batch is free. Inputs and outputs keep the model's own types in every precision; ``int8`` (QDQ, weights
+    per channel) ends at the logits.
+
+    It carries no card yet, and nothing of it is proven: ``export`` does both.
 
     Args:
-        model: A model with one input of images and one output.
-        precision: ``float32``, or ``int8`` for QDQ with float32 input and output.
-        calibration: Decides the ranges of the int8 activations.
+        source: The model.
+        precision: ``float32``, ``float16``, ``dynamic`` or ``int8``.
+        calibration: Decides the ranges of integer activations; only int8 needs it.
+        options: The batch, the opset and the range of int8 weights.
+
+    Raises:
+        ExportError: ONNX lacks an operator of the model, or onnxruntime cannot quantize it.
     """
-    converted = _to_float32(model)
-    if precision == "int8":
-        converted = quantize(converted, calibration)
-    content: bytes = converted.SerializeToString(deterministic=True)
+    options = options or Options()
+    graph = source.at_batch(options.batch_of(source.inputs[0], usual=None))
+    model = onnx.ModelProto()
+    model.CopyFrom(_to_float32(graph, source.name, options.opset))
+    keep_outputs(model, source.ends(at_logits=precision_named(precision).calibrated))
+    if precision == "float16":
+        model = to_float16(model)
+    elif precision == "dynamic":
+        model = quantize_dynamic(model)
+    elif precision == "int8":
+        if calibration is None:
+            raise ExportError("int8 needs calibration samples, to know the ranges of its activations")
+        model = quantize_static(model, calibration, reduce_range=options.reduce_range)
+    content: bytes = model.SerializeToString(deterministic=True)
     return content
 
 
@@ -39,17 +78,51 @@ def embed(content: bytes, card: Card) -> bytes:
     return sealed
 
 
-def _to_float32(model: keras.Model) -> onnx.ModelProto:
-    name = model.inputs[0].name
-    output_name = model.outputs[0]._keras_history.operation.name
-    signature = [tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name=name)]
-    # tf2onnx's from_keras fails on Keras 3; a function that returns a dict keeps the output's name.
-    function = tf.function(lambda image: {output_name: model(image, training=False)}, input_signature=signature)
-    converted, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
-    for tensor in (*converted.graph.input, *converted.graph.output):
-        tensor.type.tensor_type.shape.dim[0].dim_param = "n"
-    converted.graph.name = model.name
-    fold_input_scaling(converted)
-    name_tensors(converted)
-    onnx.checker.check_model(converted, full_check=True)
-    return converted
+# Every precision begins with the same float32 model, and converting is what takes the time.
+@lru_cache(maxsize=1)
+def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
+    for node in graph.definition.node:
+        if node.op in _CONVERTED_WRONGLY:
+            raise ExportError(f"operator {node.op} of {layer_of(node.name)}: ONNX has none like it")
+    tensors = {f"{port.name}:0": port.name for port in (*graph.inputs, *graph.outputs)}
+    try:
+        with tf.device("/cpu:0"):
+            model, _ = tf2onnx.convert.from_graph_def(
+                graph.definition,
+                name=name,
+                input_names=[f"{port.name}:0" for port in graph.inputs],
+                output_names=[f"{port.name}:0" for port in graph.outputs],
+                opset=min(opset, _LAST_OPSET),
+                tensors_to_rename=tensors,
+            )
+    except Exception as error:  # tf2onnx raises whatever it meets
+        raise ExportError(f"tf2onnx: {first_line(error)}") from error
+    _check_operators(model)
+    mend_sizes(model)
+    _order_ports(model, graph)
+    if opset > _LAST_OPSET:
+        model = onnx.version_converter.convert_version(model, opset)
+    fold_input_scaling(model)
+    fold_flatten(model)
+    name_tensors(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _check_operators(model: onnx.ModelProto) -> None:
+    """Raise ExportError for the first operator that stayed what it was in TensorFlow."""
+    for node in model.graph.node:
+        if not node.domain and not onnx.defs.has(node.op_type):
+            raise ExportError(f"operator {node.op_type} of {layer_of(node.name)}: ONNX has none like it")
+
+
+def _order_ports(model: onnx.ModelProto, graph: Graph) -> None:
+    """Put inputs and outputs in the model's order, and call a free batch n."""
+    for values, ports in ((model.graph.input, graph.inputs), (model.graph.output, graph.outputs)):
+        known = {value.name: value for value in values}
+        ordered = [onnx.ValueInfoProto.FromString(known[port.name].SerializeToString()) for port in ports]
+        for value, port in zip(ordered, ports, strict=True):
+            if port.shape[:1] == (None,):
+                value.type.tensor_type.shape.dim[0].dim_param = "n"
+        del values[:]
+        values.extend(ordered)

@@ -1,33 +1,77 @@
-"""From a Keras model to the bytes of a .tflite file."""
+"""From a model to the bytes of a .tflite file."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from edgeport.export.calibration import CalibrationSet
+from edgeport.export.graph import Graph, function_of, layer_of, with_outputs
+from edgeport.export.options import Options
+from edgeport.export.port import Port
+from edgeport.export.precisions import precision_named
+from edgeport.export.source import Source, first_line
 from edgeport.export.tflite_card import embed_card
+from edgeport.export.tflite_metadata import embed_metadata
 from edgeport.runtime.card import Card
-from edgeport.runtime.quantization import FloatArray
+from edgeport.runtime.errors import ExportError
+
+_UNSUPPORTED = re.compile(r"'?tf\.(\w+)'? op")
+_INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
 
-def convert(model: keras.Model, *, precision: str, calibration: CalibrationSet) -> bytes:
-    """Return a TFLite model with a batch of 1, which adds no shape arithmetic to the graph.
+def convert(
+    source: Source,
+    *,
+    precision: str = "float32",
+    calibration: CalibrationSet | None = None,
+    options: Options | None = None,
+) -> bytes:
+    """Return a TFLite model.
+
+    The usual batch is 1, which adds no shape arithmetic to the graph. ``int8`` and ``int16x8`` end at the logits.
+
+    It carries no card yet, and nothing of it is proven: ``export`` does both.
 
     Args:
-        model: A model with one input of images and one output.
-        precision: ``float32``, or ``int8`` for full integer with int8 input and output.
-        calibration: Decides the ranges of the int8 activations.
+        source: The model.
+        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
+        calibration: Decides the ranges of integer activations; only int8 and int16x8 need it.
+        options: The batch, and the type of int8 inputs and outputs.
+
+    Raises:
+        ExportError: TFLite lacks an operator of the model, or cannot quantize it.
     """
-    converter = _converter(model)
-    if precision == "int8":
+    options = options or Options()
+    calibrated = precision_named(precision).calibrated
+    graph = source.at_batch(options.batch_of(source.inputs[0], usual=1))
+    graph = with_outputs(graph, source.ends(at_logits=calibrated))
+    graph = _with_outputs_apart(graph)
+    if precision == "int16x8":
+        graph = _without_squared_differences(graph)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function_of(graph)])
+    if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8
-        converter.representative_dataset = lambda: _samples(calibration)
-    content: bytes = converter.convert()
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if calibrated:
+        _quantize(converter, graph, precision, calibration, options)
+    try:
+        content: bytes = converter.convert()
+    except Exception as error:  # the converter raises whatever it meets
+        raise ExportError(_reason(error, graph)) from error
+    if options.tflite_metadata and calibration is not None and not calibrated and source.ends_in_probabilities:
+        # Its readers apply no softmax, so what ends at the logits must not claim to give probabilities.
+        return embed_metadata(
+            content,
+            name=source.name,
+            labels=source.class_names(calibration.labels),
+            input_range=calibration.input_range,
+            channels=source.inputs[0].shape[3] or 0,
+        )
     return content
 
 
@@ -36,18 +80,83 @@ def embed(content: bytes, card: Card) -> bytes:
     return embed_card(content, card)
 
 
-def _converter(model: keras.Model) -> tf.lite.TFLiteConverter:
-    name = model.inputs[0].name
-    signature = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name=name)
-    output_name = model.outputs[0]._keras_history.operation.name
-    # The converter saves the variables that the trackable object holds as TensorFlow variables; handed the Keras
-    # model instead, it writes a file without weights.
-    trackable = tf.Module()
-    trackable.variables_ = [variable.value for variable in model.variables]
-    trackable.call = tf.function(lambda image: {output_name: model(image, training=False)}, input_signature=[signature])
-    return tf.lite.TFLiteConverter.from_concrete_functions([trackable.call.get_concrete_function()], trackable)
+def _with_outputs_apart(graph: Graph) -> Graph:
+    """Return the graph with a tensor of its own for each output that is an input as it is, or another output again.
+
+    TFLite knows a tensor by one name only, and the converter removes every operator that changes nothing, but this.
+    """
+    definition = tf.compat.v1.GraphDef()
+    definition.CopyFrom(graph.definition)
+    nodes = {node.name: node for node in definition.node}
+    latest = {port.name: port.name for port in graph.inputs}
+    for port in graph.outputs:
+        tensor = port.name
+        while nodes.get(tensor) is not None and nodes[tensor].op == "Identity":
+            tensor = nodes[tensor].input[0].removesuffix(":0")
+        if tensor in latest:
+            nodes[port.name].op = "Maximum"
+            nodes[port.name].input[:] = [latest[tensor]] * 2
+        latest[tensor] = port.name
+    return replace(graph, definition=definition)
 
 
-def _samples(calibration: CalibrationSet) -> Iterator[list[FloatArray]]:
-    for image in calibration.to_real(calibration.images):
-        yield [image[np.newaxis]]
+def _without_squared_differences(graph: Graph) -> Graph:
+    """Return the graph with ``(a - b) * (a - b)`` for each SquaredDifference, which TFLite lacks in int16."""
+    definition = tf.compat.v1.GraphDef()
+    definition.CopyFrom(graph.definition)
+    for node in [node for node in definition.node if node.op == "SquaredDifference"]:
+        difference = definition.node.add(name=f"{node.name}/difference", op="Sub", input=node.input[:2])
+        difference.attr["T"].CopyFrom(node.attr["T"])
+        node.op = "Mul"
+        node.input[:] = [difference.name] * 2
+    return replace(graph, definition=definition)
+
+
+def _quantize(
+    converter: Any, graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options
+) -> None:
+    if calibration is None:
+        raise ExportError(f"{precision} needs calibration samples, to know the ranges of its activations")
+    if graph.loops:
+        # Its calibrator crashes the whole process on the body of a loop.
+        raise ExportError(
+            f"operator While of {layer_of(graph.loops[0])}: TFLite's calibrator cannot see into the loop of a "
+            "recurrent layer; use dynamic, or int8 in ONNX, or build the layer with unroll=True"
+        )
+    tokens = [port for port in graph.inputs if not port.is_real]
+    if precision == "int16x8" and tokens:
+        operator, layer = _first_use(graph, tokens[0])
+        raise ExportError(
+            f"operator {operator} of {layer}: TFLite's int16x8 takes no integers ({tokens[0].name}); use int8 or "
+            "dynamic"
+        )
+    ops = tf.lite.OpsSet
+    converter.representative_dataset = lambda: _samples(calibration, graph)
+    if precision == "int16x8":
+        converter.target_spec.supported_ops = [_INT16X8, ops.TFLITE_BUILTINS]
+        return
+    converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = getattr(tf, options.tensor_type)
+
+
+def _samples(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:
+    batch = graph.inputs[0].shape[0] or 1
+    for start in range(0, calibration.count, batch):
+        real = calibration.to_real(calibration.part(start, batch, filled=True))
+        yield [np.ascontiguousarray(real[port.name]) for port in graph.inputs]
+
+
+def _first_use(graph: Graph, port: Port) -> tuple[str, str]:
+    """Return the operator that takes an input first, and its layer."""
+    users = [node for node in graph.definition.node if port.name in node.input]
+    return (users[0].op, layer_of(users[0].name)) if users else ("Placeholder", layer_of(port.name))
+
+
+def _reason(error: Exception, graph: Graph) -> str:
+    unsupported = _UNSUPPORTED.search(str(error))
+    if unsupported is None:
+        return first_line(error)
+    operator = unsupported.group(1)
+    nodes = [node.name for node in graph.definition.node if node.op == operator]
+    where = f" of {layer_of(nodes[0])}" if nodes else ""
+    return f"operator {operator}{where}: TFLite has none like it"

@@ -16,7 +16,7 @@ from typing import Any
 
 from edgeport.runtime.errors import ArtefactError
 
-SCHEMA = 1
+SCHEMA = 2
 _HEAD = b'{"edgeport_card":%d,"sha256":"' % SCHEMA
 _ANY_HEAD = b'{"edgeport_card":'
 _BLANK = b"0" * 64
@@ -26,16 +26,44 @@ ACTIVATIONS = ("none", "softmax", "sigmoid")
 
 
 @dataclass(frozen=True)
+class InputFacts:
+    """What the values of an input mean.
+
+    Attributes:
+        name: The input's name in the model.
+        layout: What its axes are: ``NHWC`` for images, ``NTC`` for signals, ``NT`` for token sequences, ``NC`` ...
+        range: For images, the real values that the pixels 0 and 255 stand for; (0, 255) means raw pixels. None for
+            an input that takes no pixels.
+    """
+
+    name: str
+    layout: str = "NHWC"
+    range: tuple[float, float] | None = (0.0, 255.0)
+
+
+@dataclass(frozen=True)
+class OutputFacts:
+    """What the values of an output mean.
+
+    Attributes:
+        name: The output's name in the model.
+        activation: What turns the raw output into probabilities: ``none``, ``softmax`` or ``sigmoid``.
+    """
+
+    name: str
+    activation: str = "none"
+
+
+@dataclass(frozen=True)
 class Card:
     """What the runtime and the reader of an artefact need to know, beyond its tensors.
 
     Attributes:
         model: The model's name, for example ``"edge"``.
-        precision: ``float32`` or ``int8``.
-        input_range: The real input values that the pixels 0 and 255 stand for; (0, 255) means raw pixels.
-        input_layout: What the axes of the input are, ``"NHWC"`` for images.
-        activation: What turns the raw output into probabilities: ``none``, ``softmax`` or ``sigmoid``.
-        labels: The name of each class, in the order of the output; empty if unknown.
+        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
+        inputs: What each input means, in the artefact's order.
+        outputs: What each output means, in the artefact's order.
+        labels: The name of each class, in the order of the first output; empty if unknown.
         dataset: The name of the data set that the model was trained on; empty if unknown.
         calibration: What the quantizer saw: source, count, seed and sha256; empty for a float artefact.
         source_sha256: The digest of the Keras file that was exported.
@@ -44,9 +72,8 @@ class Card:
 
     model: str
     precision: str
-    input_range: tuple[float, float] = (0.0, 255.0)
-    input_layout: str = "NHWC"
-    activation: str = "none"
+    inputs: tuple[InputFacts, ...] = (InputFacts("image"),)
+    outputs: tuple[OutputFacts, ...] = (OutputFacts("probabilities"),)
     labels: tuple[str, ...] = ()
     dataset: str = ""
     calibration: Mapping[str, Any] = field(default_factory=dict)
@@ -129,12 +156,22 @@ def _parse(text: bytes, name: str) -> Card:
     try:
         fields, _ = json.JSONDecoder().raw_decode(text.decode("latin-1"))
         fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256")}
-        low, high = fields.pop("input_range")
-        card = Card(**{**fields, "input_range": (low, high), "labels": tuple(fields["labels"])})
-    except (ValueError, KeyError, TypeError) as error:
+        inputs = tuple(InputFacts(**{**each, "range": _range(each["range"])}) for each in fields["inputs"])
+        outputs = tuple(OutputFacts(**each) for each in fields["outputs"])
+        card = Card(**{**fields, "inputs": inputs, "outputs": outputs, "labels": tuple(fields["labels"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtefactError(f"{name}: its edgeport card cannot be read ({error}). Export it again.") from error
-    if card.activation not in ACTIVATIONS:
-        raise ArtefactError(
-            f"{name}: unknown activation {card.activation!r} in its card, expected one of {', '.join(ACTIVATIONS)}"
-        )
+    for output in outputs:
+        if output.activation not in ACTIVATIONS:
+            raise ArtefactError(
+                f"{name}: unknown activation {output.activation!r} in its card, "
+                f"expected one of {', '.join(ACTIVATIONS)}"
+            )
     return card
+
+
+def _range(pair: list[float] | None) -> tuple[float, float] | None:
+    if pair is None:
+        return None
+    low, high = pair
+    return float(low), float(high)

@@ -5,7 +5,8 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import NoReturn
@@ -50,6 +51,12 @@ COMMANDS: tuple[Command, ...] = (
         "turn a Keras model into verified TFLite and ONNX files",
         "export",
     ),
+    Command(
+        "inspect",
+        "edgeport.export.inspection.command",
+        "tensors, operators, sizes and quantization of a TFLite or ONNX file",
+        "export",
+    ),
     Command("predict", "edgeport.runtime.predict_command", "labels and probabilities for image files"),
     Command(
         "benchmark",
@@ -65,10 +72,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # TensorFlow's C++ start-up chatter would bury our own lines; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return exit_code_of("edgeport", lambda: _dispatch(arguments))
+
+
+def exit_code_of(program: str, action: Callable[[], int]) -> int:
+    """Return the exit code of an action; what a user can cause is one line on stderr, and no traceback.
+
+    Args:
+        program: What the line begins with.
+        action: Returns its own exit code.
+    """
     try:
-        return _dispatch(arguments)
+        return action()
     except EdgeportError as error:
-        print(f"edgeport: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader of our output has left (`edgeport ... | head`): nothing more can be printed, not even at exit.
@@ -78,11 +95,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in _OF_THE_SYSTEM:
             raise
         what = f"{error.filename}: " if error.filename else ""
-        print(f"edgeport: {what}{error.strerror}", file=sys.stderr)
+        print(f"{program}: {what}{error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("edgeport: interrupted", file=sys.stderr)
+        print(f"{program}: interrupted", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def needing(extra: str, who: str) -> Iterator[None]:
+    """Turn the import of a package that is not installed into an error that names the extra which brings it.
+
+    Args:
+        extra: The extra of the edgeport distribution; empty if it would be a bug.
+        who: What needs the package.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if not extra or missing in ("", "edgeport"):
+            raise
+        raise MissingDependencyError(
+            f"{who} needs {missing}, which is not installed: pip install 'edgeport[{extra}]'"
+        ) from error
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -97,18 +133,11 @@ def _dispatch(arguments: list[str]) -> int:
             raise unknown_name("command", wanted, parsers)
         parser.parse_args([wanted])
         return 0
-    try:
+    with needing(chosen.extra, f"edgeport {chosen.name}"):
         module = importlib.import_module(chosen.module)
         parsers[wanted].description = (module.__doc__ or "").split(": ", 1)[-1]
         module.add_arguments(parsers[wanted])
         exit_code: int = module.run(parser.parse_args(arguments))
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if not chosen.extra or missing in ("", "edgeport"):
-            raise
-        raise MissingDependencyError(
-            f"edgeport {chosen.name} needs {missing}, which is not installed: pip install 'edgeport[{chosen.extra}]'"
-        ) from error
     return exit_code
 
 

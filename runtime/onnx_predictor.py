@@ -1,5 +1,7 @@
 """Runs .onnx artefacts with onnxruntime on the CPU."""
 
+from collections.abc import Mapping
+
 import onnxruntime
 
 from edgeport.runtime.card import Card
@@ -16,6 +18,7 @@ _DTYPES = {
     "tensor(int16)": "int16",
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
 }
 
 
@@ -25,13 +28,19 @@ class OnnxPredictor(Predictor):
     def __init__(self, session: onnxruntime.InferenceSession, spec: Spec) -> None:
         super().__init__(spec)
         self._session = session
-        self._outputs = [spec.output.name]
+        self._outputs = [tensor.name for tensor in spec.outputs]
+        self._first_output = self._outputs[:1]
 
     def run(self, tensor: Tensor) -> Tensor:
         """See Predictor.run."""
         self._check_tensor(tensor)
-        answer: Tensor = self._session.run(self._outputs, {self.spec.input.name: tensor})[0]
+        answer: Tensor = self._session.run(self._first_output, {self.spec.input.name: tensor})[0]
         return answer
+
+    def run_named(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See Predictor.run_named."""
+        self._check_tensors(tensors)
+        return dict(zip(self._outputs, self._session.run(self._outputs, dict(tensors)), strict=True))
 
 
 def open_predictor(content: bytes, *, name: str, card: Card | None, engine: str, threads: int) -> OnnxPredictor:
@@ -54,16 +63,16 @@ def open_predictor(content: bytes, *, name: str, card: Card | None, engine: str,
     except Exception as error:  # onnxruntime's errors share no base class below Exception
         raise ArtefactError(f"{name}: onnxruntime cannot open it ({' '.join(str(error).split())})") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ArtefactError(f"{name}: got {len(inputs)} inputs and {len(outputs)} outputs, expected one of each")
+    if not inputs or not outputs:
+        raise ArtefactError(f"{name}: got {len(inputs)} inputs and {len(outputs)} outputs, expected at least one each")
     spec = Spec(
         name=name,
         format="onnx",
         engine=engine,
         engine_version=onnxruntime.__version__,
         threads=threads,
-        input=_tensor_spec(inputs[0], name),
-        output=_tensor_spec(outputs[0], name),
+        inputs=tuple(_tensor_spec(tensor, name) for tensor in inputs),
+        outputs=tuple(_tensor_spec(tensor, name) for tensor in outputs),
         card=card,
     )
     return OnnxPredictor(session, spec)

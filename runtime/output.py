@@ -1,16 +1,15 @@
 """Files are written whole or not at all, and nothing that a user has is lost."""
 
-import errno
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgeport.runtime.claim import Claim, claimed_folder, hidden_name, refusals_told
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.swap import deliver
 
-_STAGING_PREFIX = ".partial-"
+_PARTIAL_PREFIX = ".partial-"
 
 
 def check_output_folder(folder: Path, *, overwrite: bool, expected: Iterable[str] = ()) -> None:
@@ -27,7 +26,9 @@ def check_output_folder(folder: Path, *, overwrite: bool, expected: Iterable[str
         held = []
     except OSError as error:
         raise InputError(f"cannot use {folder} as output folder: {error.strerror}") from error
-    held = [name for name in held if not name.startswith(_STAGING_PREFIX)]
+    # What a killed process left behind is not the user's.
+    left_behind = hidden_name(Path(os.path.realpath(folder)))
+    held = [name for name in held if name != left_behind and not name.startswith(_PARTIAL_PREFIX)]
     if held and not overwrite:
         shown = ", ".join(held[:3]) + (", ..." if len(held) > 3 else "")
         raise InputError(
@@ -37,41 +38,42 @@ def check_output_folder(folder: Path, *, overwrite: bool, expected: Iterable[str
 
 
 @contextmanager
-def staged_folder(folder: Path, *, stale: Iterable[str] = ()) -> Iterator[Path]:
-    """Yield an empty folder to write a result into; when the block ends well, its files move to ``folder``.
+def staged_folder(folder: Path, *, record: str | None, stale: Iterable[str] = ()) -> Iterator[Path]:
+    """Yield an empty folder to write a result into; when the block ends well, ``folder`` becomes that result.
 
-    When the block fails or is interrupted, what it wrote is removed and ``folder`` is as it was. Files of other
-    names in ``folder`` are left alone.
+    Claims ``folder`` for the while, and is ``staged_result`` in all else.
 
     Args:
         folder: Where the result goes; made with its parents if it does not exist.
-        stale: Names of files of an earlier result, to be removed when the new one has taken its place.
+        record: The name of the file without which the folder is no result; None if there is no such file.
+        stale: Names of files of an earlier result, to be removed when the new one takes its place.
+
+    Raises:
+        InputError: Another process writes to the folder, or it cannot be written: no permission, no space, read-only.
+    """
+    with claimed_folder(folder) as claim, staged_result(claim, record=record, stale=stale) as staging:
+        yield staging
+
+
+@contextmanager
+def staged_result(claim: Claim, *, record: str | None, stale: Iterable[str] = ()) -> Iterator[Path]:
+    """Yield an empty folder to write the files of a result into; when the block ends well, they take their place.
+
+    They do so in one step, together, as far as the system can (``swap.deliver`` tells where it cannot, and what
+    ``record`` is for then). Killed at any moment, the folder is the old one or the new one. When the block fails
+    or is interrupted, what it wrote is removed and the folder is as it was. Files of other names are left alone.
+
+    Args:
+        claim: The folder; for one result.
+        record: The name of the file without which the folder is no result; None if there is no such file.
+        stale: Names of files of an earlier result, to be removed when the new one takes its place.
 
     Raises:
         InputError: The folder cannot be written: no permission, no space, read-only.
     """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    staging = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=folder))
-        yield staging
-        written = sorted(path.name for path in staging.iterdir())
-        for name in written:
-            if (folder / name).is_dir():
-                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder there", str(folder / name))
-        for name in written:
-            os.replace(staging / name, folder / name)
-        for name in set(stale) - set(written):
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
-        for path in made:
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+    with refusals_told(claim.folder):
+        yield claim.staging
+        deliver(claim, record=record, stale=stale)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -80,7 +82,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    partial = path.with_name(f"{_STAGING_PREFIX}{path.name}")
+    partial = path.with_name(f"{_PARTIAL_PREFIX}{path.name}")
     try:
         partial.write_bytes(content)
         os.replace(partial, path)

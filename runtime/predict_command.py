@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     images = read_images(arguments.images, shape=(height, width, channels), invert=arguments.invert)
     _hint_at_inversion(images, predictor, arguments.invert)
     probabilities = predictor.predict(images)
+    if probabilities.ndim != 2 or probabilities.shape[1] < 2:
+        raise InputError(f"{predictor.spec.name} gives {predictor.spec.output}, and no classes: use it from Python")
     names = predictor.spec.labels or tuple(map(str, range(probabilities.shape[1])))
     for path, row in zip(arguments.images, probabilities, strict=True):
         best = np.argsort(-row, kind="stable")

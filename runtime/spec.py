@@ -44,8 +44,8 @@ class Spec:
         engine: The package that runs it.
         engine_version: That package's version.
         threads: How many threads the engine may use.
-        input: The input tensor.
-        output: The output tensor.
+        inputs: The input tensors.
+        outputs: The output tensors.
         card: What the artefact says about itself; None for one that edgeport did not make.
     """
 
@@ -54,9 +54,19 @@ class Spec:
     engine: str
     engine_version: str
     threads: int
-    input: TensorSpec
-    output: TensorSpec
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     card: Card | None
+
+    @property
+    def input(self) -> TensorSpec:
+        """The first input tensor; most artefacts have no other."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> TensorSpec:
+        """The first output tensor; most artefacts have no other."""
+        return self.outputs[0]
 
     @property
     def labels(self) -> tuple[str, ...]:

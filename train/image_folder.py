@@ -8,7 +8,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import read_images
 from edgeport.train.dataset import Dataset, stratified
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 _LARGEST_SIDE = 256
 
 
@@ -24,7 +24,7 @@ def load_image_folder(folder: Path) -> Dataset:
     """
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     files = [
-        [path for path in sorted(each.iterdir()) if path.suffix.lower() in _SUFFIXES and path.name[0] != "."]
+        [path for path in sorted(each.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
         for each in classes
     ]
     if len(classes) < 2:

@@ -13,8 +13,9 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edgeport.runtime.claim import Claim, claimed_folder
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import staged_folder
+from edgeport.runtime.output import staged_result
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.fitting import OnEpoch, OnStep, Run, fit, load_best, probabilities_of
 from edgeport.train.history import Epoch, best_epoch, read_history
@@ -36,10 +37,16 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False) -> 
         resume: Go on with the interrupted run in ``output``.
 
     Raises:
-        InputError: The folder cannot be written, or holds no run to resume.
+        InputError: The folder cannot be written, holds no run to resume, or another run is writing to it.
     """
     counts = " / ".join(f"{len(split):,}" for split in run.dataset.splits.values())
     console.print(f"Data set {run.dataset.name}: {counts} images for train / validation / test")
+    # From the first epoch on: two runs in one folder would mix their states.
+    with claimed_folder(output) as claim:
+        return _train(run, output, claim, console=console, resume=resume)
+
+
+def _train(run: Run, output: Path, claim: Claim, *, console: Console, resume: bool) -> bool:
     state = output / STATE
     if not resume:
         shutil.rmtree(state, ignore_errors=True)
@@ -47,11 +54,11 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False) -> 
         with _progress(run, console) as (on_step, on_epoch):
             model, history = fit(run, _build(run), state=state, resume=resume, on_step=on_step, on_epoch=on_epoch)
     except KeyboardInterrupt:
-        _keep_best(run, output, console)
+        _keep_best(run, output, claim, console)
         return False
     except OSError as error:
         raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
-    _write(run, model, history, output, console=console, finished=True)
+    _write(run, model, history, output, claim, console=console, finished=True)
     shutil.rmtree(state)
     return True
 
@@ -60,7 +67,7 @@ def _build(run: Run) -> Any:
     return lambda: build_model(run.model, image_shape=run.dataset.image_shape, class_count=len(run.dataset.labels))
 
 
-def _keep_best(run: Run, output: Path, console: Console) -> None:
+def _keep_best(run: Run, output: Path, claim: Claim, console: Console) -> None:
     try:
         model = load_best(output / STATE)
     except InputError as error:
@@ -70,7 +77,7 @@ def _keep_best(run: Run, output: Path, console: Console) -> None:
         console.print(f"\nInterrupted: {error}.")
         return
     _, history = read_history(output / STATE / "history.json")
-    _write(run, model, history, output, console=console, finished=False)
+    _write(run, model, history, output, claim, console=console, finished=False)
     console.print(
         f"\nInterrupted after epoch {len(history)} of {run.recipe.epochs}: {output / 'model.keras'} is epoch "
         f"{best_epoch(history)}, the best so far. Go on with the same command and --resume."
@@ -78,7 +85,14 @@ def _keep_best(run: Run, output: Path, console: Console) -> None:
 
 
 def _write(
-    run: Run, model: keras.Model, history: Sequence[Epoch], output: Path, *, console: Console, finished: bool
+    run: Run,
+    model: keras.Model,
+    history: Sequence[Epoch],
+    output: Path,
+    claim: Claim,
+    *,
+    console: Console,
+    finished: bool,
 ) -> None:
     """Write the result. An unfinished run does not touch the test split: its figure would guide the next try."""
     dataset = run.dataset
@@ -100,7 +114,7 @@ def _write(
         "best_epoch": best.number,
         "validation": {"accuracy": best.validation_accuracy, "count": len(dataset.validation)},
     }
-    with staged_folder(output, stale=_RESULTS) as folder:
+    with staged_result(claim, record=FILE_NAME, stale=_RESULTS) as folder:
         model.save(folder / "model.keras")
         record["model_sha256"] = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
         draw_learning_curves(folder / "learning-curves.png", history)

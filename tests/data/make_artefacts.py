@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from edgeport.export import export, load_calibration, load_source
+from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.runtime import load
 from edgeport.train import Recipe, Run, fit, load_dataset
 
@@ -46,13 +46,13 @@ def main() -> None:
         model, _ = fit(run, build, state=Path(folder, "state"), on_epoch=console.print)
         model.save(Path(folder, "tiny.keras"))
         source = load_source(Path(folder, "tiny.keras"))
-        calibration = load_calibration("mnist-5k", image_shape=(28, 28, 1))
-        export(source, Path(folder, "export"), calibration)
+        calibration = load_calibration("mnist-5k", inputs=source.inputs)
+        export(source, Path(folder, "export"), calibration, options=Options(precisions=("float32", "int8")))
         for path in Path(folder, "export").iterdir():
             shutil.copy(path, HERE / path.name)
         images = dataset.test.images[:20, ..., 0]
         answers = {path.name: load(path).predict(images) for path in sorted(HERE.glob("tiny.*"))}
-        keras_answers = source.model.predict(images[..., None].astype(np.float32), verbose=0)
+        keras_answers = model.predict(images[..., None].astype(np.float32), verbose=0)
         np.savez_compressed(HERE / "golden.npz", images=images, keras=keras_answers, **answers)
 
 

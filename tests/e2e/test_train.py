@@ -97,6 +97,25 @@ def test_a_killed_run_can_be_resumed(edgeport, uninterrupted: Path, tmp_path: Pa
     assert_same_weights(folder, uninterrupted)
 
 
+def test_a_second_run_in_the_same_folder_is_told_and_does_no_harm(
+    edgeport, uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "edgeport.runtime.cli", *map(str, RUN), "-o", str(folder)]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not (folder / ".training" / "history.json").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # so that it is still running when the second comes
+    ended = edgeport(*RUN, "-o", folder, "--overwrite", code=2)
+    first.send_signal(signal.SIGCONT)
+    assert "another edgeport is writing to" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert first.wait(timeout=120) == 0
+    assert_same_weights(folder, uninterrupted)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_resume_without_a_run_is_told(edgeport, tmp_path: Path) -> None:
     ended = edgeport(*RUN, "-o", tmp_path / "none", "--resume", code=2)
     assert "no interrupted run to resume" in ended.stderr

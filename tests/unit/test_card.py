@@ -5,13 +5,13 @@ import json
 import pytest
 
 from edgeport.runtime import ArtefactError, Card
-from edgeport.runtime.card import read_card, seal, to_json
+from edgeport.runtime.card import InputFacts, OutputFacts, read_card, seal, to_json
 
 CARD = Card(
     model="digits",
     precision="int8",
-    input_range=(0.0, 1.0),
-    activation="softmax",
+    inputs=(InputFacts("image", range=(0.0, 1.0)), InputFacts("tokens", "NT", None)),
+    outputs=(OutputFacts("kind", "softmax"), OutputFacts("size")),
     labels=("zero", "ein\u00df", 'quo"te', '{"edgeport_card":'),
     calibration={"count": 3},
 )
@@ -54,10 +54,10 @@ def test_two_cards_are_ambiguous() -> None:
 
 
 def test_another_schema_is_named() -> None:
-    with pytest.raises(ArtefactError, match="schema 1"):
-        read_card(SEALED.replace(b'{"edgeport_card":1', b'{"edgeport_card":2'), name="x")
+    with pytest.raises(ArtefactError, match="schema 2"):
+        read_card(SEALED.replace(b'{"edgeport_card":2', b'{"edgeport_card":3'), name="x")
 
 
 def test_an_unknown_activation_is_refused() -> None:
     with pytest.raises(ArtefactError, match="relu"):
-        read_card(seal(to_json(Card("m", "int8", activation="relu")).encode()), name="x")
+        read_card(seal(to_json(Card("m", "int8", outputs=(OutputFacts("y", "relu"),))).encode()), name="x")

@@ -1,15 +1,26 @@
 """The manifest, the calibration set and the comparison with the reference, without TensorFlow."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeport.export import load_calibration, read_manifest
+from edgeport.export.calibration import CalibrationSet
 from edgeport.export.manifest import manifest_text
-from edgeport.export.verification import compare, verify
-from edgeport.runtime import ArtefactError, ExportError, InputError, load
+from edgeport.export.port import Port
+from edgeport.export.precisions import PRECISIONS, precision_named
+from edgeport.export.verification import Verification, compare
+from edgeport.runtime import ArtefactError, InputError, load
+
+IMAGE = Port("image", (None, 28, 28, 1), "float32")
+
+
+def load_images(source: object, **options: object) -> CalibrationSet:
+    return load_calibration(str(source), inputs=(IMAGE,), **options)
 
 
 def test_a_manifest_comes_back(data: Path, tmp_path: Path) -> None:
@@ -24,7 +35,7 @@ def test_a_manifest_comes_back(data: Path, tmp_path: Path) -> None:
 def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
     for artefact in read_manifest(data).artefacts:
         spec = load(data / artefact.file).spec
-        assert (artefact.input, artefact.output) == (spec.input, spec.output)
+        assert (artefact.inputs, artefact.outputs) == (spec.inputs, spec.outputs)
         assert artefact.bytes == (data / artefact.file).stat().st_size
 
 
@@ -34,9 +45,9 @@ def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
         (None, "no export folder"),
         ("{", "damaged"),
         ("[]", "schema list"),
-        ('{"schema": 2}', "got schema 2, expected 1"),
-        ('{"schema": 1}', "damaged"),
-        ('{"schema": 1, "artefacts": [{}]}', "damaged"),
+        ('{"schema": 1}', "got schema 1, expected 2"),
+        ('{"schema": 2}', "damaged"),
+        ('{"schema": 2, "artefacts": [{}]}', "damaged"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_told(text: str | None, told: str, tmp_path: Path) -> None:
@@ -58,8 +69,12 @@ def test_a_manifest_that_is_wrong_is_told(text: str | None, told: str, tmp_path:
         (("name",), None),
         (("dataset",), 7),
         (("labels",), [1, 2]),
-        (("input", "range"), ["a", "b"]),
-        (("input", "shape"), ["a"]),
+        (("inputs",), []),
+        (("inputs", 0, "range"), ["a", "b"]),
+        (("inputs", 0, "range"), [1, 0]),
+        (("inputs", 0, "shape"), ["a"]),
+        (("artefacts", 0, "verified"), {}),
+        (("refused",), [{}]),
     ],
 )
 def test_a_manifest_that_was_edited_is_told(place: tuple, value: object, data: Path, tmp_path: Path) -> None:
@@ -76,35 +91,94 @@ def test_a_manifest_that_was_edited_is_told(place: tuple, value: object, data: P
 def test_compare_is_its_definition() -> None:
     reference = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 4.0]], np.float32)
     outputs = reference + np.array([[0.1, 0.1], [0.1, 0.1], [0.1, 0.1], [9.0, 0.0]], np.float32)
-    result = compare(outputs, reference)
+    result = compare({"y": outputs}, {"y": reference}, {"y": "largest"})
     noise = 6 * np.float64(0.1) ** 2 + 81
     assert result.samples == 4
     assert result.max_abs_error == pytest.approx(9.0)
+    assert result.relative_error == pytest.approx(9.0 / 4.0)
     assert result.sqnr_db == pytest.approx(10 * np.log10(30 / noise), abs=1e-4)
     assert result.agreement == 0.75
-    assert compare(reference, reference).sqnr_db == 300.0
+    assert compare({"y": reference}, {"y": reference}, {}) == Verification(4, 0.0, 0.0, 300.0, None, 300.0)
 
 
-def test_an_artefact_that_answers_otherwise_is_refused(data: Path, golden: dict[str, np.ndarray]) -> None:
-    predictor = load(data / "tiny.int8.onnx")
-    verify(predictor, golden["images"], golden["keras"], precision="int8")
-    for precision, reference in (("int8", golden["keras"][::-1]), ("int8", golden["keras"] * np.nan)):
-        with pytest.raises(ExportError, match=r"tiny\.int8\.onnx does not answer like the Keras model"):
-            verify(predictor, golden["images"], reference, precision=precision)
-    with pytest.raises(ExportError, match="expected up to"):
-        verify(predictor, golden["images"], golden["keras"], precision="float32")
+def test_compare_takes_the_worst_output_and_the_samples_there_are() -> None:
+    good, bad = np.ones((6, 1), np.float32), np.array([[0.4], [0.6], [0.2], [0.9], [9], [9]], np.float32)
+    answers = {"good": good[:4], "bad": np.array([[0.6], [0.6], [0.2], [0.9]], np.float32)}
+    result = compare(answers, {"good": good, "bad": bad}, {"bad": "half"})
+    assert (result.samples, result.agreement) == (4, 0.75)
+    assert result.max_abs_error == pytest.approx(0.2)
+    assert result.relative_error == pytest.approx(0.2 / 0.7)
+
+
+def test_large_values_hide_no_small_ones_that_are_lost() -> None:
+    random = np.random.default_rng(0)
+    boxes, scores = 100 * random.normal(size=(200, 4)), random.uniform(size=(200, 3))
+    reference = np.concatenate([boxes, scores], axis=1).astype(np.float32)
+    limits = precision_named("int8").limits
+    close = reference + random.normal(0, 0.01, reference.shape).astype(np.float32)
+    assert not compare({"y": close}, {"y": reference}, {}).misses(limits)
+    dead = reference.copy()
+    dead[:, 4:] = 0
+    lost = compare({"y": dead}, {"y": reference}, {})
+    assert lost.sqnr_db > 30
+    assert "one column of an output is lost" in lost.misses(limits)
+    # The same with a mean that is much larger than what varies.
+    offset = (1000 + random.normal(size=(200, 1))).astype(np.float32)
+    assert "one column" in compare({"y": np.round(offset / 4) * 4}, {"y": offset}, {}).misses(limits)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_answers_that_are_no_numbers_miss_every_limit(value: float) -> None:
+    reference = np.eye(3, dtype=np.float32)
+    with np.errstate(invalid="ignore"):
+        result = compare({"y": reference * value}, {"y": reference}, {"y": "largest"})
+    for precision in PRECISIONS:
+        missed = result.misses(precision.limits)
+        assert "max error" in missed
+        assert "SQNR" in missed
+        assert "agreement" in missed
+
+
+def test_an_output_that_does_not_vary_is_judged_by_its_size() -> None:
+    constant = np.full((5, 2), 3.0, np.float32)
+    assert not compare({"y": constant + 2e-7}, {"y": constant}, {}).misses(precision_named("float32").limits)
+    assert compare({"y": constant + 1e-3}, {"y": constant}, {}).misses(precision_named("float32").limits)
+
+
+def test_an_artefact_that_answers_otherwise_misses_its_limits(data: Path, golden: dict[str, np.ndarray]) -> None:
+    answers = {"y": load(data / "tiny.int8.onnx").predict(golden["images"])}
+    limits = precision_named("int8").limits
+    decisions = {"y": "largest"}
+    assert not compare(answers, {"y": golden["keras"]}, decisions).misses(limits)
+    assert "agreement" in compare(answers, {"y": golden["keras"][::-1]}, decisions).misses(limits)
+    assert "max error" in compare(answers, {"y": golden["keras"]}, decisions).misses(precision_named("float32").limits)
+
+
+def test_one_changed_sample_is_no_finding_unless_the_caller_says_so() -> None:
+    reference = np.eye(12, dtype=np.float32)
+    limits = precision_named("int8").limits
+    own = {"agreement": 0.0, "sqnr_db": 0.0}
+    for changed, missed in ((1, False), (2, True)):
+        answers = reference.copy()
+        answers[:changed] = np.roll(answers[:changed], 1, axis=1)
+        result = compare({"y": answers}, {"y": reference}, {"y": "largest"})
+        assert ("agreement" in result.misses(limits.at_least(samples=12, **own))) is missed
+        assert "agreement" in result.misses(limits.at_least(samples=12, **own | {"agreement": 0.99}))
+    assert limits.at_least(samples=1000, **own) == limits
+    assert limits.at_least(samples=1000, agreement=0.5, sqnr_db=99.0) == replace(limits, sqnr_db=99.0)
 
 
 def test_calibration_draws_from_train_and_proves_on_validation() -> None:
-    chosen = load_calibration("mnist-5k", image_shape=(28, 28, 1), count=100, seed=1)
-    assert (len(chosen.images), len(chosen.held_out)) == (100, 500)
-    assert chosen.facts == load_calibration("mnist-5k", image_shape=(28, 28, 1), count=100, seed=1).facts
-    assert chosen.facts["sha256"] != load_calibration("mnist-5k", image_shape=(28, 28, 1), count=100).facts["sha256"]
+    chosen = load_images("mnist-5k", count=100, seed=1)
+    assert (chosen.count, len(chosen.held_out["image"])) == (100, 500)
+    assert chosen.facts == load_images("mnist-5k", count=100, seed=1).facts
+    assert chosen.facts["sha256"] != load_images("mnist-5k", count=100).facts["sha256"]
+    assert chosen.warnings == ()
 
 
 def test_calibration_maps_pixels_to_the_models_range() -> None:
-    chosen = load_calibration("mnist-5k", image_shape=(28, 28, 1), count=10, input_range=(-1, 1))
-    real = chosen.to_real(np.array([0, 51, 255], np.uint8))
+    chosen = load_images("mnist-5k", count=10, input_range=(-1, 1))
+    real = chosen.to_real({"image": np.array([0, 51, 255], np.uint8)})["image"]
     assert real.dtype == np.float32
     np.testing.assert_allclose(real, [-1, -0.6, 1], atol=1e-6)
 
@@ -115,33 +189,110 @@ def images(count: int) -> np.ndarray:
 
 def test_calibration_from_a_file_holds_images_back(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images(50))
-    chosen = load_calibration(str(tmp_path / "a.npz"), image_shape=(28, 28, 1), count=30)
-    assert (len(chosen.images), len(chosen.held_out)) == (30, 20)
-    few = load_calibration(str(tmp_path / "a.npz"), image_shape=(28, 28, 1), count=500)
-    assert (len(few.images), len(few.held_out)) == (40, 10)
-    used = {image.tobytes() for image in chosen.images}
-    assert not used & {image.tobytes() for image in chosen.held_out}
+    np.save(tmp_path / "a.npy", images(50))
+    chosen = load_images(tmp_path / "a.npz", count=30)
+    assert (chosen.count, len(chosen.held_out["image"])) == (30, 20)
+    assert load_images(tmp_path / "a.npy", count=30).facts["sha256"] == chosen.facts["sha256"]
+    few = load_images(tmp_path / "a.npz", count=500)
+    assert (few.count, len(few.held_out["image"])) == (40, 10)
+    assert "calibrated on 40 samples only" in few.warnings[0]
+    used = {image.tobytes() for image in chosen.samples["image"]}
+    assert not used & {image.tobytes() for image in chosen.held_out["image"]}
+
+
+def test_calibration_from_a_folder_of_images(tmp_path: Path) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for number, pixels in enumerate(images(20)):
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    chosen = load_images(folder, count=12)
+    assert chosen.samples["image"].shape == (12, 28, 28, 1)
+    assert chosen.samples["image"].dtype == np.uint8
+
+
+def test_calibration_of_several_inputs_takes_the_same_rows_of_each(tmp_path: Path) -> None:
+    rows = np.arange(60, dtype=np.int32)
+    ports = (Port("tokens", (None, 3), "int32"), Port("facts", (None, None), "float32"))
+    np.savez(tmp_path / "a.npz", tokens=np.stack([rows] * 3, axis=1), facts=rows[:, None].astype(np.float64))
+    chosen = load_calibration(str(tmp_path / "a.npz"), inputs=ports, count=40, vocabulary=60)
+    real = chosen.to_real(chosen.samples)
+    assert (real["tokens"].dtype, real["facts"].dtype) == (np.int32, np.float32)
+    np.testing.assert_array_equal(real["tokens"][:, 0], real["facts"][:, 0])
+    assert chosen.shapes == {"tokens": (40, 3), "facts": (40, 1)}
+    with pytest.raises(InputError, match="tokens from 0 to 59"):
+        load_calibration(str(tmp_path / "a.npz"), inputs=ports, vocabulary=59)
+    with pytest.raises(InputError, match="with the arrays tokens, facts"):
+        load_calibration("mnist-5k", inputs=ports)
+
+
+def test_random_calibration_says_that_it_is_random() -> None:
+    ports = (IMAGE, Port("tokens", (None, 4), "int64"), Port("signal", (None, 9, 2), "float32"))
+    chosen = load_calibration("random", inputs=ports, count=100, vocabulary=7)
+    assert {name: array.dtype.name for name, array in chosen.samples.items()} == {
+        "image": "uint8", "tokens": "int64", "signal": "float32",
+    }  # fmt: skip
+    assert chosen.samples["tokens"].max() == 6
+    assert "random data" in chosen.warnings[0]
+    with pytest.raises(InputError, match="has a free axis"):
+        load_calibration("random", inputs=(Port("signal", (None, None, 2), "float32"),))
+
+
+def test_real_values_that_hardly_are_pixels_are_remarked_on(tmp_path: Path) -> None:
+    np.save(tmp_path / "unit.npy", (images(200) / 255).astype(np.float32))
+    assert "check --input-range" in load_images(tmp_path / "unit.npy").warnings[0]
+    assert load_images(tmp_path / "unit.npy", input_range=(-2, 2)).warnings
+    np.save(tmp_path / "raw.npy", images(200).astype(np.float32))
+    assert not load_images(tmp_path / "raw.npy").warnings
+
+
+WITH_NAN = images(50).astype(np.float32)
+WITH_NAN[3, 4, 5] = np.nan
 
 
 @pytest.mark.parametrize(
     ("arrays", "count", "told"),
     [
         ({"x_test": images(50)}, 20, "not the test split"),
-        ({"a": images(50), "b": images(50)}, 20, "expected x_train"),
-        ({}, 20, "lacks x_train"),
-        ({"a": images(50)}, 5, "expected 10 or more"),
-        ({"a": np.zeros((50, 28, 28), np.uint8)}, 20, "got 0 in every pixel"),
+        ({"a": images(50), "b": images(50)}, 20, "expected image, or x_train"),
+        ({}, 20, "got the arrays none"),
+        ({"a": images(50)}, 5, "expected 10 to 100,000"),
+        ({"a": np.zeros((50, 28, 28), np.uint8)}, 20, "got 0 everywhere"),
         ({"a": images(50)[:1]}, 20, "expected 10 or more"),
-        ({"a": images(50)[:, 1:]}, 20, r"uint8 pixels and shape \(n, 28, 28, 1\)"),
-        ({"a": images(50).astype(np.float32)}, 20, "got float32"),
+        ({"a": images(50)[:, 1:]}, 20, r"of shape \(n, 28, 28, 1\)"),
+        ({"a": images(50).astype(np.int32)}, 20, "got int32 for image, expected real values"),
+        ({"a": images(50).astype(str)}, 20, "expected real values"),
+        ({"a": WITH_NAN}, 20, "got NaN, infinity or beyond float32"),
+        ({"a": images(50) * 1e300}, 20, "beyond float32"),
+        ({"a": np.float32(3)}, 20, "got a single number"),
+        ({"x_train": images(50), "x_val": images(50) / 255}, 20, "expected the same dtype"),
     ],
 )
 def test_calibration_that_is_wrong_is_told(arrays: dict, count: int, told: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(InputError, match=told):
-        load_calibration(str(tmp_path / "a.npz"), image_shape=(28, 28, 1), count=count)
+        load_images(tmp_path / "a.npz", count=count)
+
+
+@pytest.mark.parametrize("name", ["x_test.npy", "test.npz", "t10k-images.npy", "my-test-set.npz"])
+def test_test_data_does_not_calibrate(name: str) -> None:
+    with pytest.raises(InputError, match="what its name calls test data"):
+        load_images(name)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x93NUMPY\x01\x00"])
+def test_a_damaged_array_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        load_images(tmp_path / "a.npy")
 
 
 def test_the_manifest_is_json_with_units_in_its_names(data: Path) -> None:
     entry = json.loads((data / "manifest.json").read_text())["artefacts"][0]
-    assert entry["verified"].keys() == {"samples", "max_abs_error", "sqnr_db", "agreement"}
+    assert entry["verified"].keys() == {
+        "samples",
+        "max_abs_error",
+        "relative_error",
+        "sqnr_db",
+        "agreement",
+        "column_db",
+    }

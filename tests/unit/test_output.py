@@ -14,7 +14,7 @@ def test_a_result_appears_at_the_end_and_leaves_other_files_alone(tmp_path: Path
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "old.txt").write_text("stale")
     (tmp_path / "a.txt").write_text("old")
-    with staged_folder(tmp_path, stale=["old.txt", "a.txt", "never.txt"]) as staging:
+    with staged_folder(tmp_path, record=None, stale=["old.txt", "a.txt", "never.txt"]) as staging:
         (staging / "a.txt").write_text("new")
         assert (tmp_path / "a.txt").read_text() == "old"
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"mine.txt": "mine", "a.txt": "new"}
@@ -25,7 +25,7 @@ def test_a_failure_leaves_everything_as_it_was(error: type[BaseException], tmp_p
     folder = tmp_path / "deep" / "folder"
 
     def fail() -> None:
-        with staged_folder(folder) as staging:
+        with staged_folder(folder, record=None) as staging:
             (staging / "a.txt").write_text("half")
             raise error
 
@@ -58,7 +58,7 @@ from edgeport.runtime import InputError
 from edgeport.runtime.output import staged_folder, write_whole
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 def stage(path, content):
-    with staged_folder(path.parent) as staging:
+    with staged_folder(path.parent, record=None) as staging:
         (staging / path.name).write_bytes(content)
 for write in (write_whole, stage):
     try:
@@ -78,7 +78,7 @@ def test_a_folder_in_the_way_of_a_file_stops_before_anything_is_replaced(tmp_pat
     (tmp_path / "b.txt").mkdir()
 
     def write() -> None:
-        with staged_folder(tmp_path) as staging:
+        with staged_folder(tmp_path, record=None) as staging:
             (staging / "a.txt").write_text("new")
             (staging / "b.txt").write_text("new")
 

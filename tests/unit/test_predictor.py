@@ -71,7 +71,7 @@ def test_run_takes_and_gives_the_engines_own_types(name: str, data: Path, golden
 
 def test_int8_tflite_takes_int8_and_ends_at_the_logits(data: Path) -> None:
     spec = load(data / "tiny.int8.tflite").spec
-    assert (spec.input.dtype, spec.output.dtype, spec.card.activation) == ("int8", "int8", "softmax")
+    assert (spec.input.dtype, spec.output.dtype, spec.card.outputs[0].activation) == ("int8", "int8", "softmax")
     assert (spec.input.scale, spec.input.zero_point) == (1.0, -128)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from edgeport.export.onnx_passes.graph_queries import only_consumer, uses
+
 _PASS_THROUGH = ("Reshape", "Transpose")
 _LINEAR = ("Conv", "MatMul", "Gemm")
 
@@ -23,7 +25,7 @@ def fold_input_scaling(model: onnx.ModelProto) -> None:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     tensor = graph.input[0].name
     scale, removed = 1.0, []
-    node = _only_consumer(graph, tensor)
+    node = only_consumer(graph, tensor)
     while node is not None and node.op_type in ("Mul", "Add"):
         value = _scalar(node, tensor, constants)
         if value is None or (node.op_type == "Add" and value != 0.0):
@@ -31,15 +33,15 @@ def fold_input_scaling(model: onnx.ModelProto) -> None:
         scale *= value if node.op_type == "Mul" else 1.0
         removed.append(node)
         tensor = node.output[0]
-        node = _only_consumer(graph, tensor)
+        node = only_consumer(graph, tensor)
     first = node
     while node is not None and node.op_type in _PASS_THROUGH:
         tensor = node.output[0]
-        node = _only_consumer(graph, tensor)
+        node = only_consumer(graph, tensor)
     if not removed or first is None or node is None or not _takes_constant_weights(node, tensor, constants):
         return
     weights = constants[node.input[1]]
-    if sum(weights.name in each.input for each in graph.node) > 1:
+    if uses(graph, weights.name) > 1:
         return
     weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(scale), weights.name))
     last = removed[-1].output[0]
@@ -49,12 +51,6 @@ def fold_input_scaling(model: onnx.ModelProto) -> None:
     used = {name for each in graph.node for name in each.input}
     for name in set(constants) - used:
         graph.initializer.remove(constants[name])
-
-
-def _only_consumer(graph: onnx.GraphProto, tensor: str) -> onnx.NodeProto | None:
-    consumers = [node for node in graph.node if tensor in node.input]
-    is_output = any(output.name == tensor for output in graph.output)
-    return consumers[0] if len(consumers) == 1 and not is_output else None
 
 
 def _scalar(node: onnx.NodeProto, tensor: str, constants: dict[str, onnx.TensorProto]) -> float | None:

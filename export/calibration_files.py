@@ -1,0 +1,108 @@
+"""Where calibration samples come from: data sets, .npz and .npy files, folders of images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.export.port import Port
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.images import read_images
+from edgeport.train.datasets import load_dataset
+from edgeport.train.image_folder import IMAGE_SUFFIXES
+from edgeport.train.npz_file import read_arrays
+
+_DATASET_ARRAYS = {"x_train", "y_train", "x_test", "y_test"}
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The samples of a source.
+
+    Attributes:
+        train: What may be calibrated on, by input.
+        held_out: Others to verify on; None if the source has no such split.
+        labels: The class names, or empty.
+    """
+
+    train: Mapping[str, npt.NDArray[Any]]
+    held_out: Mapping[str, npt.NDArray[Any]] | None = None
+    labels: tuple[str, ...] = ()
+
+
+def read_splits(source: str, inputs: Sequence[Port], data_dir: Path | None) -> Splits:
+    """Return the samples of a data set, a file or a folder.
+
+    Args:
+        source: A name of a data set, a .npz or .npy file, a folder of class folders, or a folder of images.
+        inputs: The inputs of the model.
+        data_dir: See load_dataset.
+
+    Raises:
+        InputError: The source is unknown, unreadable or test data, or does not tell what belongs to which input.
+    """
+    path = Path(source)
+    if path.suffix == ".npy":
+        return Splits({_only(inputs, source).name: _fitted(_read_array(path), inputs[0])})
+    if path.suffix == ".npz":
+        arrays = read_arrays(path)
+        if not arrays.keys() >= _DATASET_ARRAYS:
+            return _from_arrays(arrays, inputs, path)
+    elif path.is_dir() and not any(entry.is_dir() for entry in path.iterdir()):
+        return _from_images(path, _only(inputs, source))
+    dataset = load_dataset(source, data_dir=data_dir)
+    name = _only(inputs, source).name
+    return Splits({name: dataset.train.images}, {name: dataset.validation.images}, dataset.labels)
+
+
+def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Port], path: Path) -> Splits:
+    names = [port.name for port in inputs]
+    if set(names) <= arrays.keys():
+        return Splits({port.name: _fitted(arrays[port.name], port) for port in inputs})
+    if len(inputs) == 1 and "x_train" in arrays:
+        held_out = {names[0]: _fitted(arrays["x_val"], inputs[0])} if "x_val" in arrays else None
+        return Splits({names[0]: _fitted(arrays["x_train"], inputs[0])}, held_out)
+    if len(inputs) == 1 and len(arrays) == 1 and "test" not in next(iter(arrays)).split("_"):
+        return Splits({names[0]: _fitted(next(iter(arrays.values())), inputs[0])})
+    raise InputError(
+        f"{path}: got the arrays {', '.join(arrays) or 'none'}, expected {' and '.join(names)}"
+        + (", or x_train, or a single array that is not the test split" if len(inputs) == 1 else "")
+    )
+
+
+def _from_images(folder: Path, port: Port) -> Splits:
+    height, width, channels = port.shape[1:] if port.is_image else (None, None, None)
+    if not (height and width and channels):
+        raise InputError(f"{folder}: a folder of images cannot calibrate the input {port}")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise InputError(f"{folder}: got a folder without images, expected PNG or JPEG files")
+    return Splits({port.name: read_images(paths, shape=(height, width, channels))})
+
+
+def _read_array(path: Path) -> npt.NDArray[Any]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise InputError(f"cannot read {path}: no such file") from error
+    except (OSError, ValueError, TypeError, EOFError, MemoryError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read {path}: damaged, or not a .npy file of a plain array ({reason})") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"cannot read {path}: expected one array, as numpy.save writes it")
+    return array
+
+
+def _fitted(array: npt.NDArray[Any], port: Port) -> npt.NDArray[Any]:
+    """Return grey images with their channel axis."""
+    return array[..., np.newaxis] if port.is_image and port.shape[3] == 1 and array.ndim == 3 else array
+
+
+def _only(inputs: Sequence[Port], source: str) -> Port:
+    if len(inputs) > 1:
+        names = ", ".join(port.name for port in inputs)
+        raise InputError(f"{source} cannot calibrate a model of several inputs: give FILE.npz with the arrays {names}")
+    return inputs[0]

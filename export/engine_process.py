@@ -1,0 +1,148 @@
+"""Run artefacts in a process of their own, as a small computer would: numpy and one engine, no TensorFlow.
+
+An engine that meets a file it cannot stand may take its whole process down. Here that is an answer like any other.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.loading import load
+from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.quantization import FloatArray
+from edgeport.runtime.spec import TensorSpec
+
+_FREE_BATCH = 50
+_Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class EngineAnswer:
+    """What an engine made of one artefact.
+
+    Attributes:
+        file: The artefact.
+        error: Why there are no answers; empty if there are.
+        inputs: Its input tensors.
+        outputs: Its output tensors.
+        answers: For each output float32 values of shape (n, ...).
+    """
+
+    file: str
+    error: str = ""
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    answers: Mapping[str, FloatArray] | None = None
+
+
+def run_in_engines(folder: Path, files: Sequence[str], samples: _Arrays) -> Iterator[EngineAnswer]:
+    """Yield what the engines answer for each of the files, in their order.
+
+    Args:
+        folder: Where the artefacts are.
+        files: Their names.
+        samples: For each input uint8 pixels, or the values that the model takes, of shape (n, ...).
+    """
+    waiting = list(files)
+    with tempfile.TemporaryDirectory(prefix="edgeport-") as exchange:
+        np.savez(Path(exchange, "samples.npz"), allow_pickle=False, **samples)
+        while waiting:
+            command = [sys.executable, "-m", __name__, str(folder), exchange, *waiting]
+            verbose = os.environ.get("EDGEPORT_VERBOSE")
+            with subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.DEVNULL, text=True
+            ) as child:
+                try:
+                    for line in child.stdout or ():
+                        yield _received(json.loads(line), Path(exchange))
+                        waiting.pop(0)
+                finally:
+                    child.kill()
+                code = child.wait()
+            if waiting:
+                # It has died on the file that is next; another process goes on with those after it.
+                yield EngineAnswer(waiting.pop(0), error=f"its engine died on it ({_cause(code)})")
+
+
+def _received(line: dict[str, Any], exchange: Path) -> EngineAnswer:
+    if line["error"]:
+        return EngineAnswer(line["file"], error=line["error"])
+    inputs, outputs = (
+        tuple(TensorSpec(**{**each, "shape": tuple(each["shape"])}) for each in line[side])
+        for side in ("inputs", "outputs")
+    )
+    path = exchange / f"{line['file']}.npz"
+    with np.load(path, allow_pickle=False) as arrays:
+        answers = dict(arrays)
+    path.unlink()
+    return EngineAnswer(line["file"], inputs=inputs, outputs=outputs, answers=answers)
+
+
+def _cause(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _answers(predictor: Predictor, samples: _Arrays) -> dict[str, FloatArray]:
+    """Answer a few samples at a time: the activations of all of a large model's would fill the memory."""
+    batch = predictor.spec.input.shape[0] if predictor.spec.input.shape else None
+    step = batch or _FREE_BATCH
+    count = len(next(iter(samples.values())))
+    parts = [
+        _answer(predictor, {name: _filled(array[start : start + step], batch) for name, array in samples.items()})
+        for start in range(0, count, step)
+    ]
+    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+
+
+def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, FloatArray]:
+    card = predictor.spec.card
+    ranges = {facts.name: facts.range for facts in card.inputs} if card else {}
+    real = {}
+    for tensor in predictor.spec.inputs:
+        array, pixel_range = samples[tensor.name], ranges.get(tensor.name)
+        if array.dtype == np.uint8 and pixel_range is not None:
+            if len(predictor.spec.inputs) == 1 and len(predictor.spec.outputs) == 1:
+                return {predictor.spec.output.name: predictor.predict(array)}
+            array = np.linspace(*pixel_range, 256).astype(np.float32)[array]
+        real[tensor.name] = array
+    return predictor.answer(real)
+
+
+def _filled(array: npt.NDArray[Any], batch: int | None) -> npt.NDArray[Any]:
+    """Return the samples, the last batch filled up by repeating them if the artefact is fixed to one."""
+    return array if batch is None or len(array) >= batch else np.resize(array, (batch, *array.shape[1:]))
+
+
+def main() -> None:
+    """Run in the child: FOLDER EXCHANGE FILE... Each answer goes to a file, and one JSON line tells of it."""
+    folder, exchange, *files = sys.argv[1:]
+    with np.load(Path(exchange, "samples.npz"), allow_pickle=False) as arrays:
+        samples = dict(arrays)
+    for file in files:
+        line: dict[str, Any] = {"file": file, "error": ""}
+        try:
+            predictor = load(Path(folder, file))
+            answers = _answers(predictor, samples)
+        except (EdgeportError, RuntimeError, ValueError) as error:
+            line["error"] = " ".join(str(error).split())
+        except Exception as error:  # onnxruntime's errors share no base class below Exception
+            line["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        else:
+            np.savez(Path(exchange, f"{file}.npz"), allow_pickle=False, **answers)
+            line["inputs"] = [vars(tensor) for tensor in predictor.spec.inputs]
+            line["outputs"] = [vars(tensor) for tensor in predictor.spec.outputs]
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()

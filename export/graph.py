@@ -1,0 +1,286 @@
+"""A traced model: one TensorFlow graph with its weights as constants, which both converters start from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow.python.grappler import tf_optimizer
+
+from edgeport.export.port import Port
+from edgeport.runtime.errors import ExportError
+
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_PASS_THROUGH = ("Identity", "StopGradient")
+_ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+# What keeps a call from being inlined: Keras compiles some convolutions with XLA, which no converter knows.
+_KEPT_APART = ("_XlaMustCompile", "_noinline")
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A model without variables.
+
+    Attributes:
+        definition: The TensorFlow GraphDef; weights are constants, calls are inlined, loops stay functions.
+        inputs: Its inputs, in the model's order.
+        outputs: Its outputs, in the model's order.
+    """
+
+    definition: Any
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    @property
+    def loops(self) -> tuple[str, ...]:
+        """The names of the loops, which recurrent layers that could not be fused turn into."""
+        return tuple(node.name for node in self.definition.node if node.op in ("While", "StatelessWhile"))
+
+
+def freeze(function: Any, *, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
+    """Return a concrete function as a graph with its weights as constants.
+
+    Args:
+        function: A TensorFlow concrete function whose flat inputs and outputs are tensors.
+        inputs: What to call each input.
+        outputs: What to call each output.
+
+    Raises:
+        ExportError: It is more than a function of its inputs: it changes a variable, or looks up in a table.
+    """
+    definition = function.graph.as_graph_def()
+    _check_pure((*definition.node, *(node for inner in definition.library.function for node in inner.node_def)))
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+    return tidy(
+        frozen.graph.as_graph_def(),
+        inputs={name: tensor.name for name, tensor in zip(inputs, frozen.inputs, strict=True)},
+        outputs={name: tensor.name for name, tensor in zip(outputs, frozen.outputs, strict=True)},
+    )
+
+
+def tidy(definition: Any, *, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> Graph:
+    """Return a frozen GraphDef as a graph: calls inlined, inputs and outputs renamed, shapes constant where known.
+
+    Args:
+        definition: A GraphDef without variables.
+        inputs: For each input's new name the name of its tensor, such as ``serving_default_x:0``.
+        outputs: The same for each output.
+
+    Raises:
+        ExportError: See freeze.
+    """
+    outputs = _outside_calls(definition, outputs)
+    definition = _inlined(definition, [*inputs.values(), *outputs.values()])
+    _check_pure(definition.node)
+    old_names = {_node_of(tensor) for tensor in inputs.values()}
+    taken = {node.name for node in definition.node} - old_names
+    names = {_node_of(tensor): _free(name, taken) for name, tensor in inputs.items()}
+    _rename_nodes(definition, names)
+    live = _imported(definition)
+    _write_known_shapes(definition, live)
+    starts = tuple(_port(name, live.get_tensor_by_name(f"{name}:0")) for name in names.values())
+    ends: list[Port] = []
+    for name, tensor in outputs.items():
+        old = _node_of(tensor)
+        source = _behind_identities(live.get_tensor_by_name(tensor.replace(old, names.get(old, old), 1)))
+        port = _port(_free(name, taken | set(names.values()) | {end.name for end in ends}), source)
+        _add_identity(definition, port.name, source.name, source.dtype.as_datatype_enum)
+        ends.append(port)
+    return with_outputs(Graph(definition, starts, tuple(ends)), [end.name for end in ends])
+
+
+def with_outputs(graph: Graph, names: Iterable[str]) -> Graph:
+    """Return the graph with some of its outputs alone, and without the nodes that only the others need."""
+    known = {port.name: port for port in graph.outputs}
+    outputs = tuple(known[name] for name in names)
+    kept = [port.name for port in (*outputs, *graph.inputs)]
+    return Graph(tf.compat.v1.graph_util.extract_sub_graph(graph.definition, kept), graph.inputs, outputs)
+
+
+def with_shapes(graph: Graph, shapes: Mapping[str, tuple[int | None, ...]]) -> Graph:
+    """Return the graph with other shapes of its inputs: another batch, or an axis that was free.
+
+    Args:
+        graph: The graph; its nodes must hold for any length of the axes that change.
+        shapes: The new shape of each input that changes, by name.
+    """
+    definition = _copy(graph.definition)
+    for node in definition.node:
+        if node.name in shapes:
+            for axis, length in zip(node.attr["shape"].shape.dim, shapes[node.name], strict=True):
+                axis.size = -1 if length is None else length
+    for nodes in (definition.node, *(function.node_def for function in definition.library.function)):
+        for node in nodes:
+            # What was inferred for the old shapes.
+            node.attr.pop("_output_shapes", None)
+    live = _imported(definition)
+    return Graph(
+        definition,
+        *(
+            tuple(_port(port.name, live.get_tensor_by_name(f"{port.name}:0")) for port in ports)
+            for ports in (graph.inputs, graph.outputs)
+        ),
+    )
+
+
+def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Port], dict[str, str]]:
+    """Find the softmax or sigmoid that ends an output, and make its logits an output too.
+
+    In integers an activation loses the ranking of near ties and differs between CPUs, so integer artefacts stop
+    before it and the runtime applies it in float32. It is found in the graph, not in the layers: so it may stand in
+    a nested model, in a subclass or in a plain function.
+
+    Returns:
+        The graph with the logits as further outputs; for each output that has logits their port; and for each output
+        its activation: ``softmax``, ``sigmoid`` or ``none``.
+    """
+    definition = _copy(graph.definition)
+    nodes = {node.name: node for node in definition.node}
+    activations, logits = {}, {}
+    for port in graph.outputs:
+        node = nodes[port.name]
+        while node.op in _PASS_THROUGH:
+            node = nodes[_node_of(node.input[0])]
+        activations[port.name] = _ACTIVATIONS.get(node.op, "none")
+        if node.op in _ACTIVATIONS:
+            name = _free("logits" if len(graph.outputs) == 1 else f"{port.name}_logits", nodes.keys())
+            _add_identity(definition, name, node.input[0], node.attr["T"].type)
+            logits[port.name] = Port(name, port.shape, port.dtype)
+    return Graph(definition, graph.inputs, (*graph.outputs, *logits.values())), logits, activations
+
+
+def layer_of(node: str) -> str:
+    """Return in words the layer that a node belongs to: its name without the operator's."""
+    return f"layer {node.rpartition('/')[0] or node}"
+
+
+def function_of(graph: Graph) -> Any:
+    """Return a concrete function that takes the inputs in order and returns the list of outputs."""
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph.definition, name=""), [])
+    return wrapped.prune(
+        [wrapped.graph.get_tensor_by_name(f"{port.name}:0") for port in graph.inputs],
+        [wrapped.graph.get_tensor_by_name(f"{port.name}:0") for port in graph.outputs],
+    )
+
+
+def _outside_calls(definition: Any, outputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the outputs with an Identity in place of each that is a call itself: such a call is not inlined."""
+    calls = {node.name: node for node in definition.node if node.op in _CALLS}
+    moved = {}
+    for name, tensor in outputs.items():
+        node, _, place = tensor.partition(":")
+        moved[name] = tensor
+        if node in calls:
+            end = f"{node}/{name}_end"
+            _add_identity(definition, end, tensor, calls[node].attr["Tout"].list.type[int(place or 0)])
+            moved[name] = f"{end}:0"
+    return moved
+
+
+def _check_pure(nodes: Iterable[Any]) -> None:
+    for node in nodes:
+        if node.op.startswith("Assign") and node.op.endswith("VariableOp"):
+            raise ExportError(
+                f"operator {node.op} of {layer_of(node.name)} changes a variable of the model, so its answers depend "
+                "on what it was asked before: rebuild the layer without state (stateful=False), or leave a random "
+                "layer out"
+            )
+        if node.op.startswith("LookupTable"):
+            raise ExportError(
+                f"operator {node.op} of {layer_of(node.name)}: neither format has tables; look the values up before "
+                "the model, and export the rest"
+            )
+
+
+def _inlined(definition: Any, ends: Sequence[str]) -> Any:
+    """Return the GraphDef with every call replaced by what it calls; loops stay."""
+    for holder in (*definition.node, *definition.library.function):
+        for attribute in _KEPT_APART:
+            holder.attr.pop(attribute, None)
+    for nodes in (definition.node, *(function.node_def for function in definition.library.function)):
+        for node in nodes:
+            # With its weights frozen a model has no state, but calls that say they have are not all inlined.
+            node.op = "PartitionedCall" if node.op == "StatefulPartitionedCall" else node.op
+    if not any(node.op in _CALLS for node in definition.node):
+        return definition
+    live = _imported(definition)
+    settings = config_pb2.ConfigProto()
+    settings.graph_options.rewrite_options.optimizers[:] = ["function"]
+    settings.graph_options.rewrite_options.min_graph_nodes = -1
+    meta_graph = tf.compat.v1.train.export_meta_graph(graph_def=definition, graph=live, clear_devices=True)
+    kept = meta_graph_pb2.CollectionDef()
+    kept.node_list.value.extend(ends)
+    meta_graph.collection_def["train_op"].CopyFrom(kept)
+    return tf_optimizer.OptimizeGraph(settings, meta_graph)
+
+
+def _write_known_shapes(definition: Any, live: Any) -> None:
+    """Make the shape of each Reshape a constant where one axis at most is free.
+
+    Keras computes such shapes from the batch, which leaves Shape, StridedSlice and Pack nodes in every artefact.
+    """
+    for node in [node for node in definition.node if node.op == "Reshape"]:
+        shape = live.get_tensor_by_name(f"{node.name}:0").shape
+        if shape.rank is None or sum(axis is None for axis in shape) != 1 or 0 in shape:
+            continue
+        constant = definition.node.add(name=f"{node.name}/known_shape", op="Const")
+        constant.attr["dtype"].type = tf.int32.as_datatype_enum
+        value = tf.make_tensor_proto([-1 if axis is None else axis for axis in shape], tf.int32)
+        constant.attr["value"].tensor.CopyFrom(value)
+        node.input[1] = constant.name
+        node.attr["Tshape"].type = tf.int32.as_datatype_enum
+
+
+def _imported(definition: Any) -> Any:
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.graph_util.import_graph_def(definition, name="")
+    return graph
+
+
+def _add_identity(definition: Any, name: str, tensor: str, datatype: int) -> None:
+    definition.node.add(name=name, op="Identity", input=[tensor]).attr["T"].type = datatype
+
+
+def _port(name: str, tensor: Any) -> Port:
+    return Port(name, tuple(tensor.shape) if tensor.shape.rank is not None else (), tensor.dtype.name)
+
+
+def _behind_identities(tensor: Any) -> Any:
+    """Return the tensor that an output repeats.
+
+    TensorFlow's own output nodes are called Identity_1 and the like. TFLite, to which that is the same as identity_1,
+    would give an output of this name another one.
+    """
+    while tensor.op.type == "Identity":
+        tensor = tensor.op.inputs[0]
+    return tensor
+
+
+def _rename_nodes(definition: Any, names: Mapping[str, str]) -> None:
+    for node in definition.node:
+        node.name = names.get(node.name, node.name)
+        for place, tensor in enumerate(node.input):
+            old = _node_of(tensor)
+            if old in names:
+                node.input[place] = tensor.replace(old, names[old], 1)
+
+
+def _node_of(tensor: str) -> str:
+    return tensor.partition(":")[0].removeprefix("^")
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    """Return the name, or the first of its numbered variants that no node has."""
+    taken = set(taken)
+    return next(
+        each for each in (name, *(f"{name}_{number}" for number in range(2, len(taken) + 3))) if each not in taken
+    )
+
+
+def _copy(definition: Any) -> Any:
+    copied = tf.compat.v1.GraphDef()
+    copied.CopyFrom(definition)
+    return copied

@@ -1,0 +1,34 @@
+"""Look inside an artefact: its tensors, operators, sizes, and what runs in integers.
+
+To begin::
+
+    from edgeport.export.inspection import inspect
+
+    told = inspect("edge.int8.tflite")
+    print(told.arithmetic, told.parameters, told.macs)
+
+Any ``.tflite`` or ``.onnx`` file will do, whoever made it. Nothing is run, and TensorFlow is not needed.
+"""
+
+from typing import TYPE_CHECKING
+
+from edgeport.runtime.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from edgeport.export.inspection.document import to_document
+    from edgeport.export.inspection.facts import Constant, Graph, Inspection, Operator
+    from edgeport.export.inspection.inspecting import inspect
+
+__all__ = ["Constant", "Graph", "Inspection", "Operator", "inspect", "to_document"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Constant": "facts",
+        "Graph": "facts",
+        "Inspection": "facts",
+        "Operator": "facts",
+        "inspect": "inspecting",
+        "to_document": "document",
+    },
+)

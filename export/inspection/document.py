@@ -1,0 +1,83 @@
+"""An inspection as the JSON object that ``edgeport inspect --json`` prints; docs/inspect.md tells every key."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from edgeport.export.inspection.facts import Inspection, Operator
+from edgeport.runtime.spec import TensorSpec
+
+SCHEMA = 1
+
+
+def to_document(told: Inspection) -> dict[str, Any]:
+    """Return an inspection in the types that JSON has; docs/inspect.md tells every key."""
+    graph = told.graph
+    document = {
+        "schema": SCHEMA,
+        "file": told.file,
+        "format": told.format,
+        "bytes": told.bytes,
+        "sha256": told.sha256,
+        "producer": graph.producer,
+        "seal": told.seal,
+        "card": asdict(told.card) if told.card else None,
+        "inputs": [_tensor(tensor) for tensor in graph.inputs],
+        "outputs": [_tensor(tensor) for tensor in graph.outputs],
+        "quantization": told.quantization,
+        "arithmetic": told.arithmetic,
+        "float_islands": [_short(operator) for operator in told.float_islands],
+        "operators": told.operator_counts,
+        "further_graphs": graph.further_graphs,
+        "parameters": told.parameters,
+        "weights": told.weights,
+        "macs": told.macs,
+        "macs_for": "one sample" if graph.one_sample else "one run",
+        "macs_unknown": told.macs_unknown,
+        "constant_bytes": told.constant_bytes,
+        "layers": [_layer(operator) for operator in told.layers],
+        "unread_constants": [asdict(constant) for constant in graph.unread],
+    }
+    plain: dict[str, Any] = _plain(document)
+    return plain
+
+
+def document_text(told: Inspection) -> str:
+    """Return the text that ``edgeport inspect --json`` prints."""
+    return json.dumps(to_document(told), indent=1, allow_nan=False)
+
+
+def _tensor(tensor: TensorSpec) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "scale": tensor.scale if tensor.quantized else None,
+        "zero_point": tensor.zero_point if tensor.quantized else None,
+    }
+
+
+def _short(operator: Operator) -> dict[str, Any]:
+    return {"number": operator.number, "type": operator.type, "name": operator.name}
+
+
+def _layer(operator: Operator) -> dict[str, Any]:
+    return {
+        **_short(operator),
+        "arithmetic": operator.arithmetic,
+        "bytes": operator.bytes,
+        "parameters": operator.parameters,
+        "macs": operator.macs,
+        "constants": [asdict(constant) for constant in operator.constants],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without what JSON has not: tuples become lists, infinite numbers null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,237 @@
+"""What an inspection tells."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from edgeport.runtime.card import Card
+from edgeport.runtime.spec import TensorSpec
+
+# What an operator computes in. A boundary turns floats into integers or back; an operator on shapes or indices alone
+# computes in neither; "unknown" is an operator of which the file does not tell.
+INTEGER, FLOAT, BOUNDARY, NEITHER, UNKNOWN = "integer", "float", "boundary", "neither", "unknown"
+# The integers that quantized activations and weights are made of; wider ones are biases, axes and indices.
+NARROW = ("int8", "uint8", "int16", "uint16", "int4", "uint4", "int2", "uint2")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One constant tensor of a file.
+
+    Attributes:
+        name: Its name in the file.
+        dtype: Its numpy dtype's name, or ``int4`` and the like, which numpy has not.
+        shape: Its axes.
+        bytes: What it takes in this file; 0 for one that lies in another file.
+        weight: Whether its elements are weights or biases, rather than axes, indices, scales or zero points.
+        per_channel: Whether it has a scale for every channel.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+    weight: bool
+    per_channel: bool = False
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return elements_of(self.shape)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of a graph.
+
+    Attributes:
+        number: Its place in the file, from 0.
+        type: What it does, in the format's own words: ``CONV_2D``, ``Conv``; with its domain if that is a foreign one.
+        name: Its own name, or that of its first output where operators have none.
+        arithmetic: What it computes in: ``integer``, ``float``, ``boundary``, ``neither`` or ``unknown``.
+        macs: Multiplications with an addition; None if the file does not tell the shapes that decide it.
+        constants: The constants that it is the first to read, itself or through operators on constants alone.
+    """
+
+    number: int
+    type: str
+    name: str
+    arithmetic: str
+    macs: int | None
+    constants: tuple[Constant, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """What its constants take in the file."""
+        return sum(constant.bytes for constant in self.constants)
+
+    @property
+    def parameters(self) -> int:
+        """How many weights and biases it has."""
+        return sum(constant.elements for constant in self.constants if constant.weight)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What one format's reader finds in a file.
+
+    Attributes:
+        producer: Which tool wrote the file, in its own words; empty if it does not say.
+        inputs: The tensors that go in.
+        outputs: The tensors that come out.
+        operators: The operators, in the order of the file.
+        activations: How many tensors between operators have each dtype; floats and quantized integers alone.
+        unread: The constants that no operator reads.
+        further_graphs: How many graphs the file holds besides: bodies of loops and branches, other signatures.
+        one_sample: Whether the MACs are those of one sample: the first axis of every input is free, or 1.
+    """
+
+    producer: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    operators: tuple[Operator, ...]
+    activations: Mapping[str, int]
+    unread: tuple[Constant, ...]
+    further_graphs: int
+    one_sample: bool
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What one artefact is.
+
+    Attributes:
+        file: Its path, as it was given.
+        format: ``tflite`` or ``onnx``.
+        bytes: Its size.
+        sha256: The digest of the whole file.
+        seal: ``intact`` for a file as edgeport made it, ``altered`` for one that has been changed since, ``none``
+            for one without a card.
+        card: What the file says about itself; None if it says nothing, or nothing that can be read.
+        graph: What it computes.
+    """
+
+    file: str
+    format: str
+    bytes: int
+    sha256: str
+    seal: str
+    card: Card | None
+    graph: Graph
+
+    @cached_property
+    def operator_counts(self) -> dict[str, int]:
+        """How many operators there are of each type, the most frequent first."""
+        return dict(Counter(operator.type for operator in self.graph.operators).most_common())
+
+    @cached_property
+    def layers(self) -> tuple[Operator, ...]:
+        """The operators by the size of their constants, biggest first."""
+        return tuple(sorted(self.graph.operators, key=lambda operator: (-operator.bytes, operator.number)))
+
+    @cached_property
+    def constants(self) -> tuple[Constant, ...]:
+        """Every constant, each once."""
+        owned = [constant for operator in self.graph.operators for constant in operator.constants]
+        return (*owned, *self.graph.unread)
+
+    @cached_property
+    def constant_bytes(self) -> int:
+        """What the constants take in the file; the rest is graph, names and metadata."""
+        return sum(constant.bytes for constant in self.constants)
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many weights and biases the file stores; what several operators share counts once."""
+        return sum(constant.elements for constant in self.constants if constant.weight)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiplications with an addition for one sample, without those of ``macs_unknown`` operators."""
+        return sum(operator.macs or 0 for operator in self.graph.operators)
+
+    @cached_property
+    def macs_unknown(self) -> int:
+        """How many operators have shapes, or insides, that the file does not tell."""
+        return sum(operator.macs is None for operator in self.graph.operators)
+
+    @cached_property
+    def weights(self) -> dict[str, int]:
+        """How many elements the weights of each dtype have, the most frequent first; biases only if all are."""
+        stored = [constant for constant in self.constants if constant.weight]
+        counts: Counter[str] = Counter()
+        for constant in [each for each in stored if len(each.shape) > 1] or stored:
+            counts[constant.dtype] += constant.elements
+        return dict(counts.most_common())
+
+    @cached_property
+    def quantization(self) -> str:
+        """How the file is quantized.
+
+        ``none``; ``weights`` for narrow weights and float activations; ``dynamic`` for activations that are quantized
+        while it runs, with ranges found on the way; ``integer`` for activations with ranges that were calibrated.
+        """
+        heavy = [operator for operator in self.graph.operators if operator.macs != 0]
+        deciding = heavy or self.graph.operators
+        if any(operator.arithmetic == INTEGER for operator in deciding):
+            return "dynamic" if "DynamicQuantizeLinear" in self.operator_counts else "integer"
+        activation = _bits(self._activation(FLOAT)) or 32
+        narrow = any(0 < _bits(dtype) < activation for dtype in self.weights)
+        return "weights" if narrow else "none"
+
+    @cached_property
+    def arithmetic(self) -> str:
+        """What it computes in, in words: ``int8 weights, float32 activations``."""
+        float_dtype = self._activation(FLOAT) or "float32"
+        weights = f"{' and '.join(self.weights)} weights" if self.weights else "no weights"
+        if any(constant.per_channel for constant in self.constants):
+            weights += " (scales per channel)"
+        return {
+            "none": f"{float_dtype}, not quantized",
+            "weights": f"{weights}, {float_dtype} activations",
+            "dynamic": f"{weights}, {float_dtype} activations that are quantized while it runs",
+            "integer": f"{weights}, {self._activation(INTEGER) or 'integer'} activations",
+        }[self.quantization]
+
+    @cached_property
+    def float_islands(self) -> tuple[Operator, ...]:
+        """The operators that compute in floats although the file is quantized to integers."""
+        if self.quantization != "integer":
+            return ()
+        return tuple(operator for operator in self.graph.operators if operator.arithmetic == FLOAT)
+
+    def _activation(self, arithmetic: str) -> str:
+        """Return the most frequent dtype between operators that is a float, or that is none; empty if none is."""
+        fitting = {
+            dtype: count for dtype, count in self.graph.activations.items() if is_float(dtype) == (arithmetic == FLOAT)
+        }
+        return max(fitting, key=lambda dtype: fitting[dtype], default="")
+
+
+def is_float(dtype: str) -> bool:
+    """Whether a dtype of this name is a floating-point one."""
+    return "float" in dtype
+
+
+def elements_of(shape: tuple[int, ...]) -> int:
+    """Return how many elements a tensor of this shape has."""
+    product = 1
+    for axis in shape:
+        product *= axis
+    return product
+
+
+def bytes_of(dtype: str, elements: int) -> int | None:
+    """Return what so many elements take, packed; None for a dtype without a fixed width, such as strings."""
+    bits = _bits(dtype)
+    return -(-elements * bits // 8) if bits else None
+
+
+def _bits(dtype: str) -> int:
+    """Return the width that a dtype's name tells; 0 if it tells none."""
+    if dtype == "bool":
+        return 8
+    width = re.match(r"[a-z]+(\d+)", dtype)
+    return int(width[1]) if width else 0

@@ -1,0 +1,77 @@
+"""From a file to what it is: read once, look for a card, let the format's reader take it apart."""
+
+import hashlib
+import importlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeport.export.inspection.facts import Graph, Inspection
+from edgeport.runtime.card import Card, read_card
+from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.formats import format_of
+
+_HEAD = 16
+
+
+def inspect(path: str | os.PathLike[str]) -> Inspection:
+    """Tell what an artefact is, whoever made it; nothing in it is run.
+
+    Args:
+        path: A ``.tflite`` or ``.onnx`` file.
+
+    Raises:
+        ArtefactError: The file is missing, unreadable, damaged, or not the format that its name says.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ArtefactError(f"{path} is a folder, expected a .tflite or .onnx file: name one")
+    try:
+        with path.open("rb") as file:
+            # The format first: a wrong file may be of any size.
+            head = file.read(_HEAD)
+            chosen = format_of(head, name=path.name)
+            content = head + file.read()
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+    seal, card = _seal(content, path.name)
+    reader = importlib.import_module(f"edgeport.export.inspection.{chosen.name}_file")
+    graph: Graph = reader.read_graph(content, name=path.name)
+    return Inspection(
+        file=str(path),
+        format=chosen.name,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        seal=seal,
+        card=card,
+        graph=graph,
+    )
+
+
+def _seal(content: bytes, name: str) -> tuple[str, Card | None]:
+    try:
+        card = read_card(content, name=name, verify=False)
+    except (ArtefactError, RecursionError):  # a card of brackets alone is too deep for the JSON decoder
+        return "altered", None
+    if card is None:
+        return "none", None
+    try:
+        read_card(content, name=name)
+    except ArtefactError:
+        return "altered", card if _plain(card) else None
+    return "intact", card
+
+
+def _plain(card: Card) -> bool:
+    """Whether an altered card still has the build of one: numbers and texts, one deep."""
+    if not isinstance(card.calibration, Mapping) or not isinstance(card.versions, Mapping):
+        return False
+    values = [part for each in vars(card).values() for part in _parts(each)]
+    return all(isinstance(value, (str, int, float)) for value in values)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, tuple) else (value,)

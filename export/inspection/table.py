@@ -1,0 +1,202 @@
+"""An inspection as text for a person, in at most 100 columns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgeport.export.inspection.facts import BOUNDARY, FLOAT, INTEGER, Inspection, Operator, is_float
+from edgeport.runtime.spec import TensorSpec
+
+_MOST_LAYERS = 10
+_MOST_ISLANDS = 10
+_MOST_LABELS = 12
+_DIGEST = 64
+# A space at which no line is broken.
+_GLUE = "\u00a0"
+_LONGEST_NAME, _SHORTEST_NAME, _LONGEST_TYPE, _LONGEST_LABEL = 40, 12, 28, 30
+_SEALS = {
+    "intact": "intact: edgeport made this file, and it is unchanged",
+    "altered": "ALTERED: the content does not match the SHA-256 inside it; copy or export it again",
+    "none": "none: no edgeport card; another tool made the file, or took the card out",
+}
+
+
+def inspection_text(told: Inspection, *, width: int) -> str:
+    """Return what a file is: facts, tensors and the biggest layers, in lines of at most so many columns."""
+    facts = (("file", told.file), *_file_facts(told), *_cost_facts(told), *_card_facts(told))
+    tensors = (*told.graph.inputs, *told.graph.outputs)
+    lines = [*_fact_lines(facts, width), "", *_table_lines(_tensor_table(told, width), width)]
+    if any(tensor.quantized and is_float(tensor.dtype) for tensor in tensors):
+        lines.append("scale and zero point of a float: those of the quantizer beside it")
+    lines += ["", *_table_lines(_layer_table(told, width), width)]
+    hidden = len(told.layers) - _MOST_LAYERS
+    if hidden > 0:
+        lines.append(f"and {hidden} smaller {'one' if hidden == 1 else 'ones'}: --json tells all")
+    return "\n".join(lines)
+
+
+def _fact_lines(facts: Sequence[tuple[str, str]], width: int) -> Iterable[str]:
+    margin = max(len(name) for name, _ in facts) + 2
+    for name, text in facts:
+        heads = (name.ljust(margin), *[" " * margin] * len(text))
+        broken = wrap(_printable(text), max(width - margin, 1), break_on_hyphens=False)
+        for head, line in zip(heads, broken, strict=False):
+            yield f"{head}{line}".replace(_GLUE, " ")
+
+
+def _table_lines(table: Table, width: int) -> Iterable[str]:
+    console = Console(width=width, highlight=False, markup=False, emoji=False, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get().splitlines()
+
+
+def _file_facts(told: Inspection) -> Iterable[tuple[str, str]]:
+    producer = f" ({told.graph.producer})" if told.graph.producer else ""
+    yield "format", f"{told.format}{producer}"
+    rest = told.bytes - told.constant_bytes
+    yield "size", f"{told.bytes:,} bytes: {told.constant_bytes:,} of constants, {rest:,} of graph, names and metadata"
+    if any(constant.elements and not constant.bytes for constant in told.constants):
+        yield "", "some constants lie in other files, and are not in these sizes"
+    yield "sha256", told.sha256
+    yield "seal", _SEALS[told.seal]
+
+
+def _cost_facts(told: Inspection) -> Iterable[tuple[str, str]]:
+    yield "computes in", told.arithmetic
+    if told.quantization == "integer":
+        yield "in floats", _islands(told)
+    boundaries = {operator.type for operator in told.graph.operators if operator.arithmetic == BOUNDARY}
+    counts = told.operator_counts
+    inner = _counted({kind: count for kind, count in counts.items() if kind not in boundaries})
+    between = _counted({kind: count for kind, count in counts.items() if kind in boundaries})
+    yield "operators", "; conversions: ".join(part for part in (inner, between) if part) or "none"
+    if told.graph.further_graphs:
+        yield "", f"and further graphs (loops, branches, signatures), not counted: {told.graph.further_graphs}"
+    yield "parameters", f"{told.parameters:,}"
+    plural = "" if told.macs_unknown == 1 else "s"
+    unknown = f", and unknown for {told.macs_unknown} operator{plural}" if told.macs_unknown else ""
+    yield "MACs", f"{told.macs:,} for one {'sample' if told.graph.one_sample else 'run'}{unknown}"
+
+
+def _islands(told: Inspection) -> str:
+    islands = told.float_islands
+    if not islands:
+        return "none"
+    computing = [operator for operator in told.graph.operators if operator.arithmetic in (INTEGER, FLOAT)]
+    named = [_glued(f"{operator.type} {_tail(operator.name, _LONGEST_NAME)}") for operator in islands[:_MOST_ISLANDS]]
+    more = f", and {len(islands) - _MOST_ISLANDS} more" if len(islands) > _MOST_ISLANDS else ""
+    return f"{len(islands)} of {len(computing)} operators: {', '.join(named)}{more}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(_glued(f"{count} {kind}") for kind, count in counts.items())
+
+
+def _card_facts(told: Inspection) -> Iterable[tuple[str, str]]:
+    card = told.card
+    if card is None:
+        return
+    yield "model", f"{card.model}, {card.precision}{f', trained on {card.dataset}' if card.dataset else ''}"
+    for each in card.inputs:
+        pixels = "" if each.range is None else f", pixels as {' to '.join(map(_number, each.range))}"
+        yield "input", f"{each.name}, {each.layout or 'other axes'}{pixels}"
+    for output in card.outputs:
+        yield "output", f"{output.name}, {_activation(output.activation)}"
+    yield "labels", _labels(card.labels)
+    if card.calibration:
+        yield "calibration", _pairs(card.calibration)
+    if card.source_sha256:
+        yield "Keras file", f"sha256 {card.source_sha256}"
+    if card.versions:
+        yield "versions", _pairs(card.versions)
+
+
+def _activation(name: str) -> str:
+    return "as it is" if name == "none" else f"{name} to be applied in float32"
+
+
+def _labels(labels: Sequence[Any]) -> str:
+    shown = ", ".join(str(label)[:_LONGEST_LABEL] for label in labels[:_MOST_LABELS])
+    return f"{shown}, ... ({len(labels):,})" if len(labels) > _MOST_LABELS else shown or "none"
+
+
+def _pairs(pairs: Mapping[str, Any]) -> str:
+    return ", ".join(_glued(f"{name} {_brief(str(value))}") for name, value in pairs.items())
+
+
+def _brief(text: str) -> str:
+    return f"{text[:12]}..." if len(text) == _DIGEST else text
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _tensor_table(told: Inspection, width: int) -> Table:
+    tensors = [("input", each) for each in told.graph.inputs] + [("output", each) for each in told.graph.outputs]
+    rows = [(kind, *_tensor_row(tensor)) for kind, tensor in tensors]
+    return _table(("", "name", "dtype", "shape", "scale", "zero point"), rows, texts=4, width=width)
+
+
+def _tensor_row(tensor: TensorSpec) -> tuple[str, ...]:
+    shape = f"({', '.join('n' if axis is None else str(axis) for axis in tensor.shape)})"
+    scale = f"{tensor.scale:.6g}" if tensor.quantized else "-"
+    zero_point = str(tensor.zero_point) if tensor.quantized else "-"
+    return tensor.name, tensor.dtype, shape, scale, zero_point
+
+
+def _layer_table(told: Inspection, width: int) -> Table:
+    rows = [_layer_row(operator) for operator in told.layers[:_MOST_LAYERS]]
+    return _table(("operator", "name", "runs in", "#", "bytes", "parameters", "MACs"), rows, texts=3, width=width)
+
+
+def _layer_row(operator: Operator) -> tuple[str, ...]:
+    macs = "unknown" if operator.macs is None else f"{operator.macs:,}"
+    runs = operator.arithmetic if operator.arithmetic in (INTEGER, FLOAT) else "-"
+    numbers = (f"{operator.number}", f"{operator.bytes:,}", f"{operator.parameters:,}", macs)
+    return _tail(operator.type, _LONGEST_TYPE), operator.name, runs, *numbers
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int, width: int) -> Table:
+    """Return a table whose second column is a name of any length, cut to the room that the others leave.
+
+    Args:
+        names: The heads of the columns.
+        rows: The cells.
+        texts: How many columns, from the left, are text; the others are numbers.
+        width: How many columns of characters there are.
+    """
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+        header_style="",
+    )
+    for index, name in enumerate(names):
+        table.add_column(name, justify="left" if index < texts else "right", no_wrap=True)
+    others = [max(len(row[index]) for row in (names, *rows)) + 2 for index in range(len(names)) if index != 1]
+    for kind, name, *cells in rows:
+        table.add_row(_printable(kind), _tail(name, max(_SHORTEST_NAME, width - sum(others))), *cells)
+    return table
+
+
+def _tail(name: str, longest: int) -> str:
+    """Return a name without its beginning if it is too long: the end tells the layer."""
+    name = _printable(name)
+    return name if len(name) <= longest else f"...{name[3 - longest :]}"
+
+
+def _printable(text: str) -> str:
+    # Names come from the file, and a terminal obeys control characters.
+    return "".join(letter if letter.isprintable() or letter == _GLUE else "?" for letter in text)
+
+
+def _glued(text: str) -> str:
+    """Return a text within which no line is broken."""
+    return text.replace(" ", _GLUE)

@@ -1,0 +1,62 @@
+"""From a float ONNX model to int8, as pairs of QuantizeLinear and DequantizeLinear (QDQ)."""
+
+import onnx
+from onnxruntime import quantization
+
+from edgeport.export.calibration import CalibrationSet
+from edgeport.export.onnx_passes.chained_nodes import chained_nodes
+from edgeport.export.onnx_passes.prepare import prepared_files
+from edgeport.runtime.errors import ExportError
+
+# Many small samples at a time are quick; the activations of a few large ones fill the memory.
+_LARGEST_BATCH = 100
+_LARGEST_INPUT = 2_000_000
+
+
+def quantize_static(model: onnx.ModelProto, calibration: CalibrationSet, *, reduce_range: bool) -> onnx.ModelProto:
+    """Return the model with int8 weights per channel and 8-bit activations (uint8), where integers pay.
+
+    Args:
+        model: A float32 model.
+        calibration: Decides the ranges of the activations, by their minimum and maximum.
+        reduce_range: Use 7 of the 8 bits of weights: CPUs without VNNI add pairs of products in 16 bits, which 8-bit
+            weights overflow, so the same file would answer differently there.
+    """
+    with prepared_files(model) as (prepared, quantized):
+        nodes = chained_nodes(onnx.load(prepared).graph)
+        if not nodes:
+            raise ExportError("no operator of the model has an integer kernel in onnxruntime")
+        quantization.quantize_static(
+            prepared,
+            quantized,
+            _Reader(model, calibration),
+            quant_format=quantization.QuantFormat.QDQ,
+            nodes_to_quantize=nodes,
+            # int8 would be turned into uint8 on x86 when the file is loaded, but not around residual connections.
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            reduce_range=reduce_range,
+        )
+        result = onnx.load(quantized)
+    if not any(node.op_type == "QuantizeLinear" for node in result.graph.node):
+        raise ExportError("onnxruntime's quantizer found nothing to quantize: a model of float32 weights is expected")
+    return result
+
+
+class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, model: onnx.ModelProto, calibration: CalibrationSet) -> None:
+        self._calibration = calibration
+        self._names = [tensor.name for tensor in model.graph.input]
+        fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+        size = sum(array[0].size for array in calibration.samples.values())
+        self._batch = fixed or max(1, min(_LARGEST_BATCH, _LARGEST_INPUT // size))
+        self._fixed = bool(fixed)
+        self._starts = iter(range(0, calibration.count, self._batch))
+
+    def get_next(self) -> dict[str, object] | None:
+        start = next(self._starts, None)
+        if start is None:
+            return None
+        real = self._calibration.to_real(self._calibration.part(start, self._batch, filled=self._fixed))
+        return {name: real[name] for name in self._names}

@@ -1,0 +1,39 @@
+"""What every kind of model file is opened as."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from edgeport.export.graph import Graph
+
+Shapes = Mapping[str, tuple[int | None, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A model that has been read and traced.
+
+    Attributes:
+        what: What to call it in a message: its path, or ``the model NAME``.
+        name: What to call its artefacts unless the user says otherwise.
+        file: Where it was read from; None for a Keras model object.
+        sha256: The digest of the file; of every file of a folder; of config and weights of an object.
+        graph: The model with a free batch, or with the batch that it is fixed to.
+        call: The original, not converted in any way: from arrays in the order of the inputs to those of the outputs.
+        trace: Traces the model anew for other input shapes; None for one that is nothing but a graph.
+        scales_pixels: Whether it has a layer that brings raw pixels to the range it works in; True if unknown.
+        vocabulary: One more than the largest token that it can take; None if unknown.
+    """
+
+    what: str
+    name: str
+    file: Path | None
+    sha256: str
+    graph: Graph
+    call: Callable[[Sequence[npt.NDArray[Any]]], Sequence[npt.NDArray[Any]]]
+    trace: Callable[[Shapes], Graph] | None = None
+    scales_pixels: bool = True
+    vocabulary: int | None = None

@@ -1,0 +1,96 @@
+"""The choices that hold for a whole export."""
+
+import math
+from dataclasses import dataclass
+
+from edgeport.export.port import Port
+from edgeport.export.precisions import PRECISIONS, Precision, precision_named
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.formats import FORMATS, Format, format_named
+
+# onnxruntime fuses quantized operators up to this opset in every version we know (its issue 28770 lost them at 22).
+OPSET = 17
+_OPSETS = range(13, 22)
+_TENSOR_TYPES = ("int8", "uint8", "float32")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an export makes, how, and what it demands.
+
+    Attributes:
+        formats: The formats to write; empty for all.
+        precisions: The precisions to write; empty for all.
+        batch: How many samples an artefact takes at a time: a number, ``dynamic`` for any, or ``usual`` for what suits
+            the format (1 in TFLite, any in ONNX).
+        opset: The ONNX operator set, 13 to 21.
+        reduce_range: Whether int8 ONNX uses 7 bits of its weights, so that CPUs without VNNI answer alike.
+        tensor_type: The type of the input and output of int8 TFLite: ``int8``, ``uint8`` or ``float32``.
+        require_agreement: The least share of samples with the same top-1 class, 0 to 1, beyond each precision's own.
+        require_sqnr_db: The least signal-to-quantization-noise ratio in dB, beyond each precision's own.
+        keep_rejected: Whether artefacts that miss a limit are written too, with ``rejected`` in their names.
+        tflite_metadata: Whether TFLite files also carry the standard metadata that MediaPipe and Android read.
+    """
+
+    formats: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    batch: int | str = "usual"
+    opset: int = OPSET
+    reduce_range: bool = True
+    tensor_type: str = "int8"
+    require_agreement: float = 0.0
+    require_sqnr_db: float = 0.0
+    keep_rejected: bool = False
+    tflite_metadata: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch not in ("usual", "dynamic") and not (isinstance(self.batch, int) and 1 <= self.batch <= 4096):
+            raise InputError(f"batch: got {self.batch}, expected a number from 1 to 4096, or dynamic")
+        if self.opset not in _OPSETS:
+            raise InputError(f"opset: got {self.opset}, expected {_OPSETS[0]} to {_OPSETS[-1]}")
+        if self.tensor_type not in _TENSOR_TYPES:
+            raise InputError(f"tensor type: got {self.tensor_type!r}, expected one of {', '.join(_TENSOR_TYPES)}")
+        if not 0 <= self.require_agreement <= 1:
+            raise InputError(f"required agreement: got {self.require_agreement:g}, expected a share from 0 to 1")
+        if not math.isfinite(self.require_sqnr_db):
+            raise InputError(f"required SQNR: got {self.require_sqnr_db:g}, expected a number of dB")
+        if not self.variants:
+            raise InputError(
+                f"no format of {', '.join(self.formats)} knows a precision of {', '.join(self.precisions)}: "
+                + "; ".join(f"{row.name} is for {' and '.join(row.formats)}" for row in PRECISIONS)
+            )
+
+    @property
+    def variants(self) -> list[tuple[Format, Precision]]:
+        """The artefacts to make, in the order of the tables."""
+        formats = [format_named(name) for name in self.formats] or list(FORMATS)
+        precisions = [precision_named(name) for name in self.precisions] or list(PRECISIONS)
+        return [
+            (row, precision)
+            for row in FORMATS
+            for precision in PRECISIONS
+            if row in formats and precision in precisions and row.name in precision.formats
+        ]
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether any of the artefacts has integer activations."""
+        return any(precision.calibrated for _, precision in self.variants)
+
+    def batch_of(self, port: Port, *, usual: int | None) -> int | None:
+        """Return the batch of an artefact, None for a free one.
+
+        Args:
+            port: The model's first input, which may be fixed to a batch of its own.
+            usual: The batch that suits the format.
+
+        Raises:
+            InputError: The model is fixed to another batch.
+        """
+        fixed = port.shape[0] if port.shape else None
+        if self.batch == "usual":
+            return fixed or usual
+        wanted = None if self.batch == "dynamic" else int(self.batch)
+        if fixed not in (None, wanted):
+            raise InputError(f"batch: got {self.batch}, but the model itself is fixed to a batch of {fixed}")
+        return wanted

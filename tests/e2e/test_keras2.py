@@ -1,0 +1,39 @@
+"""What Keras 2 has saved, with the slots of its optimizer, which TensorFlow's own loaders refuse today."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from edgeport.export import Options, load_source, read_manifest
+from edgeport.export.precisions import PRECISIONS
+from edgeport.runtime import load
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.mark.parametrize("name", ["keras2_saved_model", "keras2.h5"])
+def test_a_model_of_keras_2_is_exported_in_every_precision(edgeport, name: str, tmp_path: Path) -> None:
+    golden = np.load(DATA / "keras2.npz")
+    np.save(tmp_path / "digits.npy", np.tile(golden["images"], (10, 1, 1, 1)))
+    edgeport("export", DATA / name, "-o", tmp_path / "out", "--calibration", tmp_path / "digits.npy")
+    manifest = read_manifest(tmp_path / "out")
+    assert len(manifest.artefacts) == len(Options().variants)
+    limits = {precision.name: precision.limits.error for precision in PRECISIONS}
+    for artefact in manifest.artefacts:
+        # The answers are those that TensorFlow 2.15 gave when it saved the model.
+        answers = load(tmp_path / "out" / artefact.file).predict(golden["images"])
+        assert np.abs(answers - golden["answers"]).max() <= min(limits[artefact.precision], 0.05), artefact.file
+    assert manifest.artefacts[0].activations == ("none",)
+    assert load(tmp_path / "out" / f"{manifest.name}.int8.tflite").spec.card.outputs[0].activation == "softmax"
+
+
+def test_the_other_loader_still_refuses_it() -> None:
+    with pytest.raises(AttributeError, match="add_slot"):
+        tf.saved_model.load(str(DATA / "keras2_saved_model"))
+
+
+def test_a_saved_model_has_one_digest_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(DATA / "keras2_saved_model")
+    assert load_source(tmp_path / "link").opened.sha256 == load_source(DATA / "keras2_saved_model").opened.sha256

@@ -8,23 +8,28 @@ To begin::
     probabilities = predictor.predict(images)  # uint8 (n, 28, 28) -> float32 (n, 10)
 """
 
+import os
+
+# onnxruntime from 1.29 on reports to its maker which models it runs, and the thread that does so keeps forked children
+# from ending. It looks at this variable when it is first imported; whoever has set it already keeps what they set.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 from edgeport.runtime.card import Card
 from edgeport.runtime.errors import (
     ArtefactError,
     EdgeportError,
-    ExportError,
     InputError,
     MissingDependencyError,
 )
 from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.predictor import Classification, Predictor
 from edgeport.runtime.spec import Spec, TensorSpec
 
 __all__ = [
     "ArtefactError",
     "Card",
+    "Classification",
     "EdgeportError",
-    "ExportError",
     "InputError",
     "MissingDependencyError",
     "Predictor",

@@ -8,19 +8,20 @@ without being parsed.
 The digest is the SHA-256 of the whole file with the digest's own 64 hexadecimal digits replaced by zeros.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edgeport.runtime.digest import sha256_hex
 from edgeport.runtime.errors import ArtefactError
 
 SCHEMA = 2
 _HEAD = b'{"edgeport_card":%d,"sha256":"' % SCHEMA
 _ANY_HEAD = b'{"edgeport_card":'
 _BLANK = b"0" * 64
-_LONGEST = 4 << 20
+# A card takes one or two KB; only that of very many labels is longer.
+_USUAL, _LONGEST = 4 << 10, 4 << 20
 
 ACTIVATIONS = ("none", "softmax", "sigmoid")
 
@@ -128,7 +129,7 @@ def read_card(content: bytes, *, name: str, verify: bool = True) -> Card | None:
         raise ArtefactError(
             f"{name} has been altered: its content does not match the SHA-256 inside it. Copy or export it again."
         )
-    return _parse(content[start - len(_HEAD) : start + _LONGEST], name)
+    return _parse(_json_at(content, start - len(_HEAD), name), name)
 
 
 def _digest_offset(content: bytes) -> int | None:
@@ -146,15 +147,27 @@ def _digest_offset(content: bytes) -> int | None:
 
 
 def _digest(content: bytes, start: int) -> bytes:
-    digest = hashlib.sha256(memoryview(content)[:start])
-    digest.update(_BLANK)
-    digest.update(memoryview(content)[start + 64 :])
-    return digest.hexdigest().encode()
+    whole = memoryview(content)
+    return sha256_hex((whole[:start], _BLANK, whole[start + 64 :]), size=len(content)).encode()
 
 
-def _parse(text: bytes, name: str) -> Card:
+def _json_at(content: bytes, start: int, name: str) -> dict[str, Any]:
+    """Return the JSON object that begins at ``start``, without a copy of all that follows it."""
+    length = _USUAL
+    while True:
+        try:
+            fields: dict[str, Any]
+            fields, _ = json.JSONDecoder().raw_decode(content[start : start + length].decode("latin-1"))
+        except (ValueError, RecursionError) as error:
+            length *= 8
+            if length > _LONGEST:
+                raise ArtefactError(f"{name}: its edgeport card cannot be read ({error}). Export it again.") from error
+        else:
+            return fields
+
+
+def _parse(fields: Mapping[str, Any], name: str) -> Card:
     try:
-        fields, _ = json.JSONDecoder().raw_decode(text.decode("latin-1"))
         fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256")}
         inputs = tuple(InputFacts(**{**each, "range": _range(each["range"])}) for each in fields["inputs"])
         outputs = tuple(OutputFacts(**each) for each in fields["outputs"])

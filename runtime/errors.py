@@ -11,7 +11,6 @@ prints it and exits with 2; any other exception is a bug and keeps its traceback
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class EdgeportError(Exception):
@@ -42,6 +41,9 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> InputError:
         got: The name that was given.
         known: The names that exist.
     """
+    # Only a message needs it, and an import of the runtime should cost nothing.
+    from difflib import get_close_matches
+
     names = {name.lower(): name for name in sorted(known)}
     nearest = get_close_matches(got.lower(), names, n=1)
     hint = f": did you mean {names[nearest[0]]}?" if nearest else ""

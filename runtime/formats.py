@@ -14,7 +14,7 @@ class Format:
         magic: The bytes that every file of this format holds at ``magic_offset``; empty if it has none.
         magic_offset: Where ``magic`` stands in the file.
         exporter: The module that converts a Keras model to this format.
-        predictor: The module that runs this format; its ``open_predictor`` makes the predictor.
+        engine_module: The module that runs this format; its ``open_engine`` opens a file of it.
         engines: The import names of the packages that can run it, the preferred one first.
         extra: The extra of the edgeport distribution that installs an engine.
     """
@@ -23,7 +23,7 @@ class Format:
     magic: bytes
     magic_offset: int
     exporter: str
-    predictor: str
+    engine_module: str
     engines: tuple[str, ...]
     extra: str
 
@@ -39,7 +39,7 @@ FORMATS: tuple[Format, ...] = (
         magic=b"TFL3",
         magic_offset=4,
         exporter="edgeport.export.to_tflite",
-        predictor="edgeport.runtime.tflite_predictor",
+        engine_module="edgeport.runtime.tflite_engine",
         engines=("ai_edge_litert", "tflite_runtime"),
         extra="tflite",
     ),
@@ -48,7 +48,7 @@ FORMATS: tuple[Format, ...] = (
         magic=b"",
         magic_offset=0,
         exporter="edgeport.export.to_onnx",
-        predictor="edgeport.runtime.onnx_predictor",
+        engine_module="edgeport.runtime.onnx_engine",
         engines=("onnxruntime",),
         extra="onnx",
     ),
@@ -61,6 +61,23 @@ def format_named(name: str) -> Format:
         if known.name == name:
             return known
     raise unknown_name("format", name, (known.name for known in FORMATS))
+
+
+def format_within(content: bytes, *, name: str) -> Format:
+    """Return the format of a file without a name, from its content.
+
+    Args:
+        content: The whole file.
+        name: What to call it in a message.
+
+    Raises:
+        ArtefactError: There is nothing in it.
+    """
+    if not content:
+        raise ArtefactError(f"{name} is empty")
+    with_magic = (known for known in FORMATS if known.magic)
+    without = next(known for known in FORMATS if not known.magic)
+    return next((known for known in with_magic if content.startswith(known.magic, known.magic_offset)), without)
 
 
 def format_of(content: bytes, *, name: str) -> Format:

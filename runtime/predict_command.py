@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import read_images
 from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.predictor import Classification, Predictor
 from edgeport.runtime.quiet import quiet_stderr
 
 
@@ -41,24 +42,19 @@ def run(arguments: argparse.Namespace) -> int:
     height, width, channels = (axis or 0 for axis in shape)
     images = read_images(arguments.images, shape=(height, width, channels), invert=arguments.invert)
     _hint_at_inversion(images, predictor, arguments.invert)
-    probabilities = predictor.predict(images)
-    if probabilities.ndim != 2 or probabilities.shape[1] < 2:
-        raise InputError(f"{predictor.spec.name} gives {predictor.spec.output}, and no classes: use it from Python")
-    names = predictor.spec.labels or tuple(map(str, range(probabilities.shape[1])))
-    for path, row in zip(arguments.images, probabilities, strict=True):
-        best = np.argsort(-row, kind="stable")
+    for path, classes in zip(arguments.images, predictor.classify(images, top=sys.maxsize), strict=True):
         if arguments.json:
-            classes = {names[index]: float(row[index]) for index in best}
-            print(json.dumps({"image": str(path), "label": names[best[0]], "probabilities": classes}))
+            probabilities = {each.label: each.probability for each in classes}
+            print(json.dumps({"image": str(path), "label": classes[0].label, "probabilities": probabilities}))
         else:
-            print(f"{path}  {_sentence(row, best[: arguments.top], names)}")
+            print(f"{path}  {_sentence(classes, arguments.top)}")
     return 0
 
 
-def _sentence(row: npt.NDArray[np.float32], best: npt.NDArray[np.int64], names: tuple[str, ...]) -> str:
+def _sentence(classes: Sequence[Classification], top: int) -> str:
     # A model that ends in logits gives scores of any size.
-    style = ".1%" if row.min() >= 0 and row.max() <= 1.000001 else ".4g"
-    first, *others = (f"{names[index]}  {row[index]:{style}}" for index in best)
+    style = ".1%" if classes[-1].probability >= 0 and classes[0].probability <= 1.000001 else ".4g"
+    first, *others = (f"{each.label}  {each.probability:{style}}" for each in classes[:top])
     return f"{first}   ({', '.join(others)})" if others else first
 
 

@@ -1,91 +1,93 @@
-"""The face that every engine wears: raw pixels in, probabilities out; or tensors by name."""
+"""The face of every artefact: raw pixels in, probabilities out; or tensors by name."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from threading import Lock
+from types import TracebackType
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.errors import InputError
-from edgeport.runtime.quantization import FloatArray, activate, dequantize, quantize
+from edgeport.runtime.card import Card
+from edgeport.runtime.checks import TensorCheck
+from edgeport.runtime.decoding import Decoder
+from edgeport.runtime.engine import Engine, Origin, Tensor
+from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.forking import survive_fork
+from edgeport.runtime.quantization import FloatArray, quantize
 from edgeport.runtime.spec import Spec, TensorSpec
 
-Tensor = npt.NDArray[Any]
 
-
-class Predictor(ABC):
-    """A loaded artefact. One class per format fills in ``run`` and ``run_named``; the rest is the same for all.
+@dataclass(frozen=True)
+class Classification:
+    """One class that an image may show.
 
     Attributes:
-        spec: Shapes, dtypes, scales, labels and engine.
+        label: The class's name, or its number as text if the artefact carries no names.
+        probability: 0 to 1; for a model that ends in logits, its score.
     """
 
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+    label: str
+    probability: float
 
-    @abstractmethod
-    def run(self, tensor: Tensor) -> Tensor:
-        """Return the engine's answer to one input tensor, in the engine's own types.
 
-        Args:
-            tensor: An array of ``spec.input.dtype`` and ``spec.input.shape``.
+class Predictor:
+    """A loaded artefact, made by ``load``.
 
-        Returns:
-            An array of ``spec.output.dtype`` and ``spec.output.shape``.
+    Threads may share it. A forked child opens the artefact anew, and so does a process that unpickles it. Used in a
+    ``with`` statement, it lets go of its engine at the end.
 
-        Raises:
-            InputError: The array has another dtype or shape, or the artefact has several inputs.
-        """
+    Attributes:
+        spec: Shapes, dtypes, scales, labels, activation and engine.
+    """
 
-    @abstractmethod
-    def run_named(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the engine's answer to several input tensors, in the engine's own types.
+    def __init__(self, origin: Origin, card: Card | None) -> None:
+        self._origin = origin
+        self._engine: Engine | None = origin.open()
+        self._opening = Lock()
+        self._closed = False
+        self.spec = _spec_of(origin, self._engine, card)
+        ranges = [facts.range for facts in card.inputs] if card else [None] * len(self.spec.inputs)
+        self._checks = [
+            # What a quantized tensor stands for is the business of its scale.
+            TensorCheck(tensor, artefact=self.spec.name, pixel_range=pixel_range)
+            for tensor, pixel_range in zip(self.spec.inputs, ranges, strict=True)
+        ]
+        self._check_one = self._checks[0]
+        self._single = len(self.spec.inputs) == len(self.spec.outputs) == 1
+        activations = [facts.activation for facts in card.outputs] if card else ["none"] * len(self.spec.outputs)
+        self._decoders = [Decoder(*each) for each in zip(self.spec.outputs, activations, strict=True)]
+        survive_fork(self)
 
-        Args:
-            tensors: For each of ``spec.inputs`` its name and an array of its dtype and shape.
-
-        Returns:
-            For each of ``spec.outputs`` its name and an array of its dtype and shape.
-
-        Raises:
-            InputError: An input is missing or unknown, or an array has another dtype or shape.
-        """
-
-    def answer(self, real: Mapping[str, Tensor]) -> dict[str, FloatArray]:
-        """Return the model's real outputs for real inputs, whatever types the artefact has.
-
-        Args:
-            real: For each of ``spec.inputs`` its name and an array of (n, ...) real values, or of integers where the
-                model itself takes integers.
-
-        Returns:
-            For each of ``spec.outputs`` its name and float32 values of shape (n, ...), after the activation that the
-            artefact leaves to the runtime.
-
-        Raises:
-            InputError: An input is missing or unknown, or has another shape.
-        """
-        self._check_names(real)
-        raw = self._run_batches({tensor.name: _encode(real[tensor.name], tensor) for tensor in self.spec.inputs})
-        return {tensor.name: self._decode(raw[tensor.name], place) for place, tensor in enumerate(self.spec.outputs)}
-
-    def encode(self, images: npt.NDArray[np.uint8]) -> Tensor:
-        """Return pixels as ``run`` takes them: scaled to the model's input range, quantized if its input is.
+    @overload
+    def run(self, tensors: Tensor) -> Tensor: ...
+    @overload
+    def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
+    def run(self, tensors: Tensor | Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """Return the engine's answer in the engine's own types.
 
         Args:
-            images: uint8 pixels, 0..255, of shape (n, height, width) or (n, height, width, channels).
+            tensors: For an artefact of one input and one output an array of ``spec.input.dtype`` and
+                ``spec.input.shape``; for any artefact a mapping from each input's name to such an array.
 
         Returns:
-            An array of ``spec.input.dtype`` and shape (n, height, width, channels).
+            An array of ``spec.output.dtype`` and ``spec.output.shape``; for a mapping one array for each output's name.
 
         Raises:
-            InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
+            InputError: An array has another dtype, byte order or shape; a float array holds NaN, an infinity, or values
+                beyond the pixel range that the model was exported for; an input is missing or unknown; the artefact
+                has several tensors and only one is given; the engine cannot compute the values; the predictor is
+                closed.
         """
-        table = self._pixels
-        encoded: Tensor = table[self._checked(images)]
-        return encoded
+        if isinstance(tensors, Mapping):
+            return self._run_named(tensors)
+        if not self._single:
+            sides = " -> ".join(", ".join(map(str, side)) for side in (self.spec.inputs, self.spec.outputs))
+            raise InputError(f"{self.spec.name} has several tensors ({sides}): give a mapping from input name to array")
+        self._check_one(tensors)
+        return (self._engine or self._reopened()).call_one(tensors)
 
     def predict(self, images: npt.NDArray[np.uint8]) -> FloatArray:
         """Return the probability of each class for each image.
@@ -101,10 +103,152 @@ class Predictor(ABC):
             InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
         """
         encoded = self.encode(images)
-        batch = self.spec.input.shape[0]
-        if batch is None or len(encoded) == batch:
-            return self._decode(self.run(encoded), 0)
-        return self._decode(self._run_batches({self.spec.input.name: encoded})[self.spec.output.name], 0)
+        if self._single and self._takes(len(encoded)):
+            return self._decoders[0]((self._engine or self._reopened()).call_one(encoded))
+        return self._decoders[0](self._run_batches([encoded])[0])
+
+    def classify(self, images: npt.NDArray[np.uint8], *, top: int = 3) -> list[list[Classification]]:
+        """Return for each image the classes that it most probably shows, the best first.
+
+        A model with one output column and a sigmoid tells two classes apart: the column is the second one's.
+
+        Args:
+            images: As for ``predict``.
+            top: How many classes to return, at most; 1 or more.
+
+        Raises:
+            InputError: As for ``predict``, and if the output is no classes.
+        """
+        if top < 1:
+            raise InputError(f"top: got {top}, expected 1 or more")
+        probabilities = self.predict(images)
+        labels = self.spec.labels
+        if probabilities.shape[1:] == (1,) and len(labels) == 2:
+            probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
+        if probabilities.ndim != 2 or probabilities.shape[1] < 2:
+            raise InputError(f"{self.spec.name} gives {self.spec.output}, and no classes: use predict()")
+        names = labels or tuple(map(str, range(probabilities.shape[1])))
+        if len(names) != probabilities.shape[1]:
+            raise InputError(
+                f"{self.spec.name} has {len(names)} labels for {probabilities.shape[1]} classes: use predict()"
+            )
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        return [
+            [Classification(names[index], float(row[index])) for index in order]
+            for row, order in zip(probabilities, best.tolist(), strict=True)
+        ]
+
+    def encode(self, images: npt.NDArray[np.uint8]) -> Tensor:
+        """Return pixels as ``run`` takes them: scaled to the model's input range, quantized if its input is.
+
+        Args:
+            images: uint8 pixels, 0..255, of shape (n, height, width) or (n, height, width, channels).
+
+        Returns:
+            An array of ``spec.input.dtype`` and shape (n, height, width, channels).
+
+        Raises:
+            InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
+        """
+        # No pixel is beyond the table; told so, numpy need not look.
+        return self._pixels.take(self._checked(images), mode="clip")
+
+    def answer(self, real: Mapping[str, Tensor]) -> dict[str, FloatArray]:
+        """Return the model's real outputs for real inputs, whatever types the artefact has.
+
+        Args:
+            real: For each of ``spec.inputs`` its name and an array of (n, ...) real values, or of integers where the
+                model itself takes integers.
+
+        Returns:
+            For each of ``spec.outputs`` its name and float32 values of shape (n, ...), after the activation that the
+            artefact leaves to the runtime.
+
+        Raises:
+            InputError: An input is missing or unknown, has another shape, or holds values that are no finite numbers
+                or beyond the pixel range that the model was exported for.
+        """
+        self._check_names(real)
+        encoded = []
+        for check in self._checks:
+            values = np.asarray(real[check.spec.name])
+            check.check_samples(values)
+            encoded.append(_encode(values, check.spec))
+        raw = self._run_batches(encoded)
+        return {
+            tensor.name: decode(values)
+            for tensor, decode, values in zip(self.spec.outputs, self._decoders, raw, strict=True)
+        }
+
+    def close(self) -> None:
+        """Let go of the engine; further calls raise InputError."""
+        self._closed = True
+        self._engine = None
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[type["Predictor"], tuple[Origin, Card | None]]:
+        # The bytes travel, and not the path: what was verified here is what is opened there.
+        return Predictor, (self._origin, self.spec.card)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        tensors = " -> ".join(", ".join(map(str, side)) for side in (spec.inputs, spec.outputs))
+        activation = f", {spec.activation} after it" if spec.activation != "none" else ""
+        return (
+            f"<Predictor {spec.name}: {tensors}{activation}, "
+            f"{spec.engine} {spec.engine_version}, {spec.threads} thread{'s' * (spec.threads > 1)}"
+            f"{', closed' * self._closed}>"
+        )
+
+    def after_fork(self) -> object:
+        """Forget the engine in a forked child, and return it: see ``survive_fork``."""
+        engine, self._engine = self._engine, None
+        # The lock may have been held by a thread that is not there any more.
+        self._opening = Lock()
+        return engine
+
+    def _reopened(self) -> Engine:
+        if self._closed:
+            raise InputError(f"{self.spec.name} is closed: load it again")
+        with self._opening:
+            if self._engine is None:
+                self._engine = self._origin.open()
+            return self._engine
+
+    def _run_named(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        self._check_names(tensors)
+        ordered = []
+        for check in self._checks:
+            tensor = tensors[check.spec.name]
+            check(tensor)
+            ordered.append(tensor)
+        answers = (self._engine or self._reopened()).call(ordered)
+        return {tensor.name: answer for tensor, answer in zip(self.spec.outputs, answers, strict=True)}
+
+    def _takes(self, count: int) -> bool:
+        """Whether one call of the engine can answer so many samples."""
+        return not self.spec.input.shape or self.spec.input.shape[0] in (None, count)
+
+    def _run_batches(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Return the raw outputs for any number of samples: in one call, or in the batches of a fixed artefact."""
+        engine = self._engine or self._reopened()
+        count = len(tensors[0])
+        if self._takes(count):
+            return list(engine.call(tensors))
+        batch = self.spec.input.shape[0] or 1
+        # The last batch is filled up: its surplus answers are cut off again.
+        padded = [np.concatenate([each, each[:1].repeat(-count % batch, axis=0)]) for each in tensors]
+        parts = [
+            engine.call([each[start : start + batch] for each in padded]) for start in range(0, len(padded[0]), batch)
+        ]
+        return [np.concatenate(answers)[:count] for answers in zip(*parts, strict=True)]
 
     @cached_property
     def _image_shape(self) -> tuple[int, ...]:
@@ -117,82 +261,34 @@ class Predictor(ABC):
         pixel_range = card.inputs[0].range if card else (0.0, 255.0)
         if pixel_range is None or len(self.spec.inputs) > 1:
             inputs = "; ".join(map(str, self.spec.inputs))
-            raise InputError(f"{self.spec.name} takes {inputs}, and no images: use run(), run_named() or answer()")
+            raise InputError(f"{self.spec.name} takes {inputs}, and no images: use run() or answer()")
         return _encode(np.linspace(*pixel_range, 256), tensor)
-
-    def _decode(self, raw: Tensor, place: int) -> FloatArray:
-        """Return the real values of the output at ``place``, after the activation that its card names."""
-        tensor, card = self.spec.outputs[place], self.spec.card
-        if tensor.quantized:
-            raw = dequantize(raw, scale=tensor.scale, zero_point=tensor.zero_point)
-        return activate(raw.astype(np.float32, copy=False), card.outputs[place].activation if card else "none")
-
-    def _run_batches(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Like ``run_named``, for any number of samples: in one call, or in the batches of a fixed artefact."""
-        batch = self.spec.input.shape[0] if self.spec.input.shape else None
-        count = len(tensors[self.spec.input.name])
-        if batch is None or count == batch:
-            return self.run_named(tensors)
-        if count % batch:
-            raise InputError(
-                f"{self.spec.name}: got {count} samples, expected a multiple of {batch}, the batch it was exported with"
-            )
-        parts = [
-            self.run_named({name: tensor[start : start + batch] for name, tensor in tensors.items()})
-            for start in range(0, count, batch)
-        ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _checked(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return the images with the model's own axes, or raise InputError."""
-        shape = self._image_shape
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
             got = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
             raise InputError(
                 f"{self.spec.name}: got {got} images, expected a uint8 array of pixels from 0 to 255. "
                 "For the artefact's own input type use run()."
             )
+        shape, expected = images.shape, self._image_shape
+        if shape[1:] == expected and shape[0]:
+            return images
         if not images.size:
             raise InputError(f"{self.spec.name}: got no images, expected at least one")
-        if images.shape[1:] == shape and images.ndim == len(shape) + 1:
-            return images
-        if shape[-1:] == (1,) and images.shape[1:] == shape[:-1] and images.ndim == len(shape):
+        if expected[-1:] == (1,) and shape[1:] == expected[:-1]:
             return images[..., np.newaxis]
         raise InputError(
-            f"{self.spec.name}: got images of shape {images.shape}, expected (n, {', '.join(map(str, shape))})"
+            f"{self.spec.name}: got images of shape {shape}, expected (n, {', '.join(map(str, expected))})"
         )
-
-    def _check_tensor(self, tensor: Tensor) -> None:
-        if len(self.spec.inputs) > 1:
-            raise InputError(f"{self.spec.name} has {len(self.spec.inputs)} inputs: name them with run_named()")
-        self._check_one(tensor, self.spec.input)
-
-    def _check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        self._check_names(tensors)
-        for tensor in self.spec.inputs:
-            self._check_one(tensors[tensor.name], tensor)
 
     def _check_names(self, tensors: Mapping[str, Tensor]) -> None:
         if tensors.keys() != {tensor.name for tensor in self.spec.inputs}:
             raise InputError(
-                f"{self.spec.name}: got the inputs {', '.join(tensors)}, "
+                f"{self.spec.name}: got the inputs {', '.join(map(str, tensors))}, "
                 f"expected {', '.join(map(str, self.spec.inputs))}"
             )
-
-    def _check_one(self, tensor: Tensor, spec: TensorSpec) -> None:
-        wrong_shape = len(tensor.shape) != len(spec.shape) or any(
-            expected is not None and got != expected for got, expected in zip(tensor.shape, spec.shape, strict=False)
-        )
-        if wrong_shape or tensor.dtype != spec.dtype:
-            raise InputError(f"{self.spec.name}: got a tensor {tensor.dtype} {tensor.shape}, expected {spec}")
-
-    def __repr__(self) -> str:
-        spec = self.spec
-        tensors = " -> ".join(", ".join(map(str, side)) for side in (spec.inputs, spec.outputs))
-        return (
-            f"<{type(self).__name__} {spec.name}: {tensors}, "
-            f"{spec.engine} {spec.engine_version}, {spec.threads} thread{'s' * (spec.threads > 1)}>"
-        )
 
 
 def _encode(real: Tensor, tensor: TensorSpec) -> Tensor:
@@ -200,3 +296,25 @@ def _encode(real: Tensor, tensor: TensorSpec) -> Tensor:
     if tensor.quantized:
         return quantize(real, scale=tensor.scale, zero_point=tensor.zero_point, dtype=tensor.dtype)
     return real.astype(tensor.dtype)
+
+
+def _spec_of(origin: Origin, engine: Engine, card: Card | None) -> Spec:
+    """Return what is known of an artefact; raises ArtefactError if its card tells of another one."""
+    for side, facts, tensors in (
+        ("inputs", card.inputs, engine.inputs) if card else ("", (), ()),
+        ("outputs", card.outputs, engine.outputs) if card else ("", (), ()),
+    ):
+        if len(facts) != len(tensors):
+            raise ArtefactError(
+                f"{origin.name}: its card tells of {len(facts)} {side}, the model has {len(tensors)}: export it again"
+            )
+    return Spec(
+        name=origin.name,
+        format=origin.format,
+        engine=origin.package.replace("_", "-"),
+        engine_version=engine.version,
+        threads=origin.threads,
+        inputs=engine.inputs,
+        outputs=engine.outputs,
+        card=card,
+    )

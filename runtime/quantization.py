@@ -39,9 +39,10 @@ def activate(real: FloatArray, activation: str) -> FloatArray:
 
 def softmax(logits: FloatArray) -> FloatArray:
     """Return float32 probabilities over the last axis; each row sums to 1 and large logits do not overflow."""
-    exponentials: FloatArray = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: FloatArray = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return probabilities
+    # The methods max() and sum() do the same in twice the time, which shows on ten values.
+    exponentials: FloatArray = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
+    exponentials /= np.add.reduce(exponentials, axis=-1, keepdims=True)
+    return exponentials
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:

@@ -69,6 +69,11 @@ class Spec:
         return self.outputs[0]
 
     @property
+    def activation(self) -> str:
+        """What the runtime applies to the first output: ``softmax``, ``sigmoid`` or ``none``."""
+        return self.card.outputs[0].activation if self.card else "none"
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The class names in output order; empty if the artefact does not carry them."""
         return self.card.labels if self.card else ()

@@ -106,7 +106,7 @@ def test_inputs_and_outputs_are_fed_and_read_by_name(tmp_path: Path) -> None:
     floats = {variant: path for variant, path in files.items() if variant.endswith("float32")}
     assert_same_answers(floats, inputs, expected)
     for path in floats.values():
-        named = load(path).run_named({name: array[:3] for name, array in inputs.items()})
+        named = load(path).run({name: array[:3] for name, array in inputs.items()})
         np.testing.assert_allclose(named["size"], expected["size"][:3], atol=1e-4)
 
 

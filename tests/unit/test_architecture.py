@@ -37,7 +37,7 @@ ENGINES = {
         "export/to_onnx.py", "export/inspection/onnx_file.py", "export/inspection/onnx_shapes.py",
         "export/inspection/onnx_constants.py", *ONNX_PASSES, *ONNX_SCRIPTS,
     },
-    "onnxruntime": {"runtime/onnx_predictor.py", *ONNX_PASSES, *ONNX_SCRIPTS},
+    "onnxruntime": {"runtime/onnx_engine.py", *ONNX_PASSES, *ONNX_SCRIPTS},
     "flatbuffers": {"export/tflite_metadata.py"},
     "ai_edge_litert": {"export/inspection/tflite_file.py"},
     "litert_quantizer": {"benchmarks/studies/tflite_quantizers.py"},
@@ -112,17 +112,17 @@ def test_a_package_has_few_public_names_and_all_of_them_exist(name: str) -> None
 
 def test_a_format_is_one_row_and_two_modules() -> None:
     for row in FORMATS:
-        for module in (row.exporter, row.predictor):
+        for module in (row.exporter, row.engine_module):
             assert (ROOT / module.removeprefix("edgeport.").replace(".", "/")).with_suffix(".py").is_file(), module
         defined = {
             node.name
-            for module in (row.exporter, row.predictor)
+            for module in (row.exporter, row.engine_module)
             for node in ast.parse(
                 (ROOT / (module.removeprefix("edgeport.").replace(".", "/") + ".py")).read_text()
             ).body
             if isinstance(node, ast.FunctionDef)
         }
-        assert {"convert", "embed", "open_predictor"} <= defined
+        assert {"convert", "embed", "open_engine"} <= defined
 
 
 def test_a_command_is_a_module_with_arguments_and_run() -> None:

@@ -15,8 +15,9 @@ from flatbuffers.table import Table
 from edgeport.export.appended_files import append_files, moved_archive
 from edgeport.export.tflite_card import embed_card
 from edgeport.export.tflite_metadata import embed_metadata
-from edgeport.runtime import ExportError, load
+from edgeport.runtime import load
 from edgeport.runtime.card import Card, OutputFacts, seal
+from edgeport.runtime.errors import ExportError
 
 DIGITS = tuple("0123456789")
 NAMES = ["tiny.float32.tflite", "tiny.int8.tflite"]

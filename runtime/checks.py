@@ -1,0 +1,89 @@
+"""What a tensor must be before an engine sees it: engines take NaN, another byte order or another range in silence."""
+
+import sys
+
+import numpy as np
+
+from edgeport.runtime.engine import Tensor
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.spec import TensorSpec
+
+# Images that were resized or normalised elsewhere may leave their range by a little: half a step between two pixels.
+_SLACK = 0.5 / 255
+
+
+class TensorCheck:
+    """The check of one input tensor, prepared once: it is made on every call."""
+
+    __slots__ = ("_artefact", "_dtype", "_floats", "_free", "_high", "_low", "_rank", "_tail", "spec")
+
+    def __init__(self, spec: TensorSpec, *, artefact: str, pixel_range: tuple[float, float] | None = None) -> None:
+        """Prepare.
+
+        Args:
+            spec: The tensor.
+            artefact: What to call the file in a message.
+            pixel_range: What a float tensor of an image may hold: the real values of the pixels 0 and 255.
+        """
+        self.spec = spec
+        self._artefact = artefact
+        self._dtype = np.dtype(spec.dtype)
+        self._rank = len(spec.shape)
+        # A free batch is the usual case; other free axes are looked at one by one.
+        self._free = int(spec.shape[:1] == (None,))
+        self._tail = spec.shape[self._free :]
+        self._floats = self._dtype.kind == "f"
+        largest = float(np.finfo(self._dtype).max) if self._floats else 0.0
+        self._low, self._high = -largest, largest
+        if pixel_range is not None:
+            slack = _SLACK * (pixel_range[1] - pixel_range[0])
+            self._low, self._high = pixel_range[0] - slack, pixel_range[1] + slack
+
+    def __call__(self, tensor: Tensor) -> None:
+        """Return if the tensor can be fed, else raise InputError."""
+        if type(tensor) is not np.ndarray:
+            raise InputError(f"{self._artefact}: got a {type(tensor).__name__}, expected a numpy array {self.spec}")
+        shape = tensor.shape
+        alike = shape[self._free :] == self._tail or _fits(shape, self.spec.shape)
+        if not alike or len(shape) != self._rank or 0 in shape or tensor.dtype != self._dtype:
+            raise self._unlike(tensor)
+        # Searching the extremes is three times as fast as computing them, and finds a NaN first.
+        if self._floats and not (
+            self._low <= tensor.item(tensor.argmin()) and tensor.item(tensor.argmax()) <= self._high
+        ):
+            self.check_values(tensor)
+
+    def check_samples(self, real: Tensor) -> None:
+        """Check real values before they are quantized: of any number of samples, and of any numeric type."""
+        expected = self.spec.shape[1:]
+        if len(real.shape) != self._rank or not real.size or not _fits(real.shape[1:], expected):
+            raise self._unlike(real)
+        if real.dtype.kind not in "fiub":
+            raise self._unlike(real)
+        self.check_values(real)
+
+    def check_values(self, real: Tensor) -> None:
+        """Raise InputError if real values are no numbers, or beyond what the input stands for."""
+        values = real.astype(np.float64)
+        wrong = ~np.isfinite(values)
+        if wrong.any():
+            where = tuple(int(axis) for axis in np.argwhere(wrong)[0])
+            raise InputError(
+                f"{self._artefact}: got {values[where]} at {list(where)} of {self.spec.name}, and {int(wrong.sum())} "
+                "such values in all, expected finite numbers"
+            )
+        if values.size and not (self._low <= values.min() and values.max() <= self._high):
+            raise InputError(
+                f"{self._artefact}: got values from {values.min():g} to {values.max():g} for {self.spec.name}, "
+                f"expected {self._low:.4g} to {self._high:.4g}, the range that the model was exported for"
+            )
+
+    def _unlike(self, tensor: Tensor) -> InputError:
+        dtype = str(tensor.dtype)
+        if not tensor.dtype.isnative:
+            dtype += f" (not in this machine's byte order, {sys.byteorder}-endian: use .astype({self.spec.dtype!r}))"
+        return InputError(f"{self._artefact}: got a tensor {dtype} {tensor.shape}, expected {self.spec}")
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(axis in (None, got) for got, axis in zip(shape, expected, strict=True))

@@ -1,0 +1,39 @@
+"""From what an engine answers to real values: one look-up per integer where there are only 256 of them."""
+
+import numpy as np
+
+from edgeport.runtime.engine import Tensor
+from edgeport.runtime.quantization import FloatArray, activate, dequantize
+from edgeport.runtime.spec import TensorSpec
+
+# exp() of more than this leaves the range of float64 on its way down.
+_LONGEST_EXPONENT = 700.0
+
+
+class Decoder:
+    """Turns the raw answers of one output into float32 values, after the activation that its card names."""
+
+    __slots__ = ("_activation", "_spec", "_table", "_to_bytes")
+
+    def __init__(self, spec: TensorSpec, activation: str) -> None:
+        self._spec, self._activation = spec, activation
+        self._table: Tensor | None = None
+        if spec.quantized and spec.dtype in ("int8", "uint8"):
+            integers = np.arange(256, dtype=np.uint8).view(spec.dtype)
+            real = dequantize(integers, scale=spec.scale, zero_point=spec.zero_point)
+            if activation != "softmax":
+                self._table = activate(real, activation)
+            elif np.ptp(real) < _LONGEST_EXPONENT:
+                self._table = np.exp(real.astype(np.float64) - real.max())
+
+    def __call__(self, raw: Tensor) -> FloatArray:
+        """Return float32 of the same shape."""
+        if self._table is None:
+            if self._spec.quantized:
+                raw = dequantize(raw, scale=self._spec.scale, zero_point=self._spec.zero_point)
+            return activate(raw.astype(np.float32, copy=False), self._activation)
+        values = self._table.take(raw.view(np.uint8), mode="clip")
+        if self._activation != "softmax":
+            return values
+        values /= np.add.reduce(values, axis=-1, keepdims=True)
+        return values.astype(np.float32)

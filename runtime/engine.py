@@ -1,0 +1,77 @@
+"""What every engine can do, and how one is opened again: in a forked child, or where a predictor was unpickled."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from edgeport.runtime.formats import format_named
+from edgeport.runtime.spec import TensorSpec
+
+Tensor = npt.NDArray[Any]
+
+
+class Engine(Protocol):
+    """An opened artefact. Any number of threads may call it at a time; the tensors have been checked before.
+
+    Attributes:
+        version: The version of the package that runs it.
+        inputs: The input tensors.
+        outputs: The output tensors.
+    """
+
+    version: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def call_one(self, tensor: Tensor) -> Tensor:
+        """Return the first output for the only input."""
+        ...
+
+    def call(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the outputs for the inputs, both in the artefact's order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Origin:
+    """All that it takes to open an artefact, here or in another process.
+
+    Attributes:
+        content: The whole file: the bytes that were verified are the bytes that are opened.
+        name: What to call it in messages.
+        format: The format's name.
+        package: The import name of the engine.
+        threads: How many threads the engine may use.
+        external: The contents of the files that it keeps its weights in, by their names in it; most have none.
+    """
+
+    content: bytes = field(repr=False)
+    name: str
+    format: str
+    package: str
+    threads: int
+    external: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    def open(self) -> Engine:
+        """Open the artefact; raises ArtefactError if the engine refuses it."""
+        module = importlib.import_module(format_named(self.format).engine_module)
+        engine: Engine = module.open_engine(self)
+        return engine
+
+
+def distinct(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    """Return the tensors under names that differ: a name that comes again gets a number."""
+    names: set[str] = set()
+    renamed = []
+    for tensor in tensors:
+        name = tensor.name
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{tensor.name}_{number}"
+        names.add(name)
+        renamed.append(tensor if name == tensor.name else replace(tensor, name=name))
+    return tuple(renamed)

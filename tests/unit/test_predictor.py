@@ -144,3 +144,133 @@ def test_repr_tells(data: Path) -> None:
     assert "tiny.int8.tflite" in told
     assert "int8 (1, 28, 28, 1)" in told
     assert "ai-edge-litert" in told
+
+
+FLOATS = ("tiny.float32.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (np.nan, r"got nan at \[0, 3, 4, 0\] of image, and 1 such values in all"),
+        (np.inf, "got inf at"),
+        (-np.inf, "got -inf at"),
+        (256.0, "got values from 0 to 256 for image, expected -0.5 to 255.5"),
+        (-1.0, "got values from -1 to"),
+    ],
+)
+def test_values_that_an_engine_would_take_in_silence_are_told(name: str, value: float, told: str, data: Path) -> None:
+    predictor = load(data / name)
+    tensor = np.zeros((1, 28, 28, 1), np.float32)
+    predictor.run(tensor)
+    tensor[0, 3, 4, 0] = value
+    for call in (predictor.run, lambda tensor: predictor.run({"image": tensor})):
+        with pytest.raises(InputError, match=told):
+            call(tensor)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_real_values_are_checked_before_they_are_quantized(name: str, data: Path) -> None:
+    predictor = load(data / name)
+    real = np.zeros((3, 28, 28, 1))
+    assert predictor.answer({"image": real})[predictor.spec.output.name].shape == (3, 10)
+    real[1, 2, 3, 0] = np.nan
+    with pytest.raises(InputError, match=r"got nan at \[1, 2, 3, 0\]"):
+        predictor.answer({"image": real})
+    for wrong in (np.full((3, 28, 28, 1), 1e6), np.zeros((3, 28, 28)), np.zeros((0, 28, 28, 1)), np.array(["a"])):
+        with pytest.raises(InputError, match="expected"):
+            predictor.answer({"image": wrong})
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_another_byte_order_is_told(name: str, data: Path) -> None:
+    swapped = np.zeros((1, 28, 28, 1), np.dtype(np.float32).newbyteorder())
+    with pytest.raises(InputError, match=r"byte order, (little|big)-endian: use \.astype\('float32'\)"):
+        load(data / name).run(swapped)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("wrong", [[[0.0]], None, "image", np.float32(1), np.ma.zeros((1, 28, 28, 1), np.float32)])
+def test_what_is_no_plain_array_is_told(name: str, wrong: object, data: Path) -> None:
+    with pytest.raises(InputError, match="expected"):
+        load(data / name).run(wrong)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_run_takes_tensors_by_name(name: str, data: Path, golden: dict[str, np.ndarray]) -> None:
+    predictor = load(data / name)
+    tensor = predictor.encode(golden["images"][:1])
+    (answer,) = predictor.run({"image": tensor}).items()
+    assert answer[0] == predictor.spec.output.name
+    np.testing.assert_array_equal(answer[1], predictor.run(tensor))
+    with pytest.raises(InputError, match="got the inputs img, expected image"):
+        predictor.run({"img": tensor})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_array_in_any_memory_order_gives_the_same_answer(name: str, data: Path, golden: dict) -> None:
+    predictor = load(data / name)
+    tensor = predictor.encode(golden["images"][:1])
+    strided = np.repeat(tensor, 2, axis=2)[:, :, ::2]
+    fortran = np.asfortranarray(tensor)
+    for other in (strided, fortran):
+        np.testing.assert_array_equal(predictor.run(other), predictor.run(tensor))
+    np.testing.assert_array_equal(
+        predictor.predict(np.asfortranarray(golden["images"])), predictor.predict(golden["images"])
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bytes_are_loaded_like_a_file(name: str, data: Path, golden: dict[str, np.ndarray]) -> None:
+    content = bytearray((data / name).read_bytes())
+    predictor = load(content)
+    # The caller may do with their own bytes what they like.
+    content[:] = bytes(len(content))
+    assert predictor.spec == load(data / name).spec
+    np.testing.assert_allclose(predictor.predict(golden["images"]), golden[name], atol=2e-6)
+    with pytest.raises(ArtefactError, match="no edgeport card"):
+        load(bytes(content))
+    with pytest.raises(ArtefactError, match="is empty"):
+        load(b"")
+
+
+@pytest.mark.parametrize("source", [None, 3, object()])
+def test_what_is_neither_a_path_nor_bytes_is_told(source: object) -> None:
+    with pytest.raises(InputError, match="expected the path of an artefact, or its bytes"):
+        load(source)
+
+
+@pytest.mark.parametrize("threads", ["2", 1.5, True, None])
+def test_threads_are_whole_numbers(threads: object, data: Path) -> None:
+    with pytest.raises(InputError, match="expected a whole number"):
+        load(data / "tiny.int8.onnx", threads=threads)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_classes_come_with_labels_the_best_first(name: str, data: Path, golden: dict[str, np.ndarray]) -> None:
+    predictor = load(data / name)
+    told = predictor.classify(golden["images"], top=2)
+    assert [len(classes) for classes in told] == [2] * 20
+    for classes, row in zip(told, predictor.predict(golden["images"]), strict=True):
+        assert classes[0].label == str(row.argmax())
+        assert classes[0].probability == row.max()
+        assert classes[0].probability >= classes[1].probability
+    assert len(predictor.classify(golden["images"][:1], top=99)[0]) == 10
+    with pytest.raises(InputError, match="top: got 0"):
+        predictor.classify(golden["images"], top=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_predictor_tells_what_it_is(name: str, data: Path) -> None:
+    with load(data / name, threads=2) as predictor:
+        told = repr(predictor)
+        assert f"<Predictor {name}: image " in told
+        assert f"{predictor.spec.engine} {predictor.spec.engine_version}, 2 threads" in told
+        assert ("softmax after it" in told) == ("int8" in name)
+    assert "closed" in repr(predictor)
+
+
+def test_the_engine_may_be_named_as_its_package_or_its_module(data: Path) -> None:
+    for engine in ("ai-edge-litert", "ai_edge_litert"):
+        assert load(data / "tiny.int8.tflite", engine=engine).spec.engine == "ai-edge-litert"

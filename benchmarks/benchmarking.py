@@ -1,38 +1,25 @@
 """The benchmark stage: run every artefact and the Keras reference on the same test images, and write a report."""
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from edgeport.benchmarks.host import host_facts
-from edgeport.benchmarks.keras_reference import KerasReference
-from edgeport.benchmarks.latency import Protocol, measure_latency
-from edgeport.benchmarks.report import Measured, Report
+from edgeport.benchmarks.contenders import (
+    LOADS,
+    Contender,
+    artefact_contender,
+    check_file,
+    measured_report,
+    timed_loads,
+)
+from edgeport.benchmarks.latency import Protocol
+from edgeport.benchmarks.report import Report
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.loading import load
 from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.dataset import Dataset, Images
-
-_LOADS = 5
-
-
-@dataclass(frozen=True)
-class _Contender:
-    """One thing to measure: facts for the report, the two calls to time, and the predictor's answers."""
-
-    facts: Mapping[str, Any]
-    run: Callable[[], object]
-    predict: Callable[[], object]
-    predictions: np.ndarray[Any, np.dtype[np.int64]]
 
 
 def benchmark(
@@ -68,31 +55,13 @@ def benchmark(
     for artefact in manifest.artefacts:
         on_step(f"answers of {artefact.file}")
         contenders.append(_artefact_contender(folder / artefact.file, artefact, images, threads))
-    calls: dict[str, Callable[[], object]] = {}
-    for contender in contenders:
-        calls[f"run {contender.facts['file']}"] = contender.run
-        calls[f"predict {contender.facts['file']}"] = contender.predict
-    samples = measure_latency(
-        calls, protocol, on_round=lambda number: on_step(f"latency, round {number} of {protocol.rounds}")
-    )
-    measured = tuple(
-        Measured(
-            **each.facts,
-            predictions=[int(answer) for answer in each.predictions],
-            correct=int((each.predictions == classes).sum()),
-            latency_ns=samples[f"run {each.facts['file']}"],
-            predict_ns=samples[f"predict {each.facts['file']}"],
-        )
-        for each in contenders
-    )
-    return Report(
-        created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        edgeport={"version": version("edgeport")},
+    return measured_report(
+        contenders,
+        classes,
         model=manifest.name,
-        host=host_facts(),
         dataset={"name": dataset.name, "split": "test", "count": len(images), "sha256": dataset.sha256},
-        protocol={**asdict(protocol), "batch": 1, "loads": _LOADS},
-        artefacts=measured,
+        protocol=protocol,
+        on_step=on_step,
     )
 
 
@@ -132,39 +101,28 @@ def _check_data(manifest: Manifest, dataset: Dataset) -> None:
         )
 
 
-def _artefact_contender(path: Path, artefact: Artefact, images: Images, threads: int) -> _Contender:
-    _check_file(path, artefact.sha256)
-    load_ns = []
-    with quiet_stderr():
-        for _ in range(_LOADS):
-            started = time.perf_counter_ns()
-            predictor = load(path, threads=threads)
-            load_ns.append(time.perf_counter_ns() - started)
-    spec = predictor.spec
-    if spec.card is None or spec.card.precision != artefact.precision:
+def _artefact_contender(path: Path, artefact: Artefact, images: Images, threads: int) -> Contender:
+    _check(path, artefact.sha256)
+    predictor, load_ns = timed_loads(path, threads=threads)
+    card = predictor.spec.card
+    if card is None or card.precision != artefact.precision:
         raise ArtefactError(
             f"{path} is not of the precision that the manifest says, {artefact.precision}: export again"
         )
-    facts = {
-        "file": artefact.file,
-        "format": artefact.format,
-        "precision": artefact.precision,
-        "bytes": artefact.bytes,
-        "sha256": artefact.sha256,
-        "engine": {"name": spec.engine, "version": spec.engine_version, "threads": threads},
-        "load_ns": load_ns,
-    }
-    image = images[:1]
-    tensor = predictor.encode(image)
-    answers = predictor.predict(images).argmax(axis=1)
-    return _Contender(facts, partial(predictor.run, tensor), partial(predictor.predict, image), answers)
+    return artefact_contender(
+        predictor, images, precision=artefact.precision, path=path, sha256=artefact.sha256, load_ns=load_ns
+    )
 
 
-def _keras_contender(path: Path, manifest: Manifest, images: Images, threads: int) -> _Contender:
-    _check_file(path, manifest.source["sha256"])
+def _keras_contender(path: Path, manifest: Manifest, images: Images, threads: int) -> Contender:
+    _check(path, manifest.source["sha256"])
+    with quiet_stderr():
+        # Importing TensorFlow takes seconds: not before the data has been checked.
+        from edgeport.benchmarks.keras_reference import KerasReference
+
     low, high = (manifest.image and manifest.image.range) or (0.0, 255.0)
     load_ns = []
-    for _ in range(_LOADS):
+    for _ in range(LOADS):
         started = time.perf_counter_ns()
         model = KerasReference(path, input_range=(low, high), threads=threads)
         load_ns.append(time.perf_counter_ns() - started)
@@ -179,13 +137,8 @@ def _keras_contender(path: Path, manifest: Manifest, images: Images, threads: in
     }
     image = images[:1]
     answers = model.predict(images).argmax(axis=1)
-    return _Contender(facts, partial(model.run, model.tensor(image)), partial(model.predict, image), answers)
+    return Contender(facts, answers, partial(model.run, model.tensor(image)), partial(model.predict, image))
 
 
-def _check_file(path: Path, sha256: str) -> None:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}, which the manifest lists: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ArtefactError(f"{path} is not the file that the manifest describes (its SHA-256 differs): export again")
+def _check(path: Path, sha256: str) -> None:
+    check_file(path, sha256, described_by="the manifest", cure="export again")

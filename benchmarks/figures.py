@@ -19,7 +19,7 @@ def draw_accuracy_against_latency(path: Path, report: Report) -> None:
     """Draw top-1 accuracy, with its 95 % interval, against the median engine call of every contender."""
     figure = Figure(figsize=(8, 5.4), layout="constrained")
     axes = figure.subplots()
-    for each in report.artefacts:
+    for each in _timed(report):
         low, high = wilson_interval(each.correct, len(each.predictions))
         axes.errorbar(
             each.latency_us(50),
@@ -45,9 +45,9 @@ def draw_accuracy_against_latency(path: Path, report: Report) -> None:
 @rc_context({"text.parse_math": False})
 def draw_latency_distributions(path: Path, report: Report) -> None:
     """Draw the distribution of every contender's engine calls, with its p50 and p90."""
-    figure = Figure(figsize=(8, 0.8 * len(report.artefacts) + 1.4), layout="constrained")
+    figure = Figure(figsize=(8, 0.8 * len(_timed(report)) + 1.4), layout="constrained")
     axes = figure.subplots()
-    for row, each in enumerate(reversed(report.artefacts)):
+    for row, each in enumerate(reversed(_timed(report))):
         # A handful of calls are hit by the operating system; they stay in report.json, not in the axis.
         logs = np.log10([ns / 1e3 for ns in each.latency_ns if ns / 1e3 <= each.latency_us(99)])
         heights, edges = np.histogram(logs, bins=np.arange(logs.min() - 0.004, logs.max() + 0.008, 0.004))
@@ -56,16 +56,21 @@ def draw_latency_distributions(path: Path, report: Report) -> None:
                           linewidth=0.5, edgecolor=_colour(each))  # fmt: skip
         for percent, style in ((50, "-"), (90, ":")):
             axes.vlines(each.latency_us(percent), row, row + 0.85, color="black", linestyle=style, linewidth=1)
-    names = [each.name for each in reversed(report.artefacts)]
+    names = [each.name for each in reversed(_timed(report))]
     axes.set_yticks(np.arange(len(names)) + 0.25, names)
     axes.tick_params(axis="y", length=0)
     axes.set(
         xscale="log",
         xlabel="one engine call on one image, microseconds (log scale)",
-        title=f"{report.model}: {len(report.reference.latency_ns):,} timed calls each; line p50, dots p90",
+        title=f"{report.model}: {len(_timed(report)[0].latency_ns):,} timed calls each; line p50, dots p90",
     )
     _latency_axis(axes, margins=(0.05, 0.08))
     figure.savefig(path, dpi=120)
+
+
+def _timed(report: Report) -> list[Measured]:
+    """Return the contenders that have times to draw; a reference with recorded answers has none."""
+    return [each for each in report.artefacts if each.timed]
 
 
 def _colour(each: Measured) -> str:

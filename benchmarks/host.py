@@ -5,16 +5,18 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from edgeport.runtime.cpu import cpu_facts, cpu_model
+
 # The CPU flags that decide how fast int8 is: dot products of bytes on x86 and ARM, and their matrix units.
 _RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
 
 
 def host_facts() -> dict[str, Any]:
     """Return CPU model, relevant flags, cores, governor, memory, operating system and Python version."""
-    cpu = _cpu_info()
+    cpu = cpu_facts()
     flags = set((cpu.get("flags") or cpu.get("Features") or "").split())
     return {
-        "cpu_model": cpu.get("model name") or cpu.get("Model") or platform.processor() or platform.machine(),
+        "cpu_model": cpu_model(),
         "architecture": platform.machine(),
         "flags": [flag for flag in _RELEVANT_FLAGS if flag in flags],
         "cores": os.cpu_count(),
@@ -32,15 +34,6 @@ def _operating_system() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return f"{platform.system()} {platform.release()}"
-
-
-def _cpu_info() -> dict[str, str]:
-    """Return the fields of /proc/cpuinfo: those of the first core, and a Raspberry Pi's model at its end."""
-    fields: dict[str, str] = {}
-    for line in (_read("/proc/cpuinfo") or "").splitlines():
-        name, _, value = line.partition(":")
-        fields.setdefault(name.strip(), value.strip())
-    return fields
 
 
 def _read(path: str) -> str | None:

@@ -1,6 +1,7 @@
 """report.json: the raw samples and the facts of one benchmark; every figure is computed by its reader."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -28,12 +29,13 @@ class Measured:
         file: Its file name.
         format: ``tflite``, ``onnx`` or, for the reference, ``keras``.
         precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
-        bytes: Its size on disk.
+        bytes: Its size on disk; 0 if it is not known.
         sha256: The digest of its file.
         engine: ``name``, ``version`` and ``threads``.
         predictions: The top-1 class of each test image, in order.
         correct: How many of them are right.
-        latency_ns: Nanoseconds of each timed engine call on one image.
+        latency_ns: Nanoseconds of each timed engine call on one image; empty for a reference whose answers were
+            recorded elsewhere, like the other times.
         predict_ns: Nanoseconds of each timed ``predict``: from raw pixels to probabilities.
         load_ns: Nanoseconds of each loading, from the file to a predictor.
     """
@@ -56,22 +58,27 @@ class Measured:
         return f"{_FORMAT_NAMES.get(self.format, self.format)} {self.precision}"
 
     @property
+    def timed(self) -> bool:
+        """Whether it has run here, and so has times."""
+        return bool(self.latency_ns)
+
+    @property
     def accuracy(self) -> float:
         """The share of test images whose top-1 class is right, 0 to 1."""
         return self.correct / len(self.predictions)
 
     def latency_us(self, percent: float) -> float:
-        """Return a percentile of the engine call's latency, in microseconds."""
-        return float(np.percentile(self.latency_ns, percent)) / 1e3
+        """Return a percentile of the engine call's latency, in microseconds; NaN if it was not timed."""
+        return _percentile(self.latency_ns, percent) / 1e3
 
     def predict_us(self, percent: float) -> float:
-        """Return a percentile of predict's latency, in microseconds."""
-        return float(np.percentile(self.predict_ns, percent)) / 1e3
+        """Return a percentile of predict's latency, in microseconds; NaN if it was not timed."""
+        return _percentile(self.predict_ns, percent) / 1e3
 
     @property
     def load_ms(self) -> float:
-        """The median time to load, in milliseconds."""
-        return float(np.median(self.load_ns)) / 1e6
+        """The median time to load, in milliseconds; NaN if it was not timed."""
+        return _percentile(self.load_ns, 50) / 1e6
 
     @cached_property
     def _classes(self) -> npt.NDArray[np.int64]:
@@ -98,6 +105,7 @@ class Report:
         dataset: ``name``, ``split``, ``count`` and ``sha256``.
         protocol: How latency was measured.
         artefacts: What was measured; the Keras reference comes first.
+        skipped: What could not be run on this machine: ``file`` and ``reason``.
     """
 
     created_utc: str
@@ -107,6 +115,7 @@ class Report:
     dataset: Mapping[str, Any]
     protocol: Mapping[str, Any]
     artefacts: tuple[Measured, ...]
+    skipped: tuple[Mapping[str, str], ...] = ()
 
     @property
     def reference(self) -> Measured:
@@ -118,6 +127,8 @@ def report_text(report: Report) -> str:
     """Return the text of report.json, with each list of samples on one line."""
     content: dict[str, Any] = {"schema": SCHEMA, **asdict(report)}
     measured = [_lines(entry) for entry in content.pop("artefacts")]
+    if not content["skipped"]:
+        del content["skipped"]
     head = json.dumps(content, indent=1)[:-2]
     return f'{head},\n "artefacts": [\n' + ",\n".join(measured) + "\n ]\n}\n"
 
@@ -131,7 +142,8 @@ def read_report(path: Path) -> Report:
 
     def parse(content: dict[str, Any]) -> Report:
         measured = tuple(Measured(**entry) for entry in content.pop("artefacts"))
-        return Report(**content, artefacts=measured)
+        skipped = tuple(content.pop("skipped", ()))
+        return Report(**content, artefacts=measured, skipped=skipped)
 
     return read_result(path, parse, what="benchmark report", schema=SCHEMA)
 
@@ -163,6 +175,10 @@ def read_result(
         raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtefactError(f"{path} is no {what}, or a damaged one ({error})") from error
+
+
+def _percentile(samples: list[int], percent: float) -> float:
+    return float(np.percentile(samples, percent)) if samples else math.nan
 
 
 def _lines(entry: dict[str, Any]) -> str:

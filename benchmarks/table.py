@@ -6,6 +6,7 @@ from rich.table import Table
 from edgeport.benchmarks.report import Report
 
 _COLUMNS = ("artefact", "top-1", "flips", "agree", "kB", "p50 us", "p90 us", "pixels us", "load ms")
+_UNKNOWN = "-"
 
 
 def terminal_table(report: Report) -> Table:
@@ -39,10 +40,11 @@ def markdown_table(report: Report) -> str:
 def markdown_report(report: Report) -> str:
     """Return report.md: the table and what one must know to read it."""
     host, dataset = report.host, report.dataset
-    engines = sorted({f"{each.engine['name']} {each.engine['version']}" for each in report.artefacts})
+    engines = sorted({f"{each.engine['name']} {each.engine['version']}" for each in report.artefacts if each.timed})
     threads = report.artefacts[0].engine["threads"]
+    notes = "".join(f"- {note}\n" for note in report_notes(report))
     return (
-        f"# {_title(report)}\n\n{markdown_table(report)}\n{LEGEND}\n\n"
+        f"# {_title(report)}\n\n{markdown_table(report)}\n{LEGEND}\n\n{notes}"
         f"- Host: {host['cpu_model']}, {host['cores']} cores ({', '.join(host['flags'])}), {host['os']}, "
         f"Python {host['python']}\n"
         f"- Engines: {', '.join(engines)}; threads: {threads}\n"
@@ -51,6 +53,14 @@ def markdown_report(report: Report) -> str:
         f"calls each, after {report.protocol['warmup_calls']} untimed ones; batch of 1\n"
         f"- Written by edgeport {report.edgeport['version']}, {report.created_utc}\n"
     )
+
+
+def report_notes(report: Report) -> list[str]:
+    """Return what was not run on this machine, one sentence each: a recorded reference, and skipped artefacts."""
+    notes = [f"Skipped: {each['file']}: {each['reason']}" for each in report.skipped]
+    if not report.reference.timed:
+        notes.insert(0, "The Keras model was not run here, and so not timed: its answers are recorded ones")
+    return notes
 
 
 LEGEND = (
@@ -67,11 +77,11 @@ def table_rows(report: Report) -> list[tuple[str, ...]]:
             f"{each.accuracy:.2%}",
             str(each.flips_from(report.reference)),
             f"{each.agreement_with(report.reference):.2%}",
-            f"{each.bytes / 1e3:.0f}",
-            f"{each.latency_us(50):.1f}",
-            f"{each.latency_us(90):.1f}",
-            f"{each.predict_us(50):.1f}",
-            f"{each.load_ms:.1f}",
+            f"{each.bytes / 1e3:.0f}" if each.bytes else _UNKNOWN,
+            *(
+                f"{figure:.1f}" if each.timed else _UNKNOWN
+                for figure in (each.latency_us(50), each.latency_us(90), each.predict_us(50), each.load_ms)
+            ),
         )
         for each in report.artefacts
     ]

@@ -19,7 +19,7 @@ from pathlib import Path
 from architecture_table import architecture_table, is_architectures
 
 from edgeport.benchmarks import read_report
-from edgeport.benchmarks.studies import export_speed_report, quantizer_report
+from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report
 from edgeport.benchmarks.table import markdown_table
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +28,7 @@ _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.D
 _TABLES: dict[str, Callable[[Path], str]] = {
     "": lambda path: markdown_table(read_report(path)),
     export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
+    runtime_cost_report.KIND: lambda path: runtime_cost_report.markdown(runtime_cost_report.read_report(path)),
     quantizer_report.KIND: lambda path: quantizer_report.markdown(quantizer_report.read_report(path)),
 }
 

@@ -59,10 +59,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("predict", "edgeport.runtime.predict_command", "labels and probabilities for image files"),
     Command(
+        "selftest",
+        "edgeport.runtime.selftest_command",
+        "compare what the engines here answer with golden answers from another machine",
+    ),
+    Command(
         "benchmark",
         "edgeport.benchmarks.command",
         "compare artefacts on accuracy, size and latency",
-        "benchmarks",
+        "device",
     ),
 )
 

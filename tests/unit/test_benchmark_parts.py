@@ -1,6 +1,7 @@
 """The parts of a benchmark: order of measurement, percentiles, intervals, report and table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,21 @@ def test_the_table_says_what_was_measured() -> None:
     assert rows[2] == "| Keras int8 | 75.00% | 0 | 100.00% | 2 | 3.0 | 4.6 | 6.0 | 2.0 |"
     assert rows[3] == "| TFLite int8 | 75.00% | 2 | 50.00% | 2 | 1.0 | 1.0 | 2.0 | 2.0 |"
     assert markdown_table(REPORT) in markdown_report(REPORT)
+
+
+def test_a_reference_without_times_and_what_was_skipped_come_back(tmp_path: Path) -> None:
+    reference = replace(REPORT.reference, latency_ns=[], predict_ns=[], load_ns=[], bytes=0)
+    skipped = ({"file": "m.int8.onnx", "reason": "no engine"},)
+    report = replace(REPORT, artefacts=(reference, REPORT.artefacts[1]), skipped=skipped)
+    (tmp_path / "report.json").write_text(report_text(report))
+    assert read_report(tmp_path / "report.json") == report
+    assert "skipped" not in report_text(REPORT)
+    assert markdown_table(report).splitlines()[2] == "| Keras int8 | 75.00% | 0 | 100.00% | - | - | - | - | - |"
+    assert "- Skipped: m.int8.onnx: no engine\n" in markdown_report(report)
+    assert "The Keras model was not run here" in markdown_report(report)
+    assert "The Keras model was not run here" not in markdown_report(REPORT)
+    draw_accuracy_against_latency(tmp_path / "a.png", report)
+    draw_latency_distributions(tmp_path / "b.png", report)
 
 
 def test_the_pictures_are_drawn(tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""A device with the wheel, one engine and rich alone: the selftest and the benchmark on golden answers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeport.benchmarks import Report, read_report
+from edgeport.benchmarks.figures import draw_accuracy_against_latency, draw_latency_distributions
+from edgeport.benchmarks.table import markdown_table
+from edgeport.runtime import load
+from edgeport.runtime.golden import golden_bytes
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+FILES = tuple(path.name for path in sorted(DATA.glob("tiny.*")))
+TFLITE = tuple(file for file in FILES if file.endswith(".tflite"))
+
+
+@pytest.fixture(scope="module")
+def classes() -> np.ndarray:
+    """True classes that some answers miss: those of the model, and two others."""
+    with np.load(DATA / "golden.npz", allow_pickle=False) as arrays:
+        true = arrays["keras"].argmax(axis=1)
+    true[[3, 11]] = (true[[3, 11]] + 1) % 10
+    return true
+
+
+@pytest.fixture(scope="module")
+def artefacts(classes: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("device") / "artefacts"
+    folder.mkdir()
+    for file in FILES:
+        shutil.copy(DATA / file, folder)
+    with np.load(DATA / "golden.npz", allow_pickle=False) as arrays:
+        content = golden_bytes(folder, FILES, {"image": arrays["images"]}, labels=classes, reference=arrays["keras"])
+    (folder / "golden.npz").write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command of an environment with the wheel, ai-edge-litert and rich."""
+    folder = tmp_path_factory.mktemp("environment")
+    left_out = shutil.ignore_patterns(".venv", "build", "dist", "runs", "*.egg-info", ".git", ".*_cache", "__pycache__")
+    shutil.copytree(ROOT, folder / "tree", ignore=left_out)
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(folder / "tree")]
+    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    wheel = f"{next(folder.glob('*.whl'))}[tflite,device]"
+    install = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "-q", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    return folder / "venv" / "bin" / "edgeport"
+
+
+def run(command: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    ended = subprocess.run(
+        [str(command), *map(str, arguments)], capture_output=True, text=True, check=False, env=clean, cwd=command.parent
+    )
+    assert ended.returncode == code, f"{ended.stdout}\n{ended.stderr}"
+    return ended
+
+
+@pytest.fixture(scope="module")
+def measured(command: Path, artefacts: Path) -> tuple[Report, str]:
+    told = run(command, "benchmark", artefacts, "--rounds", 2).stdout
+    output = artefacts.parent / "benchmark"
+    assert {path.name for path in output.iterdir()} == {"report.json", "report.md"}
+    return read_report(output / "report.json"), told
+
+
+def test_the_environment_is_small(command: Path) -> None:
+    listed = run(command.parent / "pip", "list").stdout
+    for package in ("tensorflow", "keras", "matplotlib", "onnx", "mlxtend"):
+        assert package not in listed
+
+
+def test_the_selftest_passes_and_tells_of_the_engine_that_is_missing(command: Path, artefacts: Path) -> None:
+    told = json.loads(run(command, "selftest", artefacts, "--json").stdout)
+    assert [(check["file"], check["status"]) for check in told["checks"]] == [
+        (file, "passed" if file in TFLITE else "skipped") for file in FILES
+    ]
+    assert "pip install 'edgeport[onnx]'" in run(command, "selftest", artefacts).stdout
+    assert "onnxruntime" in run(command, "selftest", artefacts, "--engine", "onnxruntime", code=2).stderr
+
+
+def test_the_report_counts_what_the_engines_answer(
+    measured: tuple[Report, str], artefacts: Path, classes: np.ndarray
+) -> None:
+    report, told = measured
+    with np.load(DATA / "golden.npz", allow_pickle=False) as arrays:
+        images, keras = arrays["images"], arrays["keras"].argmax(axis=1)
+    assert [each.file for each in report.artefacts] == ["tiny.keras", *TFLITE]
+    assert (report.model, report.dataset["count"]) == ("tiny", 20)
+    for each in report.artefacts[1:]:
+        answers = load(artefacts / each.file).predict(images).argmax(axis=1)
+        assert each.predictions == answers.tolist()
+        assert each.correct == (answers == classes).sum()
+        assert each.flips_from(report.reference) == (answers != keras).sum()
+        assert len(each.latency_ns) == len(each.predict_ns) == 200
+        assert len(each.load_ns) == 5
+        assert each.bytes == (DATA / each.file).stat().st_size
+        assert each.name in told
+
+
+def test_the_recorded_reference_is_in_the_report_without_times(measured: tuple[Report, str], tmp_path: Path) -> None:
+    report, told = measured
+    assert report.reference.format == "keras"
+    assert report.reference.correct == 18
+    assert [report.reference.latency_ns, report.reference.predict_ns, report.reference.load_ns] == [[], [], []]
+    assert markdown_table(report).splitlines()[2] == "| Keras float32 | 90.00% | 0 | 100.00% | - | - | - | - | - |"
+    assert "The Keras model was not run here" in told
+    draw_accuracy_against_latency(tmp_path / "a.png", report)
+    draw_latency_distributions(tmp_path / "b.png", report)
+    assert (tmp_path / "b.png").stat().st_size > 5_000
+
+
+def test_what_is_left_out_is_told(measured: tuple[Report, str], artefacts: Path) -> None:
+    report, told = measured
+    assert [each["file"] for each in report.skipped] == [file for file in FILES if file not in TFLITE]
+    text = (artefacts.parent / "benchmark" / "report.md").read_text()
+    for each in report.skipped:
+        assert "pip install 'edgeport[onnx]'" in each["reason"]
+        assert f"Skipped: {each['file']}: {each['reason']}" in told
+        assert f"- Skipped: {each['file']}: {each['reason']}" in text
+    assert "No pictures: they need matplotlib" in told
+
+
+def test_without_golden_answers_the_larger_extra_is_named(command: Path, artefacts: Path, tmp_path: Path) -> None:
+    for file in (*FILES, "manifest.json"):
+        shutil.copy(DATA / file, tmp_path)
+    (tmp_path / "model.keras").write_bytes(b"")
+    told = run(
+        command, "benchmark", tmp_path, "--dataset", "mnist-5k", "--reference", tmp_path / "model.keras", code=2
+    ).stderr
+    assert told.count("\n") == 1
+    assert "pip install 'edgeport[benchmarks]'" in told

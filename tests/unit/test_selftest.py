@@ -1,0 +1,153 @@
+"""The selftest command: what it prints, what it returns, and what it cannot use."""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeport.runtime.array_archive import archive_bytes, read_archive
+from edgeport.runtime.cli import main
+from edgeport.runtime.golden import golden_bytes
+
+FILES = ("tiny.float32.onnx", "tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
+
+
+@pytest.fixture
+def bundle(data: Path, golden: dict[str, np.ndarray], tmp_path: Path) -> Path:
+    """A folder as a bundle unpacks to: artefacts with golden answers, and SHA256SUMS above them."""
+    folder = tmp_path / "bundle" / "artefacts"
+    folder.mkdir(parents=True)
+    for file in FILES:
+        shutil.copy(data / file, folder)
+    (folder / "golden.npz").write_bytes(golden_bytes(folder, FILES, {"image": golden["images"]}))
+    write_sums(folder.parent)
+    return folder.parent
+
+
+def write_sums(bundle: Path) -> None:
+    paths = sorted(path for path in bundle.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(bundle)}\n" for path in paths]
+    (bundle / "SHA256SUMS").write_text("".join(lines))
+
+
+def alter_answers(bundle: Path, number: int) -> None:
+    """Change one golden answer of the artefact with this number by one step."""
+    path = bundle / "artefacts" / "golden.npz"
+    arrays = {name: array.copy() for name, array in read_archive(path).items()}
+    raw = arrays[f"raw.{number}.0"]
+    raw[7, raw[7].argmin()] += 1
+    path.write_bytes(archive_bytes(arrays))
+    write_sums(bundle)
+
+
+def test_all_pass_on_the_machine_that_answered(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (bundle, bundle / "artefacts"):
+        assert main(["selftest", str(folder)]) == 0
+        told = capsys.readouterr().out.splitlines()
+        assert told[0] == "5 files match SHA256SUMS"
+        assert "20 samples" in told[1]
+        for file, line in zip(FILES, told[2:6], strict=True):
+            assert line.startswith(f"  {file}  ")
+            assert "20 rows compared, 0 different" in line
+            assert "0 labels changed  ok" in line
+        assert told[6] == "4 passed"
+    monkeypatch.chdir(bundle)
+    assert main(["selftest"]) == 0
+
+
+def test_altered_golden_answers_fail(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alter_answers(bundle, FILES.index("tiny.int8.tflite"))
+    assert main(["selftest", str(bundle)]) == 1
+    told = capsys.readouterr().out
+    (line,) = [line for line in told.splitlines() if "FAILED" in line]
+    assert line.startswith("  tiny.int8.tflite  ai-edge-litert ")
+    assert "20 rows compared, 1 different, largest difference 1 steps (limit 0), 0 labels changed  FAILED" in line
+    assert told.endswith("3 passed, 1 failed\n")
+
+
+def test_json_tells_all_of_it(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alter_answers(bundle, FILES.index("tiny.int8.onnx"))
+    assert main(["selftest", str(bundle), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["schema"], told["passed"], told["files_checked"]) == (1, False, 5)
+    assert told["golden"]["samples"] == 20
+    assert [(check["file"], check["status"]) for check in told["checks"]] == [
+        (file, "failed" if file == "tiny.int8.onnx" else "passed") for file in FILES
+    ]
+
+
+def test_it_checks_the_artefacts_and_the_engine_that_are_asked_for(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["selftest", str(bundle), "--artefact", "tiny.int8.onnx", "--threads", "2"]) == 0
+    assert capsys.readouterr().out.endswith("1 passed\n")
+    assert main(["selftest", str(bundle), "--engine", "ai-edge-litert"]) == 0
+    assert capsys.readouterr().out.endswith("2 passed, 2 skipped\n")
+
+
+def test_an_engine_that_is_missing_is_told(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(*missing: str) -> None:
+        for name in missing:
+            monkeypatch.setitem(sys.modules, name, None)
+
+    without("onnxruntime")
+    assert main(["selftest", str(bundle)]) == 0
+    told = capsys.readouterr().out
+    assert told.count("skipped: no engine for onnx files is installed") == 2
+    assert told.endswith("2 passed, 2 skipped\n")
+    assert main(["selftest", str(bundle), "--engine", "onnxruntime"]) == 2
+    assert "pip install 'edgeport[onnx]'" in capsys.readouterr().err
+    without("onnxruntime", "ai_edge_litert", "tflite_runtime")
+    assert main(["selftest", str(bundle)]) == 2
+    assert "nothing could be checked" in capsys.readouterr().err
+
+
+def one_line(bundle: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    assert main(["selftest", str(bundle), *options]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    return told
+
+
+def test_what_cannot_be_used_is_one_line(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--threads: got 0" in one_line(bundle, capsys, "--threads", "0")
+    assert "did you mean onnxruntime" in one_line(bundle, capsys, "--engine", "onnxrumtime")
+    assert "tiny.int4.onnx" in one_line(bundle, capsys, "--artefact", "tiny.int4.onnx")
+    assert "holds no golden.npz" in one_line(bundle.parent, capsys)
+    golden = bundle / "artefacts" / "golden.npz"
+    golden.write_bytes(golden.read_bytes()[:-100])
+    assert "golden.npz is not the file that" in one_line(bundle, capsys)
+    write_sums(bundle)
+    assert "golden.npz is no archive of arrays, or a damaged one" in one_line(bundle, capsys)
+    write_sums(bundle)
+    sums = bundle / "SHA256SUMS"
+    right = sums.read_text()
+    for line, told in ((f"{'0' * 64}  ../secret", "line 6"), (f"{'0' * 64}  missing", "No such file"), ("x", "line 6")):
+        sums.write_text(f"{right}{line}\n")
+        assert told in one_line(bundle, capsys)
+
+
+def test_a_list_of_other_files_beside_it_is_left_alone(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle / "SHA256SUMS").write_text(f"{'0' * 64}  some-image.iso\n")
+    assert main(["selftest", str(bundle)]) == 0
+    assert "SHA256SUMS" not in capsys.readouterr().out
+
+
+def test_json_stays_json_where_an_answer_is_no_number(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = bundle / "artefacts" / "golden.npz"
+    arrays = {name: array.copy() for name, array in read_archive(path).items()}
+    arrays["raw.0.0"][0, 0] = np.nan
+    path.write_bytes(archive_bytes(arrays))
+    write_sums(bundle)
+    assert main(["selftest", str(bundle), "--json"]) == 1
+    told = capsys.readouterr().out
+    assert "Infinity" not in told
+    assert json.loads(told)["checks"][0]["largest_difference"] is None

@@ -1,7 +1,7 @@
 """What every engine can do, and how one is opened again: in a forked child, or where a predictor was unpickled."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -45,7 +45,6 @@ class Origin:
         format: The format's name.
         package: The import name of the engine.
         threads: How many threads the engine may use.
-        external: The contents of the files that it keeps its weights in, by their names in it; most have none.
     """
 
     content: bytes = field(repr=False)
@@ -53,7 +52,6 @@ class Origin:
     format: str
     package: str
     threads: int
-    external: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def open(self) -> Engine:
         """Open the artefact; raises ArtefactError if the engine refuses it."""

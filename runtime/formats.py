@@ -15,6 +15,8 @@ class Format:
         magic_offset: Where ``magic`` stands in the file.
         exporter: The module that converts a Keras model to this format.
         engine_module: The module that runs this format; its ``open_engine`` opens a file of it.
+        structure_module: The module that knows how a file is built; its ``sound_content`` looks at one that nobody
+            vouches for.
         engines: The import names of the packages that can run it, the preferred one first.
         extra: The extra of the edgeport distribution that installs an engine.
     """
@@ -24,6 +26,7 @@ class Format:
     magic_offset: int
     exporter: str
     engine_module: str
+    structure_module: str
     engines: tuple[str, ...]
     extra: str
 
@@ -40,6 +43,7 @@ FORMATS: tuple[Format, ...] = (
         magic_offset=4,
         exporter="edgeport.export.to_tflite",
         engine_module="edgeport.runtime.tflite_engine",
+        structure_module="edgeport.runtime.tflite_structure",
         engines=("ai_edge_litert", "tflite_runtime"),
         extra="tflite",
     ),
@@ -49,6 +53,7 @@ FORMATS: tuple[Format, ...] = (
         magic_offset=0,
         exporter="edgeport.export.to_onnx",
         engine_module="edgeport.runtime.onnx_engine",
+        structure_module="edgeport.runtime.onnx_structure",
         engines=("onnxruntime",),
         extra="onnx",
     ),
@@ -90,12 +95,18 @@ def format_of(content: bytes, *, name: str) -> Format:
     Raises:
         ArtefactError: The suffix belongs to no format, or the content is not what the suffix says.
     """
+    known = format_called(name)
+    if not content.startswith(known.magic, known.magic_offset):
+        raise ArtefactError(
+            f"{name} is no {known.name} file: its content does not begin as one does. Copy or export it again."
+        )
+    return known
+
+
+def format_called(name: str) -> Format:
+    """Return the format of a file from its name alone; raises ArtefactError if the suffix belongs to none."""
     for known in FORMATS:
         if name.lower().endswith(known.suffix):
-            if not content.startswith(known.magic, known.magic_offset):
-                raise ArtefactError(
-                    f"{name} is no {known.name} file: its content does not begin as one does. Copy or export it again."
-                )
             return known
     suffixes = " or ".join(known.suffix for known in FORMATS)
     raise ArtefactError(f"{name}: the name of an artefact ends with {suffixes}")

@@ -5,7 +5,6 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy.typing as npt
 from edgeport.runtime.array_archive import archive_bytes, read_archive
 from edgeport.runtime.cpu import cpu_model
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
-from edgeport.runtime.formats import FORMATS
+from edgeport.runtime.formats import FORMATS, format_called
+from edgeport.runtime.installed import installed_engines
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
 from edgeport.runtime.quantization import quantize
@@ -149,11 +149,6 @@ def read_golden(path: Path) -> Golden:
     return golden
 
 
-def installed_engines(file: str) -> tuple[str, ...]:
-    """Return the import names of the engines that can run a file and are installed, the preferred one first."""
-    return tuple(name for name in _known_engines(file) if find_spec(name) is not None)
-
-
 def raw_answers(predictor: Predictor, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Return the engine's own answers to samples, in its own types, of shape (n, ...) for each output.
 
@@ -203,7 +198,7 @@ def _answers(folder: Path, file: str, inputs: Mapping[str, Array]) -> list[Golde
     """Return what an artefact answers in each engine that can open it; the first error if none can."""
     errors: list[ArtefactError | MissingDependencyError] = []
     answers = []
-    for engine in installed_engines(file) or (None,):
+    for engine in installed_engines(format_called(file)) or (None,):
         try:
             predictor = load(folder / file, engine=engine)
         except (ArtefactError, MissingDependencyError) as error:

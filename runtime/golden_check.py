@@ -27,8 +27,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError, unknown_name
-from edgeport.runtime.formats import FORMATS
-from edgeport.runtime.golden import Golden, GoldenAnswer, digest_of, installed_engines, raw_answers, top1_of
+from edgeport.runtime.formats import FORMATS, format_called
+from edgeport.runtime.golden import Golden, GoldenAnswer, digest_of, raw_answers, top1_of
+from edgeport.runtime.installed import installed_engines
 from edgeport.runtime.loading import load
 
 # How far a real output may be off, as a share of its range.
@@ -143,7 +144,7 @@ def check_golden(
 def _engines_to_run(file: str, wanted: str | None) -> tuple[str, ...]:
     """Return import names of engines; an empty name stands for one that is not there."""
     if wanted is None:
-        return installed_engines(file) or ("",)
+        return installed_engines(format_called(file)) or ("",)
     able = next(row.engines for row in FORMATS if file.lower().endswith(row.suffix))
     return (wanted if wanted in able else "",)
 

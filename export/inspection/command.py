@@ -1,6 +1,8 @@
 """``edgeport inspect``: what is inside a .tflite or .onnx file, whoever made it."""
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -8,20 +10,39 @@ from rich.console import Console
 from edgeport.export.inspection.document import document_text
 from edgeport.export.inspection.inspecting import inspect
 from edgeport.export.inspection.table import inspection_text
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.formats import format_called
+from edgeport.runtime.installed import installed_engines
+from edgeport.runtime.probing import Probe, probe
 from edgeport.runtime.quiet import quiet_stderr
 
 # Wide enough for the tables; what a pipe or a file gets does not depend on the terminal.
 _WIDTH = 100
+_PROBE_SCHEMA = 1
+_SECONDS, _MEBIBYTES = 10.0, 2048
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("file", metavar="FILE", type=Path, help="a .tflite or .onnx file; it is not run")
     parser.add_argument("--json", action="store_true", help="print one JSON object with everything (docs/inspect.md)")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="open the file in each installed engine instead, run it on zeros, in a process with limits",
+    )
+    parser.add_argument("--engine", metavar="NAME", help="with --probe: this engine alone")
+    parser.add_argument("--seconds", metavar="S", type=float, help=f"with --probe: the most time ({_SECONDS:g})")
+    parser.add_argument("--memory", metavar="MIB", type=int, help=f"with --probe: the most memory ({_MEBIBYTES})")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Inspect one file and print what it is."""
+    """Inspect one file and print what it is, or probe it and print how that ended."""
+    if arguments.probe:
+        return _run_probes(arguments)
+    for option in ("engine", "seconds", "memory"):
+        if getattr(arguments, option) is not None:
+            raise InputError(f"--{option} is for --probe: add that, or leave it out")
     with quiet_stderr():
         told = inspect(arguments.file)
     if arguments.json:
@@ -30,3 +51,22 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     print(inspection_text(told, width=min(console.width, _WIDTH) if console.is_terminal else _WIDTH))
     return 0
+
+
+def _run_probes(arguments: argparse.Namespace) -> int:
+    """Probe a file; nothing of it is read in this process."""
+    engines = (arguments.engine,) if arguments.engine else installed_engines(format_called(arguments.file.name))
+    seconds = _SECONDS if arguments.seconds is None else arguments.seconds
+    mebibytes = _MEBIBYTES if arguments.memory is None else arguments.memory
+    probes = [probe(arguments.file, engine=engine, seconds=seconds, memory_bytes=mebibytes << 20) for engine in engines]
+    if arguments.json:
+        document = {"schema": _PROBE_SCHEMA, "file": str(arguments.file), "probes": [asdict(each) for each in probes]}
+        print(json.dumps(document, indent=2))
+    else:
+        print("\n".join(map(_line, probes)))
+    return 0 if all(each.outcome == "runs" for each in probes) else 1
+
+
+def _line(told: Probe) -> str:
+    memory = "" if told.peak_rss_bytes is None else f", {told.peak_rss_bytes / 2**20:.0f} MiB"
+    return f"{told.engine}: {told.outcome} ({told.detail}), {told.seconds:.1f} s{memory}"

@@ -441,7 +441,7 @@ def test_the_json_goes_round_and_sums_up(name: str, data: Path, capsys: pytest.C
 
 def test_every_key_of_the_json_is_documented(data: Path) -> None:
     told = to_document(inspect(data / "tiny.int8.onnx"))
-    text = (ROOT / "docs" / "inspect.md").read_text()
+    text = (ROOT / "docs" / "inspect.md").read_text().partition("## Opening a file")[0]
     rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert rows[: len(told)] == list(told)
     layer = told["layers"][0]

@@ -123,7 +123,7 @@ def test_an_artefact_under_another_formats_name_is_refused(name: str, data: Path
 
 def test_garbage_that_is_trusted_is_still_an_artefact_error(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"garbage" * 100)
-    with pytest.raises(ArtefactError, match="onnxruntime cannot open it"):
+    with pytest.raises(ArtefactError, match=r"x\.onnx is damaged, or made to do harm: .* it is no ONNX file"):
         load(tmp_path / "x.onnx", verify=False)
 
 

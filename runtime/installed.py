@@ -1,0 +1,36 @@
+"""Which engines are installed here, and which of them runs a format."""
+
+from importlib.util import find_spec
+
+from edgeport.runtime.errors import MissingDependencyError, unknown_name
+from edgeport.runtime.formats import Format
+
+
+def installed_engines(chosen: Format) -> tuple[str, ...]:
+    """Return the import names of the installed engines that run a format, the preferred one first."""
+    return tuple(name for name in chosen.engines if find_spec(name) is not None)
+
+
+def engine_for(chosen: Format, wanted: str | None = None) -> str:
+    """Return the import name of the engine to use: the one that is asked for, or the preferred one.
+
+    Args:
+        chosen: The format.
+        wanted: A package's name or that of its module, ``ai-edge-litert`` or ``ai_edge_litert``; None for any.
+
+    Raises:
+        InputError: That engine does not run the format.
+        MissingDependencyError: It is not installed, or none is.
+    """
+    name = wanted.replace("-", "_") if wanted is not None else None
+    if name is not None and name not in chosen.engines:
+        raise unknown_name(f"engine for {chosen.name}", str(wanted), chosen.engines)
+    installed = installed_engines(chosen)
+    if name is None and installed:
+        return installed[0]
+    if name in installed:
+        return str(name)
+    raise MissingDependencyError(
+        f"no engine for {chosen.name} files is installed (looked for {name or ', '.join(chosen.engines)}): "
+        f"pip install 'edgeport[{chosen.extra}]'"
+    )

@@ -1,0 +1,73 @@
+"""The inside of ``probing.probe``: takes its limits upon itself, loads one file, runs it once on zeros."""
+
+import json
+import math
+import os
+import resource
+import sys
+from typing import Any
+
+import numpy as np
+
+from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.loading import load
+
+_OUT_OF_MEMORY = ("bad_alloc", "failed to map segment", "failed to allocate", "cannot allocate", "out of memory")
+
+
+def main() -> None:
+    """Take the request from the command line; write the answer, one JSON object, to what was the standard output."""
+    request = json.loads(sys.argv[1])
+    # Whatever engines print shall not be taken for the answer.
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    sys.dont_write_bytecode = True
+    _limit(request["seconds"], request["memory_bytes"])
+    try:
+        told = {"outcome": "runs", "detail": _answer(request["path"], request["engine"])}
+    except MemoryError:
+        told = {"outcome": "too much memory", "detail": "it wanted more memory than it may have"}
+    # An engine's errors share no base class below Exception, and any of them is an answer here.
+    except Exception as error:
+        words = str(error) if isinstance(error, EdgeportError) else f"{type(error).__name__}: {error}"
+        short = any(sign in words.lower() for sign in _OUT_OF_MEMORY)
+        refused = "missing" if isinstance(error, ImportError) else "refused"
+        told = {"outcome": "too much memory" if short else refused, "detail": words[:2000]}
+    os.write(answers, json.dumps({**told, "peak_rss_bytes": _peak_rss_bytes()}).encode())
+
+
+def _limit(seconds: float, memory_bytes: int) -> None:
+    limits = {
+        resource.RLIMIT_AS: memory_bytes,
+        resource.RLIMIT_CPU: math.ceil(seconds) + 1,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+    }
+    for limit, most in limits.items():
+        allowed = resource.getrlimit(limit)[1]
+        lower = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+        resource.setrlimit(limit, (lower, lower))
+
+
+def _answer(path: str, engine: str) -> str:
+    """Load the file, run it once, and return what came out in words."""
+    predictor = load(path, engine=engine, verify=False)
+    zeros: dict[str, Any] = {
+        tensor.name: np.zeros(tuple(axis or 1 for axis in tensor.shape), tensor.dtype)
+        for tensor in predictor.spec.inputs
+    }
+    answer = predictor.run(zeros)
+    return "zeros gave " + ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in answer.items())
+
+
+def _peak_rss_bytes() -> int | None:
+    # Not getrusage: its figure starts with that of the process that started this one.
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Open a file that nobody vouches for in a process of its own, with limits, and tell how that ended.
+
+An engine that cannot stand a file takes its whole process down, or never comes back. Here that is an answer like any
+other. It is no prison: the process runs as the same user, and sees the files and the network that this user sees.
+"""
+
+import json
+import os
+import selectors
+import signal
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
+from edgeport.runtime.formats import format_called
+from edgeport.runtime.installed import engine_for
+
+OUTCOMES = ("runs", "refused", "crashed", "timed out", "too much memory")
+
+# No folder that the caller happens to stand in may bring modules of its own: those are the empty names.
+_START = (
+    "import sys; sys.path[:] = [each for each in sys.path if each]; from edgeport.runtime import probe_child as c; "
+)
+_MOST_OUTPUT = 1 << 16
+_OUT_OF_MEMORY = ("bad_alloc", "memoryerror", "failed to allocate", "cannot allocate", "out of memory")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How an engine got on with a file.
+
+    Attributes:
+        file: The file, as it was named.
+        engine: The import name of the package that was asked to run it.
+        outcome: ``runs``: it gave an answer to zeros; ``refused``: it was turned down with an error; ``crashed``: the
+            process died; ``timed out`` or ``too much memory``: it reached a limit.
+        detail: The same in words, in one line.
+        seconds: How long the process lived.
+        peak_rss_bytes: The most memory that the process had at a time; None if it did not live to tell.
+    """
+
+    file: str
+    engine: str
+    outcome: str
+    detail: str
+    seconds: float
+    peak_rss_bytes: int | None
+
+
+def probe(
+    path: str | os.PathLike[str], *, engine: str | None = None, seconds: float = 10.0, memory_bytes: int = 2 << 30
+) -> Probe:
+    """Load a file without verifying it, run it once on zeros, and tell how that ended; the caller survives it.
+
+    Args:
+        path: A ``.tflite`` or ``.onnx`` file, whoever made it.
+        engine: The package that shall run it; by default the first one that is installed.
+        seconds: How long the process may live, by the clock.
+        memory_bytes: How much address space it may take, numpy and the engine included.
+
+    Raises:
+        ArtefactError: There is no such file, or its name tells no format.
+        InputError: A limit is not above 0, or the engine does not run this format.
+        MissingDependencyError: The engine is not installed.
+    """
+    path = Path(path)
+    if not (seconds > 0 and memory_bytes > 0):
+        raise InputError(f"limits: got {seconds:g} seconds and {memory_bytes} bytes, expected more than 0 of each")
+    chosen = engine_for(format_called(path.name), engine)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise ArtefactError(f"{path} is no plain file: name a .tflite or .onnx file")
+    request = {"path": str(path), "engine": chosen, "seconds": seconds, "memory_bytes": memory_bytes}
+    started = time.monotonic()
+    code, answer, chatter = _run([sys.executable, "-c", f"{_START}c.main()", json.dumps(request)], seconds)
+    taken = time.monotonic() - started
+    told = _told(answer)
+    if told.get("outcome") == "missing":
+        raise MissingDependencyError(_one_line(str(told.get("detail"))))
+    outcome, detail = _judged(code, told, chatter, seconds, memory_bytes)
+    peak = told.get("peak_rss_bytes")
+    return Probe(str(path), chosen, outcome, _one_line(detail), taken, peak if isinstance(peak, int) else None)
+
+
+def _run(command: list[str], seconds: float) -> tuple[int | None, bytes, bytes]:
+    """Return a process' exit code (None if it had to be stopped) and the ends of what it wrote to both outputs."""
+    # One thread each: a pool of them would take address space, and time to start.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        ended, outputs = _watch(child, time.monotonic() + seconds)
+    finally:
+        # Before it is waited for, its number cannot be another's; and whatever it has started goes with it.
+        os.killpg(child.pid, signal.SIGKILL)
+        code = child.wait()
+        for stream in (child.stdout, child.stderr):
+            if stream is not None:
+                stream.close()
+    return code if ended else None, outputs[0], outputs[1]
+
+
+def _watch(child: "subprocess.Popen[bytes]", deadline: float) -> tuple[bool, list[bytes]]:
+    """Read what a process writes, keeping the end of it, until it ends or its time is over."""
+    streams = [stream.fileno() for stream in (child.stdout, child.stderr) if stream is not None]
+    kept = dict.fromkeys(streams, b"")
+    end = os.pidfd_open(child.pid)
+    with selectors.DefaultSelector() as selector:
+        try:
+            for descriptor in (*streams, end):
+                selector.register(descriptor, selectors.EVENT_READ)
+            ended = False
+            while not ended and (left := deadline - time.monotonic()) > 0:
+                ready = {key.fd for key, _ in selector.select(left)}
+                ended = end in ready
+                for descriptor in ready - {end}:
+                    if not _keep(descriptor, kept):
+                        selector.unregister(descriptor)
+            # What it wrote last may still be in the pipes; a child of its own may hold them open.
+            for descriptor in streams:
+                os.set_blocking(descriptor, False)
+                for _ in range(4):
+                    _keep(descriptor, kept)
+        finally:
+            os.close(end)
+    return ended, list(kept.values())
+
+
+def _keep(descriptor: int, kept: dict[int, bytes]) -> bool:
+    try:
+        read = os.read(descriptor, _MOST_OUTPUT)
+    except BlockingIOError:
+        return True
+    kept[descriptor] = (kept[descriptor] + read)[-_MOST_OUTPUT:]
+    return bool(read)
+
+
+def _told(answer: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _one_line(text: str) -> str:
+    """Return words from the child for a terminal: a file may hold names that would steer it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split())[:500])
+
+
+def _judged(
+    code: int | None, told: dict[str, Any], chatter: bytes, seconds: float, memory_bytes: int
+) -> tuple[str, str]:
+    """Return the outcome and its detail."""
+    if code is None or -code == signal.SIGXCPU:
+        return "timed out", f"no answer after {seconds:g} s"
+    if code == 0 and told.get("outcome") in OUTCOMES:
+        return told["outcome"], str(told.get("detail", ""))
+    last = chatter.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    # A process that nobody here has killed was killed by the system, which was short of memory.
+    if -code == signal.SIGKILL or any(sign in chatter.decode("latin-1").lower() for sign in _OUT_OF_MEMORY):
+        return "too much memory", f"it wanted more than the {memory_bytes / 2**20:,.0f} MiB that it may have"
+    how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+    return "crashed", f"{how}: {last}" if last else how

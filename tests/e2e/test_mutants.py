@@ -1,0 +1,24 @@
+"""Damaged files in every engine, the foreign ones through the probe: nobody who opens them is taken down."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no wheel for this Python")
+def test_every_sealed_mutant_is_refused_and_every_foreign_one_gets_an_outcome(tmp_path: Path) -> None:
+    told = tmp_path / "mutants.json"
+    command = [sys.executable, ROOT / "tests/robustness/mutants.py", ROOT / "tests/data", "--count", "50", "-o", told]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    document = json.loads(told.read_text())
+    assert {row["engine"] for row in document["rows"]} == {"ai_edge_litert", "tflite_runtime", "onnxruntime"}
+    assert len(document["rows"]) == 2 * 6
+    for row in document["rows"]:
+        assert sum(count for each in row["outcomes"].values() for count in each.values()) == 50
+        if row["origin"] == "sealed":
+            assert all(set(each) == {"refused"} for each in row["outcomes"].values())

@@ -69,6 +69,12 @@ COMMANDS: tuple[Command, ...] = (
         "compare artefacts on accuracy, size and latency",
         "device",
     ),
+    Command(
+        "bundle",
+        "edgeport.export.bundle.command",
+        "one archive for a device: artefacts, packages, golden answers, installer",
+        "export",
+    ),
 )
 
 

@@ -1,12 +1,15 @@
 """What the slow tests share: one short training run and its export, made by the commands themselves."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 Edgeport = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -51,3 +54,15 @@ def exported(edgeport: Edgeport, trained: Path) -> Path:
     """The export folder of ``trained``."""
     edgeport("export", trained / "model.keras", "-o", trained.parent / "export")
     return trained.parent / "export"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as the build tools make it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    # Built from a copy: setuptools leaves a build folder behind, and would reuse stale modules in it.
+    left_out = shutil.ignore_patterns(".venv", "build", "dist", "runs", "*.egg-info", ".git", ".*_cache", "__pycache__")
+    shutil.copytree(ROOT, folder / "tree", ignore=left_out)
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(folder / "tree")]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))

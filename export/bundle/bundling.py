@@ -1,0 +1,248 @@
+"""The bundle: everything that a device needs, as files in memory."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgeport.export.bundle.archive import SUMS, sums_text
+from edgeport.export.bundle.device import text_of
+from edgeport.export.bundle.reference import ReferenceAnswers, reference_answers
+from edgeport.export.bundle.samples import GoldenSamples, golden_samples
+from edgeport.export.bundle.selection import Selection, read_artefacts, select
+from edgeport.export.bundle.targets import System, choose_system, engine_named, requirements
+from edgeport.export.bundle.vendored import download_wheels
+from edgeport.export.bundle.wheel import own_wheel
+from edgeport.export.manifest import FILE_NAME as MANIFEST
+from edgeport.export.manifest import Artefact, Manifest, manifest_text, read_manifest
+from edgeport.runtime.formats import format_named
+from edgeport.runtime.golden import FILE_NAME as GOLDEN
+from edgeport.runtime.golden import golden_bytes
+from edgeport.runtime.installed import installed_engines
+
+SCHEMA = 1
+
+_SPECIAL = re.compile(r"[^A-Za-z0-9._-]+")
+_EXAMPLES = ("classify_camera.py", "classify_folder.py", "edgeport.service")
+_FILLED = ("edgeport.service",)
+_BENCHMARK = "venv/bin/edgeport benchmark artefacts -o benchmark"
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """What a bundle is for and what goes into it.
+
+    Attributes:
+        target: ``raspberry-pi`` or ``linux``.
+        arch: The architecture of the device's programs; empty for that of the newest system.
+        python: The Python of the device; empty for that of the newest system.
+        engines: The engines to install; empty for the preferred one of each format.
+        artefacts: Names of files, or ``precision.format``; empty for all that the device can run.
+        samples: How many golden samples to take along, at most.
+        samples_from: Where they come from, see golden_samples; empty for the model's own data set.
+        data_dir: Where the files of mnist lie; see load_dataset.
+        with_wheels: Whether the wheels of all packages come along, for a device without a network.
+    """
+
+    target: str = "raspberry-pi"
+    arch: str = ""
+    python: str = ""
+    engines: tuple[str, ...] = ()
+    artefacts: tuple[str, ...] = ()
+    samples: int = 100
+    samples_from: str = ""
+    data_dir: Path | None = None
+    with_wheels: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle in memory; ``archive_bytes(bundle.files, top=bundle.name)`` packs it.
+
+    Attributes:
+        name: The folder that it unpacks to.
+        files: The content of each file, by its path below that folder.
+        system: What it is for.
+        artefacts: The artefacts in it.
+        engines: The engines that it installs, with their versions.
+        samples: The golden samples.
+        notes: What a user should know, one line each.
+    """
+
+    name: str
+    files: Mapping[str, bytes]
+    system: System
+    artefacts: tuple[Artefact, ...]
+    engines: tuple[str, ...]
+    samples: GoldenSamples
+    notes: tuple[str, ...]
+
+
+def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str], None] = lambda text: None) -> Bundle:
+    """Return the bundle of an export folder.
+
+    Args:
+        folder: What ``edgeport export`` has written.
+        options: What it is for.
+        on_step: Called with what is done next.
+
+    Raises:
+        ArtefactError: A file of the folder is missing or altered.
+        InputError: An option names what does not exist or does not go together.
+        ExportError: pip could not fetch the wheels.
+    """
+    engines = tuple(dict.fromkeys(map(engine_named, options.engines)))
+    system = choose_system(options.target, arch=options.arch, python=options.python, engines=engines)
+    exported = read_manifest(folder)
+    selection = select(exported, system=system, engines=engines, wanted=options.artefacts)
+    manifest = selection.manifest
+    on_step(f"Checking {len(manifest.artefacts)} artefacts")
+    files = {f"artefacts/{file}": content for file, content in read_artefacts(folder, manifest).items()}
+    files[f"artefacts/{MANIFEST}"] = manifest_text(manifest).encode()
+    on_step("Choosing the golden samples")
+    samples = golden_samples(manifest, count=options.samples, source=options.samples_from, data_dir=options.data_dir)
+    on_step(f"Running {samples.count} samples through the Keras model")
+    reference = reference_answers(folder, exported, samples)
+    on_step(f"Running {samples.count} samples through {len(manifest.artefacts)} artefacts")
+    names = [artefact.file for artefact in manifest.artefacts]
+    files[f"artefacts/{GOLDEN}"] = golden_bytes(
+        folder, names, samples.inputs, labels=samples.labels, reference=reference.classes
+    )
+    on_step("Writing the wheel of edgeport")
+    wheel, content = own_wheel()
+    files[f"wheels/{wheel}"] = content
+    pins = requirements(system, selection.engines)
+    files["requirements.txt"] = "".join(f"{pin}\n" for pin in pins).encode()
+    if options.with_wheels:
+        on_step(f"Fetching {len(pins)} wheels for {system}")
+        files |= {f"wheels/{name}": content for name, content in download_wheels(pins, system).items()}
+    name = f"edgeport-{_SPECIAL.sub('-', manifest.name)}-{system.target}"
+    measures = reference.classes is not None
+    files |= _texts(name, system, selection, samples, vendored=options.with_wheels, measures=measures)
+    files["bundle.json"] = _facts(name, files, system, selection, samples, reference, pins)
+    files[SUMS] = sums_text(files)
+    engine_names = tuple(f"{engine.name} {engine.version}" for engine in selection.engines)
+    notes = (*selection.left_out, *_doubts(selection, samples, reference))
+    return Bundle(name, files, system, manifest.artefacts, engine_names, samples, notes)
+
+
+def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAnswers) -> list[str]:
+    """Return what the golden answers do not prove."""
+    doubts = []
+    for engine in selection.engines:
+        others = [name.replace("_", "-") for name in installed_engines(format_named(engine.format))]
+        if engine.name not in others:
+            doubts.append(
+                f"{engine.name} is not installed here: the golden answers are those of {' and '.join(others)}, so the "
+                "selftest allows integers to be a few steps apart"
+            )
+    if samples.is_random:
+        doubts.append(
+            "the golden samples are random: they prove equal answers, not right ones; give others with --samples-from"
+        )
+    if selection.manifest.classifies_images and reference.classes is None:
+        doubts.append(
+            f"{reference.why_not}: the golden answers lack those of the Keras model, so edgeport benchmark has nothing "
+            "to compare with on the device; edgeport selftest does not need them"
+        )
+    return doubts
+
+
+def _texts(
+    name: str, system: System, selection: Selection, samples: GoldenSamples, *, vendored: bool, measures: bool
+) -> dict[str, bytes]:
+    """Return what is written for people and machines on the device."""
+    manifest = selection.manifest
+    preferred = _preferred(manifest)
+    predict = f"venv/bin/edgeport predict artefacts/{preferred.file} IMAGE.png" if manifest.classifies_images else ""
+    values = {
+        "TOP": name,
+        "NAME": manifest.name,
+        "WHAT": "a Raspberry Pi" if system.target == "raspberry-pi" else "a small computer",
+        "VERSION": version("edgeport"),
+        "SYSTEM": system.what,
+        "PYTHON": system.python,
+        "ARCH": system.arch,
+        "APT": " ".join(package for _, package in system.from_apt),
+        "FIRST": preferred.file,
+        "PREDICT": predict,
+        "SERVICE": "yes" if manifest.classifies_images else "",
+        "BENCHMARK": _BENCHMARK if measures else "",
+    }
+    device = {"install.sh": text_of("install.sh", values)}
+    if manifest.classifies_images:
+        for example in _EXAMPLES:
+            device[f"examples/{example}"] = text_of(example, values if example in _FILLED else None)
+    return device | {"README.md": text_of("README.md", values | _told(values, selection, samples, vendored=vendored))}
+
+
+def _told(values: Mapping[str, str], selection: Selection, samples: GoldenSamples, *, vendored: bool) -> dict[str, str]:
+    """Return the parts of the device's README that differ between bundles."""
+    manifest = selection.manifest
+    rows = []
+    for artefact in manifest.artefacts:
+        runs = [e for e in selection.engines if e.format == artefact.format and artefact.precision not in e.cannot_read]
+        rows.append(f"| `{artefact.file}` | {artefact.bytes:,} | {', '.join(f'{e.name} {e.version}' for e in runs)} |")
+    images = manifest.classifies_images
+    index = "--no-index --find-links wheels " if vendored else "--only-binary=:all: "
+    return {
+        "ARTEFACTS": "\n".join(rows),
+        "APT": f"python3-venv {values['APT']}".strip(),
+        "EXAMPLES": "a program that watches a folder, one for the camera, and a systemd service" if images else "none",
+        "WHEELS": f"edgeport, {'and every package that it needs' if vendored else 'the others come from the network'}",
+        "NETWORK": "It needs no network." if vendored else "It fetches the packages from the network.",
+        "GOLDEN": f"{samples.count} samples ({samples.source})",
+        "PREDICT": values["PREDICT"] or "venv/bin/python  # from edgeport.runtime import load",
+        "BENCHMARK": f"\n$ {values['BENCHMARK']}" if values["BENCHMARK"] else "",
+        "SERVICE": text_of("service.md", {**values, "INDEX": index}).decode() if images else "",
+    }
+
+
+def _preferred(manifest: Manifest) -> Artefact:
+    """Return the artefact that the examples run: the one in int8, if there is one."""
+    return next((each for each in manifest.artefacts if each.precision == "int8"), manifest.artefacts[0])
+
+
+def _facts(
+    name: str,
+    files: Mapping[str, bytes],
+    system: System,
+    selection: Selection,
+    samples: GoldenSamples,
+    reference: ReferenceAnswers,
+    pins: tuple[str, ...],
+) -> bytes:
+    """Return bundle.json."""
+    golden = files[f"artefacts/{GOLDEN}"]
+    facts: dict[str, Any] = {
+        "schema": SCHEMA,
+        "name": name,
+        "edgeport": version("edgeport"),
+        "target": system.target,
+        "system": system.what,
+        "python": system.python,
+        "arch": system.arch,
+        "engines": [{"name": e.name, "version": e.version, "format": e.format} for e in selection.engines],
+        "artefacts": [
+            {"file": each.file, "format": each.format, "precision": each.precision, "bytes": each.bytes,
+             "sha256": each.sha256}
+            for each in selection.manifest.artefacts
+        ],
+        "golden": {
+            "file": f"artefacts/{GOLDEN}",
+            "sha256": hashlib.sha256(golden).hexdigest(),
+            "samples": samples.count,
+            "source": samples.source,
+            "random": samples.is_random,
+            "labels": samples.labels is not None,
+            "reference": reference.classes is not None,
+        },
+        "requirements": list(pins),
+        "from_apt": [package for _, package in system.from_apt],
+        "wheels": sorted(path.removeprefix("wheels/") for path in files if path.startswith("wheels/")),
+    }  # fmt: skip
+    return (json.dumps(facts, indent=1) + "\n").encode()

@@ -1,0 +1,114 @@
+"""``edgeport bundle``: Pack an export for a device, in one archive that installs and tests itself there."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from edgeport.export.bundle.archive import archive_bytes
+from edgeport.export.bundle.bundling import Bundle, BundleOptions, make_bundle
+from edgeport.export.bundle.targets import ENGINES, SYSTEMS
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.output import write_whole
+from edgeport.runtime.quiet import quiet_stderr
+
+_SUFFIXES = (".tar.gz", ".tgz")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    targets, archs, pythons = (
+        ", ".join(dict.fromkeys(getattr(row, name) for row in SYSTEMS)) for name in ("target", "arch", "python")
+    )
+    engines = ", ".join(engine.name for engine in ENGINES)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="what edgeport export has written")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.tar.gz", help="the archive")
+    parser.add_argument("--overwrite", action="store_true", help="replace the archive if it exists")
+    device = parser.add_argument_group("the device")
+    device.add_argument("--target", default="raspberry-pi", help=f"{targets} (default raspberry-pi)")
+    device.add_argument("--arch", default="", help=f"{archs} (default: that of the newest system that fits)")
+    device.add_argument("--python", default="", metavar="X.Y", help=f"{pythons} (default: likewise)")
+    device.add_argument(
+        "--engine",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help=f"of {engines} (default: the preferred one of each format)",
+    )
+    device.add_argument(
+        "--with-wheels", action="store_true", help="take the wheels of all packages along: for a device without network"
+    )
+    content = parser.add_argument_group("what goes into it")
+    content.add_argument(
+        "--artefact",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="a file name, or precision.format such as int8.tflite (default: all that the device can run)",
+    )
+    content.add_argument("--samples", type=int, default=100, metavar="N", help="golden samples, at most (default 100)")
+    content.add_argument(
+        "--samples-from",
+        default="",
+        metavar="SOURCE",
+        help="a data set (its test split), FILE.npz, FILE.npy, a folder of images, or 'random' (default: the data set "
+        "that the model was trained on)",
+    )
+    content.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the archive, and print what is in it and what to do next."""
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    output: Path = arguments.output
+    _check_output(output, overwrite=arguments.overwrite)
+    options = BundleOptions(
+        target=arguments.target,
+        arch=arguments.arch,
+        python=arguments.python,
+        engines=tuple(arguments.engine),
+        artefacts=tuple(arguments.artefact),
+        samples=arguments.samples,
+        samples_from=arguments.samples_from,
+        data_dir=arguments.data_dir,
+        with_wheels=arguments.with_wheels,
+    )
+    # The lines of the progress are gone when the work is done; the engines' own chatter is never shown.
+    with console.status("Reading the export", spinner="line") as status, quiet_stderr():
+        bundle = make_bundle(arguments.folder, options, on_step=status.update)
+        status.update("Packing")
+        content = archive_bytes(bundle.files, top=bundle.name)
+    write_whole(output, content)
+    _tell(bundle, output, len(content), console)
+    return 0
+
+
+def _check_output(output: Path, *, overwrite: bool) -> None:
+    if not output.name.endswith(_SUFFIXES):
+        raise InputError(f"--output: got {output}, expected a name that ends with {' or '.join(_SUFFIXES)}")
+    if output.is_dir():
+        raise InputError(f"--output: got the folder {output}, expected a file")
+    if not output.parent.is_dir():
+        raise InputError(f"--output: the folder {output.parent} does not exist: make it first")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} exists: choose another name with -o, or replace it with --overwrite")
+
+
+def _tell(bundle: Bundle, output: Path, size: int, console: Console) -> None:
+    for note in bundle.notes:
+        print(f"edgeport bundle: {note}", file=sys.stderr)
+    console.print(f"{bundle.name} for {bundle.system.what} ({bundle.system})")
+    for artefact in bundle.artefacts:
+        console.print(f"  {artefact.file:<24} {artefact.bytes:>11,} bytes")
+    wheels = sum(path.startswith("wheels/") for path in bundle.files)
+    console.print(f"  golden answers to {bundle.samples.count} samples: {bundle.samples.source}")
+    console.print(f"  runs with {' and '.join(bundle.engines)}; {wheels} wheel{'s' * (wheels > 1)} inside")
+    console.print(f"Written to {output}: {size:,} bytes")
+    file, name = shlex.quote(str(output)), shlex.quote(output.name)
+    host = "raspberrypi.local" if bundle.system.target == "raspberry-pi" else "DEVICE"
+    console.print(f"\nNext: scp {file} {host}:")
+    console.print(f"and on the device: tar xzf {name} && sh {bundle.name}/install.sh")

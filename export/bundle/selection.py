@@ -1,0 +1,109 @@
+"""Which artefacts of an export folder go into a bundle, with which engines; each is checked before it is packed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgeport.export.bundle.targets import Engine, System, default_engines, engine_named, other_systems
+from edgeport.export.manifest import Artefact, Manifest
+from edgeport.runtime.card import read_card
+from edgeport.runtime.errors import ArtefactError, InputError, unknown_name
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of an export goes to a device.
+
+    Attributes:
+        manifest: The manifest of the chosen artefacts alone.
+        engines: The engines that run them.
+        left_out: One line for each artefact that the device cannot run.
+    """
+
+    manifest: Manifest
+    engines: tuple[Engine, ...]
+    left_out: tuple[str, ...]
+
+
+def select(manifest: Manifest, *, system: System, engines: Sequence[Engine], wanted: Sequence[str]) -> Selection:
+    """Return the artefacts that are wanted, or all that the device can run.
+
+    Args:
+        manifest: What the export folder holds.
+        system: What the bundle is for.
+        engines: The engines that were asked for; empty for the system's preferred ones.
+        wanted: Names of files, or ``precision.format``; empty for all.
+
+    Raises:
+        InputError: A name is unknown, or a named artefact has no engine on the device.
+    """
+    allowed = tuple(engines) or default_engines(system)
+    named = [_named(manifest, name) for name in wanted]
+    obstacles = {artefact.file: _obstacle(artefact, system, allowed) for artefact in manifest.artefacts}
+    for artefact in named:
+        if obstacles[artefact.file]:
+            raise InputError(f"{artefact.file}: {obstacles[artefact.file]}")
+    chosen = [artefact for artefact in manifest.artefacts if (not named or artefact in named)]
+    left_out = [f"{each.file} is left out: {obstacles[each.file]}" for each in chosen if obstacles[each.file]]
+    chosen = [artefact for artefact in chosen if not obstacles[artefact.file]]
+    if not chosen:
+        reason = "; ".join(left_out) or "the export has delivered none"
+        raise InputError(f"no artefact of {manifest.name} can be bundled for {system}: {reason}")
+    formats = {artefact.format for artefact in chosen}
+    # The model itself stays behind, so nothing is told of where it lies.
+    source = {**manifest.source, "file": ""}
+    restricted = replace(manifest, source=source, artefacts=tuple(chosen), refused=())
+    return Selection(restricted, tuple(each for each in allowed if each.format in formats), tuple(left_out))
+
+
+def read_artefacts(folder: Path, manifest: Manifest) -> Mapping[str, bytes]:
+    """Return the content of each artefact, after a look at both of its digests.
+
+    Raises:
+        ArtefactError: A file is missing, or is not the one that was exported.
+    """
+    contents = {}
+    for artefact in manifest.artefacts:
+        path = folder / artefact.file
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ArtefactError(f"cannot read {path}: {error.strerror}. Export it again.") from error
+        if hashlib.sha256(content).hexdigest() != artefact.sha256:
+            raise ArtefactError(
+                f"{path} is not the file that manifest.json names: its SHA-256 differs. Export it again."
+            )
+        read_card(content, name=str(path))
+        contents[artefact.file] = content
+    return contents
+
+
+def _named(manifest: Manifest, name: str) -> Artefact:
+    for artefact in manifest.artefacts:
+        if name in (artefact.file, f"{artefact.precision}.{artefact.format}"):
+            return artefact
+    known = [artefact.file for artefact in manifest.artefacts]
+    known += [f"{artefact.precision}.{artefact.format}" for artefact in manifest.artefacts]
+    raise unknown_name("artefact", name, known)
+
+
+def _obstacle(artefact: Artefact, system: System, allowed: Sequence[Engine]) -> str:
+    """Return why an artefact does not run on the device and what to do; empty if it runs in every engine there."""
+    runners = [engine for engine in allowed if engine.format == artefact.format]
+    unable = next((engine for engine in runners if artefact.precision in engine.cannot_read), None)
+    if runners and unable is None:
+        return ""
+    others = [
+        engine.name
+        for engine in map(engine_named, system.engines)
+        if engine.format == artefact.format and artefact.precision not in engine.cannot_read
+    ]
+    if unable is not None:
+        # The selftest tries every engine that is installed, so one that cannot load the file is one too many.
+        ways = f"take --engine {others[0]} in its place" if others else "take another precision, or --arch aarch64"
+        return f"{unable.name} {unable.version} does not load it ({unable.why_not}): {ways}"
+    if others:
+        return f"none of the chosen engines runs {artefact.format} files: add --engine {others[0]}"
+    ways = f"take another format, or {other_systems(system, artefact.format)}"
+    return f"no engine that has a wheel for {system} runs {artefact.format} files: {ways}"

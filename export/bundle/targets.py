@@ -1,0 +1,196 @@
+"""The systems that a bundle can be made for: which engines have wheels there, and the version of every package.
+
+All versions stand here. They are those of constraints.txt wherever the system has a wheel of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeport.runtime.errors import InputError, unknown_name
+
+# What edgeport itself and the table of its benchmark need, beside numpy.
+_BASE = ("markdown-it-py", "mdurl", "pillow", "pygments", "rich")
+_VERSIONS = {
+    "ai-edge-litert": "2.3.0",
+    "backports-strenum": "1.2.8",
+    "flatbuffers": "25.12.19",
+    "markdown-it-py": "4.3.0",
+    "mdurl": "0.1.2",
+    "ml-dtypes": "0.6.0",
+    "onnxruntime": "1.32.0",
+    "packaging": "26.3",
+    "pillow": "13.0.0",
+    "protobuf": "7.36.2",
+    "pygments": "2.21.0",
+    "rich": "15.0.0",
+    "tflite-runtime": "2.14.0",
+    "tqdm": "4.70.1",
+    "typing-extensions": "4.16.0",
+}
+_NUMPY = {"3.11": "2.4.6", "3.12": "2.5.5", "3.13": "2.5.5"}
+# tflite-runtime was built for numpy 1, and the newest ml-dtypes wants numpy 2.
+_BESIDE_NUMPY_1 = {"numpy": "1.26.4", "ml-dtypes": "0.5.4"}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A package that runs artefacts on a device.
+
+    Attributes:
+        name: Its name on the package index.
+        format: The format that it runs.
+        needs: Every package that it brings along, numpy apart.
+        numpy_1: Whether it needs numpy 1.
+        cannot_read: The precisions whose files it does not load.
+        why_not: Why it does not load them.
+    """
+
+    name: str
+    format: str
+    needs: tuple[str, ...] = ()
+    numpy_1: bool = False
+    cannot_read: tuple[str, ...] = ()
+    why_not: str = ""
+
+    @property
+    def version(self) -> str:
+        """The version that a bundle pins."""
+        return _VERSIONS[self.name]
+
+
+ENGINES: tuple[Engine, ...] = (
+    Engine(
+        "ai-edge-litert",
+        "tflite",
+        needs=("backports-strenum", "flatbuffers", "ml-dtypes", "protobuf", "tqdm", "typing-extensions"),
+    ),
+    Engine(
+        "tflite-runtime",
+        "tflite",
+        numpy_1=True,
+        cannot_read=("dynamic",),
+        why_not="it knows FULLY_CONNECTED up to version 11, and dynamic files hold version 12",
+    ),
+    Engine("onnxruntime", "onnx", needs=("flatbuffers", "packaging", "protobuf")),
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """One system that a bundle can be made for.
+
+    Attributes:
+        target: What the user calls the computer.
+        arch: The architecture of its programs, not of its kernel.
+        python: The Python that it has.
+        what: The operating system's name.
+        glibc: The second number of its glibc's version, 2.x: wheels for a later one do not run there.
+        engines: The engines that have wheels for it, the preferred one of each format first.
+        from_apt: The packages that have no wheel for it and come from the system, with their names there.
+    """
+
+    target: str
+    arch: str
+    python: str
+    what: str
+    glibc: int
+    engines: tuple[str, ...]
+    from_apt: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"Python {self.python} on {self.arch}"
+
+
+_ALL = ("ai-edge-litert", "onnxruntime", "tflite-runtime")
+_CURRENT = ("ai-edge-litert", "onnxruntime")
+_DEBIAN = (("numpy", "python3-numpy"), ("pillow", "python3-pil"))
+
+# The first row that fits is taken, so the newest system of each kind stands first.
+SYSTEMS: tuple[System, ...] = (
+    System("raspberry-pi", "aarch64", "3.13", "Raspberry Pi OS Trixie, 64-bit", 41, _CURRENT),
+    System("raspberry-pi", "aarch64", "3.11", "Raspberry Pi OS Bookworm, 64-bit", 36, _ALL),
+    System("raspberry-pi", "armv7l", "3.11", "Raspberry Pi OS Bookworm, 32-bit", 36, ("tflite-runtime",), _DEBIAN),
+    System("linux", "x86_64", "3.13", "Debian 13 or alike", 41, _CURRENT),
+    System("linux", "x86_64", "3.12", "Ubuntu 24.04 or alike", 39, _CURRENT),
+    System("linux", "x86_64", "3.11", "Debian 12 or alike", 36, _ALL),
+)
+
+
+def engine_named(name: str) -> Engine:
+    """Return the engine that users call ``name``, with hyphens or underscores.
+
+    Raises:
+        InputError: There is none, with the nearest name.
+    """
+    for engine in ENGINES:
+        if engine.name == name.lower().replace("_", "-"):
+            return engine
+    raise unknown_name("engine", name, (engine.name for engine in ENGINES))
+
+
+def choose_system(target: str, *, arch: str = "", python: str = "", engines: Sequence[Engine] = ()) -> System:
+    """Return the newest system of a target that has wheels of the engines.
+
+    Args:
+        target: ``raspberry-pi`` or ``linux``.
+        arch: Its architecture; empty for any.
+        python: Its Python; empty for any.
+        engines: The engines that it must have; empty for any.
+
+    Raises:
+        InputError: There is no such system, with the reason and the way out.
+    """
+    rows = [row for row in SYSTEMS if row.target == target]
+    if not rows:
+        raise unknown_name("target", target, {row.target for row in SYSTEMS})
+    for what, got, known in (
+        (f"architecture of {target}", arch, {row.arch for row in rows}),
+        (f"Python of {target}", python, {row.python for row in rows}),
+    ):
+        if got and got not in known:
+            raise unknown_name(what, got, known)
+    alike = [row for row in rows if row.arch == (arch or row.arch) and row.python == (python or row.python)]
+    if not alike:
+        ways = _ways([row for row in rows if arch == row.arch or python == row.python])
+        raise InputError(f"no engine has a wheel for Python {python} on {arch}: take {ways}")
+    for row in alike:
+        if all(engine.name in row.engines for engine in engines):
+            return row
+    lacking = next(engine for engine in engines if engine.name not in alike[0].engines)
+    having = _ways([row for row in rows if lacking.name in row.engines and row not in alike])
+    others = [name for name in alike[0].engines if engine_named(name).format == lacking.format]
+    instead = f"--engine {others[0]}" if others else f"another format than {lacking.format}"
+    raise InputError(f"{lacking.name} has no wheel for {alike[0]}: take {having + ', or ' if having else ''}{instead}")
+
+
+def other_systems(system: System, format_name: str) -> str:
+    """Return the options for the other systems of a target that run a format; empty if there are none."""
+    return _ways(
+        [
+            row
+            for row in SYSTEMS
+            if row.target == system.target and any(engine_named(name).format == format_name for name in row.engines)
+        ]
+    )
+
+
+def default_engines(system: System) -> tuple[Engine, ...]:
+    """Return the preferred engine of each format that the system can run."""
+    preferred: dict[str, Engine] = {}
+    for name in system.engines:
+        engine = engine_named(name)
+        preferred.setdefault(engine.format, engine)
+    return tuple(preferred.values())
+
+
+def requirements(system: System, engines: Sequence[Engine]) -> tuple[str, ...]:
+    """Return ``name==version`` of every package that a device installs beside edgeport, those they need included."""
+    versions = {**_VERSIONS, "numpy": _NUMPY[system.python]}
+    if any(engine.numpy_1 for engine in engines):
+        versions |= _BESIDE_NUMPY_1
+    names = {*_BASE, "numpy"}.union(*((engine.name, *engine.needs) for engine in engines))
+    return tuple(f"{name}=={versions[name]}" for name in sorted(names - {name for name, _ in system.from_apt}))
+
+
+def _ways(rows: Sequence[System]) -> str:
+    return ", or ".join(f"--arch {row.arch} --python {row.python}" for row in rows)

@@ -1,0 +1,48 @@
+"""A predictor on a local Dask cluster: the example of docs/runtime.md, as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+
+MAIN = """
+
+if __name__ == "__main__":
+    import sys
+
+    with np.load(sys.argv[1], allow_pickle=False) as golden:
+        images = np.tile(golden["images"], (500, 1, 1))
+    # A dynamic batch may be computed in another order: single images are the same everywhere.
+    alone = load(sys.argv[2]).predict(images)
+    together = score(sys.argv[2], images)
+    assert together.shape == (10_000, 10)
+    print(float(np.abs(together - alone).max()), int((together.argmax(axis=1) != alone.argmax(axis=1)).sum()))
+"""
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cluster")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", f"{wheel}[tflite,onnx,cluster]"]
+    subprocess.run(install, check=True, capture_output=True)
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.int8.onnx", "tiny.float32.tflite"])
+def test_a_cluster_gives_the_answers_of_one_process(name: str, python: Path, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "runtime.md").read_text()
+    example = re.search(r"<!-- example: dask -->\n```python\n(.*?)```\n", text, re.DOTALL)[1]
+    (tmp_path / "score.py").write_text(example + MAIN)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    command = [str(python), "score.py", str(DATA / "golden.npz"), str(DATA / name)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=clean, cwd=tmp_path, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    largest, changed = ended.stdout.splitlines()[-1].split()
+    assert (float(largest), int(changed)) == (0.0, 0)

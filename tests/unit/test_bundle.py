@@ -1,0 +1,382 @@
+"""The bundle: what goes into it, what is refused, and that the same export gives the same bytes."""
+
+import base64
+import dataclasses
+import email
+import hashlib
+import importlib.util
+import io
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeport.export import read_manifest
+from edgeport.export.bundle import Bundle, BundleOptions, archive_bytes, make_bundle
+from edgeport.export.bundle.samples import balanced, golden_samples
+from edgeport.export.bundle.selection import read_artefacts, select
+from edgeport.export.bundle.targets import (
+    ENGINES,
+    SYSTEMS,
+    choose_system,
+    default_engines,
+    engine_named,
+    requirements,
+)  # fmt: skip
+from edgeport.export.bundle.wheel import own_wheel
+from edgeport.runtime.cli import main
+from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
+from edgeport.runtime.golden import FILE_NAME, read_golden
+
+ROOT = Path(__file__).parents[2]
+
+
+def packed(bundle: Bundle) -> bytes:
+    return archive_bytes(bundle.files, top=bundle.name)
+
+
+@pytest.fixture(scope="module")
+def bundle(data: Path) -> Bundle:
+    return make_bundle(data, BundleOptions(samples=12))
+
+
+@pytest.fixture
+def unpacked(bundle: Bundle, tmp_path: Path) -> Path:
+    with tarfile.open(fileobj=io.BytesIO(packed(bundle))) as archive:
+        archive.extractall(tmp_path, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(tmp_path)
+    return tmp_path / bundle.name
+
+
+def test_the_same_export_gives_the_same_bytes(bundle: Bundle, data: Path) -> None:
+    again = make_bundle(data, BundleOptions(samples=12))
+    assert packed(again) == packed(bundle)
+    shuffled = dict(reversed(list(bundle.files.items())))
+    assert archive_bytes(shuffled, top=bundle.name) == packed(bundle)
+
+
+def test_an_archive_tells_nothing_of_who_packed_it_and_when(bundle: Bundle) -> None:
+    content = packed(bundle)
+    assert content[3] == 0, "no name in the gzip header"
+    assert content[4:8] == bytes(4), "no time in the gzip header"
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        entries = archive.getmembers()
+    assert [entry.name for entry in entries] == sorted(entry.name for entry in entries)
+    assert {(entry.uid, entry.gid, entry.uname, entry.gname, entry.mtime) for entry in entries} == {(0, 0, "", "", 0)}
+    assert {entry.name.split("/")[0] for entry in entries} == {"edgeport-tiny-raspberry-pi"}
+    assert [entry.name for entry in entries if entry.isfile() and entry.mode & 0o111] == [f"{bundle.name}/install.sh"]
+
+
+def test_every_file_but_the_sums_is_in_the_sums(bundle: Bundle, unpacked: Path) -> None:
+    checked = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+    told = subprocess.run(checked, cwd=unpacked, check=True, capture_output=True, text=True).stdout
+    assert {line.removesuffix(": OK") for line in told.splitlines()} == set(bundle.files) - {"SHA256SUMS"}
+
+
+def test_its_artefacts_are_an_export_folder_of_their_own(data: Path, unpacked: Path) -> None:
+    manifest = read_manifest(unpacked / "artefacts")
+    assert manifest.artefacts == read_manifest(data).artefacts
+    assert manifest.source["file"] == "", "the model does not travel along"
+    assert len(read_artefacts(unpacked / "artefacts", manifest)) == 4
+    golden = read_golden(unpacked / "artefacts" / FILE_NAME)
+    assert golden.count == 12
+    assert set(golden.files) == {artefact.file for artefact in manifest.artefacts}
+
+
+def test_it_holds_the_artefacts_that_are_asked_for_and_the_engines_that_they_need(data: Path) -> None:
+    small = make_bundle(data, BundleOptions(artefacts=("int8.tflite",), samples=1, python="3.11"))
+    assert [artefact.file for artefact in small.artefacts] == ["tiny.int8.tflite"]
+    assert {name for name in small.files if name.startswith("artefacts/")} == {
+        "artefacts/golden.npz", "artefacts/manifest.json", "artefacts/tiny.int8.tflite"
+    }  # fmt: skip
+    facts = json.loads(small.files["bundle.json"])
+    assert [engine["name"] for engine in facts["engines"]] == ["ai-edge-litert"]
+    assert facts["requirements"] == small.files["requirements.txt"].decode().splitlines()
+    assert not [pin for pin in facts["requirements"] if pin.startswith(("onnxruntime", "tensorflow", "matplotlib"))]
+    assert facts["artefacts"][0]["sha256"] == hashlib.sha256(small.files["artefacts/tiny.int8.tflite"]).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"artefacts": ("int8.tflit",)}, "did you mean int8.tflite?"),
+        ({"artefacts": ("tiny.int8.onx",)}, "did you mean tiny.int8.onnx?"),
+        ({"target": "rasberry-pi"}, "did you mean raspberry-pi?"),
+        ({"arch": "arm7l"}, "did you mean armv7l?"),
+        ({"python": "3.10"}, "unknown Python of raspberry-pi '3.10'"),
+        ({"engines": ("tflite",)}, "did you mean tflite-runtime?"),
+        ({"arch": "armv7l", "python": "3.13"}, "no engine has a wheel for Python 3.13 on armv7l: take --arch aarch64"),
+        ({"arch": "armv7l", "artefacts": ("int8.onnx",)},
+         "tiny.int8.onnx: no engine that has a wheel for Python 3.11 on armv7l runs onnx files: take another format, "
+         "or --arch aarch64 --python 3.13"),
+        ({"arch": "armv7l", "engines": ("onnxruntime",)},
+         "onnxruntime has no wheel for Python 3.11 on armv7l: take --arch aarch64 --python 3.13"),
+        ({"python": "3.13", "engines": ("tflite-runtime",)},
+         "tflite-runtime has no wheel for Python 3.13 on aarch64: take --arch aarch64 --python 3.11"),
+        ({"engines": ("onnxruntime",), "artefacts": ("int8.tflite",)}, "add --engine ai-edge-litert"),
+        ({"samples": 0}, "--samples: got 0"),
+        ({"samples_from": "nowhere/at/all"}, "no such .npz file or folder"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_refused_with_the_way_out(data: Path, options: dict, told: str) -> None:
+    with pytest.raises(InputError, match=re.escape(told)) as refused:
+        make_bundle(data, BundleOptions(**options))
+    assert "\n" not in str(refused.value)
+
+
+def test_by_default_what_the_device_cannot_run_is_left_out_and_said(data: Path) -> None:
+    old = make_bundle(data, BundleOptions(arch="armv7l", samples=1))
+    assert {artefact.format for artefact in old.artefacts} == {"tflite"}
+    assert sum("is left out: no engine that has a wheel for Python 3.11 on armv7l" in note for note in old.notes) == 2
+    told = any("tflite-runtime is not installed here" in note for note in old.notes)
+    assert told == (importlib.util.find_spec("tflite_runtime") is None)
+    facts = json.loads(old.files["bundle.json"])
+    assert facts["from_apt"] == ["python3-numpy", "python3-pil"]
+    assert not [pin for pin in facts["requirements"] if pin.startswith(("numpy=", "pillow="))]
+
+
+def test_a_file_that_tflite_runtime_cannot_load_is_left_out_or_refused(data: Path) -> None:
+    manifest = read_manifest(data)
+    first, *others = manifest.artefacts
+    dynamic = dataclasses.replace(first, file="tiny.dynamic.tflite", precision="dynamic")
+    manifest = dataclasses.replace(manifest, artefacts=(dynamic, *others))
+    engines = (engine_named("tflite_runtime"),)
+    system = choose_system("raspberry-pi", engines=engines)
+    assert system.python == "3.11"
+    selection = select(manifest, system=system, engines=engines, wanted=())
+    assert [artefact.file for artefact in selection.manifest.artefacts] == ["tiny.int8.tflite"]
+    assert "FULLY_CONNECTED" in selection.left_out[0]
+    with pytest.raises(InputError, match=r"does not load it.*take --engine ai-edge-litert in its place"):
+        select(manifest, system=system, engines=engines, wanted=("dynamic.tflite",))
+    both = (*engines, engine_named("ai-edge-litert"))
+    assert "dynamic" in select(manifest, system=system, engines=both, wanted=()).left_out[0], "the selftest tries both"
+    current = (engine_named("ai-edge-litert"),)
+    assert not select(manifest, system=system, engines=current, wanted=("dynamic.tflite",)).left_out
+
+
+@pytest.mark.parametrize("also_the_manifest", [False, True])
+def test_an_altered_artefact_is_refused(data: Path, tmp_path: Path, also_the_manifest: bool) -> None:
+    shutil.copytree(data, tmp_path / "export")
+    path = tmp_path / "export" / "tiny.int8.tflite"
+    before = path.read_bytes()
+    path.write_bytes(before[:3000] + bytes([before[3000] ^ 1]) + before[3001:])
+    if also_the_manifest:
+        manifest = tmp_path / "export" / "manifest.json"
+        old, new = (hashlib.sha256(content).hexdigest() for content in (before, path.read_bytes()))
+        manifest.write_text(manifest.read_text().replace(old, new))
+    told = "has been altered" if also_the_manifest else "its SHA-256 differs"
+    with pytest.raises(ArtefactError, match=told):
+        make_bundle(tmp_path / "export", BundleOptions())
+    with pytest.raises(ArtefactError, match=told):
+        read_artefacts(tmp_path / "export", read_manifest(tmp_path / "export"))
+    path.unlink()
+    with pytest.raises(ArtefactError, match="No such file"):
+        make_bundle(tmp_path / "export", BundleOptions())
+
+
+@pytest.mark.parametrize("system", SYSTEMS, ids=str)
+def test_pins_are_the_versions_that_are_tested_together(system) -> None:
+    tested = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        pin, _, marker = line.partition(" ; ")
+        name, _, version = pin.partition("==")
+        python = re.search(r"python_full_version (\S+) '([\d.]+)", marker)
+        if python is None or {"<": system.python < python[2], "==": system.python in python[2],
+                              ">=": system.python >= python[2]}[python[1]]:  # fmt: skip
+            tested[name] = version
+    for pin in requirements(system, default_engines(system)):
+        name, version = pin.split("==")
+        assert tested[name] == version, pin
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_an_engine_brings_what_it_needs(engine) -> None:
+    system = choose_system("linux", engines=(engine,))
+    names = {pin.split("==")[0] for pin in requirements(system, (engine,))}
+    assert {engine.name, *engine.needs, "numpy", "pillow", "rich"} <= names
+    assert ("numpy==1.26.4" in requirements(system, (engine,))) == (engine.name == "tflite-runtime")
+
+
+def test_the_wheel_is_one_and_always_the_same() -> None:
+    name, content = own_wheel()
+    assert own_wheel() == (name, content)
+    with zipfile.ZipFile(io.BytesIO(content)) as wheel:
+        held = {entry: wheel.read(entry) for entry in wheel.namelist()}
+        assert {entry.date_time for entry in wheel.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    stem = "-".join(name.split("-")[:2])
+    facts = email.message_from_bytes(held[f"{stem}.dist-info/METADATA"])
+    assert (name, facts["Name"]) == (f"edgeport-{facts['Version']}-py3-none-any.whl", "edgeport")
+    assert "edgeport.runtime.cli:main" in held[f"{stem}.dist-info/entry_points.txt"].decode()
+    for line in held[f"{stem}.dist-info/RECORD"].decode().splitlines()[:-1]:
+        path, digest, size = line.split(",")
+        expected = base64.urlsafe_b64encode(hashlib.sha256(held[path]).digest()).decode().rstrip("=")
+        assert (digest, int(size)) == (f"sha256={expected}", len(held[path]))
+    listed = {line.split(",")[0] for line in held[f"{stem}.dist-info/RECORD"].decode().splitlines()}
+    assert listed == set(held)
+
+
+def test_the_wheel_holds_every_module_and_what_goes_to_the_device() -> None:
+    with zipfile.ZipFile(io.BytesIO(own_wheel()[1])) as wheel:
+        held = {entry: wheel.read(entry) for entry in wheel.namelist() if entry.startswith("edgeport/")}
+    layers = ("runtime", "train", "export", "benchmarks")
+    expected = {
+        f"edgeport/{path.relative_to(ROOT)}"
+        for layer in layers
+        for path in (ROOT / layer).rglob("*")
+        if path.suffix == ".py" or path.name == "py.typed" or (path.parent.name == "device" and path.is_file())
+    }
+    assert set(held) == expected
+    assert "edgeport/export/bundle/device/install.sh" in held
+    assert all(content == (ROOT / name.removeprefix("edgeport/")).read_bytes() for name, content in held.items())
+
+
+def test_golden_samples_are_the_first_of_each_class() -> None:
+    classes = np.array([1, 1, 1, 0, 2, 0, 1, 2])
+    assert balanced(classes, 3).tolist() == [0, 3, 4]
+    assert balanced(classes, 5).tolist() == [0, 1, 3, 4, 5]
+    assert balanced(classes, 99).tolist() == list(range(8))
+
+
+def test_a_data_set_gives_its_test_split_with_labels(data: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    images = {part: random.integers(0, 256, (60, 28, 28), np.uint8) for part in ("x_train", "x_test")}
+    classes = {part: np.repeat(np.arange(10), 6) for part in ("y_train", "y_test")}
+    np.savez(tmp_path / "digits.npz", **images, **classes)
+    samples = golden_samples(read_manifest(data), count=20, source=str(tmp_path / "digits.npz"))
+    assert samples.source == "the test split of digits.npz"
+    assert np.bincount(samples.labels).tolist() == [2] * 10
+    assert (samples.inputs["image"][:2, ..., 0] == images["x_test"][:2]).all()
+    assert not samples.is_random
+
+
+def test_made_up_samples_are_called_so(bundle: Bundle) -> None:
+    assert json.loads(bundle.files["bundle.json"])["golden"] | {"sha256": ""} == {
+        "file": "artefacts/golden.npz", "sha256": "", "samples": 12, "source": "random, seed 0", "random": True,
+        "labels": False, "reference": False,
+    }  # fmt: skip
+    assert "12 samples (random, seed 0)" in bundle.files["README.md"].decode()
+    assert any("random" in note for note in bundle.notes)
+    assert "the true classes of the golden samples are not known" in bundle.notes[-1]
+    assert "edgeport benchmark" not in bundle.files["README.md"].decode() + bundle.files["install.sh"].decode()
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((5, 20, 20, 1), np.float32), r"got float32 \(5, 20, 20, 1\)"),
+        (np.full((5, 28, 28, 1), np.nan, np.float32), "NaN"),
+        (np.zeros((0, 28, 28, 1), np.uint8), "expected at least one"),
+        (np.array([["a"]]), "got <U1"),
+    ],
+)
+def test_samples_that_the_model_does_not_take_are_refused(
+    data: Path, tmp_path: Path, array: np.ndarray, told: str
+) -> None:
+    np.savez(tmp_path / "own.npz", image=array)
+    with pytest.raises(EdgeportError, match=told):
+        golden_samples(read_manifest(data), source=str(tmp_path / "own.npz"))
+
+
+def test_samples_of_ones_own_are_taken_as_they_are(data: Path, tmp_path: Path) -> None:
+    own = np.random.default_rng(1).integers(0, 256, (7, 28, 28, 1), np.uint8)
+    np.savez(tmp_path / "own.npz", image=own)
+    samples = golden_samples(read_manifest(data), count=5, source=str(tmp_path / "own.npz"))
+    assert (samples.inputs["image"] == own[:5]).all()
+    assert samples.labels is None
+
+
+def test_nothing_is_left_to_fill_in_and_no_host_is_named(bundle: Bundle) -> None:
+    for name in ("install.sh", "README.md", "requirements.txt", "bundle.json", "examples/edgeport.service"):
+        text = bundle.files[name].decode()
+        assert not re.search("@[A-Z]+@", text), name
+        assert "://" not in text, name
+    service = bundle.files["examples/edgeport.service"].decode()
+    assert f"/opt/{bundle.name}/artefacts/tiny.int8.tflite" in service
+
+
+def test_a_model_that_takes_no_images_gets_no_examples_for_them(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "export")
+    manifest = tmp_path / "export" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["inputs"][0]["range"] = None
+    manifest.write_text(json.dumps(content))
+    bundle = make_bundle(tmp_path / "export", BundleOptions(samples=1))
+    assert not [name for name in bundle.files if name.startswith("examples/")]
+    assert "predict artefacts" not in bundle.files["README.md"].decode() + bundle.files["install.sh"].decode()
+    assert "inbox" not in bundle.files["README.md"].decode()
+
+
+def test_the_command_writes_one_file_and_says_what_is_next(data: Path, tmp_path: Path, capsys) -> None:
+    output = tmp_path / "tiny.tar.gz"
+    command = ["bundle", str(data), "--samples", "3", "--artefact", "int8.tflite", "int8.onnx", "-o", str(output)]
+    assert main(command) == 0
+    told = capsys.readouterr()
+    assert "tiny.int8.onnx" in told.out
+    assert "sh edgeport-tiny-raspberry-pi/install.sh" in told.out.splitlines()[-1]
+    assert "random" in told.err
+    content = output.read_bytes()
+    assert main(command) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+    assert output.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize(
+    ("output", "told"), [("x.zip", "ends with .tar.gz"), ("no/x.tar.gz", "does not exist"), ("d.tgz", "the folder")]
+)
+def test_an_output_that_cannot_be_is_refused_first(data: Path, tmp_path: Path, output: str, told: str, capsys) -> None:
+    (tmp_path / "d.tgz").mkdir()
+    assert main(["bundle", str(data), "-o", str(tmp_path / output)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def install(folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    environment = {"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, **variables}
+    return subprocess.run(
+        ["sh", str(folder / "install.sh")], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+@pytest.mark.parametrize("what", ["Python", "architecture"])
+def test_the_installer_refuses_another_system_in_one_line(unpacked: Path, what: str) -> None:
+    script = unpacked / "install.sh"
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    other = {"Python": ("'3.13'", "'3.9'"), "architecture": ("'3.13'", f"'{here}'")}[what]
+    script.write_text(script.read_text().replace(*other).replace("arch='aarch64'", "arch='riscv64'"))
+    old = (unpacked / "SHA256SUMS").read_text()
+    new = f"{hashlib.sha256(script.read_bytes()).hexdigest()}  install.sh"
+    (unpacked / "SHA256SUMS").write_text(re.sub("(?m)^.*  install.sh$", new, old))
+    ended = install(unpacked)
+    assert ended.returncode == 1
+    expected = f"got Python {here}, expected 3.9" if what == "Python" else f"{platform.machine()}, expected riscv64"
+    assert expected in ended.stderr
+    assert ended.stderr.startswith("install.sh: got ")
+    assert ended.stderr.count("\n") == 1
+    assert "bundle again with --" in ended.stderr
+    assert not (unpacked / "venv").exists()
+
+
+def test_the_installer_refuses_a_file_that_was_altered_or_is_missing(unpacked: Path) -> None:
+    path = unpacked / "artefacts" / "tiny.int8.tflite"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    ended = install(unpacked)
+    assert ended.returncode == 1
+    assert "tiny.int8.tflite" in ended.stderr
+    assert "not the one that was packed" in ended.stderr.splitlines()[-1]
+    path.unlink()
+    assert install(unpacked).returncode == 1
+    assert not (unpacked / "venv").exists()
+
+
+def test_the_installer_says_when_there_is_no_python(unpacked: Path) -> None:
+    ended = install(unpacked, PYTHON="/nowhere/python")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].endswith("found no Python: sudo apt install python3")

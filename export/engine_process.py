@@ -98,10 +98,10 @@ def _answers(predictor: Predictor, samples: _Arrays) -> dict[str, FloatArray]:
     step = batch or _FREE_BATCH
     count = len(next(iter(samples.values())))
     parts = [
-        _answer(predictor, {name: _filled(array[start : start + step], batch) for name, array in samples.items()})
+        _answer(predictor, {name: array[start : start + step] for name, array in samples.items()})
         for start in range(0, count, step)
     ]
-    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, FloatArray]:
@@ -116,11 +116,6 @@ def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, FloatArray]:
             array = np.linspace(*pixel_range, 256).astype(np.float32)[array]
         real[tensor.name] = array
     return predictor.answer(real)
-
-
-def _filled(array: npt.NDArray[Any], batch: int | None) -> npt.NDArray[Any]:
-    """Return the samples, the last batch filled up by repeating them if the artefact is fixed to one."""
-    return array if batch is None or len(array) >= batch else np.resize(array, (batch, *array.shape[1:]))
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ class TensorCheck:
         self._free = int(spec.shape[:1] == (None,))
         self._tail = spec.shape[self._free :]
         self._floats = self._dtype.kind == "f"
-        largest = float(np.finfo(self._dtype).max) if self._floats else 0.0
+        largest = float(np.finfo(self._dtype).max) if self._floats else np.inf
         self._low, self._high = -largest, largest
         if pixel_range is not None:
             slack = _SLACK * (pixel_range[1] - pixel_range[0])

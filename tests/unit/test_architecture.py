@@ -110,7 +110,7 @@ def test_a_package_has_few_public_names_and_all_of_them_exist(name: str) -> None
     assert set(package.__all__) <= named
 
 
-def test_a_format_is_one_row_and_two_modules() -> None:
+def test_a_format_is_one_row_and_three_modules() -> None:
     for row in FORMATS:
         for module in (row.exporter, row.engine_module, row.structure_module):
             assert (ROOT / module.removeprefix("edgeport.").replace(".", "/")).with_suffix(".py").is_file(), module

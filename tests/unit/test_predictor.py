@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.runtime import ArtefactError, InputError, load
+from edgeport.runtime import ArtefactError, InputError, TensorSpec, load
+from edgeport.runtime.checks import TensorCheck
 
 NAMES = ("tiny.float32.tflite", "tiny.int8.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
 
@@ -181,6 +182,14 @@ def test_real_values_are_checked_before_they_are_quantized(name: str, data: Path
     for wrong in (np.full((3, 28, 28, 1), 1e6), np.zeros((3, 28, 28)), np.zeros((0, 28, 28, 1)), np.array(["a"])):
         with pytest.raises(InputError, match="expected"):
             predictor.answer({"image": wrong})
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("int8", 0.5), ("float32", 0.0), ("int32", 0.0)])
+def test_without_a_pixel_range_any_number_will_do(dtype: str, scale: float) -> None:
+    check = TensorCheck(TensorSpec("x", (None, 3), dtype, scale), artefact="x.tflite")
+    check.check_samples(np.array([[-1000.0, 0.5, 1e30]]))
+    with pytest.raises(InputError, match="expected finite numbers"):
+        check.check_samples(np.array([[0.0, np.nan, 1.0]]))
 
 
 @pytest.mark.parametrize("name", FLOATS)

@@ -7,12 +7,13 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow lint typecheck results constraints clean
+.PHONY: help quickstart test test-slow test-pi lint typecheck results constraints clean
 
 help:
 	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
 	@echo 'make test         the fast tests'
 	@echo 'make test-slow    the tests that run TensorFlow, and those that build environments'
+	@echo 'make test-pi      the same answers on a Raspberry Pi: its systems under QEMU (about 8 minutes)'
 	@echo 'make lint         ruff'
 	@echo 'make typecheck    mypy --strict'
 	@echo 'make results      train and measure on all of MNIST, and renew docs/results and the tables'
@@ -28,6 +29,10 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	@$(VENV)/bin/pytest -m slow
+
+# OPTIONS='EXPORT --save' takes that export, and renews docs/results/test-pi.json.
+test-pi: $(VENV)/installed
+	@$(VENV)/bin/python tests/pi/run.py $(OPTIONS)
 
 lint: $(VENV)/installed
 	@$(VENV)/bin/ruff check .

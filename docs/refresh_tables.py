@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from architecture_table import architecture_table, is_architectures
+from same_answers_table import KIND as SAME_ANSWERS
+from same_answers_table import same_answers_table
 
 from edgeport.benchmarks import read_report
 from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report
@@ -28,6 +30,7 @@ _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.D
 _TABLES: dict[str, Callable[[Path], str]] = {
     "": lambda path: markdown_table(read_report(path)),
     export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
+    SAME_ANSWERS: lambda path: same_answers_table(json.loads(path.read_text())),
     runtime_cost_report.KIND: lambda path: runtime_cost_report.markdown(runtime_cost_report.read_report(path)),
     quantizer_report.KIND: lambda path: quantizer_report.markdown(quantizer_report.read_report(path)),
 }

@@ -48,7 +48,7 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--no-reduce-range",
         action="store_true",
-        help="int8 ONNX with all 8 bits of its weights: for CPUs with VNNI or SDOT; others would answer differently",
+        help="int8 and dynamic ONNX with all 8 bits of weight: for CPUs with VNNI or SDOT; others answer differently",
     )
     group.add_argument(
         "--tensor-type",

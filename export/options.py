@@ -24,7 +24,7 @@ class Options:
         batch: How many samples an artefact takes at a time: a number, ``dynamic`` for any, or ``usual`` for what suits
             the format (1 in TFLite, any in ONNX).
         opset: The ONNX operator set, 13 to 21.
-        reduce_range: Whether int8 ONNX uses 7 bits of its weights, so that CPUs without VNNI answer alike.
+        reduce_range: Whether integer ONNX uses 7 bits of its weights, so that CPUs without VNNI answer alike.
         tensor_type: The type of the input and output of int8 TFLite: ``int8``, ``uint8`` or ``float32``.
         require_agreement: The least share of samples with the same top-1 class, 0 to 1, beyond each precision's own.
         require_sqnr_db: The least signal-to-quantization-noise ratio in dB, beyond each precision's own.

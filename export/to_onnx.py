@@ -61,7 +61,7 @@ def convert(
     if precision == "float16":
         model = to_float16(model)
     elif precision == "dynamic":
-        model = quantize_dynamic(model)
+        model = quantize_dynamic(model, reduce_range=options.reduce_range)
     elif precision == "int8":
         if calibration is None:
             raise ExportError("int8 needs calibration samples, to know the ranges of its activations")

@@ -90,7 +90,19 @@ def test_the_readme_has_a_table_of_each_result() -> None:
 def test_the_kind_of_a_result_decides_its_table() -> None:
     assert table_of(RESULTS[0]).startswith("| artefact | top-1 |")
     assert table_of(ROOT / "docs/results/quantizers.json").startswith("**TFLite**")
+    assert table_of(ROOT / "docs/results/test-pi.json").startswith("| system | CPU |")
     assert table_of(ROOT / "docs/results/export-speed.json").startswith("| edge, seconds |")
+
+
+def test_the_same_answers_were_given_on_every_cpu() -> None:
+    report = json.loads((ROOT / "docs/results/test-pi.json").read_text())
+    assert report["passed"]
+    assert report["broken"] == []
+    assert report["digits"]["count"] == 500
+    for row in report["compared"]:
+        assert row["difference"]["rows"] == 500
+        assert row["difference"]["labels_changed"] == 0
+        assert row["precision"] not in ("int8", "int16x8") or row["difference"]["rows_different"] == 0
 
 
 def test_the_page_of_quantizers_says_what_its_figures_say() -> None:

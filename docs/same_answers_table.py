@@ -1,0 +1,54 @@
+"""The table of docs/results/test-pi.json: what the engines answer on a Pi's CPU beside what they answer on a PC."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+KIND = "same answers"
+_INTEGER = ("int8", "int16x8")
+_HEAD = ("system", "CPU", "engine", "integer rows", "differ", "float rows", "by at most", "classes changed", "selftest")
+
+
+def same_answers_table(report: Mapping[str, Any]) -> str:
+    """Return one row for each engine on each CPU.
+
+    Args:
+        report: The content of the result file, written by tests/pi/run.py.
+    """
+    lines = [_line(_HEAD), _line(["--:"] * len(_HEAD))]
+    for key, group in groupby(report["compared"], key=_key):
+        rows = list(group)
+        selftests = [check for check in report["selftests"] if _key(check) == key and check["status"] != "skipped"]
+        lines.append(_line(_cells(rows, selftests)))
+    return "\n".join(lines) + "\n"
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["system"], row["cpu"], row["engine"]
+
+
+def _cells(rows: Sequence[Mapping[str, Any]], selftests: Sequence[Mapping[str, Any]]) -> list[str]:
+    system, cpu, engine = _key(rows[0])
+    python = rows[0]["python"].rpartition(".")[0]
+    integer = [row["difference"] for row in rows if row["precision"] in _INTEGER]
+    real = [row["difference"] for row in rows if row["precision"] not in _INTEGER]
+    passed = sum(check["status"] == "passed" for check in selftests)
+    return [
+        f"{system}, Python {python}",
+        cpu,
+        f"{engine} {rows[0]['version']}",
+        f"{_sum(integer, 'rows'):,}",
+        f"{_sum(integer, 'rows_different'):,}",
+        f"{_sum(real, 'rows'):,}",
+        f"{max((each['largest_difference'] for each in real), default=0):.1e}",
+        f"{_sum([*integer, *real], 'labels_changed'):,}",
+        f"{passed} of {len(selftests)}",
+    ]
+
+
+def _sum(differences: Iterable[Mapping[str, Any]], name: str) -> int:
+    return sum(each[name] for each in differences)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

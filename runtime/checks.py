@@ -10,12 +10,16 @@ from edgeport.runtime.spec import TensorSpec
 
 # Images that were resized or normalised elsewhere may leave their range by a little: half a step between two pixels.
 _SLACK = 0.5 / 255
+_EXPORTED = "the model was exported for"
 
 
 class TensorCheck:
     """The check of one input tensor, prepared once: it is made on every call."""
 
     __slots__ = ("_artefact", "_dtype", "_floats", "_free", "_high", "_low", "_rank", "_tail", "spec")
+
+    _low: float
+    _high: float
 
     def __init__(self, spec: TensorSpec, *, artefact: str, pixel_range: tuple[float, float] | None = None) -> None:
         """Prepare.
@@ -33,18 +37,17 @@ class TensorCheck:
         self._free = int(spec.shape[:1] == (None,))
         self._tail = spec.shape[self._free :]
         self._floats = self._dtype.kind == "f"
-        largest = float(np.finfo(self._dtype).max) if self._floats else np.inf
-        self._low, self._high = -largest, largest
+        self._low, self._high = _limits(spec)
         if pixel_range is not None:
             slack = _SLACK * (pixel_range[1] - pixel_range[0])
             self._low, self._high = pixel_range[0] - slack, pixel_range[1] + slack
 
     def __call__(self, tensor: Tensor) -> None:
         """Return if the tensor can be fed, else raise InputError."""
-        if type(tensor) is not np.ndarray:
+        if type(tensor) is not np.ndarray and not isinstance(tensor, np.memmap):
             raise InputError(f"{self._artefact}: got a {type(tensor).__name__}, expected a numpy array {self.spec}")
         shape = tensor.shape
-        alike = shape[self._free :] == self._tail or _fits(shape, self.spec.shape)
+        alike = shape[self._free :] == self._tail or fits(shape, self.spec.shape)
         if not alike or len(shape) != self._rank or 0 in shape or tensor.dtype != self._dtype:
             raise self._unlike(tensor)
         # Searching the extremes is three times as fast as computing them, and finds a NaN first.
@@ -56,7 +59,9 @@ class TensorCheck:
     def check_samples(self, real: Tensor) -> None:
         """Check real values before they are quantized: of any number of samples, and of any numeric type."""
         expected = self.spec.shape[1:]
-        if len(real.shape) != self._rank or not real.size or not _fits(real.shape[1:], expected):
+        if type(real) is not np.ndarray and not isinstance(real, np.memmap):
+            raise InputError(f"{self._artefact}: got a {type(real).__name__}, expected a numpy array for {self.spec}")
+        if len(real.shape) != self._rank or not real.size or not fits(real.shape[1:], expected):
             raise self._unlike(real)
         if real.dtype.kind not in "fiub":
             raise self._unlike(real)
@@ -64,18 +69,22 @@ class TensorCheck:
 
     def check_values(self, real: Tensor) -> None:
         """Raise InputError if real values are no numbers, or beyond what the input stands for."""
-        values = real.astype(np.float64)
-        wrong = ~np.isfinite(values)
+        whole = self._dtype.kind in "iub" and not self.spec.quantized
+        wrong = ~np.isfinite(real)
+        if not wrong.any() and whole and real.dtype.kind == "f":
+            wrong = real != np.rint(real)
         if wrong.any():
             where = tuple(int(axis) for axis in np.argwhere(wrong)[0])
             raise InputError(
-                f"{self._artefact}: got {values[where]} at {list(where)} of {self.spec.name}, and {int(wrong.sum())} "
-                "such values in all, expected finite numbers"
+                f"{self._artefact}: got {real[where]} at {list(where)} of {self.spec.name}, and {int(wrong.sum())} "
+                f"such values in all, expected {'whole' if whole else 'finite'} numbers"
             )
-        if values.size and not (self._low <= values.min() and values.max() <= self._high):
+        # As numbers of Python, which compare exactly whatever their size.
+        least, largest = real.min().item(), real.max().item()
+        if not (self._low <= least and largest <= self._high):
             raise InputError(
-                f"{self._artefact}: got values from {values.min():g} to {values.max():g} for {self.spec.name}, "
-                f"expected {self._low:.4g} to {self._high:.4g}, the range that the model was exported for"
+                f"{self._artefact}: got values from {least:g} to {largest:g} for {self.spec.name}, "
+                f"expected {self._low:.4g} to {self._high:.4g}, the range that {'it has' if whole else _EXPORTED}"
             )
 
     def _unlike(self, tensor: Tensor) -> InputError:
@@ -85,5 +94,17 @@ class TensorCheck:
         return InputError(f"{self._artefact}: got a tensor {dtype} {tensor.shape}, expected {self.spec}")
 
 
-def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+def _limits(spec: TensorSpec) -> tuple[float, float]:
+    """Return what a tensor can hold at all: a quantized one saturates, so that it takes any number."""
+    kind = np.dtype(spec.dtype).kind
+    if spec.quantized:
+        return -np.inf, np.inf
+    if kind == "f":
+        largest = float(np.finfo(spec.dtype).max)
+        return -largest, largest
+    return (0, 1) if kind == "b" else (np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max)
+
+
+def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the expected one; None stands for an axis of any length."""
     return len(shape) == len(expected) and all(axis in (None, got) for got, axis in zip(shape, expected, strict=True))

@@ -69,6 +69,9 @@ def _read_image(path: Path, shape: tuple[int, int, int], invert: bool) -> npt.ND
 def _open_image(path: Path) -> "Image.Image":
     from PIL import Image
 
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A named pipe would make it wait for ever.
+        raise ValueError("no plain file")
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         return Image.open(path)

@@ -22,7 +22,7 @@ def engine_for(chosen: Format, wanted: str | None = None) -> str:
         InputError: That engine does not run the format.
         MissingDependencyError: It is not installed, or none is.
     """
-    name = wanted.replace("-", "_") if wanted is not None else None
+    name = str(wanted).replace("-", "_") if wanted is not None else None
     if name is not None and name not in chosen.engines:
         raise unknown_name(f"engine for {chosen.name}", str(wanted), chosen.engines)
     installed = installed_engines(chosen)

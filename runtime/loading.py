@@ -2,6 +2,9 @@
 
 import importlib
 import os
+import stat
+
+import numpy as np
 
 from edgeport.runtime.card import read_card
 from edgeport.runtime.engine import Origin
@@ -11,6 +14,8 @@ from edgeport.runtime.installed import engine_for
 from edgeport.runtime.predictor import Predictor
 
 _LARGEST_THREADS = 64
+# Flatbuffers and protobuf messages count their bytes in 31 bits.
+_LARGEST_FILE = 2**31 - 1
 
 
 def load(
@@ -31,15 +36,16 @@ def load(
         InputError: ``threads`` is out of range, or ``engine`` cannot run this format.
         MissingDependencyError: No engine for this format is installed.
     """
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= _LARGEST_THREADS:
+    whole = isinstance(threads, (int, np.integer)) and not isinstance(threads, bool)
+    if not whole or not 1 <= threads <= _LARGEST_THREADS:
         raise InputError(f"threads: got {threads!r}, expected a whole number from 1 to {_LARGEST_THREADS}")
-    path: str | os.PathLike[str] | None = None
+    path: str | None = None
     if isinstance(source, (bytes, bytearray, memoryview)):
         # A copy, if the caller may still change them.
         content, name = bytes(source), "the artefact"
         chosen = format_within(content, name=name)
     elif isinstance(source, (str, os.PathLike)):
-        path = source
+        path = os.fsdecode(source)
         content, name = _read(path)
         chosen = format_of(content, name=name)
     else:
@@ -49,22 +55,32 @@ def load(
         name = f"{card.model}.{card.precision}.{chosen.name}"
     if not verify:
         content = _sound(content, chosen, name=name, path=path)
-    return Predictor(Origin(content, name, chosen.name, engine_for(chosen, engine), threads), card)
+    return Predictor(Origin(content, name, chosen.name, engine_for(chosen, engine), int(threads)), card)
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[bytes, str]:
+def _read(path: str) -> tuple[bytes, str]:
     """Return a file's bytes and its name without the folders."""
     try:
-        with open(path, "rb") as file:
-            return file.read(), os.path.basename(os.fspath(path))
+        # A named pipe would make an open that waits wait for ever.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise ArtefactError(f"cannot read {path}: it is no plain file")
+            if about.st_size > _LARGEST_FILE:
+                raise ArtefactError(
+                    f"{path}: got {about.st_size:,} bytes, and no format allows more than {_LARGEST_FILE:,}"
+                )
+            return file.read(), os.path.basename(path)
     except OSError as error:
-        raise ArtefactError(f"cannot read {os.fspath(path)}: {error.strerror}") from error
+        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
+        if isinstance(error, ArtefactError):
+            raise
         # A name that no file can have: with a NUL in it.
-        raise ArtefactError(f"cannot read {os.fspath(path)!r}: {error}") from error
+        raise ArtefactError(f"cannot read {path!r}: {error}") from error
 
 
-def _sound(content: bytes, chosen: Format, *, name: str, path: str | os.PathLike[str] | None) -> bytes:
+def _sound(content: bytes, chosen: Format, *, name: str, path: str | None) -> bytes:
     """Return a file that nobody vouches for once its structure has been looked at: engines trust it blindly."""
     # Those who run files that edgeport made need neither.
     from pathlib import Path

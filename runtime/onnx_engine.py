@@ -67,8 +67,8 @@ def open_engine(origin: Origin) -> OnnxEngine:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = origin.threads
     options.inter_op_num_threads = 1
-    # Warnings about a model's inner life are for its exporter, not for those who run it.
-    options.log_severity_level = 3
+    # Warnings about a model's inner life are for its exporter, and errors are raised: they need not be printed too.
+    options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(origin.content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class below Exception

@@ -82,10 +82,13 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    partial = path.with_name(f"{_PARTIAL_PREFIX}{path.name}")
+    # Two that write the same file at a time must not share what they have written so far.
+    partial = path.with_name(f"{_PARTIAL_PREFIX}{os.getpid()}-{path.name}")
     try:
         partial.write_bytes(content)
         os.replace(partial, path)
-    except OSError as error:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise InputError(f"cannot write {path}: {error.strerror}") from error

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.card import Card
-from edgeport.runtime.checks import TensorCheck
+from edgeport.runtime.checks import TensorCheck, fits
 from edgeport.runtime.decoding import Decoder
 from edgeport.runtime.engine import Engine, Origin, Tensor
 from edgeport.runtime.errors import ArtefactError, InputError
@@ -120,9 +120,11 @@ class Predictor:
         Raises:
             InputError: As for ``predict``, and if the output is no classes.
         """
-        if top < 1:
-            raise InputError(f"top: got {top}, expected 1 or more")
+        if not isinstance(top, (int, np.integer)) or top < 1:
+            raise InputError(f"top: got {top!r}, expected a whole number, 1 or more")
         probabilities = self.predict(images)
+        if not np.isfinite(probabilities).all():
+            raise InputError(f"{self.spec.name} answers with values that are no numbers: it cannot tell classes apart")
         labels = self.spec.labels
         if probabilities.shape[1:] == (1,) and len(labels) == 2:
             probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
@@ -172,7 +174,9 @@ class Predictor:
         self._check_names(real)
         encoded = []
         for check in self._checks:
-            values = np.asarray(real[check.spec.name])
+            values = real[check.spec.name]
+            # What is no array becomes one if it can; a mask would be lost without a word.
+            values = values if isinstance(values, np.ndarray) else _as_array(values, check.spec)
             check.check_samples(values)
             encoded.append(_encode(values, check.spec))
         raw = self._run_batches(encoded)
@@ -240,10 +244,25 @@ class Predictor:
     def _run_batches(self, tensors: list[Tensor]) -> list[Tensor]:
         """Return the raw outputs for any number of samples: in one call, or in the batches of a fixed artefact."""
         engine = self._engine or self._reopened()
-        count = len(tensors[0])
+        batches = {spec.shape[:1] for spec in self.spec.inputs}
+        if len(batches) > 1 or batches == {()}:
+            # No axis is common to all inputs: they are no samples, one beside the other.
+            return list(engine.call(tensors))
+        counts = [len(tensor) for tensor in tensors]
+        if len(set(counts)) > 1:
+            raise InputError(
+                f"{self.spec.name}: got {' and '.join(map(str, counts))} samples, expected as many of each input"
+            )
+        count = counts[0]
         if self._takes(count):
             return list(engine.call(tensors))
         batch = self.spec.input.shape[0] or 1
+        if not all(spec.shape[:1] == (batch,) for spec in self.spec.outputs):
+            outputs = "; ".join(map(str, self.spec.outputs))
+            raise InputError(
+                f"{self.spec.name}: got {count} samples, expected {batch}: its outputs are not one answer for each "
+                f"({outputs})"
+            )
         if count % batch:
             # The last batch is filled up: its surplus answers are cut off again.
             tensors = [np.concatenate([each, each[:1].repeat(-count % batch, axis=0)]) for each in tensors]
@@ -254,8 +273,8 @@ class Predictor:
         return [np.concatenate(answers)[:count] for answers in zip(*parts, strict=True)]
 
     @cached_property
-    def _image_shape(self) -> tuple[int, ...]:
-        return tuple(axis or 1 for axis in self.spec.input.shape[1:])
+    def _image_shape(self) -> tuple[int | None, ...]:
+        return self.spec.input.shape[1:]
 
     @cached_property
     def _pixels(self) -> Tensor:
@@ -269,22 +288,23 @@ class Predictor:
 
     def _checked(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return the images with the model's own axes, or raise InputError."""
-        if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-            got = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
+        if (type(images) is not np.ndarray and not isinstance(images, np.memmap)) or images.dtype != np.uint8:
+            got = images.dtype if type(images) is np.ndarray else type(images).__name__
             raise InputError(
                 f"{self.spec.name}: got {got} images, expected a uint8 array of pixels from 0 to 255. "
                 "For the artefact's own input type use run()."
             )
         shape, expected = images.shape, self._image_shape
-        if shape[1:] == expected and shape[0]:
+        if shape[1:] == expected and images.size:
             return images
         if not images.size:
             raise InputError(f"{self.spec.name}: got no images, expected at least one")
-        if expected[-1:] == (1,) and shape[1:] == expected[:-1]:
+        if len(shape) > 1 and fits(shape[1:], expected):
+            return images
+        if expected[-1:] == (1,) and len(shape) > 1 and fits(shape[1:], expected[:-1]):
             return images[..., np.newaxis]
-        raise InputError(
-            f"{self.spec.name}: got images of shape {shape}, expected (n, {', '.join(map(str, expected))})"
-        )
+        axes = ", ".join("any" if axis is None else str(axis) for axis in expected)
+        raise InputError(f"{self.spec.name}: got images of shape {shape}, expected (n, {axes})")
 
     def _check_names(self, tensors: Mapping[str, Tensor]) -> None:
         if tensors.keys() != {tensor.name for tensor in self.spec.inputs}:
@@ -292,6 +312,13 @@ class Predictor:
                 f"{self.spec.name}: got the inputs {', '.join(map(str, tensors))}, "
                 f"expected {', '.join(map(str, self.spec.inputs))}"
             )
+
+
+def _as_array(values: object, spec: TensorSpec) -> Tensor:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"got values of uneven lengths, expected {spec}") from error
 
 
 def _encode(real: Tensor, tensor: TensorSpec) -> Tensor:

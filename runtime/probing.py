@@ -27,6 +27,8 @@ _START = (
     "import sys; sys.path[:] = [each for each in sys.path if each]; from edgeport.runtime import probe_child as c; "
 )
 _MOST_OUTPUT = 1 << 16
+# A day, and all that a process can address.
+_LONGEST, _MOST_MEMORY = 24 * 60 * 60, 1 << 47
 _OUT_OF_MEMORY = ("bad_alloc", "memoryerror", "failed to allocate", "cannot allocate", "out of memory")
 
 
@@ -69,16 +71,21 @@ def probe(
         MissingDependencyError: The engine is not installed.
     """
     path = Path(path)
-    if not (seconds > 0 and memory_bytes > 0):
-        raise InputError(f"limits: got {seconds:g} seconds and {memory_bytes} bytes, expected more than 0 of each")
+    if not (0 < seconds <= _LONGEST and 0 < memory_bytes <= _MOST_MEMORY):
+        raise InputError(
+            f"limits: got {seconds:g} seconds and {memory_bytes:g} bytes, expected more than 0 and at most "
+            f"{_LONGEST:,} seconds and {_MOST_MEMORY:,} bytes"
+        )
     chosen = engine_for(format_called(path.name), engine)
     try:
         mode = path.stat().st_mode
     except OSError as error:
         raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ArtefactError(f"cannot read {str(path)!r}: {error}") from error
     if not stat.S_ISREG(mode):
         raise ArtefactError(f"{path} is no plain file: name a .tflite or .onnx file")
-    request = {"path": str(path), "engine": chosen, "seconds": seconds, "memory_bytes": memory_bytes}
+    request = {"path": str(path), "engine": chosen, "seconds": seconds, "memory_bytes": int(memory_bytes)}
     started = time.monotonic()
     code, answer, chatter = _run([sys.executable, "-c", f"{_START}c.main()", json.dumps(request)], seconds)
     taken = time.monotonic() - started

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import weakref
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -13,27 +14,46 @@ from edgeport.runtime.errors import ArtefactError, InputError, MissingDependency
 from edgeport.runtime.spec import TensorSpec
 
 
-class _Interpreter:
-    """One interpreter, and the batch that it has made room for."""
+class _Slot:
+    """A place for one interpreter, which is opened when it is first needed.
 
-    __slots__ = ("_interpreter", "batch", "get_tensor", "invoke", "set_tensor")
+    A slot belongs to whoever took it from the engine's queue. One that gets lost there, since an exception may come at
+    any moment (Ctrl-C, a timeout by signal), is replaced by an empty one when Python clears it away.
+    """
 
-    def __init__(self, interpreter: Any) -> None:
+    __slots__ = ("_engine", "_interpreter", "get_tensor", "invoke", "set_tensor", "shapes")
+
+    shapes: list[tuple[int, ...]]
+
+    def __init__(self, engine: "TfliteEngine") -> None:
+        # Not the engine itself: when that goes, its slots shall go and not come back.
+        self._engine = weakref.ref(engine)
+        self.empty()
+
+    def __del__(self) -> None:
+        engine = self._engine()
+        if engine is not None:
+            engine.idle.put(_Slot(engine))
+
+    def fill(self, interpreter: Any) -> None:
+        """Put an interpreter in its place."""
         self._interpreter = interpreter
-        self.batch = 1
+        self.shapes = [tuple(details["shape"].tolist()) for details in interpreter.get_input_details()]
         # Looked up once: it is done three times a call.
-        self.set_tensor, self.invoke, self.get_tensor = (
-            interpreter.set_tensor,
-            interpreter.invoke,
-            interpreter.get_tensor,
-        )
+        self.set_tensor, self.get_tensor = interpreter.set_tensor, interpreter.get_tensor
+        self.invoke = interpreter.invoke
+
+    def empty(self) -> None:
+        """Let go of the interpreter."""
+        self._interpreter = self.set_tensor = self.get_tensor = self.invoke = None
+        self.shapes = []
 
     def resize(self, places: Sequence[int], tensors: Sequence[Tensor]) -> None:
-        """Make room for another batch: an interpreter keeps the shapes that it was last given."""
+        """Make room for other shapes: an interpreter keeps those that it was last given."""
         for place, tensor in zip(places, tensors, strict=True):
             self._interpreter.resize_tensor_input(place, tensor.shape)
         self._interpreter.allocate_tensors()
-        self.batch = len(tensors[0])
+        self.shapes = [tensor.shape for tensor in tensors]
 
 
 class TfliteEngine:
@@ -56,62 +76,62 @@ class TfliteEngine:
         # The details never change, and asking for them is slow: once is enough.
         self._inputs, self._outputs = ([each["index"] for each in side] for side in (inputs, outputs))
         self._input, self._output = self._inputs[0], self._outputs[0]
-        self._free_batch = self.inputs[0].shape[:1] == (None,)
-        # None stands for an interpreter that must be opened first.
-        self._idle: SimpleQueue[_Interpreter | None] = SimpleQueue()
-        self._idle.put(_Interpreter(interpreter))
-        self._unopened: list[None] = [None] * (max(1, _cores() // origin.threads) - 1)
+        self._free = any(None in tensor.shape for tensor in self.inputs)
+        self.idle: SimpleQueue[_Slot] = SimpleQueue()
+        self._spare: SimpleQueue[_Slot] = SimpleQueue()
+        for _ in range(max(1, _cores() // origin.threads)):
+            self._spare.put(_Slot(self))
+        first = self._spare.get()
+        first.fill(interpreter)
+        self.idle.put(first)
 
     def call_one(self, tensor: Tensor) -> Tensor:
         """See Engine.call_one."""
-        held = self._take()
+        slot = self._take()
         try:
-            if self._free_batch and held.batch != len(tensor):
-                held.resize(self._inputs, (tensor,))
-            held.set_tensor(self._input, tensor)
-            held.invoke()
-            answer: Tensor = held.get_tensor(self._output)
+            if self._free and slot.shapes[0] != tensor.shape:
+                slot.resize(self._inputs, (tensor,))
+            slot.set_tensor(self._input, tensor)
+            slot.invoke()
+            answer: Tensor = slot.get_tensor(self._output)
         except BaseException as error:
-            self._give_up(error)
+            self._give_up(slot, error)
             raise
-        self._idle.put(held)
+        self.idle.put(slot)
         return answer
 
     def call(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         """See Engine.call."""
-        held = self._take()
+        slot = self._take()
         try:
-            if self._free_batch and held.batch != len(tensors[0]):
-                held.resize(self._inputs, tensors)
+            if self._free and slot.shapes != [tensor.shape for tensor in tensors]:
+                slot.resize(self._inputs, tensors)
             for place, tensor in zip(self._inputs, tensors, strict=True):
-                held.set_tensor(place, tensor)
-            held.invoke()
-            answers = [held.get_tensor(place) for place in self._outputs]
+                slot.set_tensor(place, tensor)
+            slot.invoke()
+            answers = [slot.get_tensor(place) for place in self._outputs]
         except BaseException as error:
-            self._give_up(error)
+            self._give_up(slot, error)
             raise
-        self._idle.put(held)
+        self.idle.put(slot)
         return answers
 
-    def _take(self) -> _Interpreter:
+    def _take(self) -> Any:
         try:
-            held = self._idle.get_nowait()
+            slot = self.idle.get_nowait()
         except Empty:
             try:
-                held = self._unopened.pop()
-            except IndexError:
-                held = self._idle.get()
-        if held is not None:
-            return held
-        try:
-            return _Interpreter(_open_interpreter(self._origin))
-        except BaseException:
-            self._idle.put(None)
-            raise
+                slot = self._spare.get_nowait()
+            except Empty:
+                slot = self.idle.get()
+        if slot.invoke is None:
+            slot.fill(_open_interpreter(self._origin))
+        return slot
 
-    def _give_up(self, error: BaseException) -> None:
-        """Let a fresh interpreter take the place of one that has failed in the middle, and say what it failed on."""
-        self._idle.put(None)
+    def _give_up(self, slot: _Slot, error: BaseException) -> None:
+        """Give the slot back without its interpreter, which has failed in the middle, and say what it failed on."""
+        slot.empty()
+        self.idle.put(slot)
         if isinstance(error, (ValueError, RuntimeError)):
             reason = " ".join(str(error).split())
             raise InputError(

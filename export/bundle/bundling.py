@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -158,7 +159,9 @@ def _texts(
     """Return what is written for people and machines on the device."""
     manifest = selection.manifest
     preferred = _preferred(manifest)
-    predict = f"venv/bin/edgeport predict artefacts/{preferred.file} IMAGE.png" if manifest.classifies_images else ""
+    # A model may have any name: with spaces, quotes, or what a shell and systemd would expand.
+    first = shlex.quote(f"artefacts/{preferred.file}")
+    predict = f"venv/bin/edgeport predict {first} IMAGE.png" if manifest.classifies_images else ""
     values = {
         "TOP": name,
         "NAME": manifest.name,
@@ -168,16 +171,24 @@ def _texts(
         "PYTHON": system.python,
         "ARCH": system.arch,
         "APT": " ".join(package for _, package in system.from_apt),
-        "FIRST": preferred.file,
+        "FIRST": first,
+        "UNIT": _in_a_unit(f"/opt/{name}/artefacts/{preferred.file}"),
         "PREDICT": predict,
         "SERVICE": "yes" if manifest.classifies_images else "",
         "BENCHMARK": _BENCHMARK if measures else "",
     }
-    device = {"install.sh": text_of("install.sh", values)}
+    device = {"install.sh": text_of("install.sh", {key: shlex.quote(value) for key, value in values.items()})}
     if manifest.classifies_images:
         for example in _EXAMPLES:
             device[f"examples/{example}"] = text_of(example, values if example in _FILLED else None)
     return device | {"README.md": text_of("README.md", values | _told(values, selection, samples, vendored=vendored))}
+
+
+def _in_a_unit(argument: str) -> str:
+    """Return an argument as systemd reads it from a command line (systemd.service(5), systemd.unit(5))."""
+    for letter, escaped in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
+        argument = argument.replace(letter, escaped)
+    return f'"{argument}"'
 
 
 def _told(values: Mapping[str, str], selection: Selection, samples: GoldenSamples, *, vendored: bool) -> dict[str, str]:

@@ -21,6 +21,7 @@ import pytest
 
 from edgeport.export import read_manifest
 from edgeport.export.bundle import Bundle, BundleOptions, archive_bytes, make_bundle
+from edgeport.export.bundle.bundling import _in_a_unit
 from edgeport.export.bundle.samples import balanced, golden_samples
 from edgeport.export.bundle.selection import read_artefacts, select
 from edgeport.export.bundle.targets import (
@@ -301,6 +302,27 @@ def test_nothing_is_left_to_fill_in_and_no_host_is_named(bundle: Bundle) -> None
     assert f"/opt/{bundle.name}/artefacts/tiny.int8.tflite" in service
 
 
+def test_a_hostile_model_name_is_no_command(data: Path, tmp_path: Path) -> None:
+    name = "my 'model'; touch hacked; $(touch hacked) %h"
+    shutil.copytree(data, tmp_path / "export")
+    manifest = tmp_path / "export" / "manifest.json"
+    old, new = "tiny.int8.tflite", f"{name}.int8.tflite"
+    manifest.write_text(manifest.read_text().replace(old, new))
+    (tmp_path / "export" / old).rename(tmp_path / "export" / new)
+    made = make_bundle(tmp_path / "export", BundleOptions(samples=2, artefacts=(new,)))
+    head = made.files["install.sh"].decode().split("say()")[0]
+    ended = subprocess.run(
+        ["sh", "-c", head + 'eval "set -- $predict"; printf "%s\n" "$3"'],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.stdout == f"artefacts/{new}\n"
+    assert not (tmp_path / "hacked").exists()
+    assert (
+        f'artefacts/{new}" /srv'.replace("$", "$$").replace("%", "%%")
+        in made.files["examples/edgeport.service"].decode()
+    )
+
+
 def test_a_model_that_takes_no_images_gets_no_examples_for_them(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "export")
     manifest = tmp_path / "export" / "manifest.json"
@@ -349,8 +371,8 @@ def install(folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]
 def test_the_installer_refuses_another_system_in_one_line(unpacked: Path, what: str) -> None:
     script = unpacked / "install.sh"
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    other = {"Python": ("'3.13'", "'3.9'"), "architecture": ("'3.13'", f"'{here}'")}[what]
-    script.write_text(script.read_text().replace(*other).replace("arch='aarch64'", "arch='riscv64'"))
+    other = {"Python": ("=3.13", "=3.9"), "architecture": ("=3.13", f"={here}")}[what]
+    script.write_text(script.read_text().replace(*other).replace("arch=aarch64", "arch=riscv64"))
     old = (unpacked / "SHA256SUMS").read_text()
     new = f"{hashlib.sha256(script.read_bytes()).hexdigest()}  install.sh"
     (unpacked / "SHA256SUMS").write_text(re.sub("(?m)^.*  install.sh$", new, old))
@@ -380,3 +402,7 @@ def test_the_installer_says_when_there_is_no_python(unpacked: Path) -> None:
     ended = install(unpacked, PYTHON="/nowhere/python")
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].endswith("found no Python: sudo apt install python3")
+
+
+def test_a_model_of_any_name_is_quoted_for_shells_and_systemd() -> None:
+    assert _in_a_unit('/opt/a b "%h" $x\\') == '"/opt/a b \\"%%h\\" $$x\\\\"'

@@ -61,6 +61,20 @@ def test_an_interpreter_that_failed_is_replaced_and_blocks_nobody(data: Path, go
         np.testing.assert_array_equal(predictor.run(tensor), expected)
 
 
+def test_an_interpreter_that_got_lost_in_an_exception_is_replaced(data: Path, golden: dict[str, np.ndarray]) -> None:
+    predictor = load(data / "tiny.int8.tflite")
+    tensor = predictor.encode(golden["images"][:1])
+    expected = predictor.run(tensor)
+    for _ in range(20):
+        # As when Ctrl-C or a timeout by signal comes right after an interpreter was taken.
+        predictor._engine._take()
+    answers: list[np.ndarray] = []
+    worker = threading.Thread(target=lambda: answers.append(predictor.run(tensor)), daemon=True)
+    worker.start()
+    worker.join(timeout=30)
+    assert [np.array_equal(answer, expected) for answer in answers] == [True]
+
+
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_forked_child_answers_and_ends(name: str, threads: int, data: Path) -> None:

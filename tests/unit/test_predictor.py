@@ -1,10 +1,13 @@
 """Both predictors on real artefacts: the recorded answers, and every wrong way to call them."""
 
+import os
 import threading
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from edgeport.runtime import ArtefactError, InputError, TensorSpec, load
 from edgeport.runtime.checks import TensorCheck
@@ -187,9 +190,72 @@ def test_real_values_are_checked_before_they_are_quantized(name: str, data: Path
 @pytest.mark.parametrize(("dtype", "scale"), [("int8", 0.5), ("float32", 0.0), ("int32", 0.0)])
 def test_without_a_pixel_range_any_number_will_do(dtype: str, scale: float) -> None:
     check = TensorCheck(TensorSpec("x", (None, 3), dtype, scale), artefact="x.tflite")
-    check.check_samples(np.array([[-1000.0, 0.5, 1e30]]))
-    with pytest.raises(InputError, match="expected finite numbers"):
+    check.check_samples(np.array([[-1000.0, 5.0, 2e9]]))
+    with pytest.raises(InputError, match=r"expected (finite|whole) numbers"):
         check.check_samples(np.array([[0.0, np.nan, 1.0]]))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "told"),
+    [
+        ("uint8", [300, -1, 1], "got values from -1 to 300 for x, expected 0 to 255, the range that it has"),
+        ("int32", [1.5, 0, 0], r"got 1.5 at \[0, 0\] of x, and 1 such values in all, expected whole numbers"),
+        ("int32", np.array([2**32, 0, 0]), "got values from 0 to 4.29497e"),
+        ("int64", np.array([2**63 + 1, 0, 0], np.uint64), "got values from 0 to 9.22337e"),
+        ("bool", [2, 0, 1], "got values from 0 to 2 for x, expected 0 to 1"),
+    ],
+)
+def test_whole_numbers_are_not_wrapped(dtype: str, values: object, told: str) -> None:
+    check = TensorCheck(TensorSpec("x", (None, 3), dtype), artefact="x.tflite")
+    with pytest.raises(InputError, match=told):
+        check.check_samples(np.asarray(values)[np.newaxis])
+
+
+def with_free_batch(content: bytes, *, stored: int) -> bytes:
+    """Return a TFLite file that takes any batch and has stored this one."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    tensor = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
+    axes = list(tensor.shape)[1:]
+    tensor.shape, tensor.shapeSignature = [stored, *axes], [-1, *axes]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_a_free_batch_is_answered_whatever_shape_the_file_has_stored(data: Path, golden: dict) -> None:
+    content = (data / "tiny.float32.tflite").read_bytes()
+    predictor = load(with_free_batch(content, stored=4), verify=False)
+    assert predictor.spec.input.shape == (None, 28, 28, 1)
+    pixels = golden["images"][..., np.newaxis].astype(np.float32)
+    for count in (1, 3, 4, 1, 2):
+        answer = predictor.run(pixels[:count])
+        np.testing.assert_allclose(
+            answer, load(data / "tiny.float32.tflite").predict(golden["images"][:count]), atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_masks_are_not_lost_in_silence(name: str, data: Path) -> None:
+    predictor = load(data / name)
+    for call in (predictor.predict, predictor.classify, lambda images: predictor.answer({"image": images[..., None]})):
+        with pytest.raises(InputError, match="MaskedArray"):
+            call(np.ma.masked_all((1, 28, 28), np.uint8))
+
+
+def test_a_named_pipe_or_a_folder_is_no_artefact(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tflite")
+    (tmp_path / "folder.onnx").mkdir()
+    for name in ("pipe.tflite", "folder.onnx"):
+        with pytest.raises(ArtefactError, match=r"no plain file|Is a directory"):
+            load(tmp_path / name)
+
+
+def test_paths_and_counts_of_other_types_will_do(data: Path) -> None:
+    (entry,) = (each for each in os.scandir(os.fsencode(data)) if each.name == b"tiny.int8.onnx")
+    assert load(entry, threads=np.int64(2)).spec.threads == 2
+    for wrong in ("3", 1.5, None):
+        with pytest.raises(InputError, match="top: got"):
+            load(data / "tiny.int8.onnx").classify(np.zeros((1, 28, 28), np.uint8), top=wrong)
 
 
 @pytest.mark.parametrize("name", FLOATS)

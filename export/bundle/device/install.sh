@@ -3,13 +3,13 @@
 # Run it again whenever you like. It ends with 0 only if the golden answers match.
 set -eu
 
-python_version='@PYTHON@'
-arch='@ARCH@'
-system='@SYSTEM@'
-from_apt='@APT@'
-predict='@PREDICT@'
-benchmark='@BENCHMARK@'
-service='@SERVICE@'
+python_version=@PYTHON@
+arch=@ARCH@
+system=@SYSTEM@
+from_apt=@APT@
+predict=@PREDICT@
+benchmark=@BENCHMARK@
+service=@SERVICE@
 
 say() { printf '%s\n' "$*"; }
 fail() {

@@ -105,6 +105,12 @@ class Source:
             ]
         except Exception as error:  # TensorFlow raises whatever an operator meets, a token out of range for example
             raise ExportError(f"{self.opened.what} cannot run on the samples ({first_line(error)})") from error
+        for place, port in enumerate(self.outputs):
+            if not np.ndim(parts[0][place]):
+                raise ExportError(
+                    f"{self.opened.what}: its output {port.name} is one number for all samples, expected one for each: "
+                    "keep the batch axis (keepdims=True)"
+                )
         outputs = {
             port.name: np.concatenate([part[place] for part in parts]).astype(np.float32)
             for place, port in enumerate(self.outputs)

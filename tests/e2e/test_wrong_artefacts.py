@@ -10,6 +10,7 @@ from keras import layers
 from edgeport.export import Manifest, Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect
 from edgeport.runtime import InputError, load
+from edgeport.runtime.errors import ExportError
 
 
 def export_random(model: keras.Model, output: Path, **options: object) -> Manifest:
@@ -78,3 +79,10 @@ def test_an_activation_that_would_hide_every_answer_is_refused() -> None:
     with pytest.raises(InputError, match="2 or more for softmax"):
         load_source(model, activation="softmax")
     assert load_source(model, activation="sigmoid").applied == "sigmoid"
+
+
+def test_an_output_without_a_batch_is_told(tmp_path: Path) -> None:
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, keras.ops.mean(layers.Dense(3)(inputs)))
+    with pytest.raises(ExportError, match="is one number for all samples, expected one for each"):
+        export_random(model, tmp_path / "out")

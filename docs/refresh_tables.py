@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from architecture_table import architecture_table, is_architectures
+from mutants_table import is_mutants, mutants_table
 from same_answers_table import KIND as SAME_ANSWERS
 from same_answers_table import same_answers_table
 
@@ -41,6 +42,8 @@ def table_of(path: Path) -> str:
     content = json.loads(path.read_text())
     if is_architectures(content):
         return architecture_table(content)
+    if is_mutants(content):
+        return mutants_table(content)
     return _TABLES[content.get("kind", "")](path)
 
 

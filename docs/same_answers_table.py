@@ -15,7 +15,7 @@ def same_answers_table(report: Mapping[str, Any]) -> str:
     Args:
         report: The content of the result file, written by tests/pi/run.py.
     """
-    lines = [_line(_HEAD), _line(["--:"] * len(_HEAD))]
+    lines = [_line(_HEAD), _line([":--"] * 3 + ["--:"] * (len(_HEAD) - 3))]
     for key, group in groupby(report["compared"], key=_key):
         rows = list(group)
         selftests = [check for check in report["selftests"] if _key(check) == key and check["status"] != "skipped"]

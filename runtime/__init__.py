@@ -9,21 +9,20 @@ To begin::
 """
 
 import os
+from typing import TYPE_CHECKING
+
+from edgeport.runtime.lazy_names import lazy_names
 
 # onnxruntime from 1.29 on reports to its maker which models it runs, and the thread that does so keeps forked children
 # from ending. It looks at this variable when it is first imported; whoever has set it already keeps what they set.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from edgeport.runtime.card import Card
-from edgeport.runtime.errors import (
-    ArtefactError,
-    EdgeportError,
-    InputError,
-    MissingDependencyError,
-)
-from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Classification, Predictor
-from edgeport.runtime.spec import Spec, TensorSpec
+if TYPE_CHECKING:
+    from edgeport.runtime.card import Card
+    from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
+    from edgeport.runtime.loading import load
+    from edgeport.runtime.predictor import Classification, Predictor
+    from edgeport.runtime.spec import Spec, TensorSpec
 
 __all__ = [
     "ArtefactError",
@@ -37,3 +36,19 @@ __all__ = [
     "TensorSpec",
     "load",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ArtefactError": "errors",
+        "Card": "card",
+        "Classification": "predictor",
+        "EdgeportError": "errors",
+        "InputError": "errors",
+        "MissingDependencyError": "errors",
+        "Predictor": "predictor",
+        "Spec": "spec",
+        "TensorSpec": "spec",
+        "load": "loading",
+    },
+)

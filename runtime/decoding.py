@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgeport.runtime.engine import Tensor
-from edgeport.runtime.quantization import FloatArray, activate, dequantize
+from edgeport.runtime.quantization import FloatArray, activate, dequantize, is_short_row, shares
 from edgeport.runtime.spec import TensorSpec
 
 # exp() of more than this leaves the range of float64 on its way down.
@@ -13,11 +13,14 @@ _LONGEST_EXPONENT = 700.0
 class Decoder:
     """Turns the raw answers of one output into float32 values, after the activation that its card names."""
 
-    __slots__ = ("_activation", "_spec", "_table", "_to_bytes")
+    __slots__ = ("_activation", "_exponentials", "_plain", "_spec", "_table")
 
     def __init__(self, spec: TensorSpec, activation: str) -> None:
         self._spec, self._activation = spec, activation
         self._table: Tensor | None = None
+        self._exponentials: list[float] = []
+        # The usual output of a float or ONNX artefact.
+        self._plain = spec.dtype == "float32" and not spec.quantized
         if spec.quantized and spec.dtype in ("int8", "uint8"):
             integers = np.arange(256, dtype=np.uint8).view(spec.dtype)
             real = dequantize(integers, scale=spec.scale, zero_point=spec.zero_point)
@@ -25,13 +28,20 @@ class Decoder:
                 self._table = activate(real, activation)
             elif np.ptp(real) < _LONGEST_EXPONENT:
                 self._table = np.exp(real.astype(np.float64) - real.max())
+                self._exponentials = self._table.tolist()
 
     def __call__(self, raw: Tensor) -> FloatArray:
         """Return float32 of the same shape."""
+        if self._plain:
+            return activate(raw, self._activation)
         if self._table is None:
             if self._spec.quantized:
                 raw = dequantize(raw, scale=self._spec.scale, zero_point=self._spec.zero_point)
             return activate(raw.astype(np.float32, copy=False), self._activation)
+        if self._exponentials and is_short_row(raw):
+            (row,) = raw.tolist()
+            # A negative int8 counts from the end of the list, which is where its byte is.
+            return shares([self._exponentials[integer] for integer in row])
         values = self._table.take(raw.view(np.uint8), mode="clip")
         if self._activation != "softmax":
             return values

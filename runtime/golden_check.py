@@ -3,16 +3,13 @@
 What counts as the same, for an artefact in the engine that made its golden answers:
 
 - Integers, and the real values that an integer artefact's last step makes of them, match bit for bit.
-- Real values are within a share of the range of the golden ones, by precision. The order in which a CPU adds up
-  differs: between the kernels of x86-64 and those of an emulated cortex-a72, the outputs of the CNN `edge` in float32
-  were up to 5e-7 of their range apart. In a dynamic one an activation near the middle of two steps may be rounded the
-  other way, which moved it by up to 5e-4. A CPU with float16 arithmetic, such as a cortex-a76, computes a float16 ONNX
-  artefact in it: 5e-3.
+- Real values are within a share of the range of the golden ones, by precision: the order in which a CPU adds up
+  differs. In a dynamic artefact an activation near the middle of two steps may be rounded the other way, and a CPU with
+  float16 arithmetic computes a float16 ONNX artefact in it.
 
 In another engine, as a TFLite file in tflite-runtime whose answers are those of ai-edge-litert, integers may be up to
 2 steps apart, and those of 16 bits, whose steps are 256 times finer, up to 16: the two round differently between
-layers. 1,000 digits in the CNN `edge` gave 692 rows with a difference in int8 and 580 in int16x8, all of 1 step, and no
-other class.
+layers. docs/results/test-pi.json has how far apart they were, for each CPU and engine.
 
 So a class can only change where the two largest golden answers are within twice the limit of each other, and where a
 check passes each changed class is such a near tie.

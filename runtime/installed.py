@@ -32,5 +32,5 @@ def engine_for(chosen: Format, wanted: str | None = None) -> str:
         return str(name)
     raise MissingDependencyError(
         f"no engine for {chosen.name} files is installed (looked for {name or ', '.join(chosen.engines)}): "
-        f"pip install 'edgeport[{chosen.extra}]'"
+        f"pip install 'edgeport[{'tflite-runtime' if name == 'tflite_runtime' else chosen.extra}]'"
     )

@@ -19,6 +19,9 @@ from edgeport.runtime.forking import survive_fork
 from edgeport.runtime.quantization import FloatArray, quantize
 from edgeport.runtime.spec import Spec, TensorSpec
 
+# Compared on each call, which takes longer with numpy.uint8 itself.
+_PIXEL = np.dtype(np.uint8)
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -57,9 +60,14 @@ class Predictor:
             for tensor, pixel_range in zip(self.spec.inputs, ranges, strict=True)
         ]
         self._check_one = self._checks[0]
+        self._batch = self.spec.input.shape[0] if self.spec.input.shape else None
+        self._image_shape = self.spec.input.shape[1:]
+        # What images of one channel may look like too.
+        self._grey_shape = self._image_shape[:-1] if self._image_shape[-1:] == (1,) else None
         self._single = len(self.spec.inputs) == len(self.spec.outputs) == 1
         activations = [facts.activation for facts in card.outputs] if card else ["none"] * len(self.spec.outputs)
         self._decoders = [Decoder(*each) for each in zip(self.spec.outputs, activations, strict=True)]
+        self._decode_first = self._decoders[0]
         survive_fork(self)
 
     @overload
@@ -82,7 +90,8 @@ class Predictor:
                 has several tensors and only one is given; the engine cannot compute the values; the predictor is
                 closed.
         """
-        if isinstance(tensors, Mapping):
+        # The usual case first: to ask whether an array is a mapping takes longer than all checks of it.
+        if type(tensors) is not np.ndarray and isinstance(tensors, Mapping):
             return self._run_named(tensors)
         if not self._single:
             sides = " -> ".join(", ".join(map(str, side)) for side in (self.spec.inputs, self.spec.outputs))
@@ -104,9 +113,9 @@ class Predictor:
             InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
         """
         encoded = self.encode(images)
-        if self._single and self._takes(len(encoded)):
-            return self._decoders[0]((self._engine or self._reopened()).call_one(encoded))
-        return self._decoders[0](self._run_batches([encoded])[0])
+        if self._single and self._batch in (None, len(encoded)):
+            return self._decode_first((self._engine or self._reopened()).call_one(encoded))
+        return self._decode_first(self._run_batches([encoded])[0])
 
     def classify(self, images: npt.NDArray[np.uint8], *, top: int = 3) -> list[list[Classification]]:
         """Return for each image the classes that it most probably shows, the best first.
@@ -237,10 +246,6 @@ class Predictor:
         answers = (self._engine or self._reopened()).call(ordered)
         return {tensor.name: answer for tensor, answer in zip(self.spec.outputs, answers, strict=True)}
 
-    def _takes(self, count: int) -> bool:
-        """Whether one call of the engine can answer so many samples."""
-        return not self.spec.input.shape or self.spec.input.shape[0] in (None, count)
-
     def _run_batches(self, tensors: list[Tensor]) -> list[Tensor]:
         """Return the raw outputs for any number of samples: in one call, or in the batches of a fixed artefact."""
         engine = self._engine or self._reopened()
@@ -254,9 +259,9 @@ class Predictor:
                 f"{self.spec.name}: got {' and '.join(map(str, counts))} samples, expected as many of each input"
             )
         count = counts[0]
-        if self._takes(count):
+        batch = self._batch
+        if batch is None or batch == count:
             return list(engine.call(tensors))
-        batch = self.spec.input.shape[0] or 1
         if not all(spec.shape[:1] == (batch,) for spec in self.spec.outputs):
             outputs = "; ".join(map(str, self.spec.outputs))
             raise InputError(
@@ -273,10 +278,6 @@ class Predictor:
         return [np.concatenate(answers)[:count] for answers in zip(*parts, strict=True)]
 
     @cached_property
-    def _image_shape(self) -> tuple[int | None, ...]:
-        return self.spec.input.shape[1:]
-
-    @cached_property
     def _pixels(self) -> Tensor:
         """What each of the 256 pixel values is in the artefact's own input type: one look-up per pixel."""
         card, tensor = self.spec.card, self.spec.input
@@ -288,15 +289,17 @@ class Predictor:
 
     def _checked(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return the images with the model's own axes, or raise InputError."""
-        if (type(images) is not np.ndarray and not isinstance(images, np.memmap)) or images.dtype != np.uint8:
+        if (type(images) is not np.ndarray and not isinstance(images, np.memmap)) or images.dtype != _PIXEL:
             got = images.dtype if type(images) is np.ndarray else type(images).__name__
             raise InputError(
                 f"{self.spec.name}: got {got} images, expected a uint8 array of pixels from 0 to 255. "
                 "For the artefact's own input type use run()."
             )
         shape, expected = images.shape, self._image_shape
-        if shape[1:] == expected and images.size:
+        if shape[1:] == expected and 0 not in shape:
             return images
+        if shape[1:] == self._grey_shape and 0 not in shape:
+            return images[..., np.newaxis]
         if not images.size:
             raise InputError(f"{self.spec.name}: got no images, expected at least one")
         if len(shape) > 1 and fits(shape[1:], expected):

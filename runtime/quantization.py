@@ -1,11 +1,15 @@
 """Between real numbers and integers, and from logits to probabilities; numpy only."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+
+_SHORT = 32
 
 
 def quantize(real: npt.NDArray[Any], *, scale: float, zero_point: int, dtype: str) -> npt.NDArray[Any]:
@@ -38,11 +42,28 @@ def activate(real: FloatArray, activation: str) -> FloatArray:
 
 
 def softmax(logits: FloatArray) -> FloatArray:
-    """Return float32 probabilities over the last axis; each row sums to 1 and large logits do not overflow."""
-    # The methods max() and sum() do the same in twice the time, which shows on ten values.
-    exponentials: FloatArray = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
+    """Return float32 probabilities over the last axis; each row sums to 1 and large logits do not overflow.
+
+    It is computed in float64, so that one row alone and the same row in a batch round to the same float32.
+    """
+    if is_short_row(logits):
+        (row,) = logits.tolist()
+        largest = max(row)
+        return shares([math.exp(logit - largest) for logit in row])
+    exponentials = np.exp(logits.astype(np.float64) - np.maximum.reduce(logits, axis=-1, keepdims=True))
     exponentials /= np.add.reduce(exponentials, axis=-1, keepdims=True)
-    return exponentials
+    return exponentials.astype(np.float32)
+
+
+def is_short_row(values: npt.NDArray[Any]) -> bool:
+    """Whether this is one row of few values: what numpy needs for its calls is then longer than the sum itself."""
+    return values.size <= _SHORT and values.ndim == 2 and len(values) == 1
+
+
+def shares(values: Sequence[float]) -> FloatArray:
+    """Return the values as shares of their sum, in one row of float32."""
+    total = sum(values)
+    return np.array([[value / total for value in values]], np.float32)
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:

@@ -66,11 +66,11 @@ class BatchCost:
 
 @dataclass(frozen=True)
 class ProcessCost:
-    """A Python process from its start to its end.
+    """A Python process from its start to the end of what it did.
 
     Attributes:
         name: What it did.
-        wall_ns: How long each took.
+        wall_ns: How long each took, without its end: the interpreter's and the engine's clearing away.
         peak_rss_bytes: The peak of its resident memory.
     """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgeport.benchmarks import read_report
-from edgeport.benchmarks.studies import export_speed_report, quantizer_report
+from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report
 from edgeport.export import command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
@@ -218,3 +218,27 @@ def test_the_parameters_in_the_tutorial_are_those_of_the_models() -> None:
     for name in ("mnist-edge", "mnist-classic"):
         training = json.loads((ROOT / "docs/results" / name / "training.json").read_text())
         assert f"{training['parameters']:,} parameters" in tutorial
+
+
+def test_every_damaged_artefact_of_ours_was_refused() -> None:
+    content = json.loads((ROOT / "docs" / "results" / "mutants.json").read_text())
+    assert content["mutants"] == 1500
+    assert {row["engine"] for row in content["rows"]} == {"ai_edge_litert", "tflite_runtime", "onnxruntime"}
+    assert len({row["file"] for row in content["rows"]}) == 4
+    for row in content["rows"]:
+        assert sum(sum(counted.values()) for counted in row["outcomes"].values()) == 1500
+        if row["origin"] == "sealed":
+            assert {outcome for counted in row["outcomes"].values() for outcome in counted} == {"refused"}
+
+
+def test_the_runtime_costs_little_beside_the_bare_engines() -> None:
+    report = runtime_cost_report.read_report(ROOT / "docs" / "results" / "runtime.json")
+    assert len(report.calls) == 4
+    for cost in report.calls:
+        # Float arrays are searched for NaN and for values beyond the pixel range.
+        assert cost.extra_us("run") <= (3 if cost.dtype == "float32" else 1)
+        assert cost.extra_us("predict") <= 6
+        name = f"{cost.file}, edgeport"
+        assert report.start_ratio(name) <= (1.6 if cost.file.endswith(".onnx") else 1.3)
+        assert report.process(name).peak_mb <= report.process(f"{cost.file}, engine alone").peak_mb + 2
+    assert report.process("import edgeport.runtime").wall_ms - report.process("import numpy").wall_ms <= 5

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from edgeport.runtime.quantization import dequantize, quantize, sigmoid, softmax
+from edgeport.runtime.decoding import Decoder
+from edgeport.runtime.quantization import activate, dequantize, quantize, sigmoid, softmax
+from edgeport.runtime.spec import TensorSpec
 
 
 def test_quantize_rounds_to_even_and_saturates() -> None:
@@ -32,3 +34,26 @@ def test_sigmoid_is_its_definition_and_does_not_overflow() -> None:
         answers = sigmoid(logits)
     np.testing.assert_allclose(answers, [0.0, 1 / (1 + np.exp(2.0)), 0.5, 1 / (1 + np.exp(-2.0)), 1.0], atol=1e-7)
     assert answers.dtype == np.float32
+
+
+@pytest.mark.parametrize("classes", [2, 10, 32, 33])
+def test_a_row_has_the_same_softmax_alone_and_in_a_batch(classes: int) -> None:
+    logits = np.random.default_rng(0).normal(scale=8, size=(500, classes)).astype(np.float32)
+    together = softmax(logits)
+    assert together.dtype == np.float32
+    np.testing.assert_array_equal(np.concatenate([softmax(row[np.newaxis]) for row in logits]), together)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "none"])
+def test_integers_decode_as_their_real_values_do(dtype: str, activation: str) -> None:
+    spec = TensorSpec("y", (None, 10), dtype, scale=0.17, zero_point=3)
+    integers = (
+        np.random.default_rng(0).integers(*((-128, 128) if dtype == "int8" else (0, 256)), (300, 10)).astype(dtype)
+    )
+    decode = Decoder(spec, activation)
+    expected = activate(dequantize(integers, scale=0.17, zero_point=3), activation)
+    together = decode(integers)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(together, expected, atol=1e-6, rtol=1e-5)
+    np.testing.assert_array_equal(np.concatenate([decode(row[np.newaxis]) for row in integers]), together)

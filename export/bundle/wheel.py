@@ -5,7 +5,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
-from importlib.metadata import distribution
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,15 +27,16 @@ def own_wheel() -> tuple[str, bytes]:
     Raises:
         ExportError: edgeport runs without having been installed, so its version and dependencies are unknown.
     """
-    installed = distribution("edgeport")
+    # An editable install leaves a second, lesser account of itself in the source tree, which may be found first.
+    installed = next((each for each in distributions(name="edgeport") if each.read_text("METADATA")), None)
+    if installed is None:
+        raise ExportError("edgeport does not know its own dependencies: install it with pip, then bundle again")
     stem = f"edgeport-{installed.version}"
     files = modules()
     for name in _RECORDS:
         text = installed.read_text(name)
         if text is not None:
             files[f"{stem}.dist-info/{name}"] = text.encode()
-    if f"{stem}.dist-info/METADATA" not in files:
-        raise ExportError("edgeport does not know its own dependencies: install it with pip, then bundle again")
     files[f"{stem}.dist-info/WHEEL"] = (
         f"Wheel-Version: 1.0\nGenerator: edgeport ({installed.version})\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     ).encode()

@@ -4,7 +4,6 @@ import importlib
 import os
 import weakref
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,12 @@ import numpy as np
 from edgeport.runtime.engine import Origin, Tensor, distinct
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.spec import TensorSpec
+
+try:
+    # The module queue takes both from here, and brings along others which take a quarter of a megabyte.
+    from _queue import Empty, SimpleQueue
+except ImportError:
+    from queue import Empty, SimpleQueue
 
 
 class _Slot:

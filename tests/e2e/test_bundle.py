@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,8 @@ def test_an_interrupted_installation_leaves_no_half_environment(device: Path, nu
     with subprocess.Popen(
         ["sh", str(device / "install.sh")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         env=without_network(), start_new_session=True,
+        # A shell cannot trap what was ignored when it began, as under nohup.
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),
     ) as child:  # fmt: skip
         assert next(line for line in child.stdout if line.startswith("Installing"))
         assert (device / "venv").is_dir()

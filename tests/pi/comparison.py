@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 _INTEGER = ("int8", "int16x8")
+# How far apart probabilities may be, as in edgeport selftest: some CPUs compute float16 ONNX in float16.
+_LIMITS = {"float32": 1e-4, "float16": 2e-2, "dynamic": 2e-2}
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def broken_promises(
 ) -> list[str]:
     """Return what does not hold, one line each; nothing if all is well.
 
-    Integer artefacts must answer bit for bit alike; of the others no class may change. Every golden answer must match.
+    Integer artefacts must answer bit for bit alike. Of the others the probabilities must be within the limits of their
+    precision, so that a class changes only where two were within twice that. Every golden answer must match.
 
     Args:
         compared: The comparisons.
@@ -129,8 +132,9 @@ def _broken(each: Compared, rows: int) -> list[str]:
         lines.append(f"got {found.rows} rows, expected {rows}")
     if each.precision in _INTEGER and found.rows_different:
         lines.append(f"{found.rows_different} of {found.rows} rows differ, by up to {found.largest_difference:g}")
-    if found.labels_changed:
-        lines.append(f"{found.labels_changed} of {found.rows} classes changed")
+    limit = _LIMITS.get(each.precision, 0.0)
+    if each.precision not in _INTEGER and not found.largest_difference <= limit:
+        lines.append(f"probabilities differ by up to {found.largest_difference:g}, expected at most {limit:g}")
     return lines
 
 

@@ -113,7 +113,14 @@ def test_equal_integers_keep_the_promise_and_so_do_floats_that_differ_in_value_a
     [
         ({"difference": Difference(500, 1, 0.25, 0)}, "1 of 500 rows differ, by up to 0.25"),
         ({"precision": "int16x8", "difference": Difference(500, 1, 1.0, 0)}, "1 of 500 rows differ, by up to 1"),
-        ({"precision": "float32", "difference": Difference(500, 500, 1.0, 2)}, "2 of 500 classes changed"),
+        (
+            {"precision": "float32", "difference": Difference(500, 500, 1.0, 2)},
+            "probabilities differ by up to 1, expected at most 0.0001",
+        ),
+        (
+            {"precision": "float16", "difference": Difference(500, 1, float("inf"), 0)},
+            "probabilities differ by up to inf, expected at most 0.02",
+        ),
         ({"difference": Difference(499, 0, 0.0, 0)}, "got 499 rows, expected 500"),
         ({"version": "1.31.0"}, "got version 1.31.0, expected 1.32.0, that of the reference"),
     ],

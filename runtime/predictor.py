@@ -55,7 +55,6 @@ class Predictor:
         self.spec = _spec_of(origin, self._engine, card)
         ranges = [facts.range for facts in card.inputs] if card else [None] * len(self.spec.inputs)
         self._checks = [
-            # What a quantized tensor stands for is the business of its scale.
             TensorCheck(tensor, artefact=self.spec.name, pixel_range=pixel_range)
             for tensor, pixel_range in zip(self.spec.inputs, ranges, strict=True)
         ]

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from edgeport.runtime.arrays import FloatArray
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.quantization import FloatArray
 
 
 class KerasReference:

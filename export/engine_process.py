@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.runtime.arrays import FloatArray
 from edgeport.runtime.errors import EdgeportError
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
-from edgeport.runtime.quantization import FloatArray
+from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec
 
 _FREE_BATCH = 50
@@ -134,8 +135,8 @@ def main() -> None:
             line["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
         else:
             np.savez(Path(exchange, f"{file}.npz"), allow_pickle=False, **answers)
-            line["inputs"] = [vars(tensor) for tensor in predictor.spec.inputs]
-            line["outputs"] = [vars(tensor) for tensor in predictor.spec.outputs]
+            line["inputs"] = to_plain(predictor.spec.inputs)
+            line["outputs"] = to_plain(predictor.spec.outputs)
         print(json.dumps(line), flush=True)
 
 

@@ -19,11 +19,11 @@ from edgeport.export.options import Options
 from edgeport.export.precisions import PRECISIONS, Precision
 from edgeport.export.source import Source, first_line
 from edgeport.export.verification import compare
+from edgeport.runtime.arrays import FloatArray
 from edgeport.runtime.card import Card, InputFacts, OutputFacts, seal
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
 from edgeport.runtime.formats import FORMATS, Format
 from edgeport.runtime.output import staged_folder
-from edgeport.runtime.quantization import FloatArray
 from edgeport.runtime.quiet import quiet_stderr
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeport.export.verification import Verification
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec
 
 SCHEMA = 2
@@ -129,7 +130,7 @@ class Manifest:
 
 def manifest_text(manifest: Manifest) -> str:
     """Return the text of manifest.json."""
-    return json.dumps({"schema": SCHEMA, **asdict(manifest)}, indent=1) + "\n"
+    return json.dumps({"schema": SCHEMA, **to_plain(asdict(manifest))}, indent=1) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -13,8 +13,9 @@ from edgeport.export.keras_model import open_keras_file, open_keras_model
 from edgeport.export.opened import Opened, Shapes
 from edgeport.export.port import Port
 from edgeport.export.saved_model import is_saved_model, open_saved_model
+from edgeport.runtime.arrays import FloatArray
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
-from edgeport.runtime.quantization import FloatArray, activate
+from edgeport.runtime.quantization import activate
 from edgeport.train.record import record_beside
 
 _BATCH = 64

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeport.export.precisions import Limits
-from edgeport.runtime.quantization import FloatArray
+from edgeport.runtime.arrays import FloatArray
 
 # An output that hardly varies has no range to speak of: errors are then taken relative to a share of its size.
 _LEAST_RANGE = 1e-2

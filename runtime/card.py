@@ -10,11 +10,11 @@ The digest is the SHA-256 of the whole file with the digest's own 64 hexadecimal
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgeport.runtime.digest import sha256_hex
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.records import to_plain
 
 SCHEMA = 2
 _HEAD = b'{"edgeport_card":%d,"sha256":"' % SCHEMA
@@ -26,8 +26,7 @@ _USUAL, _LONGEST = 4 << 10, 4 << 20
 ACTIVATIONS = ("none", "softmax", "sigmoid")
 
 
-@dataclass(frozen=True)
-class InputFacts:
+class InputFacts(NamedTuple):
     """What the values of an input mean.
 
     Attributes:
@@ -42,8 +41,7 @@ class InputFacts:
     range: tuple[float, float] | None = (0.0, 255.0)
 
 
-@dataclass(frozen=True)
-class OutputFacts:
+class OutputFacts(NamedTuple):
     """What the values of an output mean.
 
     Attributes:
@@ -55,8 +53,7 @@ class OutputFacts:
     activation: str = "none"
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(NamedTuple):
     """What the runtime and the reader of an artefact need to know, beyond its tensors.
 
     Attributes:
@@ -77,9 +74,9 @@ class Card:
     outputs: tuple[OutputFacts, ...] = (OutputFacts("probabilities"),)
     labels: tuple[str, ...] = ()
     dataset: str = ""
-    calibration: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = {}
     source_sha256: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = {}
 
 
 def to_json(card: Card) -> str:
@@ -87,7 +84,7 @@ def to_json(card: Card) -> str:
 
     The text is ASCII, and its first bytes are fixed, so that it can be found in any file.
     """
-    fields = {"edgeport_card": SCHEMA, "sha256": _BLANK.decode(), **asdict(card)}
+    fields = {"edgeport_card": SCHEMA, "sha256": _BLANK.decode(), **to_plain(card)}
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
 
 

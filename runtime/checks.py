@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from edgeport.runtime.engine import Tensor
+from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.spec import TensorSpec
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from edgeport.runtime.engine import Tensor
-from edgeport.runtime.quantization import FloatArray, activate, dequantize, is_short_row, shares
+from edgeport.runtime.arrays import FloatArray, Tensor
+from edgeport.runtime.quantization import activate, dequantize, is_short_row, shares
 from edgeport.runtime.spec import TensorSpec
 
 # exp() of more than this leaves the range of float64 on its way down.

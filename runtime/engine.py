@@ -2,15 +2,11 @@
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
-import numpy.typing as npt
-
+from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.formats import format_named
 from edgeport.runtime.spec import TensorSpec
-
-Tensor = npt.NDArray[Any]
 
 
 class Engine(Protocol):
@@ -35,8 +31,7 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """All that it takes to open an artefact, here or in another process.
 
     Attributes:
@@ -47,11 +42,15 @@ class Origin:
         threads: How many threads the engine may use.
     """
 
-    content: bytes = field(repr=False)
+    content: bytes
     name: str
     format: str
     package: str
     threads: int
+
+    def __repr__(self) -> str:
+        # Without the content.
+        return f"Origin(name={self.name!r}, format={self.format!r}, package={self.package!r}, threads={self.threads})"
 
     def open(self) -> Engine:
         """Open the artefact; raises ArtefactError if the engine refuses it."""
@@ -71,5 +70,5 @@ def distinct(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
             number += 1
             name = f"{tensor.name}_{number}"
         names.add(name)
-        renamed.append(tensor if name == tensor.name else replace(tensor, name=name))
+        renamed.append(tensor if name == tensor.name else tensor._replace(name=name))
     return tuple(renamed)

@@ -1,12 +1,11 @@
 """The table of artefact formats: a format is one row here, one exporter module and one predictor module."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgeport.runtime.errors import ArtefactError, unknown_name
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """One artefact format, told in strings so that reading the table imports no engine.
 
     Attributes:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import onnxruntime
 
-from edgeport.runtime.engine import Origin, Tensor
+from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.engine import Origin
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.spec import TensorSpec
 

@@ -2,29 +2,27 @@
 
 from _thread import allocate_lock
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
-import numpy.typing as npt
 
+from edgeport.runtime.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.card import Card
 from edgeport.runtime.checks import TensorCheck, fits
 from edgeport.runtime.decoding import Decoder
-from edgeport.runtime.engine import Engine, Origin, Tensor
+from edgeport.runtime.engine import Engine, Origin
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.forking import survive_fork
-from edgeport.runtime.quantization import FloatArray, quantize
+from edgeport.runtime.quantization import quantize
 from edgeport.runtime.spec import Spec, TensorSpec
 
 # Compared on each call, which takes longer with numpy.uint8 itself.
 _PIXEL = np.dtype(np.uint8)
 
 
-@dataclass(frozen=True)
-class Classification:
+class Classification(NamedTuple):
     """One class that an image may show.
 
     Attributes:
@@ -98,7 +96,7 @@ class Predictor:
         self._check_one(tensors)
         return (self._engine or self._reopened()).call_one(tensors)
 
-    def predict(self, images: npt.NDArray[np.uint8]) -> FloatArray:
+    def predict(self, images: Pixels) -> FloatArray:
         """Return the probability of each class for each image.
 
         Args:
@@ -116,7 +114,7 @@ class Predictor:
             return self._decode_first((self._engine or self._reopened()).call_one(encoded))
         return self._decode_first(self._run_batches([encoded])[0])
 
-    def classify(self, images: npt.NDArray[np.uint8], *, top: int = 3) -> list[list[Classification]]:
+    def classify(self, images: Pixels, *, top: int = 3) -> list[list[Classification]]:
         """Return for each image the classes that it most probably shows, the best first.
 
         A model with one output column and a sigmoid tells two classes apart: the column is the second one's.
@@ -149,7 +147,7 @@ class Predictor:
             for row, order in zip(probabilities, best.tolist(), strict=True)
         ]
 
-    def encode(self, images: npt.NDArray[np.uint8]) -> Tensor:
+    def encode(self, images: Pixels) -> Tensor:
         """Return pixels as ``run`` takes them: scaled to the model's input range, quantized if its input is.
 
         Args:
@@ -286,7 +284,7 @@ class Predictor:
             raise InputError(f"{self.spec.name} takes {inputs}, and no images: use run() or answer()")
         return _encode(np.linspace(*pixel_range, 256), tensor)
 
-    def _checked(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def _checked(self, images: Pixels) -> Pixels:
         """Return the images with the model's own axes, or raise InputError."""
         if (type(images) is not np.ndarray and not isinstance(images, np.memmap)) or images.dtype != _PIXEL:
             got = images.dtype if type(images) is np.ndarray else type(images).__name__

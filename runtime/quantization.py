@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+from edgeport.runtime.arrays import FloatArray, Tensor
 
 _SHORT = 32
 
 
-def quantize(real: npt.NDArray[Any], *, scale: float, zero_point: int, dtype: str) -> npt.NDArray[Any]:
+def quantize(real: Tensor, *, scale: float, zero_point: int, dtype: str) -> Tensor:
     """Return ``round(real / scale) + zero_point``, saturated to ``dtype``.
 
     The TFLite 8-bit quantization specification and ONNX QuantizeLinear share this formula; ties round to even.
@@ -25,11 +23,11 @@ def quantize(real: npt.NDArray[Any], *, scale: float, zero_point: int, dtype: st
     """
     limits = np.iinfo(dtype)
     steps = np.rint(np.asarray(real, np.float64) / scale) + zero_point
-    integers: npt.NDArray[Any] = np.clip(steps, limits.min, limits.max).astype(dtype)
+    integers: Tensor = np.clip(steps, limits.min, limits.max).astype(dtype)
     return integers
 
 
-def dequantize(integers: npt.NDArray[Any], *, scale: float, zero_point: int) -> FloatArray:
+def dequantize(integers: Tensor, *, scale: float, zero_point: int) -> FloatArray:
     """Return ``(integers - zero_point) * scale`` as float32: the real values that the integers stand for."""
     return (integers.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
@@ -55,7 +53,7 @@ def softmax(logits: FloatArray) -> FloatArray:
     return exponentials.astype(np.float32)
 
 
-def is_short_row(values: npt.NDArray[Any]) -> bool:
+def is_short_row(values: Tensor) -> bool:
     """Whether this is one row of few values: what numpy needs for its calls is then longer than the sum itself."""
     return values.size <= _SHORT and values.ndim == 2 and len(values) == 1
 

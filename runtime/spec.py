@@ -1,12 +1,11 @@
 """Facts about a loaded artefact: its tensors, its card and the engine that runs it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgeport.runtime.card import Card
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """One input or output tensor of an artefact.
 
     Attributes:
@@ -34,8 +33,7 @@ class TensorSpec:
         return f"{text} scale={self.scale:.6g} zero_point={self.zero_point}" if self.quantized else text
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """What a predictor can tell about itself.
 
     Attributes:

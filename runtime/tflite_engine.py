@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.runtime.engine import Origin, Tensor, distinct
+from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.engine import Origin, distinct
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.spec import TensorSpec
 

@@ -21,11 +21,11 @@ from edgeport.export import load_calibration, load_source
 from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT
 from edgeport.export.verification import compare
-from edgeport.runtime.engine import Tensor
+from edgeport.runtime.arrays import FloatArray, Tensor
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
-from edgeport.runtime.quantization import FloatArray, quantize
+from edgeport.runtime.quantization import quantize
 from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.datasets import load_dataset
 

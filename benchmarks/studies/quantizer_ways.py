@@ -10,7 +10,7 @@ from edgeport.benchmarks.studies import onnx_quantizers, tflite_quantizers
 from edgeport.export import CalibrationSet, Options, to_onnx, to_tflite
 from edgeport.export.onnx_passes.chained_nodes import INTEGER_KERNELS, PRODUCTS
 from edgeport.export.source import Source
-from edgeport.runtime.quantization import FloatArray
+from edgeport.runtime.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from edgeport.runtime.quantization import FloatArray
+from edgeport.runtime.arrays import FloatArray
 
 _OPSET = 17
 _BATCH = 100

@@ -12,7 +12,7 @@ from litert_quantizer import quantizer, recipe
 from edgeport.export.calibration import CalibrationSet
 from edgeport.export.graph import Graph, function_of, with_outputs
 from edgeport.export.source import Source
-from edgeport.runtime.quantization import FloatArray
+from edgeport.runtime.arrays import FloatArray
 
 RECIPES = {"int8": "static_wi8_ai8", "int16x8": "static_wi8_ai16", "dynamic": "dynamic_wi8_afp32"}
 _SIGNATURE = "serving_default"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from edgeport.export.inspection.facts import Inspection, Operator
+from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec
 
 SCHEMA = 1
@@ -23,7 +24,7 @@ def to_document(told: Inspection) -> dict[str, Any]:
         "sha256": told.sha256,
         "producer": graph.producer,
         "seal": told.seal,
-        "card": asdict(told.card) if told.card else None,
+        "card": to_plain(told.card),
         "inputs": [_tensor(tensor) for tensor in graph.inputs],
         "outputs": [_tensor(tensor) for tensor in graph.outputs],
         "quantization": told.quantization,

@@ -67,8 +67,9 @@ def _plain(card: Card) -> bool:
     """Whether an altered card still has the build of one: numbers and texts, one deep."""
     if not isinstance(card.calibration, Mapping) or not isinstance(card.versions, Mapping):
         return False
-    values = [part for each in vars(card).values() for part in _parts(each)]
-    return all(isinstance(value, (str, int, float)) for value in values)
+    facts = (*card.inputs, *card.outputs)
+    values = [part for record in (card, *facts) for each in record for part in _parts(each) if part not in facts]
+    return all(value is None or isinstance(value, (str, int, float)) for value in values)
 
 
 def _parts(value: Any) -> Iterable[Any]:

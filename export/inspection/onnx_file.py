@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import onnx
 
@@ -202,4 +202,4 @@ def _spec(name: str, tensor: Tensor, quantizer: Node | None, parts: _Parts) -> T
     scale, zero_point = (parts.scalars.get(each, math.nan) for each in (*quantizer.inputs[1:3], "")[:2])
     if not math.isfinite(scale):
         return spec
-    return replace(spec, scale=scale, zero_point=int(zero_point) if math.isfinite(zero_point) else 0)
+    return spec._replace(scale=scale, zero_point=int(zero_point) if math.isfinite(zero_point) else 0)

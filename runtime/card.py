@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from edgeport.runtime.digest import sha256_hex
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.quantization import ACTIVATIONS
 from edgeport.runtime.records import to_plain
 
 SCHEMA = 2
@@ -22,8 +23,6 @@ _ANY_HEAD = b'{"edgeport_card":'
 _BLANK = b"0" * 64
 # A card takes one or two KB; only that of very many labels is longer.
 _USUAL, _LONGEST = 4 << 10, 4 << 20
-
-ACTIVATIONS = ("none", "softmax", "sigmoid")
 
 
 class InputFacts(NamedTuple):

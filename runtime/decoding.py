@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgeport.runtime.arrays import FloatArray, Tensor
-from edgeport.runtime.quantization import activate, dequantize, is_short_row, shares
+from edgeport.runtime.quantization import ACTIVATIONS, activate, dequantize, is_short_row, shares
 from edgeport.runtime.spec import TensorSpec
 
 # exp() of more than this leaves the range of float64 on its way down.
@@ -19,8 +19,9 @@ class Decoder:
         self._spec, self._activation = spec, activation
         self._table: Tensor | None = None
         self._exponentials: list[float] = []
-        # The usual output of a float or ONNX artefact.
-        self._plain = spec.dtype == "float32" and not spec.quantized
+        # The usual output of a float or ONNX artefact needs nothing before its activation.
+        plain = spec.dtype == "float32" and not spec.quantized
+        self._plain = ACTIVATIONS[activation] if plain else None
         if spec.quantized and spec.dtype in ("int8", "uint8"):
             integers = np.arange(256, dtype=np.uint8).view(spec.dtype)
             real = dequantize(integers, scale=spec.scale, zero_point=spec.zero_point)
@@ -32,8 +33,8 @@ class Decoder:
 
     def __call__(self, raw: Tensor) -> FloatArray:
         """Return float32 of the same shape."""
-        if self._plain:
-            return activate(raw, self._activation)
+        if self._plain is not None:
+            return self._plain(raw)
         if self._table is None:
             if self._spec.quantized:
                 raw = dequantize(raw, scale=self._spec.scale, zero_point=self._spec.zero_point)

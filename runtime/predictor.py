@@ -1,7 +1,7 @@
 """The face of every artefact: raw pixels in, probabilities out; or tensors by name."""
 
 from _thread import allocate_lock
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import NamedTuple, overload
@@ -15,6 +15,7 @@ from edgeport.runtime.decoding import Decoder
 from edgeport.runtime.engine import Engine, Origin
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.forking import survive_fork
+from edgeport.runtime.pixels import pixel_encoder
 from edgeport.runtime.quantization import quantize
 from edgeport.runtime.spec import Spec, TensorSpec
 
@@ -61,6 +62,7 @@ class Predictor:
         self._image_shape = self.spec.input.shape[1:]
         # What images of one channel may look like too.
         self._grey_shape = self._image_shape[:-1] if self._image_shape[-1:] == (1,) else None
+        self._seen: tuple[int, ...] | None = None
         self._single = len(self.spec.inputs) == len(self.spec.outputs) == 1
         activations = [facts.activation for facts in card.outputs] if card else ["none"] * len(self.spec.outputs)
         self._decoders = [Decoder(*each) for each in zip(self.spec.outputs, activations, strict=True)]
@@ -110,7 +112,7 @@ class Predictor:
             InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
         """
         encoded = self.encode(images)
-        if self._single and self._batch in (None, len(encoded)):
+        if self._single and (self._batch is None or self._batch == len(encoded)):
             return self._decode_first((self._engine or self._reopened()).call_one(encoded))
         return self._decode_first(self._run_batches([encoded])[0])
 
@@ -159,8 +161,10 @@ class Predictor:
         Raises:
             InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
         """
-        # No pixel is beyond the table; told so, numpy need not look.
-        return self._pixels.take(self._checked(images), mode="clip")
+        # Most images are like the last ones.
+        if type(images) is not np.ndarray or images.shape != self._seen or images.dtype is not _PIXEL:
+            images = self._checked(images)
+        return self._encode_pixels(images)
 
     def answer(self, real: Mapping[str, Tensor]) -> dict[str, FloatArray]:
         """Return the model's real outputs for real inputs, whatever types the artefact has.
@@ -275,14 +279,14 @@ class Predictor:
         return [np.concatenate(answers)[:count] for answers in zip(*parts, strict=True)]
 
     @cached_property
-    def _pixels(self) -> Tensor:
-        """What each of the 256 pixel values is in the artefact's own input type: one look-up per pixel."""
+    def _encode_pixels(self) -> Callable[[Pixels], Tensor]:
+        """What turns pixels into the artefact's own input type."""
         card, tensor = self.spec.card, self.spec.input
         pixel_range = card.inputs[0].range if card else (0.0, 255.0)
         if pixel_range is None or len(self.spec.inputs) > 1:
             inputs = "; ".join(map(str, self.spec.inputs))
             raise InputError(f"{self.spec.name} takes {inputs}, and no images: use run() or answer()")
-        return _encode(np.linspace(*pixel_range, 256), tensor)
+        return pixel_encoder(_encode(np.linspace(*pixel_range, 256), tensor))
 
     def _checked(self, images: Pixels) -> Pixels:
         """Return the images with the model's own axes, or raise InputError."""
@@ -294,6 +298,7 @@ class Predictor:
             )
         shape, expected = images.shape, self._image_shape
         if shape[1:] == expected and 0 not in shape:
+            self._seen = shape
             return images
         if shape[1:] == self._grey_shape and 0 not in shape:
             return images[..., np.newaxis]

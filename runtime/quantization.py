@@ -1,13 +1,17 @@
 """Between real numbers and integers, and from logits to probabilities; numpy only."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import exp
 
 import numpy as np
 
 from edgeport.runtime.arrays import FloatArray, Tensor
 
 _SHORT = 32
+# exp() of such numbers neither overflows nor vanishes in float64, so that the largest need not be taken off first.
+_SAFE = 600.0
+# numpy takes longer to find the dtype of a class than to make a short array.
+_FLOAT32 = np.dtype(np.float32)
 
 
 def quantize(real: Tensor, *, scale: float, zero_point: int, dtype: str) -> Tensor:
@@ -32,22 +36,19 @@ def dequantize(integers: Tensor, *, scale: float, zero_point: int) -> FloatArray
     return (integers.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
-def activate(real: FloatArray, activation: str) -> FloatArray:
-    """Return ``real`` after an activation of a card: ``softmax``, ``sigmoid`` or ``none``."""
-    if activation == "softmax":
-        return softmax(real)
-    return sigmoid(real) if activation == "sigmoid" else real
-
-
 def softmax(logits: FloatArray) -> FloatArray:
     """Return float32 probabilities over the last axis; each row sums to 1 and large logits do not overflow.
 
     It is computed in float64, so that one row alone and the same row in a batch round to the same float32.
     """
-    if is_short_row(logits):
+    shape = logits.shape
+    # As is_short_row() and shares() have it: at the end of each prediction, two calls of Python are a microsecond.
+    if len(shape) == 2 and shape[0] == 1 and shape[1] <= _SHORT:
         (row,) = logits.tolist()
         largest = max(row)
-        return shares([math.exp(logit - largest) for logit in row])
+        short = [*map(exp, row)] if -_SAFE < largest < _SAFE else [exp(logit - largest) for logit in row]
+        total = sum(short)
+        return np.array([[value / total for value in short]], _FLOAT32)
     exponentials = np.exp(logits.astype(np.float64) - np.maximum.reduce(logits, axis=-1, keepdims=True))
     exponentials /= np.add.reduce(exponentials, axis=-1, keepdims=True)
     return exponentials.astype(np.float32)
@@ -55,13 +56,14 @@ def softmax(logits: FloatArray) -> FloatArray:
 
 def is_short_row(values: Tensor) -> bool:
     """Whether this is one row of few values: what numpy needs for its calls is then longer than the sum itself."""
-    return values.size <= _SHORT and values.ndim == 2 and len(values) == 1
+    shape = values.shape
+    return len(shape) == 2 and shape[0] == 1 and shape[1] <= _SHORT
 
 
 def shares(values: Sequence[float]) -> FloatArray:
     """Return the values as shares of their sum, in one row of float32."""
     total = sum(values)
-    return np.array([[value / total for value in values]], np.float32)
+    return np.array([[value / total for value in values]], _FLOAT32)
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:
@@ -70,3 +72,21 @@ def sigmoid(logits: FloatArray) -> FloatArray:
     half = np.float32(0.5)
     probabilities: FloatArray = half * (np.tanh(half * logits) + 1)
     return probabilities
+
+
+def unchanged(real: FloatArray) -> FloatArray:
+    """Return the values as they are."""
+    return real
+
+
+# What a card can name.
+ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "none": unchanged,
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+}
+
+
+def activate(real: FloatArray, activation: str) -> FloatArray:
+    """Return ``real`` after an activation of a card: ``softmax``, ``sigmoid`` or ``none``."""
+    return ACTIVATIONS[activation](real)

@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-pi lint typecheck results constraints clean
+.PHONY: help quickstart test test-slow test-pi lint typecheck results studies constraints chromium clean
 
 help:
 	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make lint         ruff'
 	@echo 'make typecheck    mypy --strict'
 	@echo 'make results      train and measure on all of MNIST, and renew docs/results and the tables'
+	@echo 'make studies      measure the runtime and the benchmark themselves, and renew their tables'
 	@echo 'make constraints  renew the tested versions'
 	@echo 'make clean        remove .venv, build and caches (never your runs)'
 
@@ -27,7 +28,7 @@ test: $(VENV)/installed
 	@$(VENV)/bin/pytest
 	@echo 'Fast tests passed. Next: make quickstart (the whole job) or make test-slow (TensorFlow and all).'
 
-test-slow: $(VENV)/installed
+test-slow: $(VENV)/installed chromium
 	@$(VENV)/bin/pytest -m slow
 
 # OPTIONS='EXPORT --save' takes that export, and renews docs/results/test-pi.json.
@@ -46,6 +47,9 @@ typecheck: $(VENV)/installed
 
 results: $(VENV)/installed
 	@docs/results/make.sh
+
+studies: $(VENV)/installed
+	@docs/results/studies.sh
 
 # Overridden: 32-bit ARM's bound on numpy (it takes the runtime alone, with a numpy of its own), and
 # backports.strenum, whose later versions refuse the newer Pythons that ai-edge-litert wants it on.
@@ -74,10 +78,19 @@ $(VENV)/installed: pyproject.toml constraints.txt
 # Debian, Ubuntu and Raspberry Pi OS ship Python without its venv module.
 .PHONY: python-venv
 python-venv:
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -qq -y python3-venv; \
+	@$(call apt_install,python3-venv,edgeport needs the module venv of $(PYTHON).)
+
+# The tests open report.html in it.
+chromium:
+	@command -v chromium >/dev/null || { $(call apt_install,chromium,The slow tests open report.html in Chromium.); }
+
+# $(1): a Debian package; $(2): why it is needed.
+define apt_install
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq -y $(1) >/dev/null; \
 	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
-		sudo apt-get update -qq && sudo apt-get install -qq -y python3-venv; \
+		sudo apt-get update -qq && sudo apt-get install -qq -y $(1) >/dev/null; \
 	else \
-		echo "edgeport needs Python's venv module, which $(PYTHON) lacks. Run: sudo apt install python3-venv" >&2; exit 1; \
+		echo "$(2) Run: sudo apt install $(1)" >&2; exit 1; \
 	fi
+endef

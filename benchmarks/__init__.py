@@ -1,12 +1,13 @@
-"""Measure what the trip to a small computer cost, in accuracy, size and latency, and tell it in reports.
+"""Measure what the trip to a small computer cost, in accuracy, size, latency and memory, and tell it in reports.
 
 To begin::
 
     from pathlib import Path
     from edgeport.benchmarks import read_report
 
-    for measured in read_report(Path("benchmark/report.json")).artefacts:
-        print(measured.name, measured.accuracy, measured.latency_us(50))
+    report = read_report(Path("benchmark/report.json"))
+    for measured in report.artefacts:
+        print(measured.name, report.accuracy(measured), measured.latency_us(50))
 """
 
 from typing import TYPE_CHECKING
@@ -14,20 +15,41 @@ from typing import TYPE_CHECKING
 from edgeport.runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from edgeport.benchmarks.assembly import Sweep
     from edgeport.benchmarks.benchmarking import benchmark
-    from edgeport.benchmarks.latency import Protocol, measure_latency
-    from edgeport.benchmarks.report import Measured, Report, read_report
+    from edgeport.benchmarks.comparison import compare_reports
+    from edgeport.benchmarks.measuring.contender import Contender
+    from edgeport.benchmarks.measuring.measure import time_contenders
+    from edgeport.benchmarks.measuring.protocol import Protocol
+    from edgeport.benchmarks.presenting.html_report import html_report
+    from edgeport.benchmarks.report import Measured, Report
+    from edgeport.benchmarks.report_file import read_report
 
-__all__ = ["Measured", "Protocol", "Report", "benchmark", "measure_latency", "read_report"]
+__all__ = [
+    "Contender",
+    "Measured",
+    "Protocol",
+    "Report",
+    "Sweep",
+    "benchmark",
+    "compare_reports",
+    "html_report",
+    "read_report",
+    "time_contenders",
+]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "Contender": "measuring.contender",
         "Measured": "report",
-        "Protocol": "latency",
+        "Protocol": "measuring.protocol",
         "Report": "report",
+        "Sweep": "assembly",
         "benchmark": "benchmarking",
-        "measure_latency": "latency",
-        "read_report": "report",
+        "compare_reports": "comparison",
+        "html_report": "presenting.html_report",
+        "read_report": "report_file",
+        "time_contenders": "measuring.measure",
     },
 )

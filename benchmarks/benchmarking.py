@@ -1,25 +1,18 @@
-"""The benchmark stage: run every artefact and the Keras reference on the same test images, and write a report."""
+"""The benchmark stage: run every artefact and the Keras reference on the same test images, and return a report."""
 
-import time
 from collections.abc import Callable
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
-from edgeport.benchmarks.contenders import (
-    LOADS,
-    Contender,
-    artefact_contender,
-    check_file,
-    measured_report,
-    timed_loads,
-)
-from edgeport.benchmarks.latency import Protocol
-from edgeport.benchmarks.report import Report
+from edgeport.benchmarks.assembly import Entry, Sweep, assembled_report, check_file, check_samples
+from edgeport.benchmarks.measuring.contender import Contender, artefact_contender
+from edgeport.benchmarks.report import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
+from edgeport.runtime.card import read_card
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.quiet import quiet_stderr
-from edgeport.train.dataset import Dataset, Images
+from edgeport.train.dataset import Dataset
+
+# TensorFlow takes seconds to start.
+_KERAS_LAUNCHES = 6
 
 
 def benchmark(
@@ -28,19 +21,20 @@ def benchmark(
     reference: Path,
     dataset: Dataset,
     *,
-    threads: int,
-    protocol: Protocol,
+    sweep: Sweep,
+    baseline: tuple[Path, Manifest] | None = None,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Report:
-    """Measure accuracy, time to load and single-image latency of all artefacts of an export folder.
+    """Measure accuracy, start-up, memory and latency of all artefacts of an export folder.
 
     Args:
         folder: The export folder.
         manifest: What it says about itself.
         reference: The Keras file that was exported.
         dataset: Its test split is what is measured on.
-        threads: How many threads each engine may use.
-        protocol: How latency is measured.
+        sweep: What is timed, and how.
+        baseline: Another export folder and its manifest: its artefacts are measured in the same rounds, and are called
+            ``baseline/NAME`` in the report.
         on_step: Called with a few words before each step.
 
     Raises:
@@ -48,24 +42,32 @@ def benchmark(
         InputError: The data set does not fit the model.
     """
     _check_data(manifest, dataset)
-    images, classes = dataset.test.images, dataset.test.classes
-    contenders = []
-    on_step(f"answers of {reference.name}")
-    contenders.append(_keras_contender(reference, manifest, images, threads))
-    for artefact in manifest.artefacts:
-        on_step(f"answers of {artefact.file}")
-        contenders.append(_artefact_contender(folder / artefact.file, artefact, images, threads))
-    return measured_report(
-        contenders,
-        classes,
+    entries = [_keras_entry(reference, manifest)]
+    entries += [_artefact_entry(folder, artefact) for artefact in manifest.artefacts]
+    if baseline is not None:
+        base_folder, base_manifest = baseline
+        _check_data(base_manifest, dataset)
+        entries += [_artefact_entry(base_folder, each, prefix=BASELINE) for each in base_manifest.artefacts]
+    test = dataset.test
+    return assembled_report(
+        entries,
+        test.images,
+        test.classes,
         model=manifest.name,
-        dataset={"name": dataset.name, "split": "test", "count": len(images), "sha256": dataset.sha256},
-        protocol=protocol,
+        dataset={
+            "name": dataset.name,
+            "split": "test",
+            "count": len(test),
+            "sha256": dataset.sha256,
+            "labels": list(dataset.labels),
+        },
+        sweep=sweep,
         on_step=on_step,
     )
 
 
 def _check_data(manifest: Manifest, dataset: Dataset) -> None:
+    """Raise InputError if the artefacts of an export cannot be measured on a data set."""
     if not manifest.artefacts:
         raise InputError(f"{manifest.name}: its export holds no artefact that has proven itself")
     if manifest.image is None or not manifest.classifies_images:
@@ -79,6 +81,11 @@ def _check_data(manifest: Manifest, dataset: Dataset) -> None:
                 f"{artefact.file} takes {artefact.inputs[0].shape[0]} images at a time, and one is what is timed: "
                 "export without --batch"
             )
+        if artefact.outputs[0].shape[1] != len(dataset.labels):
+            raise InputError(
+                f"data set {dataset.name}: got {len(dataset.labels)} classes, expected {artefact.outputs[0].shape[1]}, "
+                f"as {artefact.file} answers"
+            )
     if manifest.image.shape != dataset.image_shape:
         raise InputError(
             f"data set {dataset.name}: got images of shape {dataset.image_shape}, "
@@ -89,6 +96,12 @@ def _check_data(manifest: Manifest, dataset: Dataset) -> None:
             f"data set {dataset.name}: its classes ({', '.join(dataset.labels)}) are not the model's "
             f"({', '.join(manifest.labels)})"
         )
+    check_samples(dataset.test.classes, dataset.labels, source=f"data set {dataset.name}")
+    _check_unseen(manifest, dataset)
+
+
+def _check_unseen(manifest: Manifest, dataset: Dataset) -> None:
+    """Raise InputError if the model may have been trained on the test images."""
     if dataset.name == manifest.dataset and manifest.dataset_sha256 not in ("", dataset.sha256):
         raise InputError(
             f"data set {dataset.name} is not the one that the model was trained on (its SHA-256 differs): its test "
@@ -101,44 +114,38 @@ def _check_data(manifest: Manifest, dataset: Dataset) -> None:
         )
 
 
-def _artefact_contender(path: Path, artefact: Artefact, images: Images, threads: int) -> Contender:
-    _check(path, artefact.sha256)
-    predictor, load_ns = timed_loads(path, threads=threads)
-    card = predictor.spec.card
+def _artefact_entry(folder: Path, artefact: Artefact, *, prefix: str = "") -> Entry:
+    path = folder / artefact.file
+    check_file(path, artefact.sha256, described_by="the manifest", cure="export again")
+    card = read_card(path.read_bytes(), name=artefact.file)
     if card is None or card.precision != artefact.precision:
         raise ArtefactError(
             f"{path} is not of the precision that the manifest says, {artefact.precision}: export again"
         )
-    return artefact_contender(
-        predictor, images, precision=artefact.precision, path=path, sha256=artefact.sha256, load_ns=load_ns
+    file = prefix + artefact.file
+    return Entry(
+        file=file,
+        format=artefact.format,
+        precision=artefact.precision,
+        bytes=artefact.bytes,
+        sha256=artefact.sha256,
+        contender=artefact_contender(file, path),
     )
 
 
-def _keras_contender(path: Path, manifest: Manifest, images: Images, threads: int) -> Contender:
-    _check(path, manifest.source["sha256"])
-    with quiet_stderr():
-        # Importing TensorFlow takes seconds: not before the data has been checked.
-        from edgeport.benchmarks.keras_reference import KerasReference
-
-    low, high = (manifest.image and manifest.image.range) or (0.0, 255.0)
-    load_ns = []
-    for _ in range(LOADS):
-        started = time.perf_counter_ns()
-        model = KerasReference(path, input_range=(low, high), threads=threads)
-        load_ns.append(time.perf_counter_ns() - started)
-    facts = {
-        "file": path.name,
-        "format": "keras",
-        "precision": "float32",
-        "bytes": path.stat().st_size,
-        "sha256": manifest.source["sha256"],
-        "engine": {"name": "tensorflow", "version": version("tensorflow"), "threads": threads},
-        "load_ns": load_ns,
-    }
-    image = images[:1]
-    answers = model.predict(images).argmax(axis=1)
-    return Contender(facts, answers, partial(model.run, model.tensor(image)), partial(model.predict, image))
-
-
-def _check(path: Path, sha256: str) -> None:
+def _keras_entry(path: Path, manifest: Manifest) -> Entry:
+    sha256 = manifest.source["sha256"]
     check_file(path, sha256, described_by="the manifest", cure="export again")
+    arguments = {
+        "path": str(path.resolve()),
+        "input_range": list((manifest.image and manifest.image.range) or (0.0, 255.0)),
+    }
+    opener = "edgeport.benchmarks.measuring.keras_opener:open_keras"
+    return Entry(
+        file=path.name,
+        format="keras",
+        precision="float32",
+        bytes=path.stat().st_size,
+        sha256=sha256,
+        contender=Contender(path.name, opener, arguments, launches=_KERAS_LAUNCHES),
+    )

@@ -3,28 +3,50 @@
 import argparse
 import shlex
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from edgeport.benchmarks.golden_benchmark import benchmark_golden
-from edgeport.benchmarks.latency import Protocol
-from edgeport.benchmarks.report import FILE_NAME as REPORT
-from edgeport.benchmarks.report import Report, report_text
-from edgeport.benchmarks.table import markdown_report, report_notes, terminal_table
+from edgeport.benchmarks.assembly import OnStep, Sweep
+from edgeport.benchmarks.baseline import Baseline, check_baseline, read_baseline
+from edgeport.benchmarks.compare_command import add_limits, judge, limits_of
+from edgeport.benchmarks.golden_benchmark import benchmark_golden, samples_digest
+from edgeport.benchmarks.measuring.host import usable_cores
+from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.mlperf import LoadgenResult, run_loadgen
+from edgeport.benchmarks.mlperf import markdown as loadgen_markdown
+from edgeport.benchmarks.presenting.table import legend_of, report_notes, terminal_table, verdict_notes
+from edgeport.benchmarks.profiling.profile_facts import from_document
+from edgeport.benchmarks.profiling.profile_table import profile_table
+from edgeport.benchmarks.report import BASELINE, Report
+from edgeport.benchmarks.results import write_results
 from edgeport.export.manifest import read_manifest
+from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.cli import needing
-from edgeport.runtime.errors import InputError
+from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden import FILE_NAME, read_golden
-from edgeport.runtime.output import check_output_folder, staged_folder
+from edgeport.runtime.output import check_output_folder
 from edgeport.runtime.quiet import quiet_stderr
 
 # Stages have a folder each; the report goes beside theirs.
 _STAGES = ("export", "artefacts")
 _PROTOCOL = Protocol()
+_LARGEST_BATCH = 4096
+_PROFILED = ("float32", "int8")
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What is to be measured: the images, how many contenders at most, and the function that does it."""
+
+    images: Pixels
+    contenders: int
+    measure: Callable[..., Report]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,14 +64,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="the Keras file (default: where the manifest says it was)",
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each engine (default 1)")
     parser.add_argument(
-        "--rounds",
-        type=int,
-        default=_PROTOCOL.rounds,
-        metavar="N",
-        help=f"rounds of {_PROTOCOL.calls_per_round} timed calls (default {_PROTOCOL.rounds})",
+        "--threads", default="1", metavar="N,N", help="threads of each engine, one number or several (default 1)"
     )
+    parser.add_argument("--batches", default="1", metavar="N,N", help="images a call, such as 1,8,32 (default 1)")
+    parser.add_argument(
+        "--launches",
+        type=int,
+        default=_PROTOCOL.launches,
+        metavar="N",
+        help=f"how often each contender is started anew and timed (default {_PROTOCOL.launches})",
+    )
+    parser.add_argument("--profile", action="store_true", help="also time operator by operator, and explain")
+    parser.add_argument("--mlperf", action="store_true", help="also run each artefact under MLPerf LoadGen")
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="BASE",
+        help="what to judge against: a report.json, or an export folder, which is measured in the same rounds",
+    )
+    add_limits(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -61,54 +95,147 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print the table, and write report.json, report.md and the pictures."""
+    """Measure, print the table, and write report.json, report.md, report.html and the pictures."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    if arguments.rounds < 1:
-        raise InputError(f"--rounds: got {arguments.rounds}, expected 1 or more")
-    if not 1 <= arguments.threads <= 64:
-        raise InputError(f"--threads: got {arguments.threads}, expected 1 to 64")
+    if not 1 <= arguments.launches <= 1000:
+        raise InputError(f"--launches: got {arguments.launches}, expected 1 to 1000")
+    sweep = Sweep(
+        batches=_numbers("--batches", arguments.batches, _LARGEST_BATCH),
+        threads=_numbers("--threads", arguments.threads, len(usable_cores())),
+        protocol=Protocol(launches=arguments.launches),
+    )
     folder: Path = arguments.folder
     output = arguments.output or (folder.parent if folder.name in _STAGES else folder) / "benchmark"
+    # All that can be refused is refused before the long work.
+    _check_installed(arguments)
+    limits = limits_of(arguments)
+    check_output_folder(output, overwrite=arguments.overwrite)
+    baseline = read_baseline(arguments.baseline) if arguments.baseline else None
     on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with needing("benchmarks", f"edgeport benchmark without golden answers ({FILE_NAME})"):
         choose = _on_golden_samples if on_golden else _on_a_data_set
-        measure = choose(arguments, folder, output, console)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("starting", total=None)
-            report = measure(
-                threads=arguments.threads,
-                protocol=Protocol(rounds=arguments.rounds),
-                on_step=lambda what: progress.update(task, description=what),
-            )
-    written = _write(output, report)
-    console.print(terminal_table(report))
-    for note in report_notes(report):
-        console.print(note)
+        job = choose(arguments, folder, baseline)
+        report = _measured(job, sweep, arguments, folder, console)
+    written = write_results(output, report, job.images)
+    _show(report, console)
     if not any(name.endswith(".png") for name in written):
         console.print("No pictures: they need matplotlib, which is not installed")
     console.print(f"Written to {output}: {', '.join(written)}")
-    best = min(report.artefacts[1:], key=lambda measured: measured.latency_us(50))
-    console.print(f"\nNext: edgeport predict {shlex.quote(str(folder / best.file))} IMAGE.png")
-    return 0
+    code = 130 if report.partial else 0
+    if baseline is not None:
+        code = max(code, judge(baseline.report, report, limits=limits, console=console))
+    best = min((each for each in report.artefacts if each.format != "keras"), key=lambda each: each.latency_us(50))
+    console.print(f"\nNext: open {shlex.quote(str(output / 'report.html'))}")
+    console.print(f"      edgeport predict {shlex.quote(str(folder / best.file))} IMAGE.png")
+    return code
 
 
-def _on_golden_samples(
-    arguments: argparse.Namespace, folder: Path, output: Path, console: Console
-) -> Callable[..., Report]:
+def _check_installed(arguments: argparse.Namespace) -> None:
+    """Raise MissingDependencyError if an option needs a package that is not installed."""
+    for option, package, extra in (("profile", "onnx", "export"), ("mlperf", "mlperf_loadgen", "mlperf")):
+        if getattr(arguments, option) and find_spec(package) is None:
+            raise MissingDependencyError(
+                f"edgeport benchmark --{option} needs {package}, which is not installed: "
+                f"pip install 'edgeport[{extra}]'"
+            )
+
+
+def _show(report: Report, console: Console) -> None:
+    """Print the table, what it says, and the profiles."""
+    table = terminal_table(report, width=console.width)
+    console.print(table)
+    for note in (legend_of(table), "", *verdict_notes(report), *report_notes(report)):
+        console.print(note)
+    for document in report.profiles.values():
+        profile = from_document(document)
+        console.print()
+        console.print(profile_table(profile))
+        for sentence in profile.sentences:
+            console.print(sentence)
+    if report.mlperf:
+        results = [LoadgenResult(**each) for each in report.mlperf.values()]
+        console.print(f"\n{loadgen_markdown(results)}", end="")
+
+
+def _measured(job: _Job, sweep: Sweep, arguments: argparse.Namespace, folder: Path, console: Console) -> Report:
+    columns = SpinnerColumn(), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    # A step for the answers of each contender, then one for each generation.
+    steps = job.contenders + sweep.protocol.launches
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("starting", total=steps, completed=-1)
+
+        def on_step(what: str) -> None:
+            progress.update(task, description=what, advance=1)
+
+        report = job.measure(sweep=sweep, on_step=on_step)
+        if report.partial:
+            return report
+        threads = sweep.threads[0]
+        # What has been measured so far is kept, whatever becomes of the rest.
+        try:
+            if arguments.profile:
+                report = replace(report, profiles=_profiles(report, folder, threads, on_step))
+            if arguments.mlperf:
+                report = replace(report, mlperf=_mlperf(report, folder, job.images, threads, on_step))
+        except KeyboardInterrupt:
+            report = replace(report, partial="interrupted after the last generation")
+        except EdgeportError as error:
+            what = "--mlperf" if report.profiles or not arguments.profile else "--profile"
+            report = replace(report, skipped=(*report.skipped, {"file": what, "reason": str(error)}))
+    return report
+
+
+def _profiles(report: Report, folder: Path, threads: int, on_step: OnStep) -> dict[str, Any]:
+    """Return the profiles of the float32 and int8 artefacts, by file."""
+    from edgeport.benchmarks.profiling.profile import profile_files
+
+    paths = [path for path in _files(report, folder) if any(f".{each}." in path.name for each in _PROFILED)]
+    return profile_files(paths, threads=threads, on_step=on_step)
+
+
+def _mlperf(report: Report, folder: Path, images: Pixels, threads: int, on_step: OnStep) -> dict[str, Any]:
+    """Return what MLPerf LoadGen measures of each artefact, by file."""
+    found = {}
+    for path in _files(report, folder):
+        on_step(f"{path.name} under MLPerf LoadGen")
+        found[path.name] = asdict(run_loadgen(path, images, threads=threads))
+    return found
+
+
+def _files(report: Report, folder: Path) -> list[Path]:
+    """Return the artefacts of the export folder that were timed; those of a baseline are not in it."""
+    names = [each.file for each in report.artefacts if each.timed and each.format != "keras"]
+    return [folder / name for name in names if not name.startswith(BASELINE)]
+
+
+def _numbers(option: str, text: str, largest: int) -> tuple[int, ...]:
+    """Return the numbers of a list such as ``1,8,32``, each once."""
+    try:
+        numbers = tuple(dict.fromkeys(int(each) for each in text.split(",")))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(1 <= each <= largest for each in numbers):
+        bound = "the cores that this process may use" if option == "--threads" else "the largest batch"
+        raise InputError(f"{option}: got {text}, expected numbers from 1 to {largest} ({bound}), such as 1 or 1,2")
+    return numbers
+
+
+def _on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> _Job:
     """Return the benchmark of a folder with golden answers, which needs no TensorFlow."""
+    if baseline is not None and baseline.folder is not None:
+        raise InputError(
+            f"--baseline: got the folder {baseline.folder}, expected a report.json: {FILE_NAME} is of one export"
+        )
     golden = read_golden(folder / FILE_NAME)
-    check_output_folder(output, overwrite=arguments.overwrite)
-    console.print(f"Measuring {len(golden.files)} artefacts on the {golden.count:,} golden samples of {FILE_NAME}")
-    return partial(benchmark_golden, folder, golden)
+    check_baseline(baseline, dataset_sha256=samples_digest(golden))
+    images = next(iter(golden.inputs.values()))
+    print(f"Measuring {len(golden.files)} artefacts on the {golden.count:,} golden samples of {FILE_NAME}")
+    return _Job(images, len(golden.files), partial(benchmark_golden, folder, golden))
 
 
-def _on_a_data_set(
-    arguments: argparse.Namespace, folder: Path, output: Path, console: Console
-) -> Callable[..., Report]:
+def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> _Job:
     """Return the benchmark of an export folder beside its Keras model, on the test split of a data set."""
     manifest = read_manifest(folder)
-    check_output_folder(output, overwrite=arguments.overwrite)
     name = arguments.dataset or manifest.dataset
     if not name:
         raise InputError("the manifest names no data set: choose one with --dataset NAME (or FILE.npz)")
@@ -116,23 +243,17 @@ def _on_a_data_set(
         from edgeport.benchmarks.benchmarking import benchmark
         from edgeport.train.datasets import load_dataset
     dataset = load_dataset(name, data_dir=arguments.data_dir)
+    check_baseline(baseline, dataset_sha256=dataset.sha256)
     reference = arguments.reference or folder / (manifest.source["file"] or "model.keras")
     if not reference.is_file():
         raise InputError(
             f"{reference} is no Keras file, which a benchmark compares with: say where it is with --reference FILE"
         )
-    console.print(f"Measuring {len(manifest.artefacts)} artefacts and the Keras model on {len(dataset.test):,} images")
-    return partial(benchmark, folder, manifest, reference, dataset)
-
-
-def _write(output: Path, report: Report) -> list[str]:
-    """Write the report and, where matplotlib is installed, its pictures; return the names of the files."""
-    with staged_folder(output, record=REPORT) as staging:
-        (staging / REPORT).write_text(report_text(report))
-        (staging / "report.md").write_text(markdown_report(report))
-        if find_spec("matplotlib") is not None:
-            from edgeport.benchmarks.figures import draw_accuracy_against_latency, draw_latency_distributions
-
-            draw_accuracy_against_latency(staging / "accuracy-latency.png", report)
-            draw_latency_distributions(staging / "latency-distributions.png", report)
-        return sorted(path.name for path in staging.iterdir())
+    side_by_side = baseline.export if baseline else None
+    print(f"Measuring {len(manifest.artefacts)} artefacts and the Keras model on {len(dataset.test):,} images")
+    others = len(side_by_side[1].artefacts) if side_by_side else 0
+    return _Job(
+        images=dataset.test.images,
+        contenders=1 + len(manifest.artefacts) + others,
+        measure=partial(benchmark, folder, manifest, reference, dataset, baseline=side_by_side),
+    )

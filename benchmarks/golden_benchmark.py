@@ -5,40 +5,32 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeport.benchmarks.contenders import (
-    Classes,
-    Contender,
-    Images,
-    artefact_contender,
-    check_file,
-    measured_report,
-    timed_loads,
-)
-from edgeport.benchmarks.latency import Protocol
+from edgeport.benchmarks.assembly import Classes, Entry, Sweep, assembled_report, check_file, check_samples
+from edgeport.benchmarks.measuring.contender import artefact_contender
 from edgeport.benchmarks.report import Report
-from edgeport.runtime.card import Card
-from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
-from edgeport.runtime.golden import FILE_NAME, Golden, digest_of
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.arrays import FloatArray, Pixels
+from edgeport.runtime.card import Card, read_card
+from edgeport.runtime.digest import sha256_hex
+from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.formats import format_called
+from edgeport.runtime.golden import FILE_NAME, Golden
 
 
 def benchmark_golden(
     folder: Path,
     golden: Golden,
     *,
-    threads: int,
-    protocol: Protocol,
+    sweep: Sweep,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Report:
-    """Measure accuracy, time to load and single-image latency of the artefacts of golden answers, without TensorFlow.
+    """Measure accuracy, start-up, memory and latency of the artefacts of golden answers, without TensorFlow.
 
     The Keras model is in the report with the answers that it gave when the golden ones were made, and without times.
 
     Args:
         folder: Where the artefacts and golden.npz are.
         golden: The golden answers, with labels and a reference.
-        threads: How many threads each engine may use.
-        protocol: How latency is measured.
+        sweep: What is timed, and how.
         on_step: Called with a few words before each step.
 
     Raises:
@@ -47,42 +39,60 @@ def benchmark_golden(
         MissingDependencyError: No engine for any of the artefacts is installed.
     """
     images, classes, reference = _known(golden)
-    contenders: list[Contender] = []
-    skipped: list[dict[str, str]] = []
-    card: Card | None = None
-    answers = {answer.file: answer for answer in reversed(golden.answers)}
-    for file in golden.files:
-        on_step(f"answers of {file}")
-        path, answer = folder / file, answers[file]
-        check_file(path, answer.sha256, described_by=FILE_NAME, cure="copy it again")
-        try:
-            predictor, load_ns = timed_loads(path, threads=threads)
-        except (ArtefactError, MissingDependencyError) as error:
-            # The file is the right one, so it is the engine that is missing, or too old for it.
-            skipped.append({"file": file, "reason": str(error)})
-            continue
-        _check_classifier(predictor)
-        card = card or predictor.spec.card
-        contenders.append(
-            artefact_contender(
-                predictor, images, precision=answer.precision, path=path, sha256=answer.sha256, load_ns=load_ns
-            )
-        )
-    if card is None:
-        raise MissingDependencyError(f"nothing could be measured: {skipped[0]['file']}: {skipped[0]['reason']}")
-    return measured_report(
-        [_reference(reference, card, threads=threads), *contenders],
+    entries, cards = _entries(folder, golden)
+    labels = cards[0].labels or tuple(map(str, range(reference.shape[1])))
+    check_samples(classes, labels, source=FILE_NAME)
+    return assembled_report(
+        [_reference(reference, cards[0]), *entries],
+        images,
         classes,
-        model=card.model,
-        dataset={"name": FILE_NAME, "split": "golden", "count": len(images), "sha256": digest_of(folder / FILE_NAME)},
-        protocol=protocol,
+        model=cards[0].model,
+        dataset={
+            "name": FILE_NAME,
+            "split": "golden",
+            "count": len(images),
+            "sha256": samples_digest(golden),
+            "labels": list(labels),
+        },
+        sweep=sweep,
+        skip_refused=True,
         on_step=on_step,
-        skipped=skipped,
     )
 
 
-def _known(golden: Golden) -> tuple[Images, Classes, Classes]:
-    """Return images, their true classes, and the classes that the Keras model gave them."""
+def _entries(folder: Path, golden: Golden) -> tuple[list[Entry], list[Card]]:
+    """Return the artefacts that golden answers are of, and their cards."""
+    answers = {answer.file: answer for answer in reversed(golden.answers)}
+    entries, cards = [], []
+    for file in golden.files:
+        path, answer = folder / file, answers[file]
+        check_file(path, answer.sha256, described_by=FILE_NAME, cure="copy it again")
+        card = read_card(path.read_bytes(), name=file)
+        if card is None:
+            raise ArtefactError(f"{path} carries no card: copy it again")
+        cards.append(card)
+        entries.append(
+            Entry(
+                file=file,
+                format=format_called(file).name,
+                precision=answer.precision,
+                bytes=path.stat().st_size,
+                sha256=answer.sha256,
+                contender=artefact_contender(file, path),
+            )
+        )
+    return entries, cards
+
+
+def samples_digest(golden: Golden) -> str:
+    """Return the SHA-256 of the samples and their true classes, which exports of other models may share."""
+    arrays = [*golden.inputs.values(), *(() if golden.labels is None else (golden.labels,))]
+    parts = [np.ascontiguousarray(array).tobytes() for array in arrays]
+    return sha256_hex(parts, size=sum(map(len, parts)))
+
+
+def _known(golden: Golden) -> tuple[Pixels, Classes, FloatArray]:
+    """Return images, their true classes, and the answers that the Keras model gave them."""
     if golden.labels is None or golden.reference is None:
         raise InputError(
             f"{FILE_NAME} lacks the true classes or the answers of the Keras model, which a benchmark compares with: "
@@ -91,29 +101,21 @@ def _known(golden: Golden) -> tuple[Images, Classes, Classes]:
     images = next(iter(golden.inputs.values()))
     if len(golden.inputs) > 1 or images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise InputError(f"{FILE_NAME} holds no images, which a benchmark is for: edgeport selftest takes any samples")
-    return images, golden.labels, golden.reference.argmax(axis=1)
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if golden.reference.ndim != 2 or golden.reference.shape[1] < 2:
+        raise InputError(f"{FILE_NAME} holds no row of classes for each image, which a benchmark is for")
+    return images, golden.labels, golden.reference
 
 
-def _check_classifier(predictor: Predictor) -> None:
-    spec = predictor.spec
-    batch = spec.input.shape[0]
-    if batch not in (None, 1):
-        raise InputError(
-            f"{spec.name} takes {batch} images at a time, and one is what is timed: export without --batch"
-        )
-    if len(spec.outputs) != 1 or len(spec.output.shape) != 2 or (spec.output.shape[1] or 0) < 2:
-        raise InputError(f"{spec.name} gives no row of classes for an image, which a benchmark is for")
-
-
-def _reference(answers: Classes, card: Card, *, threads: int) -> Contender:
-    """Return the Keras model as a contender that is known by its answers alone: no size and no times."""
-    facts = {
-        "file": f"{card.model}.keras",
-        "format": "keras",
-        "precision": "float32",
-        "bytes": 0,
-        "sha256": card.source_sha256,
-        "engine": {"name": "tensorflow", "version": card.versions.get("tensorflow", ""), "threads": threads},
-        "load_ns": [],
-    }
-    return Contender(facts, answers)
+def _reference(answers: FloatArray, card: Card) -> Entry:
+    """Return the Keras model as an entry that is known by its answers alone: no size and no times."""
+    return Entry(
+        file=f"{card.model}.keras",
+        format="keras",
+        precision="float32",
+        bytes=0,
+        sha256=card.source_sha256,
+        recorded=answers,
+        engine={"name": "tensorflow", "version": card.versions.get("tensorflow", "")},
+    )

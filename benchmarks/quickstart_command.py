@@ -16,6 +16,8 @@ from edgeport.runtime.output import check_output_folder, staged_folder
 from edgeport.train.datasets import load_dataset
 
 _EPOCHS = 40
+# Enough for intervals, and little enough for an impatient newcomer.
+_LAUNCHES = 8
 _STAGES = ("train", "export", "benchmark", "digits")
 
 
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         ["train", *options, "-o", str(train), *again],
         ["export", str(train / "model.keras"), "-o", str(export), *again],
         ["predict", str(export / "edge.int8.tflite"), *map(str, images)],
-        ["benchmark", str(export), "-o", str(report), *again],
+        ["benchmark", str(export), "--launches", str(_LAUNCHES), "-o", str(report), *again],
     )
     for stage in stages:
         console.print(f"\n$ edgeport {shlex.join(stage)}", style="bold")
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             console.print("\nThe quickstart did not finish. Start it again with: edgeport quickstart --overwrite")
             return code
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. Look at:")
-    for path in (train / "predictions.png", report / "accuracy-latency.png", report / "report.md"):
+    for path in (train / "predictions.png", report / "accuracy-latency.png", report / "report.html"):
         console.print(f"  {path}")
     console.print(
         "Then train on all of MNIST: edgeport train -o runs/mnist/train (docs/tutorial.md explains each step)"

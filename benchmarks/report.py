@@ -1,24 +1,81 @@
-"""report.json: the raw samples and the facts of one benchmark; every figure is computed by its reader."""
+"""What a benchmark found, as raw samples and facts; every figure is computed from them by whoever reads them."""
 
-import json
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.errors import ArtefactError
-
-Result = TypeVar("Result")
-
-SCHEMA = 1
-FILE_NAME = "report.json"
-
+# Files of a baseline that was measured in the same run begin with it.
+BASELINE = "baseline/"
+ENGINE_CALL, PREDICT, LABEL = "engine", "predict", "label"
+# What can be timed, and how a reader is told.
+TIMED = {
+    ENGINE_CALL: "one call of the engine, from the artefact's own input tensor to its own output tensor",
+    PREDICT: "predict(): from raw uint8 pixels to float32 probabilities",
+    LABEL: "classify(): from raw uint8 pixels to the best labels",
+}
 _FORMAT_NAMES = {"keras": "Keras", "tflite": "TFLite", "onnx": "ONNX"}
+
+
+@dataclass(frozen=True)
+class Series:
+    """The timed calls of one contender in one way.
+
+    Attributes:
+        what: ``engine``, ``predict`` or ``label``: see TIMED.
+        batch: Images a call.
+        threads: Threads that the engine may use.
+        launches: Nanoseconds of each timed call in the order of measurement, one list for each process that was
+            started for it. The processes of all contenders with the same index ran at the same time, in turns.
+    """
+
+    what: str
+    batch: int
+    threads: int
+    launches: list[list[int]]
+
+    @property
+    def samples(self) -> list[int]:
+        """All timed calls, in nanoseconds."""
+        return [ns for launch in self.launches for ns in launch]
+
+    def percentile_us(self, percent: float) -> float:
+        """Return a percentile over all calls, in microseconds."""
+        return float(np.percentile(self.samples, percent)) / 1e3
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput at the median call."""
+        return self.batch * 1e6 / self.percentile_us(50)
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a process up to its first prediction.
+
+    Attributes:
+        import_ns: From the start of the process until the engine and what it needs are imported.
+        load_ns: From the file to something that can predict.
+        first_ns: The first prediction, from one image's pixels to its probabilities.
+        peak_rss_bytes: The peak of the process' resident memory, at its end.
+        steady_rss_bytes: Its resident memory after the last timed call.
+        threads: Threads that the engine may use.
+    """
+
+    import_ns: int
+    load_ns: int
+    first_ns: int
+    peak_rss_bytes: int
+    steady_rss_bytes: int
+    threads: int
+
+    @property
+    def total_ns(self) -> int:
+        """From the start of the process to the end of the first prediction."""
+        return self.import_ns + self.load_ns + self.first_ns
 
 
 @dataclass(frozen=True)
@@ -26,18 +83,17 @@ class Measured:
     """What was measured of one contender: an artefact, or the Keras model that it came from.
 
     Attributes:
-        file: Its file name.
+        file: Its file name. With the export folder of a baseline in the same run, those of the baseline begin with
+            ``baseline/``.
         format: ``tflite``, ``onnx`` or, for the reference, ``keras``.
         precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
         bytes: Its size on disk; 0 if it is not known.
         sha256: The digest of its file.
-        engine: ``name``, ``version`` and ``threads``.
+        engine: ``name`` and ``version``.
         predictions: The top-1 class of each test image, in order.
-        correct: How many of them are right.
-        latency_ns: Nanoseconds of each timed engine call on one image; empty for a reference whose answers were
-            recorded elsewhere, like the other times.
-        predict_ns: Nanoseconds of each timed ``predict``: from raw pixels to probabilities.
-        load_ns: Nanoseconds of each loading, from the file to a predictor.
+        confidence_ppm: The probability of that class, in millionths.
+        series: Its timed calls; empty for a reference whose answers were recorded elsewhere, and for answers alone.
+        starts: Each start of a process that ran it.
     """
 
     file: str
@@ -45,52 +101,68 @@ class Measured:
     precision: str
     bytes: int
     sha256: str
-    engine: Mapping[str, Any]
+    engine: Mapping[str, str]
     predictions: list[int]
-    correct: int
-    latency_ns: list[int]
-    predict_ns: list[int]
-    load_ns: list[int]
+    confidence_ppm: list[int]
+    series: tuple[Series, ...] = ()
+    starts: tuple[Start, ...] = ()
 
     @property
     def name(self) -> str:
         """How tables and pictures call it: format and precision."""
-        return f"{_FORMAT_NAMES.get(self.format, self.format)} {self.precision}"
+        prefix = "baseline " if self.file.startswith(BASELINE) else ""
+        return f"{prefix}{_FORMAT_NAMES.get(self.format, self.format)} {self.precision}"
 
     @property
     def timed(self) -> bool:
         """Whether it has run here, and so has times."""
-        return bool(self.latency_ns)
+        return bool(self.series)
 
-    @property
-    def accuracy(self) -> float:
-        """The share of test images whose top-1 class is right, 0 to 1."""
-        return self.correct / len(self.predictions)
+    def find(self, what: str = ENGINE_CALL, *, batch: int = 1, threads: int | None = None) -> Series | None:
+        """Return the calls that were timed in this way; by default those of the first number of threads."""
+        for series in self.series:
+            if (series.what, series.batch) == (what, batch) and threads in (None, series.threads):
+                return series
+        return None
 
-    def latency_us(self, percent: float) -> float:
-        """Return a percentile of the engine call's latency, in microseconds; NaN if it was not timed."""
-        return _percentile(self.latency_ns, percent) / 1e3
-
-    def predict_us(self, percent: float) -> float:
-        """Return a percentile of predict's latency, in microseconds; NaN if it was not timed."""
-        return _percentile(self.predict_ns, percent) / 1e3
-
-    @property
-    def load_ms(self) -> float:
-        """The median time to load, in milliseconds; NaN if it was not timed."""
-        return _percentile(self.load_ns, 50) / 1e6
+    def latency_us(self, percent: float, what: str = ENGINE_CALL) -> float:
+        """Return a percentile of the latency on one image, in microseconds; NaN if it was not timed."""
+        series = self.find(what)
+        return series.percentile_us(percent) if series else float("nan")
 
     @cached_property
-    def _classes(self) -> npt.NDArray[np.int64]:
+    def classes(self) -> npt.NDArray[np.int64]:
+        """The top-1 class of each image, of shape (n,)."""
         return np.asarray(self.predictions, np.int64)
 
-    def flips_from(self, reference: "Measured") -> int:
-        """Return on how many test images the top-1 class differs from the reference's."""
-        return int((self._classes != reference._classes).sum())
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """The probability of the top-1 class of each image, 0 to 1, of shape (n,)."""
+        return np.asarray(self.confidence_ppm, np.float64) / 1e6
 
-    def agreement_with(self, reference: "Measured") -> float:
-        """Return the share of test images with the reference's top-1 class, 0 to 1."""
-        return 1 - self.flips_from(reference) / len(self.predictions)
+
+@dataclass(frozen=True)
+class Condition:
+    """The machine during one generation of processes.
+
+    Attributes:
+        seconds: How long the generation took.
+        others_busy: CPU time that other processes used meanwhile, in cores: 1.0 is one core all the time.
+        stolen: CPU time that the hypervisor kept from this machine, in cores.
+        yardstick_ns: Median time of a fixed piece of arithmetic, which no artefact has a part in.
+        frequency_mhz: Of the cores that were measured on; None where the system does not tell.
+        temperature_c: Of the processor; None where the system does not tell.
+        throttled: What the firmware says of throttling (on a Raspberry Pi ``vcgencmd get_throttled``, a bit mask);
+            None where there is no such thing.
+    """
+
+    seconds: float
+    others_busy: float | None
+    stolen: float | None
+    yardstick_ns: int
+    frequency_mhz: float | None = None
+    temperature_c: float | None = None
+    throttled: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,13 +171,20 @@ class Report:
 
     Attributes:
         created_utc: When, in ISO 8601.
-        edgeport: ``version``.
+        edgeport: ``version``, and ``commit`` where it runs from a checkout.
         model: The model's name.
         host: See host_facts.
-        dataset: ``name``, ``split``, ``count`` and ``sha256``.
+        dataset: ``name``, ``split``, ``count``, ``sha256`` and ``labels``.
+        truth: The true class of each image.
         protocol: How latency was measured.
         artefacts: What was measured; the Keras reference comes first.
         skipped: What could not be run on this machine: ``file`` and ``reason``.
+        conditions: The machine meanwhile, one entry a generation of processes.
+        partial: Why the run ended before its time; empty if it did not.
+        pictures: PNG files in base64 of test images that some artefact answers unlike the reference, by their index
+            as text; the first hundred of them.
+        profiles: For each file that was profiled, what ``profiling`` found.
+        mlperf: For each file that ran under MLPerf LoadGen, what that and edgeport measured.
     """
 
     created_utc: str
@@ -113,74 +192,38 @@ class Report:
     model: str
     host: Mapping[str, Any]
     dataset: Mapping[str, Any]
+    truth: list[int]
     protocol: Mapping[str, Any]
     artefacts: tuple[Measured, ...]
     skipped: tuple[Mapping[str, str], ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    partial: str = ""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    profiles: Mapping[str, Any] = field(default_factory=dict)
+    mlperf: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def reference(self) -> Measured:
         """The Keras model that the artefacts came from."""
         return self.artefacts[0]
 
+    @cached_property
+    def true_classes(self) -> npt.NDArray[np.int64]:
+        """The true class of each image, of shape (n,)."""
+        return np.asarray(self.truth, np.int64)
 
-def report_text(report: Report) -> str:
-    """Return the text of report.json, with each list of samples on one line."""
-    content: dict[str, Any] = {"schema": SCHEMA, **asdict(report)}
-    measured = [_lines(entry) for entry in content.pop("artefacts")]
-    if not content["skipped"]:
-        del content["skipped"]
-    head = json.dumps(content, indent=1)[:-2]
-    return f'{head},\n "artefacts": [\n' + ",\n".join(measured) + "\n ]\n}\n"
+    def correct(self, measured: Measured) -> int:
+        """Return how many images a contender has right."""
+        return int((measured.classes == self.true_classes).sum())
 
+    def accuracy(self, measured: Measured) -> float:
+        """Return the share of images that a contender has right, 0 to 1."""
+        return self.correct(measured) / len(self.truth)
 
-def read_report(path: Path) -> Report:
-    """Return a report.
+    def flips(self, measured: Measured) -> npt.NDArray[np.int64]:
+        """Return the indices of the images that a contender answers unlike the reference."""
+        return np.flatnonzero(measured.classes != self.reference.classes)
 
-    Raises:
-        ArtefactError: The file is missing, damaged or of another schema.
-    """
-
-    def parse(content: dict[str, Any]) -> Report:
-        measured = tuple(Measured(**entry) for entry in content.pop("artefacts"))
-        skipped = tuple(content.pop("skipped", ()))
-        return Report(**content, artefacts=measured, skipped=skipped)
-
-    return read_result(path, parse, what="benchmark report", schema=SCHEMA)
-
-
-def read_result(
-    path: Path, parse: Callable[[dict[str, Any]], Result], *, what: str, schema: int, kind: str | None = None
-) -> Result:
-    """Return what a JSON file with a result says.
-
-    Args:
-        path: The file.
-        parse: Makes the result of the rest of its content.
-        what: What to call it in an error.
-        schema: The schema that it must have.
-        kind: The kind that it must have, if files of several kinds lie side by side.
-
-    Raises:
-        ArtefactError: The file is missing, damaged or of another kind or schema.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-        found = content.pop("kind", None), content.pop("schema")
-        if found != (kind, schema):
-            raise ArtefactError(f"{path}: expected a {what} of schema {schema}: make it again with this edgeport")
-        return parse(content)
-    except ArtefactError:
-        raise
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtefactError(f"{path} is no {what}, or a damaged one ({error})") from error
-
-
-def _percentile(samples: list[int], percent: float) -> float:
-    return float(np.percentile(samples, percent)) if samples else math.nan
-
-
-def _lines(entry: dict[str, Any]) -> str:
-    fields = ",\n".join(f"   {json.dumps(key)}: {json.dumps(value)}" for key, value in entry.items())
-    return f"  {{\n{fields}\n  }}"
+    def named(self, file: str) -> Measured | None:
+        """Return the contender of that file."""
+        return next((each for each in self.artefacts if each.file == file), None)

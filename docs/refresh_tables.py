@@ -8,6 +8,11 @@ decides which table it is, and a result without one is a benchmark's report:
     <!-- table: docs/results/mnist-edge/report.json -->
     <!-- end of table -->
 
+A profile from a benchmark's report stands between comments that name the report and the artefact:
+
+    <!-- profile: docs/results/mnist-classic/report.json classic.int8.onnx -->
+    <!-- end of profile -->
+
 A test fails when a document differs from what this script would write.
 """
 
@@ -21,18 +26,25 @@ from mutants_table import is_mutants, mutants_table
 from same_answers_table import KIND as SAME_ANSWERS
 from same_answers_table import same_answers_table
 
-from edgeport.benchmarks import read_report
-from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report
-from edgeport.benchmarks.table import markdown_table
+from edgeport.benchmarks import mlperf, read_report
+from edgeport.benchmarks.peers import peers_report
+from edgeport.benchmarks.presenting.table import markdown_table
+from edgeport.benchmarks.profiling.profile_facts import from_document
+from edgeport.benchmarks.profiling.profile_table import profile_markdown
+from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report, trust_report
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_PROFILE = re.compile(r"(<!-- profile: (\S+) (\S+) -->\n).*?(<!-- end of profile -->)", re.DOTALL)
 _TABLES: dict[str, Callable[[Path], str]] = {
     "": lambda path: markdown_table(read_report(path)),
     export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
     SAME_ANSWERS: lambda path: same_answers_table(json.loads(path.read_text())),
     runtime_cost_report.KIND: lambda path: runtime_cost_report.markdown(runtime_cost_report.read_report(path)),
+    trust_report.KIND: lambda path: trust_report.markdown(trust_report.read_report(path)),
+    peers_report.KIND: lambda path: peers_report.markdown(peers_report.read_report(path)),
+    mlperf.KIND: lambda path: mlperf.markdown(mlperf.read_report(path).results),
     quantizer_report.KIND: lambda path: quantizer_report.markdown(quantizer_report.read_report(path)),
 }
 
@@ -49,7 +61,12 @@ def table_of(path: Path) -> str:
 
 def refreshed(text: str) -> str:
     """Return a document with each of its tables made anew from the result that it names."""
-    return _TABLE.sub(lambda match: f"{match[1]}{table_of(ROOT / match[2])}{match[3]}", text)
+    text = _TABLE.sub(lambda match: f"{match[1]}{table_of(ROOT / match[2])}{match[3]}", text)
+    return _PROFILE.sub(lambda match: f"{match[1]}{_profile(ROOT / match[2], match[3])}{match[4]}", text)
+
+
+def _profile(path: Path, file: str) -> str:
+    return profile_markdown(from_document(read_report(path).profiles[file]))
 
 
 if __name__ == "__main__":

@@ -66,7 +66,19 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "benchmark",
         "edgeport.benchmarks.command",
-        "compare artefacts on accuracy, size and latency",
+        "what each artefact costs in accuracy, latency, start-up and memory",
+        "device",
+    ),
+    Command(
+        "compare",
+        "edgeport.benchmarks.compare_command",
+        "judge a benchmark against an earlier one, beyond noise; the exit code is for CI",
+        "device",
+    ),
+    Command(
+        "report",
+        "edgeport.benchmarks.report_command",
+        "one HTML page from the benchmarks of one or several machines",
         "device",
     ),
     Command(

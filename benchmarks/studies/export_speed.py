@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeport.benchmarks.host import host_facts
+from edgeport.benchmarks.measuring.host import host_facts
 from edgeport.benchmarks.studies.export_speed_report import LOADING, REST, ExportSpeed, markdown, report_text
 from edgeport.benchmarks.studies.script import check_output_file, run_script
 from edgeport.runtime.errors import InputError

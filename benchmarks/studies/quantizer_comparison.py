@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.host import host_facts
-from edgeport.benchmarks.latency import Protocol, measure_latency
+from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measuring.one_process import Rounds, time_in_rounds
 from edgeport.benchmarks.studies.onnx_quantizers import count_operators
 from edgeport.benchmarks.studies.quantizer_report import QuantizerReport, Tried
 from edgeport.benchmarks.studies.quantizer_ways import WAYS, Subject, Way
@@ -30,7 +30,7 @@ from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.datasets import load_dataset
 
 _OPENINGS = 5
-_PROTOCOL = Protocol(rounds=4, calls_per_round=12, warmup_calls=3, warmup_seconds=0.02)
+_PROTOCOL = Rounds(rounds=4, calls_per_round=12, warmup_calls=3, warmup_seconds=0.02)
 _COUNT, _RANDOM_COUNT = 500, 200
 _PACKAGES = ("edgeport", "tensorflow", "ai-edge-litert", "litert-quantizer", "tf2onnx", "onnx", "onnxruntime")
 
@@ -168,7 +168,7 @@ def _latency(files: Sequence[Path], sample: FloatArray) -> Mapping[Path, list[li
         calls = {
             str(path): partial(predictor.run, _encoded(predictor, sample)) for path, predictor in predictors.items()
         }
-        for name, times in measure_latency(calls, replace(_PROTOCOL, seed=opening)).items():
+        for name, times in time_in_rounds(calls, replace(_PROTOCOL, seed=opening)).items():
             samples[Path(name)].append(times)
     return samples
 

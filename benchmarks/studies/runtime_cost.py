@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeport.benchmarks.host import host_facts
-from edgeport.benchmarks.latency import Protocol, measure_latency
+from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measuring.one_process import Rounds, time_in_rounds
 from edgeport.benchmarks.studies.raw_engines import random_pixels, raw_call, resized_call
 from edgeport.benchmarks.studies.runtime_cost_report import (
     BatchCost,
@@ -36,8 +36,8 @@ from edgeport.runtime.quiet import quiet_stderr
 
 _PACKAGES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime", "onnxruntime": "onnxruntime"}
 _BATCHES = (8, 32, 128)
-_CALLS = Protocol(rounds=8, calls_per_round=50, warmup_seconds=0.1)
-_FEW_CALLS = Protocol(rounds=6, calls_per_round=5, warmup_calls=1, warmup_seconds=0.1)
+_CALLS = Rounds(rounds=8, calls_per_round=50, warmup_seconds=0.1)
+_FEW_CALLS = Rounds(rounds=6, calls_per_round=5, warmup_calls=1, warmup_seconds=0.1)
 
 # Each runs in a process of its own; {path} is an artefact.
 _RAW_TFLITE = """
@@ -142,7 +142,7 @@ def _time_calls(path: Path, openings: int) -> CallCost:
             "run": partial(predictor.run, tensor),
             "predict": partial(predictor.predict, images),
         }
-        timed = measure_latency(calls, _CALLS)
+        timed = time_in_rounds(calls, _CALLS)
         for name, nanoseconds in timed.items():
             samples[name].append(nanoseconds)
     return CallCost(file=path.name, engine=engine, dtype=predictor.spec.input.dtype, latency_ns=samples)
@@ -165,7 +165,7 @@ def _time_batches(path: Path) -> BatchCost:
                 calls["in one call"] = one(content, engine, tensor)
             except (RuntimeError, ValueError):
                 pass
-        latency[str(count)] = measure_latency(calls, _FEW_CALLS)
+        latency[str(count)] = time_in_rounds(calls, _FEW_CALLS)
     return BatchCost(file=path.name, engine=engine, latency_ns=latency)
 
 

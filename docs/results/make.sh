@@ -16,7 +16,7 @@ stages() { # MODEL: run each stage as a user would, and print the command before
     fi
     for command in ${training:+"$training"} \
         "export $run/train/model.keras -o $run/export --overwrite" \
-        "benchmark $run/export --overwrite"; do
+        "benchmark $run/export --batches 1,32 --profile --overwrite"; do
         echo "\$ edgeport ${command% --overwrite}"
         # Word splitting is wanted: each command is a line of plain words.
         # shellcheck disable=SC2086

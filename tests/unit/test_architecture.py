@@ -24,24 +24,35 @@ MODULES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.p
 KERAS_MODULES = {
     "train/augmentation.py", "train/fitting.py", "train/mnist.py", "train/models.py", "train/training.py",
     "export/graph.py", "export/keras_model.py", "export/saved_model.py", "export/to_onnx.py", "export/to_tflite.py",
-    "benchmarks/keras_reference.py", "benchmarks/studies/raw_converters.py",
+    "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",
+    "benchmarks/studies/raw_converters.py",
 }  # fmt: skip
 ONNX_PASSES = {path.relative_to(ROOT).as_posix() for path in MODULES if path.parent.name == "onnx_passes"}
 # What the measuring scripts compare the export with.
 ONNX_SCRIPTS = {"benchmarks/studies/onnx_quantizers.py", "benchmarks/studies/raw_converters.py"}
+ONNX_PROFILES = {"benchmarks/profiling/onnx_parts.py", "benchmarks/profiling/onnx_peak.py"}
+TFLITE_PROFILES = {"benchmarks/profiling/tflite_parts.py", "benchmarks/profiling/tflite_peak.py"}
 ENGINES = {
     "keras": KERAS_MODULES,
     "tensorflow": KERAS_MODULES | {"benchmarks/studies/tflite_quantizers.py"},
-    "tf2onnx": {"export/to_onnx.py", "export/tf2onnx_operators.py", *ONNX_SCRIPTS},
+    "tf2onnx": {
+        "export/to_onnx.py", "export/tf2onnx_operators.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,
+    },
     "onnx": {
         "export/to_onnx.py", "export/inspection/onnx_file.py", "export/inspection/onnx_shapes.py",
-        "export/inspection/onnx_constants.py", *ONNX_PASSES, *ONNX_SCRIPTS,
+        "export/inspection/onnx_constants.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
     },
-    "onnxruntime": {"runtime/onnx_engine.py", *ONNX_PASSES, *ONNX_SCRIPTS},
-    "flatbuffers": {"export/tflite_metadata.py"},
-    "ai_edge_litert": {"export/inspection/tflite_file.py"},
+    "onnxruntime": {
+        "runtime/onnx_engine.py", "benchmarks/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
+    },
+    "flatbuffers": {"export/tflite_metadata.py", "benchmarks/profiling/tflite_parts.py"},
+    "ai_edge_litert": {
+        "export/inspection/tflite_file.py", "benchmarks/peers/litert_peer.py", *TFLITE_PROFILES,
+    },
     "litert_quantizer": {"benchmarks/studies/tflite_quantizers.py"},
-    "tflite_runtime": set(),
+    "mlperf_loadgen": {"benchmarks/mlperf_process.py"},
+    "openvino": {"benchmarks/peers/openvino_peer.py"},
+    "tflite_runtime": {"benchmarks/peers/tflite_runtime_peer.py"},
 }  # fmt: skip
 
 

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgeport.benchmarks import read_report
-from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report
+from edgeport.benchmarks.presenting.html_report import html_report
+from edgeport.benchmarks.report import Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.statistics.paired import paired_answers
+from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report, trust_report
 from edgeport.export import command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
@@ -167,7 +170,7 @@ def test_the_files_of_a_result_belong_together(path: Path) -> None:
         (artefact.file, artefact.sha256) for artefact in manifest.artefacts
     ]
     assert report.dataset["sha256"] == training["dataset"]["sha256"]
-    assert report.reference.correct == training["test"]["correct"]
+    assert report.correct(report.reference) == training["test"]["correct"]
     console = (path.parent / "console.txt").read_text()
     assert f"Test: {training['test']['correct']:,} of 10,000 images right" in console
     for artefact in manifest.artefacts:
@@ -182,15 +185,15 @@ def test_the_goals_on_full_mnist_are_met() -> None:
     keras, named = edge.reference, {each.name: each for each in edge.artefacts}
     tflite_float, tflite_int8 = named["TFLite float32"], named["TFLite int8"]
     onnx_float, onnx_int8 = named["ONNX float32"], named["ONNX int8"]
-    assert min(each.accuracy for each in (keras, tflite_float, onnx_float)) >= 0.995
-    assert min(tflite_int8.accuracy, onnx_int8.accuracy) >= 0.994
+    assert min(edge.accuracy(each) for each in (keras, tflite_float, onnx_float)) >= 0.995
+    assert min(edge.accuracy(tflite_int8), edge.accuracy(onnx_int8)) >= 0.994
     assert "avx512_vnni" in edge.host["flags"] or "avx_vnni" in edge.host["flags"]
     assert tflite_int8.latency_us(50) <= 0.5 * tflite_float.latency_us(50)
     assert onnx_int8.latency_us(50) <= 0.8 * onnx_float.latency_us(50)
-    assert min(each.accuracy for each in classic.artefacts) >= 0.99
+    assert min(classic.accuracy(each) for each in classic.artefacts) >= 0.99
     # The two int8 files stand for each other, and int8 costs next to nothing.
-    assert tflite_int8.agreement_with(onnx_int8) >= 0.9995
-    assert min(tflite_int8.correct, onnx_int8.correct) >= keras.correct - 3
+    assert paired_answers(edge.true_classes, tflite_int8.classes, onnx_int8.classes).agreement >= 0.9995
+    assert min(edge.correct(tflite_int8), edge.correct(onnx_int8)) >= edge.correct(keras) - 3
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
@@ -238,8 +241,47 @@ def test_the_runtime_costs_little_beside_the_bare_engines() -> None:
     for cost in report.calls:
         # Float arrays are searched for NaN and for values beyond the pixel range.
         assert cost.extra_us("run") <= (3 if cost.dtype == "float32" else 1)
-        assert cost.extra_us("predict") <= 6
+        # On a machine that takes 40 us for an engine's call of 25, everything takes longer.
+        assert cost.extra_us("predict") <= max(6, 0.2 * cost.raw_us)
         name = f"{cost.file}, edgeport"
-        assert report.start_ratio(name) <= (1.65 if cost.file.endswith(".onnx") else 1.35)
+        assert report.start_ratio(name) <= (1.6 if cost.file.endswith(".onnx") else 1.3)
         assert report.process(name).peak_mb <= report.process(f"{cost.file}, engine alone").peak_mb + 2
     assert report.process("import edgeport.runtime").wall_ms - report.process("import numpy").wall_ms <= 5
+
+
+@pytest.mark.parametrize("facts", [Report, Measured, Series, Start, Condition])
+def test_every_key_of_a_report_is_explained(facts: type) -> None:
+    text = (ROOT / "docs" / "report.md").read_text()
+    for field in fields(facts):
+        assert f"`{field.name}`" in text, f"{facts.__name__}.{field.name}"
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
+def test_the_committed_page_is_that_of_the_committed_report(path: Path) -> None:
+    assert (path.parent / "report.html").read_text() == html_report([read_report(path)])
+
+
+def test_the_benchmark_says_of_known_things_what_they_are() -> None:
+    trust = trust_report.read_report(ROOT / "docs/results/trust.json")
+    for trial in trust.trials:
+        count = len(trial.repetitions)
+        if trial.factor == 1:
+            # The same artefact twice.
+            assert count >= 20
+            assert trial.containing_one >= 0.9 * count
+            assert trial.half_width <= 0.02
+            assert trial.regressed_within == trial.regressed_across == 0
+        else:
+            # Made 10 % slower.
+            assert count >= 10
+            assert trial.regressed_within >= 0.9 * count
+    assert {(loss.planted, loss.kind) for loss in trust.losses} == {
+        (30, "significant loss"),
+        (3, "no detectable loss"),
+    }
+
+
+def test_the_profile_of_classic_explains_its_int8_by_the_first_convolution() -> None:
+    profile = read_report(ROOT / "docs/results/mnist-classic/report.json").profiles["classic.int8.onnx"]
+    assert "first" in profile["sentences"][0]
+    assert "slower in conv_1, the first of 2 convolutions" in profile["sentences"][0]

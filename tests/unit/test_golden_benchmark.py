@@ -1,20 +1,19 @@
 """The benchmark on golden samples: what it measures without TensorFlow, and what it refuses."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgeport.benchmarks import Protocol, read_report
+from edgeport.benchmarks import Protocol, Sweep, read_report
 from edgeport.benchmarks.golden_benchmark import benchmark_golden
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.cli import main
 from edgeport.runtime.golden import Golden, golden_bytes, read_golden
 
 FILES = ("tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
-FAST = Protocol(rounds=1, calls_per_round=3, warmup_calls=0, warmup_seconds=0.0)
+FAST = Sweep(protocol=Protocol(launches=1, turns=1, calls=3, warmup_calls=0, warmup_seconds=0.0))
 
 
 def folder_with(data: Path, golden: dict[str, np.ndarray], folder: Path, **known: np.ndarray) -> Path:
@@ -36,36 +35,43 @@ def golden_of(folder: Path) -> Golden:
 
 
 def test_it_needs_no_manifest_and_no_tensorflow(artefacts: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["benchmark", str(artefacts), "--rounds", "1"]) == 0
+    assert main(["benchmark", str(artefacts), "--launches", "1"]) == 0
     report = read_report(artefacts.parent / "benchmark" / "report.json")
     assert [each.file for each in report.artefacts] == ["tiny.keras", *FILES]
     assert [each.timed for each in report.artefacts] == [False, True, True, True]
-    assert [each.correct for each in report.artefacts] == [20, 20, 20, 20]
+    assert [report.correct(each) for each in report.artefacts] == [20, 20, 20, 20]
     assert report.skipped == ()
     told = capsys.readouterr().out
     assert "The Keras model was not run here" in told
     assert "edgeport predict" in told
 
 
-def test_an_engine_that_is_missing_is_told(artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    report = benchmark_golden(artefacts, golden_of(artefacts), threads=1, protocol=FAST)
+def hide(names: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make some packages look as if they were not installed, in every process that is started from now on."""
+    folder.mkdir(exist_ok=True)
+    lines = ["import sys", *(f"sys.modules[{name!r}] = None" for name in names)]
+    (folder / "sitecustomize.py").write_text("\n".join(lines))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+def test_an_engine_that_is_missing_is_told(artefacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hide(("onnxruntime",), tmp_path / "hidden", monkeypatch)
+    report = benchmark_golden(artefacts, golden_of(artefacts), sweep=FAST)
     assert [each.file for each in report.artefacts] == ["tiny.keras", "tiny.float32.tflite", "tiny.int8.tflite"]
     assert [each["file"] for each in report.skipped] == ["tiny.int8.onnx"]
     assert "pip install 'edgeport[onnx]'" in report.skipped[0]["reason"]
-    for name in ("ai_edge_litert", "tflite_runtime"):
-        monkeypatch.setitem(sys.modules, name, None)
+    hide(("onnxruntime", "ai_edge_litert", "tflite_runtime"), tmp_path / "hidden", monkeypatch)
     with pytest.raises(MissingDependencyError, match="nothing could be measured"):
-        benchmark_golden(artefacts, golden_of(artefacts), threads=1, protocol=FAST)
+        benchmark_golden(artefacts, golden_of(artefacts), sweep=FAST)
 
 
 def test_another_file_is_not_measured(artefacts: Path) -> None:
     shutil.copy(artefacts / "tiny.float32.tflite", artefacts / "tiny.int8.tflite")
     with pytest.raises(ArtefactError, match=r"tiny\.int8\.tflite is not the file that golden\.npz describes"):
-        benchmark_golden(artefacts, golden_of(artefacts), threads=1, protocol=FAST)
+        benchmark_golden(artefacts, golden_of(artefacts), sweep=FAST)
     (artefacts / "tiny.int8.tflite").unlink()
     with pytest.raises(ArtefactError, match="No such file"):
-        benchmark_golden(artefacts, golden_of(artefacts), threads=1, protocol=FAST)
+        benchmark_golden(artefacts, golden_of(artefacts), sweep=FAST)
 
 
 def test_golden_answers_that_know_no_classes_are_not_enough(
@@ -73,7 +79,7 @@ def test_golden_answers_that_know_no_classes_are_not_enough(
 ) -> None:
     folder = folder_with(data, golden, tmp_path / "artefacts", labels=np.zeros(20, np.int64))
     with pytest.raises(InputError, match="--dataset and --reference"):
-        benchmark_golden(folder, golden_of(folder), threads=1, protocol=FAST)
+        benchmark_golden(folder, golden_of(folder), sweep=FAST)
     assert main(["benchmark", str(folder)]) == 2
     told = capsys.readouterr().err
     assert "golden.npz lacks the true classes or the answers of the Keras model" in told

@@ -1,4 +1,4 @@
-"""Single-image latency, measured so that drift of the machine hits all contenders alike."""
+"""Calls timed in turns within one process: for what differs by microseconds, and no more than two processes would."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +8,8 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How latency is measured.
+class Rounds:
+    """How calls are timed.
 
     Attributes:
         rounds: How often each contender gets its turn; the order is shuffled in every round.
@@ -26,9 +26,9 @@ class Protocol:
     seed: int = 0
 
 
-def measure_latency(
+def time_in_rounds(
     calls: Mapping[str, Callable[[], object]],
-    protocol: Protocol,
+    rounds: Rounds,
     *,
     on_round: Callable[[int], None] = lambda number: None,
 ) -> dict[str, list[int]]:
@@ -36,32 +36,32 @@ def measure_latency(
 
     Args:
         calls: What to time, by name.
-        protocol: How.
+        rounds: How.
         on_round: Called after each round with its number, counted from 1.
 
     Returns:
         The nanoseconds of every timed call, in the order of measurement, by name.
     """
     for call in calls.values():
-        deadline = time.perf_counter() + protocol.warmup_seconds
+        deadline = time.perf_counter() + rounds.warmup_seconds
         while time.perf_counter() < deadline:
             call()
     samples: dict[str, list[int]] = {name: [] for name in calls}
-    random = np.random.default_rng(protocol.seed)
+    random = np.random.default_rng(rounds.seed)
     names: Sequence[str] = list(calls)
-    for number in range(1, protocol.rounds + 1):
+    for number in range(1, rounds.rounds + 1):
         for index in random.permutation(len(names)):
-            samples[names[index]] += _time_calls(calls[names[index]], protocol)
+            samples[names[index]] += _time_calls(calls[names[index]], rounds)
         on_round(number)
     return samples
 
 
-def _time_calls(call: Callable[[], object], protocol: Protocol) -> list[int]:
-    for _ in range(protocol.warmup_calls):
+def _time_calls(call: Callable[[], object], rounds: Rounds) -> list[int]:
+    for _ in range(rounds.warmup_calls):
         call()
     clock = time.perf_counter_ns
     times = []
-    for _ in range(protocol.calls_per_round):
+    for _ in range(rounds.calls_per_round):
         started = clock()
         call()
         times.append(clock() - started)

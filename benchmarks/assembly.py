@@ -1,0 +1,264 @@
+"""From what is to be measured to a report: answers first, then times, then all of it in one record."""
+
+import base64
+import hashlib
+import io
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.benchmarks.measuring.contender import Contender
+from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measuring.measure import Answers, Timings, answers_of, time_contenders
+from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.report import ENGINE_CALL, LABEL, PREDICT, Measured, Report
+from edgeport.runtime.arrays import FloatArray, Pixels
+from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
+from edgeport.runtime.quantization import softmax
+
+_MOST_PICTURES = 100
+
+OnStep = Callable[[str], None]
+Classes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One contender of a report.
+
+    Attributes:
+        file: Its file name in the report.
+        format: ``tflite``, ``onnx`` or ``keras``.
+        precision: Its precision.
+        bytes: Its size; 0 if it is not known.
+        sha256: The digest of its file.
+        contender: How it is run; None if its answers were recorded elsewhere.
+        recorded: The recorded answers, float32 of shape (n, classes).
+        engine: ``name`` and ``version`` of what gave the recorded answers.
+    """
+
+    file: str
+    format: str
+    precision: str
+    bytes: int
+    sha256: str
+    contender: Contender | None = None
+    recorded: FloatArray | None = None
+    engine: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is timed.
+
+    Attributes:
+        batches: Images a call.
+        threads: Threads of each engine; the first one's latency on one image is what tables show.
+        protocol: How.
+    """
+
+    batches: tuple[int, ...] = (1,)
+    threads: tuple[int, ...] = (1,)
+    protocol: Protocol = field(default_factory=Protocol)
+
+    @property
+    def ways(self) -> tuple[tuple[str, int], ...]:
+        """What is timed, and images a call: all that a user can call on one image, and predict on batches."""
+        single = ((ENGINE_CALL, 1), (PREDICT, 1), (LABEL, 1))
+        return (*single, *((PREDICT, batch) for batch in self.batches if batch != 1))
+
+
+def assembled_report(
+    entries: Sequence[Entry],
+    images: Pixels,
+    truth: Classes,
+    *,
+    model: str,
+    dataset: Mapping[str, Any],
+    sweep: Sweep,
+    skip_refused: bool = False,
+    on_step: OnStep = lambda what: None,
+) -> Report:
+    """Ask every entry for its answers, time it, and return the report.
+
+    Args:
+        entries: The reference first.
+        images: uint8 of shape (n, height, width, channels).
+        truth: The true class of each image.
+        model: The model's name.
+        dataset: ``name``, ``split``, ``count``, ``sha256`` and ``labels``.
+        sweep: What is timed.
+        skip_refused: Go on without an entry that cannot run here, and tell of it in ``skipped``.
+        on_step: Called with a few words before each step.
+
+    Raises:
+        EdgeportError: An entry cannot run here.
+        MissingDependencyError: None can.
+    """
+    measured, running, left_out = _asked(entries, images, dataset, skip_refused=skip_refused, on_step=on_step)
+    sweeping = [
+        replace(each, name=_name(each, threads), threads=threads)
+        for threads in sweep.threads
+        for each in running.values()
+    ]
+    timings = time_contenders(sweeping, images, protocol=sweep.protocol, ways=sweep.ways, on_step=on_step)
+    report = Report(
+        created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        edgeport={"version": version("edgeport"), **_commit()},
+        model=model,
+        host=host_facts(),
+        dataset=dataset,
+        truth=[int(each) for each in truth],
+        protocol={**asdict(sweep.protocol), "batches": list(sweep.batches), "threads": list(sweep.threads)},
+        artefacts=tuple(_timed(each, running.get(each.file), timings, sweep.threads) for each in measured),
+        skipped=tuple(left_out),
+        conditions=tuple(timings.conditions),
+        partial=timings.partial,
+    )
+    return replace(report, pictures=_pictures(report, images))
+
+
+def check_file(path: Path, sha256: str, *, described_by: str, cure: str) -> None:
+    """Raise ArtefactError if a file is missing or is not the one with this digest.
+
+    Args:
+        path: The file.
+        sha256: Its digest.
+        described_by: What knows the digest.
+        cure: What to do about another one.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path}, which {described_by} lists: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ArtefactError(f"{path} is not the file that {described_by} describes (its SHA-256 differs): {cure}")
+
+
+def check_samples(truth: Classes, labels: Sequence[str], *, source: str) -> None:
+    """Raise InputError if nothing can be learned from images of these classes.
+
+    Args:
+        truth: The true class of each image.
+        labels: The names of the classes.
+        source: What to call the images.
+    """
+    if len(truth) < 2:
+        raise InputError(f"{source}: got {len(truth)} test images, expected at least 2")
+    least, largest = int(truth.min()), int(truth.max())
+    if least < 0 or largest >= len(labels):
+        raise InputError(
+            f"{source}: got classes from {least} to {largest}, expected 0 to {len(labels) - 1}, as there are "
+            f"{len(labels)} labels"
+        )
+    if least == largest:
+        raise InputError(
+            f"{source}: all {len(truth)} test images are of class {labels[least]}, and accuracy on one class tells "
+            "nothing: expected at least 2 classes"
+        )
+
+
+def _asked(
+    entries: Sequence[Entry], images: Pixels, dataset: Mapping[str, Any], *, skip_refused: bool, on_step: OnStep
+) -> tuple[list[Measured], dict[str, Contender], list[dict[str, str]]]:
+    """Return the answers of all entries, the contenders that can be timed by file, and what was left out."""
+    measured = [_recorded(entry) for entry in entries if entry.recorded is not None]
+    asked = {entry.contender.name: entry for entry in entries if entry.contender is not None}
+    contenders = [entry.contender for entry in entries if entry.contender is not None]
+    running: dict[str, Contender] = {}
+    left_out: list[dict[str, str]] = []
+    for contender, told in answers_of(contenders, images, on_step=on_step):
+        entry = asked[contender.name]
+        if isinstance(told, EdgeportError):
+            if not skip_refused:
+                raise told
+            # The file is the right one, so it is the engine that is missing, or too old for it.
+            left_out.append({"file": entry.file, "reason": str(told)})
+        else:
+            measured.append(_answered(entry, told, count=len(images), classes=len(dataset["labels"])))
+            running[entry.file] = contender
+    if not running:
+        raise MissingDependencyError(f"nothing could be measured: {left_out[0]['file']}: {left_out[0]['reason']}")
+    return measured, running, left_out
+
+
+def _name(contender: Contender, threads: int) -> str:
+    return f"{contender.name}, {threads} threads"
+
+
+def _recorded(entry: Entry) -> Measured:
+    return _measured(entry, entry.engine or {}, np.asarray(entry.recorded))
+
+
+def _answered(entry: Entry, answers: Answers, *, count: int, classes: int) -> Measured:
+    if answers.values.shape != (count, classes):
+        raise InputError(
+            f"{entry.file}: got answers of shape {answers.values.shape}, expected {(count, classes)}: one row for each "
+            f"image, and as many classes as there are labels"
+        )
+    if not np.isfinite(answers.values).all():
+        raise InputError(f"{entry.file} answers with values that are no numbers: it cannot tell classes apart")
+    return _measured(entry, answers.engine, answers.values)
+
+
+def _measured(entry: Entry, engine: Mapping[str, str], values: FloatArray) -> Measured:
+    inside = values.min() >= 0 and values.max() <= 1
+    probabilities = values if inside else softmax(values.astype(np.float32))
+    return Measured(
+        file=entry.file,
+        format=entry.format,
+        precision=entry.precision,
+        bytes=entry.bytes,
+        sha256=entry.sha256,
+        engine=dict(engine),
+        predictions=[int(each) for each in values.argmax(axis=1)],
+        confidence_ppm=[round(1e6 * float(each)) for each in probabilities.max(axis=1)],
+    )
+
+
+def _timed(measured: Measured, contender: Contender | None, timings: Timings, threads: Sequence[int]) -> Measured:
+    """Return a contender with its times, if it was timed."""
+    if contender is None:
+        return measured
+    names = [_name(contender, count) for count in threads]
+    return replace(
+        measured,
+        series=tuple(series for name in names for series in timings.series[name]),
+        starts=tuple(start for name in names for start in timings.starts[name]),
+    )
+
+
+def _pictures(report: Report, images: Pixels) -> dict[str, str]:
+    """Return the first images that some artefact answers unlike the reference, as PNG in base64."""
+    # Not before there is something to draw.
+    from PIL import Image
+
+    flipped = sorted({int(index) for each in report.artefacts for index in report.flips(each)})
+    pictures = {}
+    for index in flipped[:_MOST_PICTURES]:
+        pixels = images[index]
+        content = io.BytesIO()
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels[..., :3]).save(content, "PNG")
+        pictures[str(index)] = base64.b64encode(content.getvalue()).decode()
+    return pictures
+
+
+def _commit() -> dict[str, str]:
+    """Return the commit that edgeport runs from, if it runs from a checkout."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return {}
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return {}
+    return {"commit": told.stdout.strip()} if told.returncode == 0 else {}

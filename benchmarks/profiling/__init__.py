@@ -1,0 +1,1 @@
+"""Explain an artefact's latency: time by operator, what runs outside the fast kernels, and the CPU's own limits."""

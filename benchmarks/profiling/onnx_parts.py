@@ -1,0 +1,167 @@
+"""Cuts what onnxruntime makes of a .onnx file into graphs of one operator each."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper
+
+from edgeport.benchmarks.profiling.onnx_kernels import boundary_of, in_mlas, multiplies, quantizes_on_the_way
+from edgeport.benchmarks.profiling.onnx_origins import Fused, find_origins, plain_name
+from edgeport.benchmarks.profiling.parts import Cut, Part
+from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, MLAS, PLAIN, UNTIMED
+from edgeport.export.inspection.facts import Inspection
+from edgeport.export.inspection.ownership import Node
+from edgeport.runtime.arrays import Tensor
+
+_INT8 = "int8"
+_PROVIDERS = ["CPUExecutionProvider"]
+
+
+def cut(content: bytes, told: Inspection, inputs: Sequence[Tensor], *, threads: int) -> Cut:
+    """Return each operator of the graph as onnxruntime optimizes it for this processor, as a graph of its own.
+
+    Args:
+        content: The whole file.
+        told: What an inspection tells of it.
+        inputs: One sample for each input, in the engine's own types.
+        threads: Threads that the engine may use.
+    """
+    optimized = _optimized(content, threads)
+    graph = optimized.graph
+    constants = {each.name: each for each in graph.initializer}
+    values = _values(optimized, inputs)
+    fused = [Fused(node.name, multiplies(node.op_type)) for node in graph.node]
+    origins = find_origins(fused, _nodes(onnx.load_from_string(content)), told.graph.operators)
+    parts = []
+    for node, origin in zip(graph.node, origins, strict=True):
+        given = list(dict.fromkeys(name for name in node.input if name and name not in constants))
+        dtype = values[given[0]].dtype.name if given and given[0] in values else ""
+        dtype = _INT8 if quantizes_on_the_way(node.op_type) else dtype
+        accelerated = in_mlas(node.op_type, domain=node.domain, dtype=dtype)
+        call = None
+        if given and _stands_alone(node, values, given):
+            call = _alone(optimized, node, {name: values[name] for name in given}, values, threads)
+        parts.append(
+            Part(
+                name=origin.name if origin else plain_name(node.name) or node.op_type,
+                type=node.op_type,
+                where=(MLAS if accelerated else PLAIN) if call else UNTIMED if given else AT_LOAD,
+                dtype=dtype if call else "",
+                macs=origin.macs if origin else 0,
+                outputs=sum(values[name].size for name in node.output if name in values),
+                boundary=boundary_of(node.op_type),
+                call=call,
+            )
+        )
+    return Cut(tuple(parts), _empty(threads), _notes(told, optimized))
+
+
+def _notes(told: Inspection, optimized: onnx.ModelProto) -> tuple[str, ...]:
+    before, after = len(told.graph.operators), len(optimized.graph.node)
+    return (f"onnxruntime makes {after} operators of the {before} in the file.",) if before != after else ()
+
+
+def session_options(threads: int, *, optimize: bool = True) -> onnxruntime.SessionOptions:
+    """Return the options that the runtime opens a file with."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return options
+
+
+def _optimized(content: bytes, threads: int) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "optimized.onnx")
+        options = session_options(threads)
+        options.optimized_model_filepath = str(path)
+        onnxruntime.InferenceSession(content, options, providers=_PROVIDERS)
+        return onnx.load(path)
+
+
+def _nodes(model: onnx.ModelProto) -> list[Node]:
+    return [
+        Node(each.op_type, each.name or next(iter(each.output), ""), tuple(each.input), tuple(each.output))
+        for each in model.graph.node
+    ]
+
+
+def _values(model: onnx.ModelProto, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return every tensor of one call."""
+    everything = onnx.ModelProto()
+    everything.CopyFrom(model)
+    graph = everything.graph
+    stated = {each.name for each in graph.output}
+    names = [name for node in graph.node for name in node.output if name]
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in stated)
+    session = _session(everything, 1)
+    given = {each.name: value for each, value in zip(session.get_inputs(), inputs, strict=True)}
+    found = zip(names, session.run(names, given), strict=True)
+    return {**given, **{name: value for name, value in found if isinstance(value, np.ndarray)}}
+
+
+def _stands_alone(node: onnx.NodeProto, values: Mapping[str, Tensor], given: Sequence[str]) -> bool:
+    """Whether an operator needs its inputs alone: loops and branches read tensors of the graph around them too."""
+    inner = any(each.HasField("g") or each.graphs for each in node.attribute)
+    return not inner and all(name in values for name in (*given, *filter(None, node.output)))
+
+
+def _alone(
+    model: onnx.ModelProto,
+    node: onnx.NodeProto,
+    given: Mapping[str, Tensor],
+    values: Mapping[str, Tensor],
+    threads: int,
+) -> Callable[[], object]:
+    small = onnx.ModelProto(ir_version=model.ir_version)
+    small.opset_import.extend(model.opset_import)
+    graph = small.graph
+    graph.name = "part"
+    graph.node.append(node)
+    graph.initializer.extend(each for each in model.graph.initializer if each.name in node.input)
+    written = [name for name in node.output if name]
+    graph.input.extend(_stated(name, value) for name, value in given.items())
+    graph.output.extend(_stated(name, values[name]) for name in written)
+    return _bound(small, given, {name: values[name] for name in written}, threads)
+
+
+def _stated(name: str, value: Tensor) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+
+
+def _session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
+    options = session_options(threads, optimize=False)
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=_PROVIDERS)
+
+
+def _bound(
+    model: onnx.ModelProto, given: Mapping[str, Tensor], written: Mapping[str, Tensor], threads: int
+) -> Callable[[], object]:
+    """Return a call whose inputs and outputs lie in place, so that none is copied."""
+    session = _session(model, threads)
+    binding = session.io_binding()
+    for name, value in given.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(value))
+    for name, value in written.items():
+        room = onnxruntime.OrtValue.ortvalue_from_shape_and_type(value.shape, value.dtype)
+        binding.bind_ortvalue_output(name, room)
+
+    def call() -> None:
+        session.run_with_iobinding(binding)
+
+    call()
+    return call
+
+
+def _empty(threads: int) -> Callable[[], object]:
+    nothing = np.zeros(1, np.float32)
+    stated = _stated("nothing", nothing)
+    model = helper.make_model(
+        helper.make_graph([], "empty", [stated], [stated]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    return _bound(model, {"nothing": nothing}, {"nothing": nothing}, threads)

@@ -1,0 +1,133 @@
+"""Two models on the same images: what changed, and whether chance could have done it.
+
+Both answer the same images, so only the images on which one is right and the other wrong tell them apart. That is
+why a paired test sees a loss of six images in 10,000, where two separate accuracies differ by chance by 20 or more.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.benchmarks.statistics.shares import wilson_interval
+
+SIGNIFICANCE = 0.05
+_RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Paired:
+    """How the answers of a model changed from a reference's, image by image.
+
+    Attributes:
+        count: Images that both answered.
+        right_to_wrong: Images that the reference has right and the other wrong.
+        wrong_to_right: Images that the reference has wrong and the other right.
+        wrong_to_other: Images that both have wrong, with different answers.
+    """
+
+    count: int
+    right_to_wrong: int
+    wrong_to_right: int
+    wrong_to_other: int
+
+    @property
+    def flips(self) -> int:
+        """Images that the two answer differently."""
+        return self.right_to_wrong + self.wrong_to_right + self.wrong_to_other
+
+    @property
+    def agreement(self) -> float:
+        """The share of images that the two answer alike, 0 to 1."""
+        return (self.count - self.flips) / self.count
+
+    @property
+    def agreement_interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of the agreement."""
+        return wilson_interval(self.count - self.flips, self.count)
+
+    @property
+    def loss(self) -> float:
+        """The accuracy lost, as a share of the images: 0.01 is one point; a gain is negative."""
+        return (self.right_to_wrong - self.wrong_to_right) / self.count
+
+    @property
+    def p_value(self) -> float:
+        """The exact two-sided McNemar p-value of the loss or gain."""
+        return mcnemar_p(self.right_to_wrong, self.wrong_to_right)
+
+
+def paired_answers(
+    truth: npt.NDArray[np.integer], reference: npt.NDArray[np.integer], other: npt.NDArray[np.integer]
+) -> Paired:
+    """Return how another model's answers differ from the reference's.
+
+    Args:
+        truth: The true class of each image, of shape (n,).
+        reference: The reference's answers, of shape (n,).
+        other: The other model's answers, of shape (n,).
+    """
+    was_right, is_right = reference == truth, other == truth
+    return Paired(
+        count=len(truth),
+        right_to_wrong=int((was_right & ~is_right).sum()),
+        wrong_to_right=int((~was_right & is_right).sum()),
+        wrong_to_other=int((~was_right & ~is_right & (reference != other)).sum()),
+    )
+
+
+def mcnemar_p(losses: int, gains: int) -> float:
+    """Return the exact two-sided p-value of McNemar's test.
+
+    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947. If neither model
+    is better, each image on which one alone is right is a fair coin, so the p-value is that of a binomial test.
+
+    Args:
+        losses: Images that the reference alone has right.
+        gains: Images that the other model alone has right.
+    """
+    tosses, fewer = losses + gains, min(losses, gains)
+    # The largest term is exact, by whole numbers of any size, and each smaller one follows from the next.
+    largest: float = math.comb(tosses, fewer) / 2**tosses
+    successes = np.arange(fewer, 0, -1, dtype=np.float64)
+    tail = 1.0 + float(np.cumprod(successes / (tosses - successes + 1)).sum())
+    return min(1.0, 2.0 * largest * tail)
+
+
+def smallest_loss(paired: Paired) -> int:
+    """Return the smallest net loss, in images, that the test would have called significant at 5 %.
+
+    The images that were won stay as they are: they are the noise above which a loss must stand out. It is 6 without
+    any, since five coins that fall alike are still chance (p = 0.0625), and six are not (p = 0.031).
+    """
+    gains = paired.wrong_to_right
+    too_few, enough = gains, gains + 6
+    while mcnemar_p(enough, gains) >= SIGNIFICANCE:
+        too_few, enough = enough, 2 * enough
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if mcnemar_p(middle, gains) < SIGNIFICANCE:
+            enough = middle
+        else:
+            too_few = middle
+    return enough - gains
+
+
+def loss_interval(paired: Paired, *, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the loss, as shares of the images.
+
+    Efron, "Bootstrap methods: another look at the jackknife", 1979: the percentile interval over images drawn with
+    replacement. An image counts only through what became of it, so to draw images is to draw the numbers of lost,
+    won and unchanged ones from a multinomial distribution. Without lost or won images the interval has no width,
+    for nothing was seen that could vary: what could be hidden is told by ``smallest_loss``.
+
+    Args:
+        paired: What became of each image.
+        seed: Of the random numbers; the same seed gives the same interval.
+    """
+    lost, won = paired.right_to_wrong, paired.wrong_to_right
+    shares = np.array([lost, won, paired.count - lost - won]) / paired.count
+    drawn = np.random.default_rng(seed).multinomial(paired.count, shares, size=_RESAMPLES)
+    low, high = np.percentile((drawn[:, 0] - drawn[:, 1]) / paired.count, (2.5, 97.5))
+    return float(low), float(high)

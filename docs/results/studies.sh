@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Renew what the documents quote about the runtime and the benchmark themselves: runtime.json, trust.json, peers.json,
+# loadgen.json. It needs the models and reports that `make results` makes, a quiet machine for 35 minutes, and:
+# .venv/bin/pip install -e '.[all,dev,peers]'
+# EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-.venv/bin/python}
+results=docs/results
+
+"$python" -m edgeport.benchmarks.studies.runtime_cost runs/mnist-edge/export -o $results/runtime.json
+"$python" -m edgeport.benchmarks.studies.trust runs/mnist-edge/export \
+    --report $results/mnist-edge/report.json -o $results/trust.json
+"$python" -m edgeport.benchmarks.peers.comparison --tflite-runtime build/tflite-runtime -o $results/peers.json
+"$python" -m edgeport.benchmarks.mlperf runs/mnist-edge/export runs/mnist-classic/export -o $results/loadgen.json
+"$python" docs/refresh_tables.py

@@ -1,0 +1,179 @@
+"""Contenders are measured in processes of their own: answers, times, starts, and what becomes of those that fail."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeport.benchmarks.assembly import Entry, Sweep, assembled_report, check_samples
+from edgeport.benchmarks.measuring import measure
+from edgeport.benchmarks.measuring.contender import Contender, artefact_contender
+from edgeport.benchmarks.measuring.host import usable_cores
+from edgeport.benchmarks.measuring.measure import Answers, answers_of, time_contenders
+from edgeport.benchmarks.measuring.process import MeasuringProcess
+from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.runtime import ArtefactError, InputError, MissingDependencyError, load
+
+SHORT = Protocol(launches=2, turns=3, calls=4, warmup_seconds=0.02)
+HERE = "openers_for_tests"
+
+
+@pytest.fixture(autouse=True)
+def openers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (12, 28, 28, 1)).astype(np.uint8)
+
+
+def tiny(data: Path, kind: str = "int8.tflite") -> Contender:
+    return artefact_contender(f"tiny.{kind}", data / f"tiny.{kind}")
+
+
+def test_answers_are_those_of_the_predictor(data: Path, images: np.ndarray) -> None:
+    contenders = [tiny(data), tiny(data, "float32.onnx")]
+    for contender, told in answers_of(contenders, images):
+        assert isinstance(told, Answers)
+        predictor = load(data / contender.name)
+        np.testing.assert_array_equal(told.values, predictor.predict(images))
+        assert told.engine == {"name": predictor.spec.engine, "version": predictor.spec.engine_version}
+
+
+def test_each_generation_is_a_fresh_process_that_is_timed_in_turns(data: Path, images: np.ndarray) -> None:
+    steps: list[str] = []
+    found = time_contenders(
+        [tiny(data), Contender("counting", f"{HERE}:open_counting", launches=1)],
+        images,
+        protocol=SHORT,
+        ways=(("engine", 1), ("predict", 3)),
+        on_step=steps.append,
+    )
+    assert len(steps) == len(found.conditions) == 2
+    assert found.partial == ""
+    artefact, counting = found.series["tiny.int8.tflite"], found.series["counting"]
+    assert [(each.what, each.batch, each.threads) for each in artefact] == [("engine", 1, 1), ("predict", 3, 1)]
+    assert [[len(launch) for launch in each.launches] for each in artefact] == [[12, 12], [12, 12]]
+    assert [len(each.launches) for each in counting] == [1, 1], "it takes part in one generation"
+    assert 1000 <= counting[0].percentile_us(50) < 2000
+    assert 6000 <= counting[1].percentile_us(50) < 9000
+    starts = found.starts["tiny.int8.tflite"]
+    assert len(starts) == 2
+    for start in starts:
+        assert min(start.import_ns, start.load_ns, start.first_ns) > 0
+        assert start.peak_rss_bytes >= start.steady_rss_bytes > 10_000_000
+    assert all(each.yardstick_ns > 0 for each in found.conditions)
+
+
+def test_slow_calls_shorten_a_turn() -> None:
+    assert Protocol(calls=50, turn_seconds=0.05).calls_within(10_000) == 50
+    assert Protocol(calls=50, turn_seconds=0.05).calls_within(5_000_000) == 10
+    assert Protocol(calls=50, turn_seconds=0.05).calls_within(1e9) == 3
+
+
+def test_what_an_engine_prints_does_not_disturb(data: Path, images: np.ndarray) -> None:
+    contender = Contender("talkative", f"{HERE}:open_talkative", {"path": str(data / "tiny.int8.tflite")})
+    ((_, told),) = answers_of([contender], images)
+    assert isinstance(told, Answers)
+
+
+def test_a_contender_that_cannot_run_is_told_and_the_others_go_on(
+    data: Path, images: np.ndarray, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "tiny.int8.tflite"
+    damaged.write_bytes((data / "tiny.int8.tflite").read_bytes()[:-100])
+    contenders = [
+        artefact_contender("damaged", damaged),
+        Contender("absent", "edgeport.no_such_module:open_it"),
+        Contender("dying", f"{HERE}:open_dying"),
+        tiny(data),
+    ]
+    told = {contender.name: answers for contender, answers in answers_of(contenders, images)}
+    assert isinstance(told["damaged"], ArtefactError)
+    assert "has been altered" in str(told["damaged"])
+    assert isinstance(told["absent"], MissingDependencyError)
+    assert isinstance(told["dying"], ArtefactError)
+    assert "dying: its process died (SIGSEGV)" in str(told["dying"])
+    assert isinstance(told["tiny.int8.tflite"], Answers)
+
+
+def test_no_process_is_left_behind(data: Path, images: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", images)
+    with MeasuringProcess(tiny(data), images=tmp_path / "images.npy", cores=usable_cores()[-1:]) as process:
+        pid = process.pid
+        assert os.path.exists(f"/proc/{pid}")
+        if hasattr(os, "sched_getaffinity"):
+            assert os.sched_getaffinity(pid) == {usable_cores()[-1]}
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_ctrl_c_keeps_the_generations_that_have_ended(
+    data: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+    generation = measure._generation
+
+    def interrupted(*arguments):
+        if len(ended) == 1:
+            raise KeyboardInterrupt
+        ended.append(1)
+        return generation(*arguments)
+
+    monkeypatch.setattr(measure, "_generation", interrupted)
+    found = time_contenders([tiny(data)], images, protocol=SHORT)
+    assert found.partial == "interrupted after 1 of 2 generations"
+    assert [len(series.launches) for series in found.series["tiny.int8.tflite"]] == [1, 1]
+    with pytest.raises(KeyboardInterrupt):
+        time_contenders([tiny(data)], images, protocol=SHORT)
+
+
+def test_more_threads_than_cores_are_refused(data: Path, images: np.ndarray) -> None:
+    many = Contender("many", "edgeport.benchmarks.measuring.openers:open_artefact", threads=len(usable_cores()) + 1)
+    with pytest.raises(InputError, match="take that or fewer"):
+        time_contenders([many], images, protocol=SHORT)
+
+
+def test_samples_that_teach_nothing_are_refused_before_any_timing() -> None:
+    labels = ("a", "b", "c")
+    for classes, words in (
+        ([], "got 0 test images, expected at least 2"),
+        ([1], "got 1 test images"),
+        ([1, 1, 1], "are of class b"),
+        ([0, 3], "got classes from 0 to 3, expected 0 to 2"),
+        ([-1, 2], "got classes from -1 to 2"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check_samples(np.array(classes, np.int64), labels, source="digits")
+    check_samples(np.array([0, 2]), labels, source="digits")
+
+
+def test_a_report_holds_answers_times_and_the_pictures_of_flips(data: Path, images: np.ndarray) -> None:
+    truth = np.arange(12) % 10
+    reference = np.eye(10, dtype=np.float32)[truth]
+    entries = [
+        Entry("tiny.keras", "keras", "float32", 0, "0" * 64, recorded=reference),
+        Entry("tiny.int8.tflite", "tflite", "int8", 1, "0" * 64, contender=tiny(data)),
+        Entry("gone.onnx", "onnx", "int8", 1, "0" * 64, contender=artefact_contender("gone.onnx", data / "gone.onnx")),
+    ]
+    dataset = {"name": "d", "split": "test", "count": 12, "sha256": "0" * 64, "labels": list("0123456789")}
+    sweep = Sweep(batches=(1, 4), protocol=SHORT)
+    started = time.monotonic()
+    report = assembled_report(entries, images, truth, model="tiny", dataset=dataset, sweep=sweep, skip_refused=True)
+    assert time.monotonic() - started < 60
+    assert [each.file for each in report.artefacts] == ["tiny.keras", "tiny.int8.tflite"]
+    assert report.skipped[0]["file"] == "gone.onnx"
+    assert report.correct(report.reference) == 12
+    assert not report.reference.timed
+    measured = report.artefacts[1]
+    assert [(each.what, each.batch) for each in measured.series] == [
+        ("engine", 1), ("predict", 1), ("label", 1), ("predict", 4),
+    ]  # fmt: skip
+    answers = load(data / "tiny.int8.tflite").predict(images)
+    assert measured.predictions == answers.argmax(axis=1).tolist()
+    np.testing.assert_allclose(measured.confidence, answers.max(axis=1), atol=1e-6)
+    assert sorted(report.pictures, key=int) == [str(index) for index in report.flips(measured)]
+    with pytest.raises(ArtefactError, match=r"gone\.onnx"):
+        assembled_report(entries, images, truth, model="tiny", dataset=dataset, sweep=sweep)

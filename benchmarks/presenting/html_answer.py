@@ -44,12 +44,13 @@ def tiles(findings: Findings) -> ET.Element | None:
     if best.ratio and best.base:
         value, what, interval = ratio_words(best.ratio, best.base.name)
         shown.append((f"{value}\u00d7", what.removeprefix("times "), _unbroken(interval)))
+    name = findings.reference.name
     difference = 100 * (best.accuracy - findings.reference.accuracy)
-    points = f"{difference:+.2f} points".replace("-", MINUS) if round(difference, 2) else "the same share"
+    points = f"{difference:+.2f} points".replace("-", MINUS) if round(difference, 2) else ""
     shown.append(
         (
             f"{percent(best.accuracy)}{THIN}%",
-            f"right; {points} against {findings.reference.name}",
+            f"right; {points} against {name}" if points else f"right; as many as {name}",
             _unbroken(f"95{THIN}% interval {percent_span(best.accuracy_interval)}"),
         )
     )

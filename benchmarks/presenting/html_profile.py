@@ -24,9 +24,8 @@ def profiles(findings: Findings, place: Place) -> ET.Element | None:
     found = {file: each for file, each in findings.report.profiles.items() if isinstance(each, Mapping)}
     if not found:
         return None
-    methods = dict.fromkeys(str(each["method"]) for each in found.values() if each.get("method"))
     parts = (_profile(findings, place, index, file, each) for index, (file, each) in enumerate(found.items()))
-    return place.section("profile", "Time by operator", *(paragraph(each) for each in methods), *parts)
+    return place.section("profile", "Time by operator", *parts)
 
 
 def _profile(findings: Findings, place: Place, index: int, file: str, profile: Mapping[str, Any]) -> ET.Element:
@@ -41,6 +40,7 @@ def _profile(findings: Findings, place: Place, index: int, file: str, profile: M
     return folded(
         f"{name}{f' ({engine})' if engine else ''}: {words}",
         listed(sentences) if sentences else None,
+        paragraph(str(profile["method"])) if profile.get("method") else None,
         _bars(operators, class_, f"{place.prefix}profile-{index}", name) if operators else None,
         folded("All operators as a table", _operators(operators, name)) if operators else None,
         _roofline(profile.get("roofline"), name),

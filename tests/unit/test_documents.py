@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeport.benchmarks import read_report
+from edgeport.benchmarks import mlperf, read_report
 from edgeport.benchmarks.presenting.html_report import html_report
+from edgeport.benchmarks.profiling.profile_facts import Boundaries, OperatorTime, Profile, Roofline
 from edgeport.benchmarks.report import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.paired import paired_answers
 from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report, trust_report
@@ -249,7 +250,10 @@ def test_the_runtime_costs_little_beside_the_bare_engines() -> None:
     assert report.process("import edgeport.runtime").wall_ms - report.process("import numpy").wall_ms <= 5
 
 
-@pytest.mark.parametrize("facts", [Report, Measured, Series, Start, Condition])
+@pytest.mark.parametrize(
+    "facts",
+    [Report, Measured, Series, Start, Condition, Profile, OperatorTime, Boundaries, Roofline, mlperf.LoadgenResult],
+)
 def test_every_key_of_a_report_is_explained(facts: type) -> None:
     text = (ROOT / "docs" / "report.md").read_text()
     for field in fields(facts):
@@ -285,3 +289,11 @@ def test_the_profile_of_classic_explains_its_int8_by_the_first_convolution() -> 
     profile = read_report(ROOT / "docs/results/mnist-classic/report.json").profiles["classic.int8.onnx"]
     assert "first" in profile["sentences"][0]
     assert "slower in conv_1, the first of 2 convolutions" in profile["sentences"][0]
+
+
+def test_loadgen_and_the_benchmark_agree_on_most_artefacts() -> None:
+    results = mlperf.read_report(ROOT / "docs/results/loadgen.json").results
+    assert len(results) == 18
+    assert all(each.valid for each in results)
+    agreeing = [each for each in results if abs(each.difference) <= mlperf.AGREEMENT]
+    assert len(agreeing) >= 0.8 * len(results)

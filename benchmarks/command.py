@@ -2,6 +2,8 @@
 
 import argparse
 import shlex
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -27,6 +29,7 @@ from edgeport.benchmarks.report import BASELINE, Report
 from edgeport.benchmarks.results import write_results
 from edgeport.export.manifest import read_manifest
 from edgeport.runtime.arrays import Pixels
+from edgeport.runtime.claim import claimed_folder
 from edgeport.runtime.cli import needing
 from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden import FILE_NAME, read_golden
@@ -110,24 +113,37 @@ def run(arguments: argparse.Namespace) -> int:
     _check_installed(arguments)
     limits = limits_of(arguments)
     check_output_folder(output, overwrite=arguments.overwrite)
+    # A job that is cancelled keeps what it has measured, as one that a user interrupts.
+    if threading.current_thread() is threading.main_thread():
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, signal.default_int_handler)
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None
     on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference)
     with needing("benchmarks", f"edgeport benchmark without golden answers ({FILE_NAME})"):
         choose = _on_golden_samples if on_golden else _on_a_data_set
         job = choose(arguments, folder, baseline)
-        report = _measured(job, sweep, arguments, folder, console)
-    written = write_results(output, report, job.images)
+        # A folder that cannot be written to is found before the long work, and kept for its result.
+        with claimed_folder(output) as claim:
+            report = _measured(job, sweep, arguments, folder, console)
+            written = write_results(claim, report, job.images)
     _show(report, console)
     if not any(name.endswith(".png") for name in written):
         console.print("No pictures: they need matplotlib, which is not installed")
     console.print(f"Written to {output}: {', '.join(written)}")
-    code = 130 if report.partial else 0
+    code = _exit_code(report)
     if baseline is not None:
         code = max(code, judge(baseline.report, report, limits=limits, console=console))
     best = min((each for each in report.artefacts if each.format != "keras"), key=lambda each: each.latency_us(50))
     console.print(f"\nNext: open {shlex.quote(str(output / 'report.html'))}")
     console.print(f"      edgeport predict {shlex.quote(str(folder / best.file))} IMAGE.png")
     return code
+
+
+def _exit_code(report: Report) -> int:
+    """Return 0, 130 for a run that was interrupted, or 2 for one that a contender has ended."""
+    if not report.partial:
+        return 0
+    return 130 if report.partial.startswith("interrupted") else 2
 
 
 def _check_installed(arguments: argparse.Namespace) -> None:
@@ -243,7 +259,7 @@ def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseli
         from edgeport.benchmarks.benchmarking import benchmark
         from edgeport.train.datasets import load_dataset
     dataset = load_dataset(name, data_dir=arguments.data_dir)
-    check_baseline(baseline, dataset_sha256=dataset.sha256)
+    check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
     reference = arguments.reference or folder / (manifest.source["file"] or "model.keras")
     if not reference.is_file():
         raise InputError(

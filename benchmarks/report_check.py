@@ -4,6 +4,7 @@ A file from elsewhere may be cut, edited or written by another program. What is 
 comparison that stumbled over it would end with the exit code of a regression.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
@@ -30,7 +31,7 @@ def _mismatch(value: Any, kind: Any, where: str) -> str:
     """Return where a value is not of a kind, which is a type as annotations have it; empty if it is."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
-        return ""
+        return _mismatch_of_anything(value, where)
     if is_dataclass(kind):
         return _mismatch_of_facts(value, kind, where)
     if origin is UnionType:
@@ -46,11 +47,37 @@ def _mismatch(value: Any, kind: Any, where: str) -> str:
         if not isinstance(value, dict):
             return _wrong(value, "an object", where)
         return next(filter(None, (_mismatch(each, inner[1], f"{where}.{key}") for key, each in value.items())), "")
+    return _mismatch_of_scalar(value, kind, where)
+
+
+def _mismatch_of_scalar(value: Any, kind: type, where: str) -> str:
     # A bool is an int to Python, and a NaN a float to its JSON.
     fits = type(value) in (int, float) if kind is float else type(value) is kind
     if fits and kind in (int, float):
         fits = abs(value) < _LARGEST
+    if fits and kind is str and not _shows(value):
+        return _wrong(value, "text without control characters", where)
     return "" if fits else _wrong(value, getattr(kind, "__name__", kind), where)
+
+
+def _mismatch_of_anything(value: Any, where: str) -> str:
+    """Return where a value of JSON holds a number or a text that cannot be shown; empty if it does not."""
+    if isinstance(value, dict):
+        entries = [(f"{where}.{key}", each) for key, each in value.items()]
+        if not all(map(_shows, value)):
+            return f"{where} has a key that cannot be shown"
+    else:
+        entries = [(f"{where}[{index}]", each) for index, each in enumerate(value)] if isinstance(value, list) else []
+    if isinstance(value, (int, float)) and not abs(value) < _LARGEST:
+        return _wrong(value, "a finite number of 64 bits", where)
+    if isinstance(value, str) and not _shows(value):
+        return _wrong(value, "text without control characters", where)
+    return next(filter(None, (_mismatch_of_anything(each, place) for place, each in entries)), "")
+
+
+def _shows(text: str) -> bool:
+    """Whether a text can be printed: one from elsewhere could clear a terminal, or hold half a character."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def _mismatch_of_facts(value: Any, kind: Any, where: str) -> str:

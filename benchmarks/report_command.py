@@ -1,6 +1,7 @@
 """``edgeport report``: one self-contained page for one benchmark, or for those of several machines side by side."""
 
 import argparse
+import os
 import shlex
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def _check_output(output: Path, files: list[Path], *, overwrite: bool) -> None:
         raise InputError(f"-o: got the folder {output}, expected the name of a file, such as {output / 'report.html'}")
     if not output.parent.is_dir():
         raise InputError(f"-o: got {output}, and there is no folder {output.parent}: make it first")
-    if any(output.resolve() == file.resolve() for file in files):
+    if any(os.path.realpath(output) == os.path.realpath(file) for file in files):
         raise InputError(f"-o: got {output}, which is one of the reports: choose another name")
+    if (output.exists() or output.is_symlink()) and not output.is_file():
+        raise InputError(f"-o: got {output}, which is no plain file: choose another name")
     if output.exists() and not overwrite:
         raise InputError(f"{output} exists: choose another name with -o, or replace it with --overwrite")

@@ -61,7 +61,9 @@ def read_result(
     """
     try:
         content = json.loads(path.read_bytes())
-        found = content.pop("kind", None), content.pop("schema")
+        if not isinstance(content, dict):
+            raise ArtefactError(f"{path} is no {what}: it holds no JSON object")
+        found = content.pop("kind", None), content.pop("schema", None)
         if found != (kind, schema):
             raise ArtefactError(
                 f"{path}: got schema {found[1]!r}, expected a {what} of schema {schema}: make it again with this "

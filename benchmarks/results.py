@@ -2,7 +2,6 @@
 
 import io
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
@@ -11,24 +10,25 @@ from edgeport.benchmarks.presenting.table import markdown_report
 from edgeport.benchmarks.report import Report
 from edgeport.benchmarks.report_file import FILE_NAME, report_text
 from edgeport.runtime.arrays import Pixels
-from edgeport.runtime.output import staged_folder
+from edgeport.runtime.claim import Claim
+from edgeport.runtime.output import staged_result
 
 FLIPS = "flips.npz"
 _PICTURES = ("accuracy-latency.png", "latency-distributions.png", "flips.png", "confusion-matrices.png")
 
 
-def write_results(output: Path, report: Report, images: Pixels) -> list[str]:
+def write_results(claim: Claim, report: Report, images: Pixels) -> list[str]:
     """Write all files of a benchmark, whole or not at all; return their names.
 
     Args:
-        output: The folder that they go to.
+        claim: The folder that they go to.
         report: What was measured.
         images: The test images, uint8 of shape (n, height, width, channels).
 
     Raises:
         InputError: The folder cannot be written to.
     """
-    with staged_folder(output, record=FILE_NAME, stale=(FLIPS, *_PICTURES)) as staging:
+    with staged_result(claim, record=FILE_NAME, stale=(FLIPS, *_PICTURES)) as staging:
         (staging / FILE_NAME).write_text(report_text(report))
         (staging / "report.md").write_text(markdown_report(report))
         (staging / "report.html").write_text(html_report([report]))

@@ -93,7 +93,7 @@ def time_contenders(
         on_step: Called with a few words before each generation.
 
     Raises:
-        EdgeportError: A contender cannot run here.
+        EdgeportError: A contender cannot run here: in the first generation. Later, the run is partial.
         KeyboardInterrupt: Ctrl-C before the first generation has ended.
     """
     found = Timings()
@@ -105,10 +105,11 @@ def time_contenders(
             part = [each for each in contenders if each.launches is None or number < each.launches]
             try:
                 generation = _generation(part, path, protocol, ways, random)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, EdgeportError) as error:
                 if not number:
                     raise
-                partial = f"interrupted after {number} of {protocol.launches} generations"
+                why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"ended ({error})"
+                partial = f"{why} after {number} of {protocol.launches} generations"
                 break
             _add(found, generation, part, ways)
     return Timings(found.series, found.starts, found.conditions, partial)

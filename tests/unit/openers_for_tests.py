@@ -43,3 +43,13 @@ class Counting:
 
 def open_counting(*, threads: int) -> Counting:
     return Counting()
+
+
+def open_mortal(*, threads: int, starts: str) -> Counting:
+    """Die when started for the second time."""
+    with open(starts, "a+") as file:
+        file.write("x")
+        file.seek(0)
+        if file.read() == "xx":
+            os.kill(os.getpid(), signal.SIGKILL)
+    return Counting()

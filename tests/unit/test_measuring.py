@@ -175,3 +175,12 @@ def test_a_report_holds_answers_times_and_the_pictures_of_flips(data: Path, imag
     assert sorted(report.pictures, key=int) == [str(index) for index in report.flips(measured)]
     with pytest.raises(ArtefactError, match=r"gone\.onnx"):
         assembled_report(entries, images, truth, model="tiny", dataset=dataset, sweep=sweep)
+
+
+def test_a_contender_that_dies_later_does_not_take_the_others_with_it(
+    data: Path, images: np.ndarray, tmp_path: Path
+) -> None:
+    mortal = Contender("mortal", f"{HERE}:open_mortal", {"starts": str(tmp_path / "starts")})
+    found = time_contenders([tiny(data), mortal], images, protocol=SHORT)
+    assert found.partial == "ended (mortal: its process died (SIGKILL)) after 1 of 2 generations"
+    assert [len(series.launches) for series in found.series["tiny.int8.tflite"]] == [1, 1]

@@ -174,7 +174,7 @@ def _show(report: Report, console: Console) -> None:
 
 
 def _measured(job: _Job, sweep: Sweep, arguments: argparse.Namespace, folder: Path, console: Console) -> Report:
-    columns = SpinnerColumn(), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    columns = SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}"), TimeElapsedColumn()
     # A step for the answers of each contender, then one for each generation.
     steps = job.contenders + sweep.protocol.launches
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -154,6 +155,7 @@ def test_ctrl_c_keeps_what_was_measured(exported: Path, tmp_path: Path) -> None:
         os.close(terminal)
         seen = b""
         while b"generation 3 of 500" not in seen:
+            assert select.select([controller], [], [], 120)[0], seen
             seen += os.read(controller, 4096)
         process.send_signal(signal.SIGINT)
         try:

@@ -9,13 +9,14 @@ from edgeport.benchmarks import read_report
 def test_quickstart_ends_with_ten_accurate_contenders(edgeport, tmp_path: Path) -> None:
     started = time.monotonic()
     told = edgeport("quickstart", "-o", tmp_path / "quickstart")
-    assert time.monotonic() - started < 300
+    # Minutes, and not the better part of an hour.
+    assert time.monotonic() - started < 1200
     assert told.stderr == ""
     report = read_report(tmp_path / "quickstart" / "benchmark" / "report.json")
     assert len(report.artefacts) == 10
     for each in report.artefacts:
         assert report.accuracy(each) >= 0.97, each.name
-        assert abs(each.accuracy - artefacts[0].accuracy) <= 0.01, each.name
+        assert abs(report.accuracy(each) - report.accuracy(report.reference)) <= 0.01, each.name
     assert "Then train on all of MNIST" in told.stdout
     ended = edgeport("quickstart", "-o", tmp_path / "quickstart", code=2)
     assert "--overwrite" in ended.stderr

@@ -58,7 +58,7 @@ def modules() -> dict[str, bytes]:
         for package in packages:
             texts = package.parts[-len(device.PLACE) :] == device.PLACE
             for path in package.iterdir():
-                if path.suffix == ".py" or path.name == "py.typed" or (texts and path.is_file()):
+                if path.suffix in (".py", ".css") or path.name == "py.typed" or (texts and path.is_file()):
                     files[f"edgeport/{layer}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
     return files
 

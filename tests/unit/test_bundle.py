@@ -231,10 +231,11 @@ def test_the_wheel_holds_every_module_and_what_goes_to_the_device() -> None:
         f"edgeport/{path.relative_to(ROOT)}"
         for layer in layers
         for path in (ROOT / layer).rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed" or (path.parent.name == "device" and path.is_file())
+        if path.suffix in (".py", ".css") or path.name == "py.typed" or (path.parent.name == "device" and path.is_file())
     }
     assert set(held) == expected
     assert "edgeport/export/bundle/device/install.sh" in held
+    assert "edgeport/benchmarks/presenting/html_report.css" in held
     assert all(content == (ROOT / name.removeprefix("edgeport/")).read_bytes() for name, content in held.items())
 
 

@@ -231,7 +231,9 @@ def test_the_wheel_holds_every_module_and_what_goes_to_the_device() -> None:
         f"edgeport/{path.relative_to(ROOT)}"
         for layer in layers
         for path in (ROOT / layer).rglob("*")
-        if path.suffix in (".py", ".css") or path.name == "py.typed" or (path.parent.name == "device" and path.is_file())
+        if path.suffix in (".py", ".css")
+        or path.name == "py.typed"
+        or (path.parent.name == "device" and path.is_file())
     }
     assert set(held) == expected
     assert "edgeport/export/bundle/device/install.sh" in held

@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-pi lint typecheck results studies constraints chromium clean
+.PHONY: help quickstart test test-slow test-pi lint typecheck results studies zoo constraints chromium clean
 
 help:
 	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
@@ -18,6 +18,7 @@ help:
 	@echo 'make typecheck    mypy --strict'
 	@echo 'make results      train and measure on all of MNIST, and renew docs/results and the tables'
 	@echo 'make studies      measure the runtime and the benchmark themselves, and renew their tables'
+	@echo 'make zoo          export the published models, and count anew with the raw engines what they have right'
 	@echo 'make constraints  renew the tested versions'
 	@echo 'make clean        remove .venv, build and caches (never your runs)'
 
@@ -50,6 +51,9 @@ results: $(VENV)/installed
 
 studies: $(VENV)/installed
 	@docs/results/studies.sh
+
+zoo: $(VENV)/installed
+	@docs/results/zoo.sh
 
 # Overridden: 32-bit ARM's bound on numpy (it takes the runtime alone, with a numpy of its own), and
 # backports.strenum, whose later versions refuse the newer Pythons that ai-edge-litert wants it on.

@@ -35,6 +35,7 @@ from edgeport.runtime.errors import EdgeportError, InputError, MissingDependency
 from edgeport.runtime.golden import FILE_NAME, read_golden
 from edgeport.runtime.output import check_output_folder
 from edgeport.runtime.quiet import quiet_stderr
+from edgeport.train.zoo import find_published
 
 # Stages have a folder each; the report goes beside theirs.
 _STAGES = ("export", "artefacts")
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference",
         type=Path,
         metavar="MODEL",
-        help="the Keras file (default: where the manifest says it was)",
+        help="the Keras file, or zoo:NAME (default: where the manifest says it was)",
     )
     parser.add_argument(
         "--threads", default="1", metavar="N,N", help="threads of each engine, one number or several (default 1)"
@@ -255,12 +256,14 @@ def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseli
     name = arguments.dataset or manifest.dataset
     if not name:
         raise InputError("the manifest names no data set: choose one with --dataset NAME (or FILE.npz)")
+    published = find_published(arguments.reference or "")
+    reference = published.file if published else arguments.reference
+    reference = reference or folder / (manifest.source["file"] or "model.keras")
     with quiet_stderr():
         from edgeport.benchmarks.benchmarking import benchmark
         from edgeport.train.datasets import load_dataset
     dataset = load_dataset(name, data_dir=arguments.data_dir)
     check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
-    reference = arguments.reference or folder / (manifest.source["file"] or "model.keras")
     if not reference.is_file():
         raise InputError(
             f"{reference} is no Keras file, which a benchmark compares with: say where it is with --reference FILE"

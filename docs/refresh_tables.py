@@ -3,7 +3,7 @@
 Run it with: python docs/refresh_tables.py
 
 A table stands between two comments, the first of which names the result that it comes from; the result's ``kind``
-decides which table it is, and a result without one is a benchmark's report:
+decides which table it is, a result without one is a benchmark's report, and ``train/zoo`` is the published models:
 
     <!-- table: docs/results/mnist-edge/report.json -->
     <!-- end of table -->
@@ -12,6 +12,11 @@ A profile from a benchmark's report stands between comments that name the report
 
     <!-- profile: docs/results/mnist-classic/report.json classic.int8.onnx -->
     <!-- end of profile -->
+
+The goals of the family stand between comments that name the result of the sweep:
+
+    <!-- goals: docs/results/frontier/results.json -->
+    <!-- end of goals -->
 
 A test fails when a document differs from what this script would write.
 """
@@ -22,6 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from architecture_table import architecture_table, is_architectures
+from frontier_table import goals_table
 from mutants_table import is_mutants, mutants_table
 from same_answers_table import KIND as SAME_ANSWERS
 from same_answers_table import same_answers_table
@@ -32,11 +38,16 @@ from edgeport.benchmarks.presenting.table import markdown_table
 from edgeport.benchmarks.profiling.profile_facts import from_document
 from edgeport.benchmarks.profiling.profile_table import profile_markdown
 from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report, trust_report
+from edgeport.benchmarks.sweep.results import is_sweep, read_results
+from edgeport.benchmarks.sweep.table import sweep_table
+from edgeport.train.zoo import published_models
+from edgeport.train.zoo.table import markdown_table as zoo_table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _PROFILE = re.compile(r"(<!-- profile: (\S+) (\S+) -->\n).*?(<!-- end of profile -->)", re.DOTALL)
+_GOALS = re.compile(r"(<!-- goals: (\S+) -->\n).*?(<!-- end of goals -->)", re.DOTALL)
 _TABLES: dict[str, Callable[[Path], str]] = {
     "": lambda path: markdown_table(read_report(path)),
     export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
@@ -50,18 +61,23 @@ _TABLES: dict[str, Callable[[Path], str]] = {
 
 
 def table_of(path: Path) -> str:
-    """Return the Markdown table of a result file."""
+    """Return the Markdown table of a result file, or of the folder of published models."""
+    if path.is_dir():
+        return zoo_table(published_models(path))
     content = json.loads(path.read_text())
     if is_architectures(content):
         return architecture_table(content)
     if is_mutants(content):
         return mutants_table(content)
+    if is_sweep(content):
+        return sweep_table(read_results(path))
     return _TABLES[content.get("kind", "")](path)
 
 
 def refreshed(text: str) -> str:
     """Return a document with each of its tables made anew from the result that it names."""
     text = _TABLE.sub(lambda match: f"{match[1]}{table_of(ROOT / match[2])}{match[3]}", text)
+    text = _GOALS.sub(lambda match: f"{match[1]}{goals_table(read_results(ROOT / match[2]))}{match[3]}", text)
     return _PROFILE.sub(lambda match: f"{match[1]}{_profile(ROOT / match[2], match[3])}{match[4]}", text)
 
 

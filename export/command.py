@@ -18,6 +18,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.formats import FORMATS
 from edgeport.runtime.output import check_output_folder
 from edgeport.runtime.quiet import quiet_stderr
+from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
     from edgeport.export.source import Source
@@ -28,7 +29,9 @@ NOT_ALL = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("model", metavar="MODEL", type=Path, help="a .keras or .h5 file, or a SavedModel folder")
+    parser.add_argument(
+        "model", metavar="MODEL", type=Path, help="a .keras or .h5 file, a SavedModel folder, or zoo:NAME"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the artefacts go")
     parser.add_argument("--overwrite", action="store_true", help="replace the export that DIR holds")
     parser.add_argument("--name", help="what to call the artefacts (default: the model's name)")
@@ -84,7 +87,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         "--calibration",
         metavar="SOURCE",
         help="a data set, FILE.npz (x_train, or one array an input), FILE.npy, a folder of images, or 'random' "
-        "(default: the data set that the training.json beside the model names)",
+        "(default: the data set that the training.json beside the model names; for zoo:NAME mnist-5k)",
     )
     group.add_argument("--calibration-count", type=int, default=500, metavar="N", help="samples to see (default 500)")
     group.add_argument("--calibration-seed", type=int, default=0, metavar="N", help="which of them (default 0)")
@@ -106,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     low, high = arguments.input_range or (0.0, 255.0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
+    published = find_published(arguments.model)
     # TensorFlow takes seconds to import, and logs while it does.
     with quiet_stderr():
         from edgeport.export.custom_objects import objects_of
@@ -113,10 +117,15 @@ def run(arguments: argparse.Namespace) -> int:
 
         objects = objects_of(arguments.custom_objects) if arguments.custom_objects else {}
         source = load_source(
-            arguments.model, name=arguments.name, activation=arguments.activation, custom_objects=objects
+            published.file if published else arguments.model,
+            name=arguments.name,
+            activation=arguments.activation,
+            custom_objects=objects,
         )
+    # What a published model was trained on may have to be downloaded; what calibrates it is installed.
+    usual = published.calibration if published else source.dataset
     calibration = load_calibration(
-        _calibration_source(arguments, source.dataset, options),
+        _calibration_source(arguments, usual, options),
         inputs=source.inputs,
         count=arguments.calibration_count,
         seed=arguments.calibration_seed,
@@ -160,8 +169,8 @@ def _names(text: str | None) -> tuple[str, ...]:
     return names
 
 
-def _calibration_source(arguments: argparse.Namespace, dataset: str, options: Options) -> str:
-    chosen: str = arguments.calibration or dataset
+def _calibration_source(arguments: argparse.Namespace, usual: str, options: Options) -> str:
+    chosen: str = arguments.calibration or usual
     if chosen or not options.needs_calibration:
         return chosen or RANDOM
     raise InputError(

@@ -67,6 +67,13 @@ class _Job:
         """What the model itself answers on the held-out samples."""
         return self.source.answers(self.calibration.to_real(self.calibration.held_out))
 
+    @cached_property
+    def unrounded_reference(self) -> dict[str, FloatArray]:
+        """The same without the rounding of a quantization-aware model, for what is not int8."""
+        if not self.source.is_quantization_aware:
+            return self.reference
+        return self.source.for_precision("float32").answers(self.calibration.to_real(self.calibration.held_out))
+
     @property
     def decisions(self) -> dict[str, str]:
         """Which outputs decide between classes, and how."""
@@ -191,7 +198,8 @@ def _prove(job: _Job, path: Path, row: Format, precision: Precision, answer: Eng
         reason = f"the file has the outputs {', '.join(answer.answers)}, expected {', '.join(names)}"
         return Refusal(path.name, row.name, precision.name, "failed", reason)
     answers = {port.name: answer.answers[name] for port, name in zip(job.source.outputs, names, strict=True)}
-    verified = compare(answers, job.reference, job.decisions)
+    reference = job.reference if precision.name == "int8" else job.unrounded_reference
+    verified = compare(answers, reference, job.decisions)
     limits = precision.limits.at_least(
         samples=verified.samples, agreement=job.options.require_agreement, sqnr_db=job.options.require_sqnr_db
     )
@@ -223,6 +231,8 @@ def _card(job: _Job, precision: Precision) -> Card:
         port.name: source.activations[port.name] if name != port.name else "none"
         for port, name in zip(source.outputs, names, strict=True)
     }
+    trained = source.is_quantization_aware and precision.name == "int8"
+    calibration = {"source": "quantization-aware training"} if trained else job.calibration.facts
     if source.applied != "none":
         left[source.outputs[0].name] = source.applied
     return Card(
@@ -234,7 +244,7 @@ def _card(job: _Job, precision: Precision) -> Card:
         outputs=tuple(OutputFacts(name, left[port.name]) for port, name in zip(source.outputs, names, strict=True)),
         labels=job.labels,
         dataset=source.dataset,
-        calibration=job.calibration.facts if precision.calibrated else {},
+        calibration=calibration if precision.calibrated else {},
         source_sha256=source.opened.sha256,
         versions=_versions(),
     )

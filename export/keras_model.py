@@ -17,6 +17,7 @@ import tensorflow as tf
 from edgeport.export.graph import Graph, freeze
 from edgeport.export.opened import Opened, Shapes
 from edgeport.runtime.errors import ArtefactError, ExportError
+from edgeport.train.fake_quantization import FakeQuantize
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _UNKNOWN_OBJECT = re.compile(r"(?:Could not locate (?:class|function)|Unknown [a-z ]+:?) '?\"?([\w>.]+)")
@@ -233,7 +234,8 @@ def _scales_pixels(model: keras.Model) -> bool:
     kinds = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
     leaves = (layer for layer in _layers(model) if not isinstance(layer, keras.Model))
     first = next((layer for layer in leaves if layer.weights or isinstance(layer, kinds)), None)
-    return isinstance(first, kinds)
+    # A quantization-aware model has its scaling in a kernel, and the range of its pixels in front.
+    return isinstance(first, kinds) or (isinstance(first, FakeQuantize) and float(first.high) == 255.0)
 
 
 def _layers(model: keras.Model) -> list[Any]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.graph import Graph, cut_activations, with_shapes
+from edgeport.export.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
+from edgeport.export.graph import Graph, cut_activations, with_outputs, with_shapes
 from edgeport.export.keras_model import open_keras_file, open_keras_model
 from edgeport.export.opened import Opened, Shapes
 from edgeport.export.port import Port
@@ -76,6 +78,25 @@ class Source:
         """Return the names of an artefact's outputs: the model's own, or the logits where there are any."""
         names = [port.name for port in self.outputs]
         return [self.logits[name].name if at_logits and name in self.logits else name for name in names]
+
+    @property
+    def is_quantization_aware(self) -> bool:
+        """Whether it rounds as int8 does, so that the ranges of its activations are known."""
+        return has_fake_quantization(self.graph)
+
+    def for_precision(self, precision: str) -> "Source":
+        """Return what an artefact of a precision is made from, and compared with.
+
+        A quantization-aware model rounds as int8 does. In any other precision nothing rounds like that, so those
+        artefacts are made from its weights without the rounding, and must answer like these.
+        """
+        return self if precision == "int8" or not self.is_quantization_aware else self._unrounded
+
+    @cached_property
+    def _unrounded(self) -> "Source":
+        graph = without_fake_quantization(self.graph)
+        call = call_of(with_outputs(graph, self.ends(at_logits=False)))
+        return replace(self, graph=graph, opened=replace(self.opened, call=call, trace=None), _graphs={})
 
     def at_batch(self, batch: int | None) -> Graph:
         """Return the graph for a batch of that many samples, or of any number; each is traced once."""

@@ -8,6 +8,7 @@ import tf2onnx
 
 from edgeport.export import tf2onnx_operators  # noqa: F401  (registers operators with tf2onnx)
 from edgeport.export.calibration import CalibrationSet
+from edgeport.export.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.graph import Graph, layer_of
 from edgeport.export.onnx_passes.fold_flatten import fold_flatten
 from edgeport.export.onnx_passes.fold_scaling import fold_input_scaling
@@ -16,6 +17,7 @@ from edgeport.export.onnx_passes.mend_sizes import mend_sizes
 from edgeport.export.onnx_passes.name_tensors import name_tensors
 from edgeport.export.onnx_passes.quantize_dynamic import quantize_dynamic
 from edgeport.export.onnx_passes.quantize_static import quantize_static
+from edgeport.export.onnx_passes.take_ranges import take_ranges
 from edgeport.export.onnx_passes.to_float16 import to_float16
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
@@ -47,16 +49,21 @@ def convert(
     Args:
         source: The model.
         precision: ``float32``, ``float16``, ``dynamic`` or ``int8``.
-        calibration: Decides the ranges of integer activations; only int8 needs it.
+        calibration: Decides the ranges of integer activations; only int8 needs it. A quantization-aware model has
+            ranges of its own.
         options: The batch, the opset and the range of int8 weights.
 
     Raises:
         ExportError: ONNX lacks an operator of the model, or onnxruntime cannot quantize it.
     """
     options = options or Options()
+    source = source.for_precision(precision)
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=None))
+    if has_fake_quantization(graph):
+        graph = with_float_weights(graph)
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
+    trained = take_ranges(model) if has_fake_quantization(graph) else {}
     keep_outputs(model, source.ends(at_logits=precision_named(precision).calibrated))
     if precision == "float16":
         model = to_float16(model)
@@ -65,7 +72,7 @@ def convert(
     elif precision == "int8":
         if calibration is None:
             raise ExportError("int8 needs calibration samples, to know the ranges of its activations")
-        model = quantize_static(model, calibration, reduce_range=options.reduce_range)
+        model = quantize_static(model, calibration, reduce_range=options.reduce_range, trained=trained)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 

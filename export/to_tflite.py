@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.calibration import CalibrationSet
+from edgeport.export.fake_quantization import has_fake_quantization, with_rounded_weights
 from edgeport.export.graph import Graph, function_of, layer_of, with_outputs
 from edgeport.export.options import Options
 from edgeport.export.port import Port
@@ -39,7 +41,8 @@ def convert(
     Args:
         source: The model.
         precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
-        calibration: Decides the ranges of integer activations; only int8 and int16x8 need it.
+        calibration: Decides the ranges of integer activations; only int8 and int16x8 need it. The int8 of a
+            quantization-aware model has the ranges that it was trained with.
         options: The batch, and the type of int8 inputs and outputs.
 
     Raises:
@@ -47,22 +50,21 @@ def convert(
     """
     options = options or Options()
     calibrated = precision_named(precision).calibrated
+    source = source.for_precision(precision)
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=1))
     graph = with_outputs(graph, source.ends(at_logits=calibrated))
     graph = _with_outputs_apart(graph)
+    if has_fake_quantization(graph):
+        graph = with_rounded_weights(graph)
     if precision == "int16x8":
         graph = _without_squared_differences(graph)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function_of(graph)])
-    if precision != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if calibrated:
-        _quantize(converter, graph, precision, calibration, options)
+    converter = _converter(graph, precision, calibration, options)
     try:
         content: bytes = converter.convert()
     except Exception as error:  # the converter raises whatever it meets
         raise ExportError(_reason(error, graph)) from error
+    if has_fake_quantization(graph):
+        content = _with_port_names(content, graph)
     if options.tflite_metadata and calibration is not None and not calibrated and source.ends_in_probabilities:
         # Its readers apply no softmax, so what ends at the logits must not claim to give probabilities.
         return embed_metadata(
@@ -78,6 +80,21 @@ def convert(
 def embed(content: bytes, card: Card) -> bytes:
     """Return the TFLite model with the card in its metadata."""
     return embed_card(content, card)
+
+
+def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options) -> Any:
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function_of(graph)])
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if has_fake_quantization(graph):
+        # It reads the ranges from the graph, and takes no calibration samples then, nor the demand that every operator
+        # be in integers.
+        converter.inference_input_type = converter.inference_output_type = getattr(tf, options.tensor_type)
+    elif precision_named(precision).calibrated:
+        _quantize(converter, graph, precision, calibration, options)
+    return converter
 
 
 def _with_outputs_apart(graph: Graph) -> Graph:
@@ -98,6 +115,20 @@ def _with_outputs_apart(graph: Graph) -> Graph:
             nodes[port.name].input[:] = [latest[tensor]] * 2
         latest[tensor] = port.name
     return replace(graph, definition=definition)
+
+
+def _with_port_names(content: bytes, graph: Graph) -> bytes:
+    """Return the model with the graph's names of inputs and outputs.
+
+    Where the converter takes ranges from the graph, an integer input or output is called after the operator that
+    quantized it.
+    """
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    (subgraph,) = model.subgraphs
+    for places, ports in ((subgraph.inputs, graph.inputs), (subgraph.outputs, graph.outputs)):
+        for place, port in zip(places, ports, strict=True):
+            subgraph.tensors[place].name = port.name
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _without_squared_differences(graph: Graph) -> Graph:

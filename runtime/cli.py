@@ -45,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
         "all",
     ),
     Command("train", "edgeport.train.command", "train a CNN", "train"),
+    Command("zoo", "edgeport.train.zoo.command", "the trained models that are installed, and what they have right"),
     Command(
         "export",
         "edgeport.export.command",
@@ -68,6 +69,12 @@ COMMANDS: tuple[Command, ...] = (
         "edgeport.benchmarks.command",
         "what each artefact costs in accuracy, latency, start-up and memory",
         "device",
+    ),
+    Command(
+        "sweep",
+        "edgeport.benchmarks.sweep.command",
+        "models x recipes x seeds, each trained, exported and scored; a table and a picture at the end",
+        "all",
     ),
     Command(
         "compare",

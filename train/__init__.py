@@ -21,10 +21,22 @@ if TYPE_CHECKING:
     from edgeport.train.datasets import load_dataset
     from edgeport.train.fitting import Run, fit
     from edgeport.train.models import build_model
+    from edgeport.train.quantization_aware import quantize_aware
     from edgeport.train.recipe import RECIPES, Recipe
     from edgeport.train.training import train
 
-__all__ = ["RECIPES", "Dataset", "Recipe", "Run", "Split", "build_model", "fit", "load_dataset", "train"]
+__all__ = [
+    "RECIPES",
+    "Dataset",
+    "Recipe",
+    "Run",
+    "Split",
+    "build_model",
+    "fit",
+    "load_dataset",
+    "quantize_aware",
+    "train",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -37,6 +49,7 @@ __getattr__ = lazy_names(
         "build_model": "models",
         "fit": "fitting",
         "load_dataset": "datasets",
+        "quantize_aware": "quantization_aware",
         "train": "training",
     },
 )

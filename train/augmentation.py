@@ -2,24 +2,38 @@
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from edgeport.train.recipe import Recipe
 
+Changes = npt.NDArray[np.float32]
 
-def augment(images: tf.Tensor, recipe: Recipe, *, seed: tf.Tensor) -> tf.Tensor:
-    """Return each image under its own random affine map about its centre, black where nothing was.
+
+def draw_changes(count: int, *, seed: tuple[int, int]) -> Changes:
+    """Return how each of ``count`` images shall be changed, as float32 of shape (count, 6), each from -1 to 1.
+
+    The columns are rotation, horizontal and vertical stretch, shear, horizontal and vertical shift, in parts of
+    what the recipe allows. The same seed gives the same changes on every machine.
+    """
+    changes: Changes = np.random.default_rng(seed).uniform(-1.0, 1.0, (count, 6)).astype(np.float32)
+    return changes
+
+
+def augment(images: tf.Tensor, changes: tf.Tensor, recipe: Recipe) -> tf.Tensor:
+    """Return each image under its own affine map about its centre, black where nothing was.
 
     Args:
         images: float32 of shape (n, height, width, channels).
+        changes: As ``draw_changes`` gives them, of shape (n, 6).
         recipe: How far each change may go.
-        seed: Two int32: the same seed gives the same maps on every machine.
 
     Returns:
         float32 of the same shape.
     """
     height, width = images.shape[1], images.shape[2]
-    draws = tf.random.stateless_uniform((6, tf.shape(images)[0]), seed, -1.0, 1.0)
+    draws = tf.unstack(changes, axis=1)
     angle = draws[0] * math.radians(recipe.rotation)
     stretch_x, stretch_y = 1 + draws[1] * recipe.scaling, 1 + draws[2] * recipe.scaling
     shear = draws[3] * recipe.shear

@@ -24,10 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="mnist (default), mnist-5k (needs no network), fashion-mnist, FILE.npz or a folder of class folders",
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
-    parser.add_argument("--model", default="edge", metavar="NAME", help="edge (default) or classic")
+    parser.add_argument(
+        "--model",
+        default="edge",
+        metavar="NAME",
+        help="edge (default), edge-2k, edge-10k, edge-35k, edge-100k, classic or teacher",
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the train split (default: the recipe's)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the same seed gives the same weights (default 0)"
+    )
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="MODEL.keras",
+        help="a trained model whose answers are learned beside the labels",
+    )
+    parser.add_argument(
+        "--qat", action="store_true", help="fine-tune with quantization in the loop, for int8 as accurate as float"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the result goes")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in DIR")
@@ -58,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         from edgeport.train.training import train
 
     finished = train(
-        Run(arguments.model, dataset, recipe, arguments.seed),
+        Run(arguments.model, dataset, recipe, arguments.seed, teacher=arguments.teacher, qat=arguments.qat),
         output,
         console=console,
         resume=arguments.resume,

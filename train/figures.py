@@ -1,6 +1,7 @@
 """The pictures of a training run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,16 @@ _TRAIN, _VALIDATION = "#8a8f98", "#1f5fa8"
 
 
 @rc_context({"text.parse_math": False})
-def draw_learning_curves(path: Path, history: Sequence[Epoch]) -> None:
-    """Draw loss and error rate by epoch, for the train and validation splits, with the best epoch marked."""
+def draw_learning_curves(path: Path, trained: Sequence[Epoch], fine_tuned: Sequence[Epoch] = ()) -> None:
+    """Draw loss and error rate by epoch, for the train and validation splits, with the chosen epoch marked.
+
+    The epochs of quantization-aware fine-tuning, from which it is chosen then, follow after a dotted line.
+    """
+    history = [*trained, *(replace(epoch, number=len(trained) + epoch.number) for epoch in fine_tuned)]
+    best = len(trained) + best_epoch(fine_tuned) if fine_tuned else best_epoch(trained)
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [epoch.number for epoch in history]
-    best = best_epoch(history)
     # A single epoch is no line.
     style = {"marker": "o"} if len(history) == 1 else {}
     left.plot(epochs, [epoch.loss for epoch in history], color=_TRAIN, label="train (augmented)", **style)
@@ -42,6 +47,8 @@ def draw_learning_curves(path: Path, history: Sequence[Epoch]) -> None:
         right.yaxis.set_major_formatter("{x:g}")
         right.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
     for axes in (left, right):
+        if fine_tuned:
+            axes.axvline(len(trained) + 0.5, color=_TRAIN, linestyle=":", label="quantization-aware from here")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,10 +1,11 @@
 """Fit a model epoch by epoch: the best epoch is chosen on validation, and any epoch can be resumed from."""
 
+import json
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,20 @@ import numpy as np
 import tensorflow as tf
 
 from edgeport.runtime.errors import InputError
-from edgeport.train.augmentation import augment
+from edgeport.train.augmentation import Changes, augment, draw_changes
 from edgeport.train.dataset import Dataset, Split
 from edgeport.train.history import Epoch, best_epoch, read_history, write_history
 from edgeport.train.recipe import Recipe
+from edgeport.train.teacher import Answers, softened, teacher_answers, teacher_sha256
 
 OnStep = Callable[[int, int, int], None]
 OnEpoch = Callable[[Epoch], None]
+OnWait = Callable[[str], None]
 
-_LAST, _BEST, _HISTORY = "last.keras", "best.keras", "history.json"
+HISTORY = "history.json"
+_LAST, _BEST, _RANDOM = "last.keras", "best.keras", "random.json"
+# A step of a small model takes less time than its way from Python and back.
+_STEPS_AT_A_TIME = 8
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,21 @@ class Run:
         dataset: What to learn.
         recipe: How.
         seed: Decides the first weights, the order of the images, dropout and augmentation.
+        teacher: The Keras file of a model whose answers are learned beside the labels.
+        qat: Whether quantization-aware fine-tuning follows.
     """
 
     model: str
     dataset: Dataset
     recipe: Recipe
     seed: int
+    teacher: Path | None = None
+    qat: bool = False
+
+    @cached_property
+    def teacher_sha256(self) -> str | None:
+        """The digest of the teacher's file; raises InputError if it cannot be read."""
+        return teacher_sha256(self.teacher) if self.teacher else None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -47,6 +62,8 @@ class Run:
             "model": self.model,
             "dataset_sha256": self.dataset.sha256,
             "seed": self.seed,
+            "teacher_sha256": self.teacher_sha256,
+            "qat": self.qat,
             **vars(self.recipe),
         }
 
@@ -59,6 +76,7 @@ def fit(
     resume: bool = False,
     on_step: OnStep = lambda epoch, step, steps: None,
     on_epoch: OnEpoch = lambda epoch: None,
+    on_wait: OnWait = lambda text: None,
 ) -> tuple[keras.Model, list[Epoch]]:
     """Train and return the model of the best epoch, with the history of all epochs.
 
@@ -71,6 +89,7 @@ def fit(
         resume: Go on from the state of an interrupted run.
         on_step: Called with (epoch, step, steps in an epoch) after every step, all counted from 1.
         on_epoch: Called after every epoch.
+        on_wait: Called with a line to show before something else than an epoch takes a while.
 
     Raises:
         InputError: ``resume`` is asked for and ``state`` holds no interrupted run, or another one.
@@ -82,7 +101,7 @@ def fit(
     validation = _examples(run.dataset.validation, class_count, batch_size=500)
     for number in range(len(history) + 1, run.recipe.epochs + 1):
         started = time.perf_counter()
-        epoch_data = _augmented(run, epoch=number)
+        epoch_data = _augmented(run, epoch=number, on_wait=on_wait)
         progress = keras.callbacks.LambdaCallback(
             on_train_batch_end=partial(_report_step, on_step, number, len(epoch_data))
         )
@@ -104,7 +123,7 @@ def fit(
 
 def load_best(state: Path) -> keras.Model:
     """Return the model of the best epoch so far; raises InputError if no epoch was finished."""
-    if not (state / _HISTORY).is_file():
+    if not (state / HISTORY).is_file():
         raise InputError("no epoch was finished, so there is nothing to keep")
     return keras.models.load_model(_newest(state) / _BEST, compile=False)
 
@@ -132,8 +151,9 @@ def _compiled(model: keras.Model, run: Run) -> keras.Model:
     )
     model.compile(
         optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        loss=keras.losses.CategoricalCrossentropy(),
         metrics=["accuracy"],
+        steps_per_execution=_STEPS_AT_A_TIME,
     )
     return model
 
@@ -142,20 +162,34 @@ def _batch_size(run: Run) -> int:
     return min(run.recipe.batch_size, len(run.dataset.train))
 
 
-def _augmented(run: Run, *, epoch: int) -> tf.data.Dataset:
+def _augmented(run: Run, *, epoch: int, on_wait: OnWait) -> tf.data.Dataset:
     """Return one epoch of training batches; its order and its augmentation depend on seed and epoch alone."""
-    split, batch_size = run.dataset.train, _batch_size(run)
+    split, recipe, batch_size = run.dataset.train, run.recipe, _batch_size(run)
     order = np.random.default_rng((run.seed, epoch)).permutation(len(split))
-    examples = tf.data.Dataset.from_tensor_slices((split.images[order], split.classes[order]))
-    batches = examples.batch(batch_size, drop_remainder=True).enumerate()
-    class_count = len(run.dataset.labels)
+    changes, targets = _lesson(run, epoch=epoch, on_wait=on_wait)
+    examples = tf.data.Dataset.from_tensor_slices((split.images[order], changes[order], targets[order]))
 
-    def prepare(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        images, classes = batch
-        seed = tf.stack([run.seed * 10_007 + epoch, tf.cast(step, tf.int32)])
-        return augment(_to_float(images), run.recipe, seed=seed), tf.one_hot(classes, class_count)
+    def prepare(images: tf.Tensor, drawn: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return augment(_to_float(images), drawn, recipe), wanted
 
+    batches = examples.batch(batch_size, drop_remainder=True)
     return batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _lesson(run: Run, *, epoch: int, on_wait: OnWait) -> tuple[Changes, Answers]:
+    """Return how each training image is changed in this epoch, and the float32 target of each, (n, classes)."""
+    split, recipe, class_count = run.dataset.train, run.recipe, len(run.dataset.labels)
+    labels = np.eye(class_count, dtype=np.float32)[split.classes]
+    if run.teacher is None:
+        smoothed = labels * (1 - recipe.label_smoothing) + np.float32(recipe.label_smoothing / class_count)
+        return draw_changes(len(split), seed=(run.seed, epoch)), smoothed
+    # Seeds that run side by side begin with other copies, so that the teacher answers none of them twice.
+    copy = (run.seed + epoch) % recipe.copies
+    answers = softened(
+        teacher_answers(run.teacher, run.dataset, recipe, copy=copy, on_wait=on_wait), recipe.temperature
+    )
+    share = np.float32(recipe.teacher_share)
+    return draw_changes(len(split), seed=(0, copy)), (1 - share) * labels + share * answers
 
 
 def _examples(split: Split, class_count: int, *, batch_size: int) -> tf.data.Dataset:
@@ -173,17 +207,19 @@ def _store(run: Run, model: keras.Model, history: list[Epoch], state: Path) -> N
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model.save(folder / _LAST)
+    states = [variable.numpy().tolist() for variable in _random_states(model)]
+    (folder / _RANDOM).write_text(json.dumps(states))
     if best_epoch(history) == history[-1].number:
         model.save(folder / _BEST, include_optimizer=False)
     else:
         shutil.copyfile(_newest(state) / _BEST, folder / _BEST)
-    write_history(state / _HISTORY, run.identity, history)
+    write_history(state / HISTORY, run.identity, history)
     for older in set(state.glob("epoch-*")) - {folder}:
         shutil.rmtree(older)
 
 
 def _restore(run: Run, state: Path) -> tuple[keras.Model, list[Epoch]]:
-    identity, history = read_history(state / _HISTORY)
+    identity, history = read_history(state / HISTORY)
     different = [key for key, value in run.identity.items() if identity.get(key) != value]
     if different:
         raise InputError(
@@ -191,11 +227,20 @@ def _restore(run: Run, state: Path) -> tuple[keras.Model, list[Epoch]]:
             "give the same options, or start again with --overwrite"
         )
     try:
-        return keras.models.load_model(_newest(state) / _LAST), history
+        model = keras.models.load_model(_newest(state) / _LAST)
+        saved = json.loads((_newest(state) / _RANDOM).read_bytes())
+        for variable, value in zip(_random_states(model), saved, strict=True):
+            variable.assign(value)
+        return model, history
     except Exception as error:  # Keras raises whatever a damaged file leads it into
         raise InputError(f"the interrupted run in {state.parent} is damaged: start again with --overwrite") from error
 
 
+def _random_states(model: keras.Model) -> list[keras.Variable]:
+    """Return where dropout has come to in its random numbers; a Keras file does not hold that."""
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
 def _newest(state: Path) -> Path:
-    _, history = read_history(state / _HISTORY)
+    _, history = read_history(state / HISTORY)
     return state / f"epoch-{len(history):04d}"

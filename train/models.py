@@ -6,15 +6,14 @@ import keras
 from keras import layers
 
 from edgeport.runtime.errors import InputError, unknown_name
-
-ImageShape = tuple[int, int, int]
+from edgeport.train.edge_family import ImageShape, edge_2k, edge_10k, edge_35k, edge_100k, teacher
 
 
 def build_model(name: str, *, image_shape: ImageShape, class_count: int) -> keras.Model:
     """Return an untrained model that takes raw pixels, 0 to 255, and gives one probability per class.
 
     Args:
-        name: ``classic`` or ``edge``.
+        name: One of ``MODELS``.
         image_shape: (height, width, channels), at least 12 pixels a side.
         class_count: How many classes there are.
 
@@ -25,7 +24,9 @@ def build_model(name: str, *, image_shape: ImageShape, class_count: int) -> kera
         raise unknown_name("model", name, MODELS)
     if min(image_shape[:2]) < 12:
         raise InputError(f"model {name}: got images of {image_shape[0]}x{image_shape[1]}, expected 12x12 or larger")
-    return MODELS[name](image_shape, class_count)
+    model = MODELS[name](image_shape, class_count)
+    model.name = name
+    return model
 
 
 def classic(image_shape: ImageShape, class_count: int) -> keras.Model:
@@ -47,30 +48,12 @@ def classic(image_shape: ImageShape, class_count: int) -> keras.Model:
     )
 
 
-def edge(image_shape: ImageShape, class_count: int) -> keras.Model:
-    """A CNN whose int8 files are faster than its float files.
-
-    Integer kernels gain little, or lose, on a convolution that reads one channel at full resolution, as the first
-    one of ``classic`` does, and gain most on many channels. So the first convolution here reads the image in
-    patches, with stride 4, and everything after it works on a quarter of the width and height with 32 channels or
-    more.
-    """
-    image = keras.Input(image_shape, name="image")
-    x = layers.Rescaling(1 / 255)(image)
-    x = _convolution(x, 32, kernel_size=6, strides=4)
-    for _ in range(3):
-        x = _convolution(x, 64, kernel_size=3)
-    x = layers.GlobalAveragePooling2D()(x)
-    probabilities = layers.Dense(class_count, activation="softmax", name="probabilities")(x)
-    return keras.Model(image, probabilities, name="edge")
-
-
-MODELS: dict[str, Callable[[ImageShape, int], keras.Model]] = {"classic": classic, "edge": edge}
-
-
-def _convolution(x: keras.KerasTensor, filters: int, *, kernel_size: int, strides: int = 1) -> keras.KerasTensor:
-    # No bias: the batch normalisation that follows has one, and the converters fold it into the kernel.
-    x = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False)(x)
-    # A short momentum lets the moving averages follow even when an epoch has few steps.
-    x = layers.BatchNormalization(momentum=0.9)(x)
-    return layers.ReLU()(x)
+MODELS: dict[str, Callable[[ImageShape, int], keras.Model]] = {
+    "classic": classic,
+    "edge": edge_100k,
+    "edge-2k": edge_2k,
+    "edge-10k": edge_10k,
+    "edge-35k": edge_35k,
+    "edge-100k": edge_100k,
+    "teacher": teacher,
+}

@@ -1,11 +1,11 @@
 """How each model is trained: one frozen recipe per model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training run, besides the model, the data and the seed.
+    """Everything that decides a training run, besides the model, the data, the teacher and the seed.
 
     Attributes:
         epochs: Passes over the train split.
@@ -13,11 +13,16 @@ class Recipe:
         learning_rate: The peak of the schedule: a linear warm-up from zero, then a cosine down to zero.
         warmup: The share of all steps that the warm-up takes, 0 to 1.
         weight_decay: AdamW's decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101).
-        label_smoothing: The share of the target that is spread over all classes, 0 to 1.
+        label_smoothing: The share of the target that is spread over all classes, 0 to 1. With a teacher, unused.
         rotation: Each image is turned by up to this many degrees either way.
         scaling: Each axis is stretched by up to this share either way.
         shear: The horizontal shear is up to this either way.
         shift: Each image is moved by up to this share of its side either way.
+        teacher_share: The share of the target that is the teacher's answer, 0 to 1; the rest is the label.
+        temperature: The teacher's logits are divided by this, so that its second thoughts count.
+        copies: With a teacher, augmented copies of the train split that it answers once; epochs take them in turns.
+        qat_epochs: Passes of the quantization-aware fine-tuning that ``--qat`` adds.
+        qat_learning_rate: Its peak; its schedule has the same shape.
     """
 
     epochs: int = 30
@@ -30,9 +35,25 @@ class Recipe:
     scaling: float = 0.12
     shear: float = 0.2
     shift: float = 0.09
+    teacher_share: float = 0.9
+    temperature: float = 2.0
+    copies: int = 12
+    qat_epochs: int = 5
+    qat_learning_rate: float = 5e-4
 
+
+_CLASSIC = Recipe(epochs=12, learning_rate=2e-3)
+_TEACHER = Recipe(epochs=14, weight_decay=1e-2, label_smoothing=0.0)
+# The fewer the weights, the larger the steps, and the less decay and augmentation: a small model has nothing to forget.
+_EDGE = Recipe(learning_rate=4e-3, label_smoothing=0.0)
+_SMALL = replace(_EDGE, rotation=12, scaling=0.12, shear=0.12, shift=0.08)
 
 RECIPES: dict[str, Recipe] = {
-    "classic": Recipe(epochs=12, learning_rate=2e-3),
+    "classic": _CLASSIC,
     "edge": Recipe(epochs=30),
+    "edge-2k": replace(_SMALL, epochs=40, learning_rate=8e-3, weight_decay=1e-4),
+    "edge-10k": replace(_SMALL, epochs=36, learning_rate=6e-3, weight_decay=1e-3),
+    "edge-35k": replace(_EDGE, epochs=24),
+    "edge-100k": replace(_EDGE, epochs=20),
+    "teacher": _TEACHER,
 }

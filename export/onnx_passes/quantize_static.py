@@ -1,11 +1,16 @@
 """From a float ONNX model to int8, as pairs of QuantizeLinear and DequantizeLinear (QDQ)."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import onnx
 from onnxruntime import quantization
 
 from edgeport.export.calibration import CalibrationSet
 from edgeport.export.onnx_passes.chained_nodes import chained_nodes
 from edgeport.export.onnx_passes.prepare import prepared_files
+from edgeport.export.onnx_passes.take_ranges import Steps
 from edgeport.runtime.errors import ExportError
 
 # Many small samples at a time are quick; the activations of a few large ones fill the memory.
@@ -13,7 +18,13 @@ _LARGEST_BATCH = 100
 _LARGEST_INPUT = 2_000_000
 
 
-def quantize_static(model: onnx.ModelProto, calibration: CalibrationSet, *, reduce_range: bool) -> onnx.ModelProto:
+def quantize_static(
+    model: onnx.ModelProto,
+    calibration: CalibrationSet,
+    *,
+    reduce_range: bool,
+    trained: Mapping[str, Steps] | None = None,
+) -> onnx.ModelProto:
     """Return the model with int8 weights per channel and 8-bit activations (uint8), where integers pay.
 
     Args:
@@ -21,9 +32,11 @@ def quantize_static(model: onnx.ModelProto, calibration: CalibrationSet, *, redu
         calibration: Decides the ranges of the activations, by their minimum and maximum.
         reduce_range: Use 7 of the 8 bits of weights: CPUs without VNNI add pairs of products in 16 bits, which 8-bit
             weights overflow, so the same file would answer differently there.
+        trained: The steps of tensors whose ranges are known from quantization-aware training.
     """
     with prepared_files(model) as (prepared, quantized):
-        nodes = chained_nodes(onnx.load(prepared).graph)
+        graph = onnx.load(prepared).graph
+        nodes = chained_nodes(graph)
         if not nodes:
             raise ExportError("no operator of the model has an integer kernel in onnxruntime")
         quantization.quantize_static(
@@ -37,11 +50,28 @@ def quantize_static(model: onnx.ModelProto, calibration: CalibrationSet, *, redu
             weight_type=quantization.QuantType.QInt8,
             per_channel=True,
             reduce_range=reduce_range,
+            extra_options={"TensorQuantOverrides": _overrides(graph, trained or {})},
         )
         result = onnx.load(quantized)
     if not any(node.op_type == "QuantizeLinear" for node in result.graph.node):
         raise ExportError("onnxruntime's quantizer found nothing to quantize: a model of float32 weights is expected")
     return result
+
+
+def _overrides(graph: Any, trained: Mapping[str, Steps]) -> dict[str, list[dict[str, Any]]]:
+    """Return what onnxruntime shall not take from the calibration, for the tensors that the graph still has."""
+    present = {name for node in graph.node for name in (*node.input, *node.output)}
+    return {
+        name: [
+            {
+                "quant_type": quantization.QuantType.QUInt8,
+                "scale": np.array(steps.scale, np.float32),
+                "zero_point": np.array(steps.zero_point, np.uint8),
+            }
+        ]
+        for name, steps in trained.items()
+        if name in present
+    }
 
 
 class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -75,7 +76,10 @@ def sum_up(device: Path) -> None:
 
 def test_the_wheel_in_a_bundle_is_the_one_that_the_build_tools_make(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as built, zipfile.ZipFile(io.BytesIO(own_wheel()[1])) as own:
-        assert sorted(name for name in built.namelist() if not name.endswith("/")) == own.namelist()
+        names = sorted(name for name in built.namelist() if not name.endswith("/"))
+        # A device exports nothing, so the published Keras files stay at home.
+        left_out = [name for name in names if re.match(r"edgeport/train/zoo/[^/]+/", name)]
+        assert [name for name in names if name not in left_out] == own.namelist()
         for name in own.namelist():
             if name.startswith("edgeport/"):
                 assert own.read(name) == built.read(name), name

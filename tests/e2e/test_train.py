@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from edgeport.train import RECIPES, build_model, load_dataset
-from edgeport.train.augmentation import augment
+from edgeport.train import RECIPES, Run, build_model, fit, load_dataset
+from edgeport.train.augmentation import augment, draw_changes
+from edgeport.train.history import Epoch
 from edgeport.train.recipe import Recipe
 
 RUN = ("train", "--dataset", "mnist-5k", "--epochs", 4, "--seed", 7)
@@ -89,6 +91,23 @@ def test_ctrl_c_keeps_the_best_epoch_and_resume_ends_where_the_whole_run_does(
     assert not (folder / ".training").exists()
 
 
+def test_dropout_goes_on_where_it_was(tmp_path: Path) -> None:
+    run = Run("classic", load_dataset("mnist-5k"), replace(RECIPES["classic"], epochs=2), seed=3)
+
+    def build() -> keras.Model:
+        return build_model("classic", image_shape=(28, 28, 1), class_count=10)
+
+    def stop(epoch: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    whole, _ = fit(run, build, state=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(run, build, state=tmp_path / "resumed", on_epoch=stop)
+    resumed, _ = fit(run, build, state=tmp_path / "resumed", resume=True)
+    for left, right in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 def test_a_killed_run_can_be_resumed(edgeport, uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert interrupt(folder, with_signal=signal.SIGKILL, after_epochs=1).returncode == -signal.SIGKILL
@@ -160,9 +179,10 @@ def test_classic_is_the_cnn_that_the_tutorial_tells() -> None:
 def test_augmentation_moves_images_a_little_and_the_same_seed_the_same_way() -> None:
     images = np.zeros((200, 28, 28, 1), np.float32)
     images[:, 13:15, 13:15] = 255
-    moved = augment(images, RECIPES["edge"], seed=np.array([1, 2], np.int32)).numpy()
-    np.testing.assert_array_equal(moved, augment(images, RECIPES["edge"], seed=np.array([1, 2], np.int32)))
-    still = augment(images, Recipe(rotation=0, scaling=0, shear=0, shift=0), seed=np.array([1, 2], np.int32)).numpy()
+    changes = draw_changes(200, seed=(1, 2))
+    moved = augment(images, changes, RECIPES["edge"]).numpy()
+    np.testing.assert_array_equal(moved, augment(images, draw_changes(200, seed=(1, 2)), RECIPES["edge"]))
+    still = augment(images, changes, Recipe(rotation=0, scaling=0, shear=0, shift=0)).numpy()
     np.testing.assert_allclose(still, images, atol=1e-3)
     rows = (moved * np.arange(28)[:, None, None]).sum((1, 2, 3)) / moved.sum((1, 2, 3))
     limit = RECIPES["edge"].shift * 28

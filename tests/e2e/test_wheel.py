@@ -1,6 +1,7 @@
 """The wheel: every module and no test, and the same labels where nothing but one engine is installed."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
+ZOO = ROOT / "train" / "zoo"
 
 PREDICT = """
 import sys
@@ -32,6 +34,9 @@ def test_the_wheel_holds_every_module_and_no_test(wheel: Path) -> None:
     layers = ("train", "export", "runtime", "benchmarks")
     modules = {f"edgeport/{path.relative_to(ROOT)}" for layer in layers for path in (ROOT / layer).rglob("*.py")}
     assert {name for name in held if name.endswith(".py")} == modules
+    published = {f"edgeport/{path.relative_to(ROOT)}" for path in ZOO.glob("*/*") if path.parent.name != "__pycache__"}
+    assert any(name.endswith("/model.keras") for name in published)
+    assert published <= held
     device = ROOT / "export" / "bundle" / "device"
     assert {f"edgeport/{path.relative_to(ROOT)}" for path in device.iterdir() if path.is_file()} <= held
     assert {f"edgeport/{layer}/py.typed" for layer in layers} <= held
@@ -91,8 +96,19 @@ def test_with_one_engine_alone_the_labels_are_the_same(
     assert "pip install 'edgeport[train]'" in ended.stderr
 
 
-def test_without_an_engine_the_extra_is_named(wheel: Path, tmp_path: Path) -> None:
+def test_without_an_engine_the_zoo_is_listed_and_the_extra_is_named(wheel: Path, tmp_path: Path) -> None:
     python = environment(tmp_path / "venv", str(wheel))
+    listed = subprocess.run(
+        [str(python.parent / "edgeport"), "zoo", "--json"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    names = {model["name"] for model in json.loads(listed.stdout)}
+    assert names == {path.parent.name for path in ZOO.glob("*/model.keras")}
+    ended = subprocess.run(
+        [str(python.parent / "edgeport"), "export", "zoo:x", "-o", "x"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "pip install 'edgeport[export]'" in ended.stderr
     for extra in ("tflite", "onnx"):
         ended = subprocess.run(
             [str(python.parent / "edgeport"), "predict", str(DATA / f"tiny.int8.{extra}"), "x.png"],

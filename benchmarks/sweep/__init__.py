@@ -1,0 +1,1 @@
+"""Sweeps: models x recipes x seeds, each trained, exported and scored in a process of its own, resumable."""

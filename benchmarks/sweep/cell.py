@@ -1,0 +1,140 @@
+"""One cell of a sweep: a model under a recipe with a seed, and all that a process needs to make it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from edgeport.train.recipe import Recipe
+
+# What a cell's folder holds. The identity is written first, and the record last and whole: a folder without a record
+# is of a cell that has not ended.
+TRAIN, EXPORT, IDENTITY, RECORD, LOG = "train", "export", "identity.json", "cell.json", "cell.log"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model under a recipe with a seed.
+
+    Attributes:
+        model: The model's name, for ``build_model``.
+        recipe_name: What the sweep calls the recipe.
+        seed: Decides the first weights, the order of the images, dropout and augmentation.
+        recipe: How the model is trained.
+        teacher: The Keras file of a model whose answers are learned beside the labels.
+        qat: Whether quantization-aware fine-tuning follows.
+    """
+
+    model: str
+    recipe_name: str
+    seed: int
+    recipe: Recipe
+    teacher: Path | None = None
+    qat: bool = False
+
+    @property
+    def name(self) -> str:
+        """Where the cell lies in the folder of its sweep."""
+        return f"{self.model}/{self.recipe_name}/seed-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all cells of a sweep have in common.
+
+    Attributes:
+        dataset: The data set's name, for ``load_dataset``.
+        data_dir: Where its files lie, if that must be said.
+        calibration: What the quantizer sees, for ``load_calibration``.
+        precisions: What is exported, in every format that knows it.
+        score_test: Whether the test split is scored; a search must not look at it.
+        threads: Of TensorFlow and of the engines, in each cell. The weights depend on it.
+    """
+
+    dataset: str
+    data_dir: Path | None
+    calibration: str
+    precisions: tuple[str, ...]
+    score_test: bool
+    threads: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process is told to make a cell.
+
+    Attributes:
+        cell: The cell.
+        shared: What it has in common with the others.
+        identity: What decides its result: see ``identity_of``.
+        folder: The cell's folder.
+        archives: For each data set that does not come from its own source the ``.npz`` file to read it from.
+    """
+
+    cell: Cell
+    shared: Shared
+    identity: Mapping[str, Any]
+    folder: Path
+    archives: Mapping[str, Path]
+
+
+def identity_of(
+    cell: Cell, shared: Shared, *, definition: str, dataset_sha256: str, teacher_sha256: str | None
+) -> dict[str, Any]:
+    """Return what decides the result of a cell, as JSON has it: a cell with another identity must be made anew.
+
+    Args:
+        cell: The cell.
+        shared: What it has in common with the others.
+        definition: The digest of the model's layers.
+        dataset_sha256: The digest of the data set.
+        teacher_sha256: The digest of the teacher's file, if there is a teacher.
+    """
+    return {
+        "model": cell.model,
+        "definition": definition,
+        "recipe": asdict(cell.recipe),
+        "seed": cell.seed,
+        "teacher_sha256": teacher_sha256,
+        "qat": cell.qat,
+        "dataset_sha256": dataset_sha256,
+        # Not its folder, from which the same sweep may be moved.
+        "calibration": Path(shared.calibration).name,
+        "precisions": list(shared.precisions),
+        "score_test": shared.score_test,
+        "threads": shared.threads,
+    }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the names of what two identities differ in; of the recipe, those of its fields."""
+    names = [key for key in {**before, **now} if key != "recipe" and before.get(key) != now.get(key)]
+    old, new = before.get("recipe") or {}, now.get("recipe") or {}
+    return names + [key for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def order_text(order: Order) -> str:
+    """Return an order as one line of JSON."""
+    return json.dumps(asdict(order), default=str)
+
+
+def read_order(text: str) -> Order:
+    """Return the order that a line of JSON tells."""
+    content = json.loads(text)
+    cell, shared = content["cell"], content["shared"]
+    recipe = Recipe(**{field.name: cell["recipe"][field.name] for field in fields(Recipe)})
+    teacher, data_dir = cell["teacher"], shared["data_dir"]
+    return Order(
+        cell=Cell(**{**cell, "recipe": recipe, "teacher": Path(teacher) if teacher else None}),
+        shared=Shared(
+            **{
+                **shared,
+                "data_dir": Path(data_dir) if data_dir else None,
+                "precisions": tuple(shared["precisions"]),
+            }
+        ),
+        identity=content["identity"],
+        folder=Path(content["folder"]),
+        archives={name: Path(path) for name, path in content["archives"].items()},
+    )

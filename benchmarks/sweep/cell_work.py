@@ -1,0 +1,180 @@
+"""What a cell is made of: train, export, score, and the record that says what came of it."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.sweep.cell import EXPORT, IDENTITY, RECORD, TRAIN, Order
+from edgeport.benchmarks.sweep.dataset_archive import read_archive
+from edgeport.benchmarks.sweep.definitions import definition_of
+from edgeport.export.calibration import load_calibration
+from edgeport.export.exporting import export
+from edgeport.export.inspection import inspect
+from edgeport.export.manifest import Manifest
+from edgeport.export.options import Options
+from edgeport.export.source import Source, load_source
+from edgeport.runtime.arrays import FloatArray, Pixels
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.loading import load
+from edgeport.runtime.output import write_whole
+from edgeport.runtime.predictor import Predictor
+from edgeport.train.dataset import Dataset, Split
+from edgeport.train.datasets import DATASETS, load_dataset
+from edgeport.train.fitting import HISTORY, Run
+from edgeport.train.record import FILE_NAME, STATE
+from edgeport.train.training import train
+
+SCHEMA = 1
+_CHUNK = 500
+
+
+def make_cell(order: Order, *, console: Console, on_stage: Callable[[str], None] = lambda what: None) -> bool:
+    """Make a cell, from where an earlier process has left it; return whether it came to its end.
+
+    Args:
+        order: What to make.
+        console: Where the training tells its epochs.
+        on_stage: Called with a word before each stage.
+
+    Raises:
+        EdgeportError: The cell cannot be made; what was made of it so far is kept.
+    """
+    cell, shared, folder = order.cell, order.shared, order.folder
+    dataset = _dataset(order)
+    definition = definition_of(cell.model, image_shape=dataset.image_shape, class_count=len(dataset.labels))
+    if (definition, dataset.sha256) != (order.identity["definition"], order.identity["dataset_sha256"]):
+        raise InputError(
+            f"{cell.model} or {shared.dataset} is another one here than where the sweep was started: "
+            "install the same edgeport and TensorFlow on all machines"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / IDENTITY, json.dumps(order.identity, indent=1).encode())
+    on_stage("training")
+    run = Run(cell.model, dataset, cell.recipe, cell.seed, teacher=cell.teacher, qat=cell.qat)
+    if not _trained(folder / TRAIN):
+        state = folder / TRAIN / STATE / HISTORY
+        if not train(run, folder / TRAIN, console=console, resume=state.is_file(), score_test=shared.score_test):
+            return False
+    on_stage("exporting")
+    started = time.monotonic()
+    source = load_source(folder / TRAIN / "model.keras")
+    calibration = load_calibration(shared.calibration, inputs=source.inputs, data_dir=shared.data_dir)
+    manifest = export(source, folder / EXPORT, calibration, options=Options(precisions=shared.precisions))
+    exported = time.monotonic()
+    on_stage("scoring")
+    record = _record(order, dataset, source, manifest)
+    record["seconds"] |= {"export": exported - started, "score": time.monotonic() - exported}
+    record["seconds"] = {name: round(seconds, 1) for name, seconds in record["seconds"].items()}
+    write_whole(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
+    return True
+
+
+def _dataset(order: Order) -> Dataset:
+    # What was sent along is found under its name, by whatever asks for it.
+    for name, path in order.archives.items():
+        DATASETS[name] = partial(_sent, read_archive(path))
+    return load_dataset(order.shared.dataset, data_dir=order.shared.data_dir)
+
+
+def _sent(dataset: Dataset, data_dir: Path | None) -> Dataset:
+    return dataset
+
+
+def _trained(folder: Path) -> bool:
+    """Whether the training has ended; a process that was killed just then has not removed the state of the run."""
+    try:
+        return bool(json.loads((folder / FILE_NAME).read_bytes())["finished"])
+    except FileNotFoundError:
+        return False
+
+
+def _record(order: Order, dataset: Dataset, source: Source, manifest: Manifest) -> dict[str, Any]:
+    training = json.loads((order.folder / TRAIN / FILE_NAME).read_bytes())
+    epochs = [*training["history"], *training.get("qat_history", [])]
+    files = {each.precision: order.folder / EXPORT / each.file for each in manifest.artefacts}
+    # The weights after folding; the float file has nothing but them.
+    deployed = files.get("float32") or next(iter(files.values()))
+    return {
+        "schema": SCHEMA,
+        "model": order.cell.model,
+        "recipe": order.cell.recipe_name,
+        "seed": order.cell.seed,
+        "identity": dict(order.identity),
+        "dataset": dataset.name,
+        "epochs": len(epochs),
+        "best_epoch": training["best_epoch"],
+        "parameters": inspect(deployed).parameters,
+        "contenders": _contenders(order, dataset, source, manifest),
+        "refused": [{"file": each.file, "reason": each.reason} for each in manifest.refused],
+        "seconds": {"train": sum(epoch["seconds"] for epoch in epochs)},
+        "versions": dict(manifest.versions),
+        "host": host_facts(),
+    }
+
+
+def _contenders(order: Order, dataset: Dataset, source: Source, manifest: Manifest) -> list[dict[str, Any]]:
+    """Return how the Keras model and each artefact, in its own engine, answer the validation and the test split."""
+    splits = {"validation": dataset.validation}
+    if order.shared.score_test:
+        splits["test"] = dataset.test
+    low, high = (manifest.image and manifest.image.range) or (0.0, 255.0)
+    table = np.linspace(low, high, 256).astype(np.float32)
+    port, output = source.inputs[0].name, source.outputs[0].name
+
+    def keras_answers(images: Pixels) -> FloatArray:
+        return source.answers({port: table[images]})[output]
+
+    model = order.folder / TRAIN / "model.keras"
+    content = model.read_bytes()
+    found = [
+        {
+            "file": model.name,
+            "format": "keras",
+            "precision": "float32",
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "engine": {"name": "tensorflow", "version": manifest.versions["tensorflow"]},
+            **_scores(keras_answers, splits),
+        }
+    ]
+    for each in manifest.artefacts:
+        with load(order.folder / EXPORT / each.file, threads=order.shared.threads) as predictor:
+            found.append(
+                {
+                    "file": each.file,
+                    "format": each.format,
+                    "precision": each.precision,
+                    "bytes": each.bytes,
+                    "sha256": each.sha256,
+                    "engine": {"name": predictor.spec.engine, "version": predictor.spec.engine_version},
+                    **_scores(_chunked(predictor), splits),
+                }
+            )
+    return found
+
+
+def _chunked(predictor: Predictor) -> Callable[[Pixels], FloatArray]:
+    def answers(images: Pixels) -> FloatArray:
+        starts = range(0, len(images), _CHUNK)
+        return np.concatenate([predictor.predict(images[start : start + _CHUNK]) for start in starts])
+
+    return answers
+
+
+def _scores(answers: Callable[[Pixels], FloatArray], splits: Mapping[str, Split]) -> dict[str, dict[str, int]]:
+    """Return ``correct`` and ``count`` for each split."""
+    return {
+        name: {
+            "correct": int((answers(split.images).argmax(axis=1) == split.classes).sum()),
+            "count": len(split),
+        }
+        for name, split in splits.items()
+    }

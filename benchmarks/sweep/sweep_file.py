@@ -1,0 +1,176 @@
+"""The file that says what a sweep runs: TOML, checked to the last word before the long work."""
+
+import math
+import re
+import sys
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeport.benchmarks.sweep.cell import Cell, Shared
+from edgeport.export.precisions import precision_named
+from edgeport.runtime.errors import InputError, unknown_name
+from edgeport.train.datasets import DATASETS
+from edgeport.train.recipe import RECIPES, Recipe
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_KEYS = (
+    "dataset", "data_dir", "models", "seeds", "calibration", "precisions", "score_test", "latency", "threads",
+    "recipes",
+)  # fmt: skip
+_PRECISIONS = ("float32", "int8")
+_MOST_SEEDS = 2**16
+# A recipe's name is that of a folder.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+_SHARES = ("warmup", "label_smoothing", "teacher_share")
+_AT_LEAST_ONE = ("epochs", "batch_size", "copies")
+_ABOVE_ZERO = ("learning_rate", "temperature")
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """What a sweep runs.
+
+    Attributes:
+        text: The file as it was read.
+        cells: All cells, those of the first seed first.
+        shared: What they have in common.
+        latency: Whether the artefacts of one seed of each model are timed at the end.
+    """
+
+    text: str
+    cells: tuple[Cell, ...]
+    shared: Shared
+    latency: bool
+
+
+def read_sweep_file(path: Path) -> SweepFile:
+    """Return what a file says; paths in it are relative to its folder.
+
+    Raises:
+        InputError: The file cannot be read, is no TOML, or says something that cannot be.
+    """
+    try:
+        text = path.read_bytes().decode()
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no TOML file: {' '.join(str(error).split())}") from error
+    try:
+        return _sweep(content, text, path.parent)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _sweep(content: Mapping[str, Any], text: str, folder: Path) -> SweepFile:
+    for key in content:
+        if key not in _KEYS:
+            raise unknown_name("key", key, _KEYS)
+    dataset = _place(_text(content, "dataset"), folder)
+    shared = Shared(
+        dataset=dataset,
+        data_dir=folder / _text(content, "data_dir") if "data_dir" in content else None,
+        calibration=_place(_text(content, "calibration", dataset), folder),
+        precisions=tuple(precision_named(name).name for name in _list(content, "precisions", str, _PRECISIONS)),
+        score_test=_flag(content, "score_test"),
+        threads=_threads(content),
+    )
+    models = _list(content, "models", str)
+    for model in models:
+        if model not in RECIPES:
+            raise unknown_name("model", model, RECIPES)
+    seeds = _list(content, "seeds", int)
+    for seed in seeds:
+        if not 0 <= seed < _MOST_SEEDS:
+            raise InputError(f"seeds: got {seed}, expected 0 to {_MOST_SEEDS - 1}")
+    recipes = content.get("recipes", {"default": {}})
+    if not isinstance(recipes, dict) or not recipes or not all(isinstance(each, dict) for each in recipes.values()):
+        raise InputError("recipes: expected a table for each recipe, such as [recipes.short] with the line epochs = 5")
+    cells = tuple(
+        _cell(model, name, seed, table, folder) for seed in seeds for name, table in recipes.items() for model in models
+    )
+    return SweepFile(text, cells, shared, _flag(content, "latency"))
+
+
+def _cell(model: str, name: str, seed: int, table: Mapping[str, Any], folder: Path) -> Cell:
+    if not _NAME.fullmatch(name):
+        raise InputError(f"recipes: got the name {name!r}, expected letters, digits, '-', '_', '+' and '.'")
+    types = typing.get_type_hints(Recipe)
+    known = {**types, "teacher": str, "qat": bool}
+    for key, value in table.items():
+        if key not in known:
+            raise unknown_name(f"key of recipes.{name}", key, known)
+        _check(f"recipes.{name}.{key}", key, value, known[key])
+    changes = {key: types[key](value) for key, value in table.items() if key in types}
+    try:
+        recipe = replace(RECIPES[model], **changes)
+    except ValueError as error:
+        raise InputError(f"recipes.{name}: {error}") from error
+    teacher = folder / table["teacher"] if table.get("teacher") else None
+    if teacher is not None and not teacher.is_file():
+        raise InputError(f"recipes.{name}.teacher: got {teacher}, expected the .keras file of a trained model")
+    return Cell(model, name, seed, recipe, teacher, table.get("qat", False))
+
+
+def _check(place: str, key: str, value: Any, kind: type) -> None:
+    """Raise InputError if a value of a recipe is not of its type, or cannot be."""
+    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not fits or (isinstance(value, bool) and kind is not bool):
+        raise InputError(f"{place}: got {value!r}, expected {_WORDS.get(kind, kind.__name__)}")
+    if isinstance(value, (bool, str)):
+        return
+    if key in _AT_LEAST_ONE and value < 1:
+        raise InputError(f"{place}: got {value}, expected 1 or more")
+    if key in _SHARES and not 0 <= value <= 1:
+        raise InputError(f"{place}: got {value:g}, expected a share from 0 to 1")
+    if not math.isfinite(value) or value < 0 or (key in _ABOVE_ZERO and value == 0):
+        raise InputError(f"{place}: got {value:g}, expected a number above 0")
+
+
+def _text(content: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = content.get(key, default)
+    if not isinstance(value, str) or not value:
+        told = f"got {value!r}" if key in content else "it is missing"
+        raise InputError(f"{key}: {told}, expected a text, such as {key} = 'mnist-5k'")
+    return value
+
+
+def _flag(content: Mapping[str, Any], key: str) -> bool:
+    value = content.get(key, True)
+    if not isinstance(value, bool):
+        raise InputError(f"{key}: got {value!r}, expected true or false")
+    return value
+
+
+def _threads(content: Mapping[str, Any]) -> int:
+    value = content.get("threads", 1)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"threads: got {value!r}, expected a whole number, 1 or more")
+    return value
+
+
+def _list(content: Mapping[str, Any], key: str, kind: type, default: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    values = content.get(key, list(default))
+    example = "[0, 1, 2]" if kind is int else "['float32', 'int8']" if key == "precisions" else "['edge', 'classic']"
+    right = isinstance(values, list) and all(isinstance(each, kind) and not isinstance(each, bool) for each in values)
+    if not right or not values:
+        told = f"got {values!r}" if key in content else "it is missing"
+        raise InputError(f"{key}: {told}, expected a list such as {key} = {example}")
+    twice = next((each for number, each in enumerate(values) if each in values[:number]), None)
+    if twice is not None:
+        raise InputError(f"{key}: got {twice!r} twice, expected each once")
+    return tuple(values)
+
+
+def _place(name: str, folder: Path) -> str:
+    """Return the name of a data set; a path that is relative to the file is made one from the working directory."""
+    is_path = "/" in name or Path(name).suffix or (folder / name).exists()
+    return str(folder / name) if is_path and name not in DATASETS else name

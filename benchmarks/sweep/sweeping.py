@@ -1,0 +1,155 @@
+"""The stage: which cells are to be made, what becomes of them, and the files that tell of all."""
+
+import hashlib
+import json
+import platform
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.sweep.cell import IDENTITY, RECORD, Cell, Order, differences, identity_of
+from edgeport.benchmarks.sweep.definitions import definitions_of
+from edgeport.benchmarks.sweep.pool import Event, Pool
+from edgeport.benchmarks.sweep.results import Latencies, Results
+from edgeport.benchmarks.sweep.sweep_file import SweepFile
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.output import check_output_folder, write_whole
+from edgeport.train.dataset import Dataset
+
+# The sweep's file as it was when the folder was last written to; it tells a sweep's folder from any other.
+COPY = "sweep.toml"
+_TOOLS = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to do.
+
+    Attributes:
+        orders: What is to be made.
+        finished: The cells that are there already.
+        begun: How many of the orders go on from where they were interrupted.
+    """
+
+    orders: tuple[Order, ...]
+    finished: tuple[Cell, ...]
+    begun: int
+
+
+def check_folder(output: Path) -> None:
+    """Raise InputError if a sweep may not be written to a folder: it holds something else."""
+    if not (output / COPY).is_file():
+        check_output_folder(output, overwrite=False)
+
+
+def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bool) -> Work:
+    """Return what is left to do in the folder of a sweep, and note there what the sweep is.
+
+    Args:
+        sweep: What is to be there in the end.
+        output: The folder.
+        dataset: The data set of the sweep.
+        overwrite: Whether cells are made anew whose model, recipe or data have changed since.
+
+    Raises:
+        InputError: A cell has changed and ``overwrite`` is not given, or a model does not fit the data set.
+    """
+    models = list(dict.fromkeys(cell.model for cell in sweep.cells))
+    definitions = definitions_of(models, image_shape=dataset.image_shape, class_count=len(dataset.labels))
+    teachers = {cell.teacher: _digest(cell.teacher) for cell in sweep.cells if cell.teacher}
+    orders, finished, changed = [], [], []
+    begun = 0
+    for cell in sweep.cells:
+        identity = identity_of(
+            cell,
+            sweep.shared,
+            definition=definitions[cell.model],
+            dataset_sha256=dataset.sha256,
+            teacher_sha256=teachers[cell.teacher] if cell.teacher else None,
+        )
+        folder = output / cell.name
+        before = _read(folder / IDENTITY)
+        if before is not None and differences(before, identity):
+            changed.append((cell, differences(before, identity)))
+            before = None
+        if before is not None and (folder / RECORD).is_file():
+            finished.append(cell)
+        else:
+            begun += before is not None
+            orders.append(Order(cell, sweep.shared, identity, folder.resolve(), {}))
+    if changed and not overwrite:
+        cell, what = changed[0]
+        others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise InputError(
+            f"{output} holds {cell.name}{others} with another {', '.join(what)}: choose another folder with -o, or "
+            "make these cells anew with --overwrite"
+        )
+    for cell, _ in changed:
+        shutil.rmtree(output / cell.name)
+    output.mkdir(parents=True, exist_ok=True)
+    write_whole(output / COPY, sweep.text.encode())
+    return Work(tuple(orders), tuple(finished), begun)
+
+
+def run_cells(work: Work, pool: Pool, *, on_event: Callable[[Event], None]) -> list[dict[str, Any]]:
+    """Make all cells, and return those that failed: ``model``, ``recipe``, ``seed`` and ``reason``."""
+    failed = []
+    with closing(pool.run(work.orders)) as events:
+        for event in events:
+            on_event(event)
+            if event.what == "failed":
+                cell = event.cell
+                failed.append(
+                    {"model": cell.model, "recipe": cell.recipe_name, "seed": cell.seed, "reason": event.words}
+                )
+    return failed
+
+
+def records_of(sweep: SweepFile, output: Path) -> list[Mapping[str, Any]]:
+    """Return the records of the cells that have ended, in the order of the sweep."""
+    records = (_read(output / cell.name / RECORD) for cell in sweep.cells)
+    return [record for record in records if record is not None]
+
+
+def results_of(
+    sweep: SweepFile,
+    dataset: Dataset,
+    records: Sequence[Mapping[str, Any]],
+    failed: Sequence[Mapping[str, Any]],
+    latency: Latencies | None,
+) -> Results:
+    """Return everything that a sweep has found."""
+    return Results(
+        created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        versions={"python": platform.python_version(), **{name: version(name) for name in _TOOLS}},
+        host=host_facts(),
+        sweep=sweep.text,
+        dataset={"name": dataset.name, "sha256": dataset.sha256, "labels": list(dataset.labels)},
+        cells=tuple(records),
+        failed=tuple(failed),
+        latency=latency,
+    )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read the teacher {path}: {error.strerror}") from error
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return what a file of a cell says; None if there is none."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): remove the folder {path.parent}") from error
+    return content

@@ -1,0 +1,110 @@
+"""A sweep as a table in Markdown, made from its results alone."""
+
+import math
+from collections.abc import Sequence
+
+from edgeport.benchmarks.presenting.words import DASH, amount, amounts, counted, percent, signed
+from edgeport.benchmarks.sweep.results import Results
+from edgeport.benchmarks.sweep.summary import Line, lines_of, ratios_of, spread
+
+_FORMATS = {"keras": "Keras", "tflite": "TFLite", "onnx": "ONNX"}
+
+
+def sweep_table(results: Results) -> str:
+    """Return the table, the ratios of latencies, and what they mean, as Markdown that reads well as it is."""
+    lines = lines_of(results)
+    if not lines:
+        return "No cell of the sweep has ended.\n" + _failures(results)
+    recipes = len({line.recipe for line in lines}) > 1
+    parts = [_aligned(_header(results, recipes), [_row(line, results, recipes) for line in lines]), _legend(results)]
+    ratios = [
+        (model, f"{_FORMATS[format_]} {precision}", f"{ratio.ratio:.2f}", f"{ratio.low:.2f}{DASH}{ratio.high:.2f}")
+        for model, format_, precision, ratio in ratios_of(results)
+    ]
+    if ratios:
+        parts.append("Time beside the float32 file in the same engine, from pairs of processes side by side:\n")
+        parts.append(_aligned(("model", "file", "ratio", "95 % interval"), ratios))
+    return "\n".join(parts) + _failures(results)
+
+
+def _header(results: Results, recipes: bool) -> tuple[str, ...]:
+    test = ("test, %", "min\u2013max") if results.split == "test" else ("min\u2013max",)
+    recipe = ("recipe",) if recipes else ()
+    timed = ("p50, us",) if results.latency else ()
+    return ("model", *recipe, "file", "parameters", "bytes", "seeds", "validation, %", *test, "less Keras", *timed)
+
+
+def _row(line: Line, results: Results, recipes: bool) -> tuple[str, ...]:
+    test = (_mean(line.test),) if results.split == "test" else ()
+    accuracies = line.accuracies
+    change = 100 * sum(line.changes) / len(line.changes)
+    timed = line.latency
+    latency = f"{amount(timed.p50_us)} ({amounts(timed.low_us, timed.high_us)})" if timed else DASH
+    return (
+        line.model,
+        *((line.recipe,) if recipes else ()),
+        f"{_FORMATS[line.format]} {line.precision}",
+        f"{line.parameters:,}",
+        f"{line.bytes:,}",
+        f"{len(line.seeds)}",
+        _mean(line.validation),
+        *test,
+        f"{percent(min(accuracies))}{DASH}{percent(max(accuracies))}",
+        DASH if line.format == "keras" else signed(f"{change:+.3f}"),
+        *((latency,) if results.latency else ()),
+    )
+
+
+def _mean(shares: Sequence[float]) -> str:
+    deviation = spread(tuple(shares))
+    mean = percent(sum(shares) / len(shares), decimals=3)
+    return mean if math.isnan(deviation) else f"{mean} \u00b1 {percent(deviation, decimals=3)}"
+
+
+def _legend(results: Results) -> str:
+    split = results.split
+    count = results.cells[0]["contenders"][0][split]["count"]
+    words = [
+        f"{results.dataset['name']}, {counted(count, split + ' image')}. Accuracies are means over the seeds \u00b1 "
+        f"their standard deviation, with the range on the {split} images; each file answers in its own engine. "
+        "'less Keras' is the mean change from the Keras model of the same seed, in points. Parameters are those of "
+        "the deployed file, after folding; a Keras file holds more than weights.",
+    ]
+    if results.latency:
+        latency = results.latency
+        words.append(
+            f"p50: one engine call on one image with one thread on {latency.host['cpu_model']}, with its 95 % "
+            f"interval, from {counted(latency.protocol['launches'], 'process', 'processes')} a file in turns, with the "
+            "weights of one seed of each model."
+        )
+        words += [f"{each}." for each in latency.disturbances]
+        words += [f"The timing was {latency.partial}."] if latency.partial else []
+    return " ".join(words) + "\n"
+
+
+def _failures(results: Results) -> str:
+    told = [f"- {each['model']}/{each['recipe']}/seed-{each['seed']}: {each['reason']}" for each in results.failed]
+    refused = [
+        f"- {cell['model']}/{cell['recipe']}/seed-{cell['seed']}: {each['file']} was refused: {each['reason']}"
+        for cell in results.cells
+        for each in cell["refused"]
+    ]
+    return "\nNot made:\n\n" + "\n".join(told + refused) + "\n" if told or refused else ""
+
+
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table whose columns are aligned in the source as well: words left, figures right."""
+    left = [name in ("model", "recipe", "file") for name in header]
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    rule = [
+        ":" + "-" * (width - 1) if first else "-" * (width - 1) + ":" for width, first in zip(widths, left, strict=True)
+    ]
+    return "".join(
+        "| "
+        + " | ".join(
+            cell.ljust(width) if first else cell.rjust(width)
+            for cell, width, first in zip(row, widths, left, strict=True)
+        )
+        + " |\n"
+        for row in (header, rule, *rows)
+    )

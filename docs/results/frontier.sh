@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Train the teacher, run both sweeps, publish the seed of each model that is best on validation, and renew what the
+# documents quote. Two cores take about two hours; what was interrupted goes on with the same command.
+# EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+edgeport=.venv/bin/edgeport results=docs/results/frontier
+
+[ -f runs/teacher/model.keras ] || $edgeport train --dataset mnist --model teacher -o runs/teacher
+$edgeport sweep $results/ablation.toml -o runs/ablation
+$edgeport sweep $results/frontier.toml -o runs/frontier
+cp runs/ablation/results.json $results/ablation.json
+cp runs/frontier/results.json $results/results.json
+cp runs/frontier/frontier.png $results/frontier.png
+cp runs/teacher/training.json $results/teacher.json
+
+# A sweep exports float32 and int8 alone; what is published is all that a user gets from the zoo.
+best_seed() { # MODEL
+    .venv/bin/python - "$1" <<'END'
+import json, pathlib, sys
+runs = pathlib.Path("runs/frontier", sys.argv[1], "published").glob("seed-*")
+records = {run.name: json.loads((run / "train/training.json").read_text()) for run in runs}
+print(max(sorted(records), key=lambda name: records[name]["validation"]["accuracy"]))
+END
+}
+for folder in runs/frontier/edge-*; do
+    run=$folder/published/$(best_seed "$(basename "$folder")")
+    $edgeport export "$run/train/model.keras" -o "$run/export" --calibration mnist-5k --overwrite
+    .venv/bin/python -m edgeport.export.publishing "$folder"/published/seed-* --to train/zoo --overwrite
+done
+.venv/bin/python docs/refresh_tables.py

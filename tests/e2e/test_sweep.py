@@ -1,0 +1,250 @@
+"""A sweep as a user runs it: interrupted, killed, resumed, changed; and on a local Ray cluster with two workers."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import pytest
+
+from edgeport.benchmarks.sweep.cell import RECORD
+from edgeport.benchmarks.sweep.results import read_results
+from edgeport.benchmarks.sweep.sweeping import COPY
+
+ROOT = Path(__file__).parents[2]
+CELLS = ("edge/short/seed-0", "edge/short/seed-1")
+SWEEPS: list["subprocess.Popen[str]"] = []
+SWEEP = """
+dataset = "mnist-5k"
+models = ["edge"]
+seeds = [0, 1]
+precisions = ["int8"]
+latency = false
+
+[recipes.short]
+epochs = {epochs}
+"""
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+
+cluster = Cluster()
+cluster.add_node(num_cpus=0)
+for _ in range(2):
+    cluster.add_node(num_cpus=1)
+cluster.wait_for_nodes()
+print(cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+def write_sweep(folder: Path, *, epochs: int, more: str = "") -> Path:
+    (folder / "sweep.toml").write_text(SWEEP.format(epochs=epochs) + more)
+    return folder / "sweep.toml"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_sweep_is_left() -> Iterator[None]:
+    yield
+    for process in SWEEPS:
+        process.kill()
+
+
+def started(file: Path, output: Path, *options: str, python: Path | str = sys.executable) -> "subprocess.Popen[str]":
+    command = [str(python), "-m", "edgeport.runtime.cli", "sweep", str(file), "-o", str(output), *options]
+    SWEEPS.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+    return SWEEPS[-1]
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 300
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def workers_of(output: Path) -> list[str]:
+    """The processes of cells whose log lies in a folder."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/2"):
+        try:
+            if Path(os.readlink(link)).is_relative_to(output):
+                found.append(str(link))
+        except OSError:
+            continue
+    return found
+
+
+def weights_of(cell: Path) -> list[bytes]:
+    with zipfile.ZipFile(cell / "train" / "model.keras") as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    found: list[bytes] = []
+    with h5py.File(content) as file:
+        file.visititems(lambda name, each: found.append(each[()].tobytes()) if isinstance(each, h5py.Dataset) else None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of two cells that was killed, then interrupted, then run to its end; a machine may be slow."""
+    folder = tmp_path_factory.mktemp("swept")
+    file, output = write_sweep(folder, epochs=3), folder / "out"
+    history = output / CELLS[0] / "train" / ".training" / "history.json"
+    first = started(file, output, "--jobs", "1")
+    wait_for(history, first)
+    assert workers_of(output)
+    first.kill()
+    first.communicate()
+    deadline = time.monotonic() + 10
+    while workers_of(output):
+        assert time.monotonic() < deadline, "a killed sweep leaves processes behind"
+        time.sleep(0.05)
+    epochs = len(json.loads(history.read_bytes())["history"])
+
+    second = started(file, output, "--jobs", "1")
+    wait_for(output / CELLS[0] / "export", second)
+    wait_for(output / CELLS[1] / "train" / ".training" / "history.json", second)
+    second.send_signal(signal.SIGINT)
+    told = second.communicate(timeout=300)[0]
+    assert second.returncode == 130, told
+    assert "0 are done already, 1 go on from where they were interrupted" in told
+    assert "Interrupted with 1 of 2 cells done, which are kept." in told
+    assert f"Go on with the same command: edgeport sweep {file}" in told
+    assert not workers_of(output)
+    training = json.loads((output / CELLS[0] / "train" / "training.json").read_bytes())
+    assert len(training["history"]) == 3
+    assert (output / CELLS[0] / "cell.log").read_text().count(f"epoch   {epochs}/3") == 1
+
+    third = started(file, output, "--jobs", "2")
+    told = third.communicate(timeout=300)[0]
+    assert third.returncode == 0, told
+    assert "1 are done already, 1 go on from where they were interrupted" in told
+    assert f"{CELLS[0]}: started" not in told
+    assert "| edge  |" in told
+    assert "Next: open" in told
+    return output
+
+
+def test_a_killed_and_interrupted_sweep_ends_with_every_cell(swept: Path) -> None:
+    results = read_results(swept)
+    assert [(cell["model"], cell["recipe"], cell["seed"]) for cell in results.cells] == [
+        ("edge", "short", 0), ("edge", "short", 1),
+    ]  # fmt: skip
+    for cell in results.cells:
+        assert [(each["format"], each["precision"]) for each in cell["contenders"]] == [
+            ("keras", "float32"), ("tflite", "int8"), ("onnx", "int8"),
+        ]  # fmt: skip
+        for each in cell["contenders"]:
+            for split in ("validation", "test"):
+                assert each[split]["count"] == 500
+                assert each[split]["correct"] > 400
+        assert cell["epochs"] == 3
+        # Four convolutions and a dense layer, batch normalisation folded.
+        assert cell["parameters"] == 94_186
+        folder = swept / "edge" / "short" / f"seed-{cell['seed']}"
+        training = json.loads((folder / "train" / "training.json").read_bytes())
+        assert cell["contenders"][0]["test"] == training["test"]
+    assert (swept / "frontier.png").read_bytes().startswith(b"\x89PNG")
+    assert (swept / COPY).read_text() == results.sweep
+
+
+def test_a_changed_recipe_is_told_and_a_cell_that_fails_stops_no_other(swept: Path, tmp_path: Path, edgeport) -> None:
+    before = (swept / CELLS[0] / RECORD).read_bytes()
+    file = write_sweep(tmp_path, epochs=4)
+    ended = edgeport("sweep", file, "-o", swept, code=2)
+    assert ended.stderr.strip().splitlines() == [
+        f"edgeport: {swept} holds {CELLS[0]} and 1 more with another epochs: choose another folder with -o, or make "
+        "these cells anew with --overwrite"
+    ]
+    (tmp_path / "teacher.keras").write_bytes(b"no model")
+    file = write_sweep(tmp_path, epochs=3, more='[recipes.taught]\nteacher = "teacher.keras"\n')
+    ended = edgeport("sweep", file, "-o", swept, code=1)
+    assert "2 cells failed" in ended.stdout
+    assert ended.stdout.count("is no Keras model") == 4  # when it happens, and at the end
+    assert [each["recipe"] for each in read_results(swept).failed] == ["taught", "taught"]
+    assert (swept / CELLS[0] / RECORD).read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def ray_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with Ray, and with all packages of this one."""
+    folder = tmp_path_factory.mktemp("ray")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), "--only-binary", "ray"]
+    ended = subprocess.run([*install, "ray>=2.9"], capture_output=True, text=True, check=False)
+    if "No matching distribution found for ray" in ended.stderr:
+        pytest.skip(f"Ray has no wheel for Python {sys.version_info.major}.{sys.version_info.minor}")
+    assert ended.returncode == 0, ended.stderr
+    packages = subprocess.run(
+        [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    here = sysconfig.get_path("purelib")
+    Path(packages, "here.pth").write_text(f"import site; site.addsitedir({here!r})\n")
+    return python
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_python: Path) -> Iterator[str]:
+    """The address of a cluster with two workers of one core each."""
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
+    with subprocess.Popen(
+        [str(ray_python), "-c", CLUSTER],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        address = next((line.strip() for line in process.stdout if ":" in line), "")
+        assert address
+        yield address
+
+
+def test_a_cluster_makes_the_same_cells_and_makes_up_for_a_lost_worker(
+    cluster: str, ray_python: Path, swept: Path, tmp_path: Path
+) -> None:
+    file, output = write_sweep(tmp_path, epochs=3), tmp_path / "out"
+    process = started(file, output, "--ray", cluster, python=ray_python)
+    killed = kill_a_worker(process)
+    told = process.communicate(timeout=400)[0]
+    assert process.returncode == 0, told
+    assert killed
+    assert f"2 at a time on the Ray cluster at {cluster}" in told
+    for name in CELLS:
+        assert (output / name / RECORD).is_file()
+        assert weights_of(output / name) == weights_of(swept / name)
+
+
+def kill_a_worker(process: "subprocess.Popen[str]") -> bool:
+    """Kill a worker of the cluster that has begun a cell, as an operating system that runs out of memory does."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                inside = b"edgeport.benchmarks.sweep.cell_worker" in (folder / "cmdline").read_bytes()
+                parent = int((folder / "stat").read_text().rpartition(") ")[2].split()[1])
+                if inside and b"ray::" in Path(f"/proc/{parent}/cmdline").read_bytes():
+                    os.kill(parent, signal.SIGKILL)
+                    return True
+            except (OSError, ValueError):
+                continue
+        time.sleep(0.1)
+    return False
+
+
+def test_what_ray_cannot_reach_is_told(ray_python: Path, tmp_path: Path) -> None:
+    file = write_sweep(tmp_path, epochs=1)
+    process = started(file, tmp_path / "out", "--ray", "127.0.0.1:1", python=ray_python)
+    told = process.communicate(timeout=60)[0]
+    assert process.returncode == 2, told
+    assert told.startswith("edgeport: --ray: got 127.0.0.1:1, expected the address of a running cluster")
+    assert len(told.splitlines()) == 1

@@ -1,0 +1,87 @@
+"""CNNs for small computers, by the number of weights that are deployed, and the large one that they learn from.
+
+What makes them fast in integers as well as small:
+
+- The first convolution has stride 2 or 4. Integer kernels gain little, or lose, on a convolution that reads one channel
+  at full resolution, as the first one of ``classic`` does.
+- Channels are multiples of 8 and, where the weights allow it, of 16 or 32: vector units compute as many at once.
+- Convolution, batch normalisation and ReLU become one integer operator; pooling and the last layer have integer
+  kernels in both engines.
+"""
+
+import keras
+from keras import layers
+
+ImageShape = tuple[int, int, int]
+
+
+def edge_2k(image_shape: ImageShape, class_count: int) -> keras.Model:
+    """At most 2,000 weights for 28x28 digits."""
+    image, x = _pixels(image_shape)
+    x = _convolution(x, 8, strides=2)
+    for _ in range(2):
+        x = _convolution(x, 8)
+        x = layers.MaxPooling2D()(x)
+    return _classifier(image, layers.Flatten()(x), class_count)
+
+
+def edge_10k(image_shape: ImageShape, class_count: int) -> keras.Model:
+    """At most 10,000 weights for 28x28 digits."""
+    image, x = _pixels(image_shape)
+    x = _convolution(x, 16, kernel_size=4, strides=2)
+    for _ in range(2):
+        x = _convolution(x, 16)
+    x = layers.MaxPooling2D()(x)
+    x = _convolution(x, 16)
+    x = layers.MaxPooling2D()(x)
+    return _classifier(image, layers.Flatten()(x), class_count)
+
+
+def edge_35k(image_shape: ImageShape, class_count: int) -> keras.Model:
+    """At most 35,000 weights for 28x28 digits."""
+    image, x = _pixels(image_shape)
+    x = _convolution(x, 16, kernel_size=4, strides=2)
+    x = _convolution(x, 32)
+    x = layers.MaxPooling2D()(x)
+    x = _convolution(x, 32)
+    x = _convolution(x, 48)
+    x = layers.MaxPooling2D()(x)
+    return _classifier(image, layers.Flatten()(x), class_count)
+
+
+def edge_100k(image_shape: ImageShape, class_count: int) -> keras.Model:
+    """At most 100,000 weights for 28x28 digits: the first convolution reads patches, the others have many channels."""
+    image, x = _pixels(image_shape)
+    x = _convolution(x, 32, kernel_size=6, strides=4)
+    for _ in range(3):
+        x = _convolution(x, 64)
+    return _classifier(image, layers.GlobalAveragePooling2D()(x), class_count)
+
+
+def teacher(image_shape: ImageShape, class_count: int) -> keras.Model:
+    """A CNN that is not meant for a small computer: the others learn from its answers."""
+    image, x = _pixels(image_shape)
+    x = _convolution(x, 24)
+    for filters in (48, 96):
+        x = _convolution(x, filters, strides=2)
+        x = _convolution(x, filters)
+    x = layers.GlobalAveragePooling2D()(x)
+    return _classifier(image, layers.Dropout(0.3)(x), class_count)
+
+
+def _pixels(image_shape: ImageShape) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return the input, raw pixels from 0 to 255, and the same from 0 to 1."""
+    image = keras.Input(image_shape, name="image")
+    return image, layers.Rescaling(1 / 255)(image)
+
+
+def _convolution(x: keras.KerasTensor, filters: int, *, kernel_size: int = 3, strides: int = 1) -> keras.KerasTensor:
+    # No bias: the batch normalisation that follows has one, and the converters fold it into the kernel.
+    x = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False)(x)
+    # A short momentum lets the moving averages follow even when an epoch has few steps.
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return layers.ReLU()(x)
+
+
+def _classifier(image: keras.KerasTensor, features: keras.KerasTensor, class_count: int) -> keras.Model:
+    return keras.Model(image, layers.Dense(class_count, activation="softmax", name="probabilities")(features))

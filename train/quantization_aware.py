@@ -1,0 +1,88 @@
+"""Quantization-aware training: a trained float CNN as one that computes as its int8 files will, to be trained on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.errors import InputError
+from edgeport.train.fake_quantization import observe
+from edgeport.train.layer_graph import read_layers
+from edgeport.train.quantized_layers import build_quantized
+
+Samples = npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]]
+
+_BATCH = 100
+
+
+def quantize_aware(model: keras.Model, *, calibration: Samples) -> keras.Model:
+    """Return a model of the same weights that rounds as its int8 files will: train it on, save it, export it.
+
+    Batch normalisations are folded into kernels, kernels are rounded per output channel, and activations per tensor,
+    in ranges that begin with those of the calibration samples, follow the data in training, and are frozen at
+    inference. Names and shapes of inputs and outputs stay. The model is not compiled; the given one is not changed.
+
+    Args:
+        model: A trained Sequential or Functional CNN.
+        calibration: Some hundred samples as the model takes them in training: an array of shape (n, ...), or one for
+            each input by its name. Of uint8 pixels the input's range is 0 to 255; of floats it is what they are.
+
+    Raises:
+        InputError: The model has a layer that has no rule here, or the samples do not fit it.
+    """
+    graph = read_layers(model)
+    arrays = _checked(model, calibration)
+    inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name) for tensor in model.inputs]
+    outputs, input_ranges = build_quantized(graph, inputs)
+    quantized = keras.Model(
+        _packed(getattr(model, "_inputs_struct", None), inputs),
+        _packed(getattr(model, "_outputs_struct", None), outputs),
+        name=model.name,
+    )
+    observer = keras.Model(inputs, outputs)
+    observe(observer, _batches(arrays, model.inputs[0].shape[0] or _BATCH))
+    for array, layer in zip(arrays, input_ranges, strict=True):
+        if array.dtype == np.uint8:
+            # Each of the 256 pixel values has its own step, whatever the samples hold.
+            layer.widen(0.0, 255.0)
+    return quantized
+
+
+def _checked(model: keras.Model, calibration: Samples) -> list[npt.NDArray[Any]]:
+    names = [tensor.name for tensor in model.inputs]
+    samples = calibration if isinstance(calibration, Mapping) else {names[0]: calibration}
+    if set(samples) != set(names):
+        raise InputError(f"calibration: got samples for {', '.join(samples)}, expected {', '.join(names)}")
+    arrays = [np.asarray(samples[name]) for name in names]
+    for name, array, tensor in zip(names, arrays, model.inputs, strict=True):
+        wanted = tuple(tensor.shape[1:])
+        fits = array.ndim == len(wanted) + 1 and all(
+            axis in (None, length) for axis, length in zip(wanted, array.shape[1:], strict=True)
+        )
+        if not fits or not len(array):
+            shape = ", ".join(("n", *("any" if axis is None else str(axis) for axis in wanted)))
+            raise InputError(f"calibration of {name}: got shape {array.shape}, expected ({shape})")
+        if array.dtype != np.uint8 and (array.dtype.kind != "f" or not np.isfinite(array).all()):
+            raise InputError(
+                f"calibration of {name}: got {array.dtype}, expected uint8 pixels, or floats without NaN and infinity"
+            )
+        if len(array) != len(arrays[0]):
+            raise InputError(
+                f"calibration: got {len(array)} samples for {name}, expected {len(arrays[0])} as for the first input"
+            )
+    return arrays
+
+
+def _batches(arrays: list[npt.NDArray[Any]], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(arrays[0]), size):
+        # The last batch begins anew at the first sample: a model may be fixed to a batch.
+        places = range(start, start + size)
+        yield [array.take(places, axis=0, mode="wrap").astype(np.float32) for array in arrays]
+
+
+def _packed(struct: Any, tensors: list[Any]) -> Any:
+    if struct is None or isinstance(struct, keras.KerasTensor):
+        return tensors[0] if len(tensors) == 1 else tensors
+    return keras.tree.pack_sequence_as(struct, tensors)

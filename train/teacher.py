@@ -1,0 +1,118 @@
+"""A teacher: a trained model whose answers a smaller one learns from (Hinton et al., arXiv 1503.02531).
+
+Its answers for an augmented copy of the train split are computed once and kept beside its file, since every student
+and every seed learns from the same copies.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.output import write_whole
+from edgeport.train.augmentation import augment, draw_changes
+from edgeport.train.dataset import Dataset
+from edgeport.train.recipe import Recipe
+
+Answers = npt.NDArray[np.float32]
+
+# The folder beside the teacher's file for the answers that were computed already.
+ANSWERS = "teacher-answers"
+_BATCH = 500
+# A smaller probability has no logarithm that is worth learning from.
+_LEAST = 1e-7
+
+
+def teacher_sha256(path: Path) -> str:
+    """Return the digest of a teacher's file; raises InputError if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"teacher {path}: {error.strerror}; expected the .keras file of a trained model") from error
+
+
+def teacher_answers(
+    path: Path, dataset: Dataset, recipe: Recipe, *, copy: int, on_wait: Callable[[str], None] = lambda text: None
+) -> Answers:
+    """Return the teacher's probabilities for every image of an augmented copy of the train split.
+
+    Args:
+        path: The teacher's Keras file: raw pixels in, one probability per class out.
+        dataset: Whose train split is augmented.
+        recipe: How far each image is changed.
+        copy: Which copy; its changes are ``draw_changes(..., seed=(0, copy))``.
+        on_wait: Called with a line to show before the answers are computed, which takes a while.
+
+    Returns:
+        float32 of shape (n, classes), in the order of the train split.
+
+    Raises:
+        InputError: The file is no model for these images and classes, or the kept answers are damaged.
+    """
+    augmentation = {name: vars(recipe)[name] for name in ("rotation", "scaling", "shear", "shift")}
+    key = json.dumps([teacher_sha256(path), dataset.sha256, augmentation]).encode()
+    kept = path.parent / ANSWERS / f"{hashlib.sha256(key).hexdigest()[:16]}-{copy:03d}.npy"
+    shape = (len(dataset.train), len(dataset.labels))
+    if kept.is_file():
+        return _read(kept, shape)
+    on_wait(f"the teacher answers copy {copy + 1} of {recipe.copies}")
+    answers = _computed(_loaded(path), dataset, recipe, copy=copy)
+    if answers.shape != shape:
+        raise InputError(f"teacher {path}: got answers of shape {answers.shape[1:]}, expected {shape[1]} classes")
+    buffer = io.BytesIO()
+    np.save(buffer, answers, allow_pickle=False)
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        write_whole(kept, buffer.getvalue())
+    except OSError as error:
+        raise InputError(
+            f"the teacher's answers cannot be kept in {kept.parent} ({error.strerror}): copy the teacher to a folder "
+            "that can be written"
+        ) from error
+    return answers
+
+
+def softened(answers: Answers, temperature: float) -> Answers:
+    """Return probabilities whose logits were divided by the temperature, of the same shape."""
+    powers = np.maximum(answers, _LEAST) ** (1 / temperature)
+    result: Answers = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return result
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path) -> keras.Model:
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever a damaged file leads it into
+        raise InputError(f"teacher {path} is no Keras model, or a damaged one") from error
+
+
+def _computed(model: keras.Model, dataset: Dataset, recipe: Recipe, *, copy: int) -> Answers:
+    split = dataset.train
+    if model.input_shape[1:] != dataset.image_shape:
+        raise InputError(
+            f"the teacher takes images of {model.input_shape[1:]}, and {dataset.name} has {dataset.image_shape}"
+        )
+    changes = draw_changes(len(split), seed=(0, copy))
+    batches = tf.data.Dataset.from_tensor_slices((split.images, changes)).batch(_BATCH)
+    moved = batches.map(lambda images, drawn: augment(tf.cast(images, tf.float32), drawn, recipe))
+    answers: Answers = model.predict(moved, verbose=0)
+    return answers
+
+
+def _read(path: Path, shape: tuple[int, int]) -> Answers:
+    try:
+        answers: Answers = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} is damaged: remove it, and it is computed anew") from error
+    if answers.shape != shape or answers.dtype != np.float32:
+        raise InputError(f"{path} is damaged: remove it, and it is computed anew")
+    return answers

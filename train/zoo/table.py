@@ -1,0 +1,64 @@
+"""The published models as a table: for a terminal of 80 columns, and in Markdown."""
+
+from collections.abc import Callable, Sequence
+
+from edgeport.train.zoo.published import PublishedModel
+
+FORMATS = ("tflite", "onnx")
+NOTE = (
+    "Pairs are TFLite/ONNX. float32, int8: per cent right of the test images;\n"
+    "mean: that of int8 over several seeds, their number in brackets."
+)
+
+
+def text_table(models: Sequence[PublishedModel]) -> str:
+    """Return one line a model under a line of headings."""
+    heads = ("model", "params", "int8 bytes", "float32", "int8", "mean", "data")
+    rows = [
+        (
+            model.name,
+            f"{model.parameters:,}",
+            _sizes(model, "/"),
+            _pair("float32", model.score.share, "/"),
+            _pair("int8", model.score.share, "/"),
+            f"{_pair('int8', model.mean_share, '/')} ({len(model.scores)})" if model.others else "-",
+            model.dataset,
+        )
+        for model in models
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}} "
+        + " ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in (heads, *rows)
+    )
+
+
+def markdown_table(models: Sequence[PublishedModel]) -> str:
+    """Return a Markdown table; its first columns are of the published seed, its last ones of all seeds."""
+    if not models:
+        return "No model is published yet.\n"
+    lines = [
+        "| model | parameters | int8 bytes, TFLite / ONNX | float32, TFLite / ONNX | int8, TFLite / ONNX "
+        "| seeds | mean float32 | mean int8 |",
+        "| :-- | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for model in models:
+        cells = (
+            f"`{model.name}`",
+            f"{model.parameters:,}",
+            _sizes(model, " / "),
+            *(_pair(precision, model.score.share, " / ") for precision in ("float32", "int8")),
+            f"{len(model.scores)}",
+            *(_pair(precision, model.mean_share, " / ") for precision in ("float32", "int8")),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _sizes(model: PublishedModel, between: str) -> str:
+    return between.join(f"{model.artefact(f'int8.{name}').bytes:,}" for name in FORMATS)
+
+
+def _pair(precision: str, share: Callable[[str], float], between: str) -> str:
+    return between.join(f"{share(f'{precision}.{name}') * 100:.2f}" for name in FORMATS)

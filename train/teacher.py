@@ -7,7 +7,7 @@ and every seed learns from the same copies.
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def teacher_answers(
     if kept.is_file():
         return _read(kept, shape)
     on_wait(f"the teacher answers copy {copy + 1} of {recipe.copies}")
-    answers = _computed(_loaded(path), dataset, recipe, copy=copy)
+    answers = _computed(open_teacher(path), dataset, recipe, copy=copy)
     if answers.shape != shape:
         raise InputError(f"teacher {path}: got answers of shape {answers.shape[1:]}, expected {shape[1]} classes")
     buffer = io.BytesIO()
@@ -88,11 +88,35 @@ def softened(answers: Answers, temperature: float) -> Answers:
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path) -> keras.Model:
+def open_teacher(path: Path) -> keras.Model:
+    """Return the model of a Keras file; raises InputError if it is none."""
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever a damaged file leads it into
         raise InputError(f"teacher {path} is no Keras model, or a damaged one") from error
+
+
+def ensemble_of(models: Sequence[keras.Model]) -> keras.Model:
+    """Return a model that gives the mean of the probabilities that several models give; it takes what they take.
+
+    Raises:
+        InputError: There are fewer than two, or they differ in what they take or give.
+    """
+    if len(models) < 2:
+        raise InputError(f"got {len(models)} model, expected two or more")
+    first = models[0]
+    for number, model in enumerate(models, start=1):
+        shapes = model.input_shape[1:], model.output_shape[1:]
+        if shapes != (first.input_shape[1:], first.output_shape[1:]):
+            raise InputError(
+                f"model {number} takes {shapes[0]} and gives {shapes[1]}, expected {first.input_shape[1:]} and "
+                f"{first.output_shape[1:]} as the first one"
+            )
+        # Layers of a model need names of their own, and all of these may be called teacher.
+        model.name = f"member_{number}"
+    image = keras.Input(first.input_shape[1:], name="image")
+    mean = keras.layers.Average(name="probabilities")([model(image) for model in models])
+    return keras.Model(image, mean, name="ensemble")
 
 
 def _computed(model: keras.Model, dataset: Dataset, recipe: Recipe, *, copy: int) -> Answers:

@@ -22,8 +22,8 @@ MODULES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.p
 
 # Each engine is imported in these modules alone; everything else reaches it through them.
 KERAS_MODULES = {
-    "train/augmentation.py", "train/edge_family.py", "train/fake_quantization.py", "train/fitting.py",
-    "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/quantization_aware.py",
+    "train/augmentation.py", "train/edge_family.py", "train/fake_quantization.py",
+    "train/fitting.py", "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/quantization_aware.py",
     "train/quantized_layers.py", "train/teacher.py", "train/training.py",
     "export/fake_quantization.py", "export/graph.py", "export/keras_model.py", "export/saved_model.py",
     "export/to_onnx.py", "export/to_tflite.py",

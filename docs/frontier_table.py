@@ -1,7 +1,9 @@
-"""The table of docs/frontier.md that holds the family against what it was meant to reach."""
+"""The tables of docs/frontier.md: the family beside what it was meant to reach, and what int8 loses."""
 
 from statistics import mean
+from typing import Any
 
+from edgeport.benchmarks.statistics.paired import mcnemar_p
 from edgeport.benchmarks.sweep.results import Results
 from edgeport.benchmarks.sweep.summary import Line, lines_of, ratios_of
 
@@ -54,3 +56,21 @@ def _accuracy(model: str, what: str, wanted: float, line: Line) -> str:
 def _verdict(margin: float, form: str) -> str:
     # What is missed by less than the figures show is missed all the same.
     return "met" if margin >= 0 else "missed by " + form.format(-margin)
+
+
+def loss_table(rows: list[dict[str, Any]]) -> str:
+    """Return what int8 loses and wins beside float32 over all seeds, and McNemar's p-value, as Markdown."""
+    lines = ["| model | file | seeds | right to wrong | wrong to right | loss, points | p |"]
+    lines.append("| :-- | :-- | --: | --: | --: | --: | --: |")
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["format"]), []).append(row)
+    for (model, format_), cells in groups.items():
+        losses, gains, count = (
+            sum(cell[key] for cell in cells) for key in ("right_to_wrong", "wrong_to_right", "count")
+        )
+        lines.append(
+            f"| {model} | {_NAMES[format_]} int8 | {len(cells)} | {losses} | {gains} "
+            f"| {100 * (losses - gains) / count:.3f} | {mcnemar_p(losses, gains):.2g} |"
+        )
+    return "\n".join(lines) + "\n"

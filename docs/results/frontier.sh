@@ -18,6 +18,7 @@ for name in narrow wide; do
     cp "runs/teachers/teacher/$name/seed-0/train/training.json" "$results/teacher-$name.json"
 done
 
+.venv/bin/python docs/results/ptq_loss.py runs/frontier -o $results/ptq-loss.json
 # A sweep exports float32 and int8 alone; what is published is all that a user gets from the zoo.
 best_seed() { # MODEL
     .venv/bin/python - "$1" <<'END'

@@ -99,6 +99,16 @@ def test_the_kind_of_a_result_decides_its_table() -> None:
     assert table_of(ROOT / "docs/results/export-speed.json").startswith("| edge, seconds |")
 
 
+def test_the_page_of_the_frontier_quotes_its_teachers() -> None:
+    tests = [
+        json.loads((ROOT / f"docs/results/frontier/teacher-{name}.json").read_text())["test"]
+        for name in ("narrow", "wide")
+    ]
+    narrow, wide = (f"{each['correct'] / each['count']:.2%}".replace("%", " %") for each in tests)
+    text = " ".join((ROOT / "docs" / "frontier.md").read_text().split())
+    assert f"The two teachers have {narrow} and {wide} of the test images right" in text
+
+
 def test_the_same_answers_were_given_on_every_cpu() -> None:
     report = json.loads((ROOT / "docs/results/test-pi.json").read_text())
     assert report["passed"]

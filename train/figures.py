@@ -50,7 +50,7 @@ def draw_learning_curves(path: Path, trained: Sequence[Epoch], fine_tuned: Seque
         if fine_tuned:
             axes.axvline(len(trained) + 0.5, color=_TRAIN, linestyle=":", label="quantization-aware from here")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        axes.legend(edgecolor="none", framealpha=0.9)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
 

@@ -55,7 +55,8 @@ def teacher_answers(
         float32 of shape (n, classes), in the order of the train split.
 
     Raises:
-        InputError: The file is no model for these images and classes, or the kept answers are damaged.
+        InputError: The file is no model that gives probabilities for these images and classes, or the kept answers are
+            damaged.
     """
     augmentation = {name: vars(recipe)[name] for name in ("rotation", "scaling", "shear", "shift")}
     key = json.dumps([teacher_sha256(path), dataset.sha256, augmentation]).encode()
@@ -67,6 +68,10 @@ def teacher_answers(
     answers = _computed(open_teacher(path), dataset, recipe, copy=copy)
     if answers.shape != shape:
         raise InputError(f"teacher {path}: got answers of shape {answers.shape[1:]}, expected {shape[1]} classes")
+    if not (answers.min() >= 0 and np.allclose(answers.sum(axis=1), 1, atol=1e-3)):
+        raise InputError(
+            f"teacher {path}: got answers that are no probabilities, expected a model that ends in a softmax"
+        )
     buffer = io.BytesIO()
     np.save(buffer, answers, allow_pickle=False)
     try:

@@ -142,7 +142,8 @@ def _write(
         model.save(folder / "model.keras")
         record["model_sha256"] = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
         draw_learning_curves(folder / "learning-curves.png", history, fine_tuned)
-        console.print(f"Best epoch {best.number}: {best.validation_accuracy:.2%} of the validation images right")
+        phase = " of the fine-tuning" if fine_tuned else ""
+        console.print(f"Best epoch {best.number}{phase}: {best.validation_accuracy:.2%} of the validation images right")
         if finished and result.score_test:
             record["test"] = _score(model, run.dataset, folder, console)
         (folder / FILE_NAME).write_text(record_text(record))

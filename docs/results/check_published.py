@@ -78,8 +78,11 @@ def main():
     parser.add_argument("exports", type=Path, help="the folder with one export folder a model")
     parser.add_argument("--zoo", type=Path, default=ZOO, help="the published models (default: train/zoo)")
     arguments = parser.parse_args()
-    images = read_idx(arguments.mnist / "t10k-images-idx3-ubyte.gz")
-    labels = read_idx(arguments.mnist / "t10k-labels-idx1-ubyte.gz")
+    files = [arguments.mnist / f"t10k-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1")]
+    for path in files:
+        if not path.is_file():
+            parser.error(f"there is no {path}: name the folder with MNIST's test images and labels")
+    images, labels = (read_idx(path) for path in files)
     equal = []
     for folder in sorted(path.parent for path in arguments.zoo.glob("*/model.keras")):
         artefacts = json.loads((folder / "manifest.json").read_text())["artefacts"]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train the teachers, run the sweeps, publish the seed of each model that is best on validation, and renew what the
-# documents quote. Two cores take about two hours; what was interrupted goes on with the same command.
+# documents quote. It takes hours; what was interrupted goes on with the same command.
 # EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,17 +20,10 @@ done
 
 .venv/bin/python docs/results/ptq_loss.py runs/frontier -o $results/ptq-loss.json
 # A sweep exports float32 and int8 alone; what is published is all that a user gets from the zoo.
-best_seed() { # MODEL
-    .venv/bin/python - "$1" <<'END'
-import json, pathlib, sys
-runs = pathlib.Path("runs/frontier", sys.argv[1], "published").glob("seed-*")
-records = {run.name: json.loads((run / "train/training.json").read_text()) for run in runs}
-print(max(sorted(records), key=lambda name: records[name]["validation"]["accuracy"]))
-END
-}
-for folder in runs/frontier/edge-*; do
-    run=$folder/published/$(best_seed "$(basename "$folder")")
+for run in runs/frontier/*/published/seed-*; do
     $edgeport export "$run/train/model.keras" -o "$run/export" --calibration mnist-5k --overwrite
-    .venv/bin/python -m edgeport.export.publishing "$folder"/published/seed-* --to train/zoo --overwrite
+done
+for folder in runs/frontier/*/published; do
+    .venv/bin/python -m edgeport.export.publishing "$folder"/seed-* --to train/zoo --overwrite
 done
 .venv/bin/python docs/refresh_tables.py

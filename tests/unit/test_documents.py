@@ -7,6 +7,7 @@ import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -16,6 +17,8 @@ from edgeport.benchmarks.profiling.profile_facts import Boundaries, OperatorTime
 from edgeport.benchmarks.report import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.paired import paired_answers
 from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report, trust_report
+from edgeport.benchmarks.sweep import results as sweep_results
+from edgeport.benchmarks.sweep.summary import lines_of
 from edgeport.export import command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
@@ -107,6 +110,24 @@ def test_the_page_of_the_frontier_quotes_its_teachers() -> None:
     narrow, wide = (f"{each['correct'] / each['count']:.2%}".replace("%", " %") for each in tests)
     text = " ".join((ROOT / "docs" / "frontier.md").read_text().split())
     assert f"The two teachers have {narrow} and {wide} of the test images right" in text
+
+
+def test_the_page_of_the_frontier_says_what_the_ablation_says() -> None:
+    results = sweep_results.read_results(ROOT / "docs/results/frontier/ablation.json")
+    lines = {(line.recipe, line.format, line.precision): line for line in lines_of(results)}
+
+    def mean_of(recipe: str, *kind: str) -> float:
+        return mean(lines[(recipe, *(kind or ("keras", "float32")))].validation)
+
+    alone = lines["no-teacher", "keras", "float32"]
+    # "The teacher pays. Augmentation and label smoothing make no difference that three seeds could show ..."
+    assert mean_of("teacher") > max(mean_of(name) for name in ("no-teacher", "no-augmentation", "label-smoothing"))
+    for recipe in ("no-augmentation", "label-smoothing"):
+        assert abs(mean_of(recipe) - mean(alone.validation)) < stdev(alone.validation)
+    # "... makes the TFLite file answer as the model does, and wins no accuracy beyond the spread of the seeds ..."
+    assert set(lines["teacher-qat", "tflite", "int8"].changes) == {0.0}
+    calibrated = lines["teacher", "tflite", "int8"]
+    assert abs(mean_of("teacher-qat", "tflite", "int8") - mean(calibrated.validation)) < stdev(calibrated.validation)
 
 
 def test_the_same_answers_were_given_on_every_cpu() -> None:

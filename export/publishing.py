@@ -132,7 +132,8 @@ def _finished(folder: Path) -> FinishedRun:
         content = (folder / "train" / MODEL).read_bytes()
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} is no finished run ({error}): expected train/{MODEL} and {TRAINING}") from error
-    if not training.get("finished") or "test" not in training:
+    _check_training(training, path)
+    if not training["finished"] or "test" not in training:
         raise InputError(f"{path}: got a run that was interrupted or not scored on test, expected a finished one")
     manifest = read_manifest(folder / "export")
     digest = hashlib.sha256(content).hexdigest()
@@ -156,6 +157,23 @@ def _finished(folder: Path) -> FinishedRun:
     return run
 
 
+def _check_training(training: Any, path: Path) -> None:
+    """Raise InputError if training.json is not as a training run writes it."""
+    try:
+        whole = (
+            isinstance(training["finished"], bool)
+            and isinstance(training["seed"], int)
+            and isinstance(training["model_sha256"], str)
+            and isinstance(training["dataset"]["sha256"], str)
+            and isinstance(training["validation"]["accuracy"], (int, float))
+            and isinstance(training.get("test", {"correct": 0})["correct"], int)
+        )
+    except (KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise InputError(f"{path} is damaged: it lacks a part of what a training run writes; train again")
+
+
 def _check_together(runs: Sequence[FinishedRun], dataset: Dataset) -> None:
     """Raise InputError if runs differ in more than their seeds, or are of another data set."""
     first = runs[0].training
@@ -164,7 +182,7 @@ def _check_together(runs: Sequence[FinishedRun], dataset: Dataset) -> None:
             raise InputError(
                 f"{run.folder} was not trained on the data set {dataset.name}: name another with --dataset"
             )
-        for key in ("model", "recipe", "teacher", "qat"):
+        for key in ("model", "recipe", "teacher", "qat", "start"):
             if run.training.get(key) != first.get(key):
                 raise InputError(
                     f"{run.folder}: its {key} differs from that of {runs[0].folder}; expected the same with other seeds"

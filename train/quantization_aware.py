@@ -30,10 +30,12 @@ def quantize_aware(model: keras.Model, *, calibration: Samples) -> keras.Model:
             each input by its name. Of uint8 pixels the input's range is 0 to 255; of floats it is what they are.
 
     Raises:
-        InputError: The model has a layer that has no rule here, or the samples do not fit it.
+        InputError: The model has a layer that has no rule here, takes no floats, or holds NaN, or the samples do not
+            fit it.
     """
     graph = read_layers(model)
     arrays = _checked(model, calibration)
+    _check_numbers(model)
     inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name) for tensor in model.inputs]
     outputs, input_ranges = build_quantized(graph, inputs)
     quantized = keras.Model(
@@ -73,6 +75,19 @@ def _checked(model: keras.Model, calibration: Samples) -> list[npt.NDArray[Any]]
                 f"calibration: got {len(array)} samples for {name}, expected {len(arrays[0])} as for the first input"
             )
     return arrays
+
+
+def _check_numbers(model: keras.Model) -> None:
+    """Raise InputError if the model does not take floats, or holds weights that are no numbers."""
+    for tensor in model.inputs:
+        if "float" not in tensor.dtype:
+            raise InputError(
+                f"input {tensor.name}: got a model that takes {tensor.dtype}, expected float32: rebuild it on "
+                "keras.Input of float32 with the same weights; raw pixels may come as floats"
+            )
+    for weight in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise InputError(f"weight {weight.path}: got NaN or infinity, expected a trained model")
 
 
 def _batches(arrays: list[npt.NDArray[Any]], size: int) -> Iterator[list[Any]]:

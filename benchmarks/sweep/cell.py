@@ -80,7 +80,13 @@ class Order:
 
 
 def identity_of(
-    cell: Cell, shared: Shared, *, definition: str, dataset_sha256: str, teacher_sha256: str | None
+    cell: Cell,
+    shared: Shared,
+    *,
+    definition: str,
+    dataset_sha256: str,
+    calibration_sha256: str,
+    teacher_sha256: str | None,
 ) -> dict[str, Any]:
     """Return what decides the result of a cell, as JSON has it: a cell with another identity must be made anew.
 
@@ -89,6 +95,7 @@ def identity_of(
         shared: What it has in common with the others.
         definition: The digest of the model's layers.
         dataset_sha256: The digest of the data set.
+        calibration_sha256: The digest of what the quantizer sees.
         teacher_sha256: The digest of the teacher's file, if there is a teacher.
     """
     return {
@@ -101,6 +108,7 @@ def identity_of(
         "dataset_sha256": dataset_sha256,
         # Not its folder, from which the same sweep may be moved.
         "calibration": Path(shared.calibration).name,
+        "calibration_sha256": calibration_sha256,
         "precisions": list(shared.precisions),
         "score_test": shared.score_test,
         "threads": shared.threads,

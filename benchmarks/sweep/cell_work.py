@@ -13,6 +13,7 @@ from rich.console import Console
 
 from edgeport.benchmarks.measuring.host import host_facts
 from edgeport.benchmarks.sweep.cell import EXPORT, IDENTITY, RECORD, TRAIN, Order
+from edgeport.benchmarks.sweep.cell_record import SCHEMA
 from edgeport.benchmarks.sweep.dataset_archive import read_archive
 from edgeport.benchmarks.sweep.definitions import definition_of
 from edgeport.export.calibration import load_calibration
@@ -32,7 +33,6 @@ from edgeport.train.fitting import HISTORY, Run
 from edgeport.train.record import FILE_NAME, STATE
 from edgeport.train.training import train
 
-SCHEMA = 1
 _CHUNK = 500
 
 

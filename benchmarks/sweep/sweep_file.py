@@ -1,9 +1,9 @@
 """The file that says what a sweep runs: TOML, checked to the last word before the long work."""
 
-import math
 import re
 import sys
 import typing
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,9 +27,12 @@ _KEYS = (
 _PRECISIONS = ("float32", "int8")
 _MOST_SEEDS = 2**16
 # A recipe's name is that of a folder.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
+# Far above what anyone trains with, and far below what TensorFlow cannot count.
+_MOST = 1_000_000
+_MOST_THREADS = 1024
 _SHARES = ("warmup", "label_smoothing", "teacher_share")
-_AT_LEAST_ONE = ("epochs", "batch_size", "copies")
+_AT_LEAST_ONE = ("epochs", "batch_size", "copies", "qat_epochs")
 _ABOVE_ZERO = ("learning_rate", "temperature")
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -62,7 +65,7 @@ def read_sweep_file(path: Path) -> SweepFile:
         content = tomllib.loads(text)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no TOML file: {' '.join(str(error).split())}") from error
     try:
         return _sweep(content, text, path.parent)
@@ -102,7 +105,7 @@ def _sweep(content: Mapping[str, Any], text: str, folder: Path) -> SweepFile:
 
 def _cell(model: str, name: str, seed: int, table: Mapping[str, Any], folder: Path) -> Cell:
     if not _NAME.fullmatch(name):
-        raise InputError(f"recipes: got the name {name!r}, expected letters, digits, '-', '_', '+' and '.'")
+        raise InputError(f"recipes: got the name {name!r}, expected up to 100 letters, digits, '-', '_', '+' and '.'")
     types = typing.get_type_hints(Recipe)
     known = {**types, "teacher": str, "qat": bool}
     for key, value in table.items():
@@ -114,8 +117,9 @@ def _cell(model: str, name: str, seed: int, table: Mapping[str, Any], folder: Pa
         recipe = replace(RECIPES[model], **changes)
     except ValueError as error:
         raise InputError(f"recipes.{name}: {error}") from error
-    teacher = folder / table["teacher"] if table.get("teacher") else None
-    if teacher is not None and not teacher.is_file():
+    teacher = folder / table["teacher"] if "teacher" in table else None
+    # A Keras file is a zip archive.
+    if teacher is not None and not (teacher.is_file() and zipfile.is_zipfile(teacher)):
         raise InputError(f"recipes.{name}.teacher: got {teacher}, expected the .keras file of a trained model")
     return Cell(model, name, seed, recipe, teacher, table.get("qat", False))
 
@@ -127,12 +131,18 @@ def _check(place: str, key: str, value: Any, kind: type) -> None:
         raise InputError(f"{place}: got {value!r}, expected {_WORDS.get(kind, kind.__name__)}")
     if isinstance(value, (bool, str)):
         return
+    # Whole numbers may have hundreds of digits, and more than a float can be.
+    shown = str(value)[:20]
+    if value > _MOST:
+        raise InputError(f"{place}: got {shown}, expected at most {_MOST:,}")
     if key in _AT_LEAST_ONE and value < 1:
-        raise InputError(f"{place}: got {value}, expected 1 or more")
+        raise InputError(f"{place}: got {shown}, expected 1 or more")
     if key in _SHARES and not 0 <= value <= 1:
-        raise InputError(f"{place}: got {value:g}, expected a share from 0 to 1")
-    if not math.isfinite(value) or value < 0 or (key in _ABOVE_ZERO and value == 0):
-        raise InputError(f"{place}: got {value:g}, expected a number above 0")
+        raise InputError(f"{place}: got {shown}, expected a share from 0 to 1")
+    if key in _ABOVE_ZERO and not value > 0:
+        raise InputError(f"{place}: got {shown}, expected a number above 0")
+    if not value >= 0:
+        raise InputError(f"{place}: got {shown}, expected 0 or more")
 
 
 def _text(content: Mapping[str, Any], key: str, default: str | None = None) -> str:
@@ -152,8 +162,8 @@ def _flag(content: Mapping[str, Any], key: str) -> bool:
 
 def _threads(content: Mapping[str, Any]) -> int:
     value = content.get("threads", 1)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"threads: got {value!r}, expected a whole number, 1 or more")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_THREADS:
+        raise InputError(f"threads: got {str(value)[:20]}, expected a whole number from 1 to {_MOST_THREADS}")
     return value
 
 

@@ -1,7 +1,6 @@
 """The stage: which cells are to be made, what becomes of them, and the files that tell of all."""
 
 import hashlib
-import json
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.sweep.cell import IDENTITY, RECORD, Cell, Order, differences, identity_of
+from edgeport.benchmarks.sweep.cell import Cell, Order, differences, identity_of
+from edgeport.benchmarks.sweep.cell_record import read_identity, read_record
 from edgeport.benchmarks.sweep.definitions import definitions_of
 from edgeport.benchmarks.sweep.pool import Event, Pool
 from edgeport.benchmarks.sweep.results import Latencies, Results
 from edgeport.benchmarks.sweep.sweep_file import SweepFile
+from edgeport.export.calibration import load_calibration
+from edgeport.export.port import Port
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.output import check_output_folder, write_whole
 from edgeport.train.dataset import Dataset
@@ -45,7 +47,11 @@ class Work:
 def check_folder(output: Path) -> None:
     """Raise InputError if a sweep may not be written to a folder: it holds something else."""
     if not (output / COPY).is_file():
-        check_output_folder(output, overwrite=False)
+        try:
+            check_output_folder(output, overwrite=False)
+        except InputError as error:
+            # A sweep replaces its own cells, and nothing else.
+            raise InputError(f"{output} is no folder of a sweep, and not empty: choose another with -o") from error
 
 
 def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bool) -> Work:
@@ -58,8 +64,11 @@ def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bo
         overwrite: Whether cells are made anew whose model, recipe or data have changed since.
 
     Raises:
-        InputError: A cell has changed and ``overwrite`` is not given, or a model does not fit the data set.
+        InputError: A cell has changed and ``overwrite`` is not given, a cell is damaged, or a model or the calibration
+            samples do not fit the data set.
     """
+    image = Port("image", (None, *dataset.image_shape), "float32")
+    calibration = load_calibration(sweep.shared.calibration, inputs=(image,), data_dir=sweep.shared.data_dir)
     models = list(dict.fromkeys(cell.model for cell in sweep.cells))
     definitions = definitions_of(models, image_shape=dataset.image_shape, class_count=len(dataset.labels))
     teachers = {cell.teacher: _digest(cell.teacher) for cell in sweep.cells if cell.teacher}
@@ -71,14 +80,15 @@ def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bo
             sweep.shared,
             definition=definitions[cell.model],
             dataset_sha256=dataset.sha256,
+            calibration_sha256=calibration.facts["sha256"],
             teacher_sha256=teachers[cell.teacher] if cell.teacher else None,
         )
         folder = output / cell.name
-        before = _read(folder / IDENTITY)
+        before = read_identity(folder)
         if before is not None and differences(before, identity):
             changed.append((cell, differences(before, identity)))
             before = None
-        if before is not None and (folder / RECORD).is_file():
+        if before is not None and read_record(folder) is not None:
             finished.append(cell)
         else:
             begun += before is not None
@@ -113,7 +123,7 @@ def run_cells(work: Work, pool: Pool, *, on_event: Callable[[Event], None]) -> l
 
 def records_of(sweep: SweepFile, output: Path) -> list[Mapping[str, Any]]:
     """Return the records of the cells that have ended, in the order of the sweep."""
-    records = (_read(output / cell.name / RECORD) for cell in sweep.cells)
+    records = (read_record(output / cell.name) for cell in sweep.cells)
     return [record for record in records if record is not None]
 
 
@@ -142,14 +152,3 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise InputError(f"cannot read the teacher {path}: {error.strerror}") from error
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """Return what a file of a cell says; None if there is none."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}): remove the folder {path.parent}") from error
-    return content

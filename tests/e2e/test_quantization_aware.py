@@ -219,6 +219,17 @@ def test_inputs_may_have_another_type_and_batch(trained_on: tuple[Path, dict[str
     assert given["shape"][0] == 3
 
 
+def of_integers() -> keras.Model:
+    image = keras.Input((16, 16, 3), name="image", dtype="uint8")
+    return keras.Model(image, layers.Flatten()(layers.Rescaling(1 / 255)(image)))
+
+
+def of_no_numbers() -> keras.Model:
+    model = net(layers.Conv2D(4, 3, name="lost"), layers.Flatten())
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    return model
+
+
 def net(*made: layers.Layer) -> keras.Model:
     return keras.Sequential([keras.Input((16, 16, 3), name="image"), *made])
 
@@ -237,6 +248,8 @@ def net(*made: layers.Layer) -> keras.Model:
         (lambda: net(layers.Flatten()), PIXELS[..., :1], r"calibration of image: got shape \(500, 16, 16, 1\)"),
         (lambda: net(layers.Flatten()), PIXELS.astype(int), "calibration of image: got int64"),
         (lambda: net(layers.Flatten()), {"picture": PIXELS}, "calibration: got samples for picture, expected image"),
+        (of_integers, PIXELS, "input image: got a model that takes uint8, expected float32"),
+        (of_no_numbers, PIXELS, "lost/kernel: got NaN or infinity"),
         (lambda: keras.Sequential([layers.Flatten()]), PIXELS, "got a Sequential whose layers cannot be followed"),
     ],
 )

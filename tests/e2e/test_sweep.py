@@ -166,7 +166,8 @@ def test_a_changed_recipe_is_told_and_a_cell_that_fails_stops_no_other(swept: Pa
         f"edgeport: {swept} holds {CELLS[0]} and 1 more with another epochs: choose another folder with -o, or make "
         "these cells anew with --overwrite"
     ]
-    (tmp_path / "teacher.keras").write_bytes(b"no model")
+    with zipfile.ZipFile(tmp_path / "teacher.keras", "w") as archive:
+        archive.writestr("config.json", "no model")
     file = write_sweep(tmp_path, epochs=3, more='[recipes.taught]\nteacher = "teacher.keras"\n')
     ended = edgeport("sweep", file, "-o", swept, code=1)
     assert "2 cells failed" in ended.stdout

@@ -1,6 +1,7 @@
 """The file of a sweep: what it may say, and what is told of what it may not."""
 
 import json
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def written(text: str, folder: Path) -> Path:
     return folder / "sweep.toml"
 
 
+def keras_file(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    return path
+
+
 def test_without_recipes_each_model_has_its_own(tmp_path: Path) -> None:
     sweep = read_sweep_file(written(GOOD, tmp_path))
     assert [cell.name for cell in sweep.cells] == [
@@ -38,7 +45,7 @@ def test_without_recipes_each_model_has_its_own(tmp_path: Path) -> None:
 
 
 def test_a_recipe_changes_fields_of_the_models_own(tmp_path: Path) -> None:
-    (tmp_path / "big.keras").touch()
+    keras_file(tmp_path / "big.keras")
     tables = '[recipes.plain]\n[recipes.taught]\nteacher = "big.keras"\nqat = true\nepochs = 2\nlearning_rate = 1\n'
     sweep = read_sweep_file(written(GOOD + tables, tmp_path))
     plain, taught = sweep.cells[0], sweep.cells[2]
@@ -68,10 +75,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (("[3, 4]", "[3, 3]"), "seeds: got 3 twice"),
         (("[3, 4]", "[-1]"), "seeds: got -1, expected 0 to 65535"),
         (("[3, 4]", '[3]\nprecisions = ["int9"]'), "unknown precision 'int9': did you mean int8?"),
-        (("[3, 4]", "[3]\nthreads = 0"), "threads: got 0, expected a whole number, 1 or more"),
+        (("[3, 4]", "[3]\nthreads = 0"), "threads: got 0, expected a whole number from 1 to 1024"),
+        (("[3, 4]", "[3]\nthreads = 1000000000"), "threads: got 1000000000, expected a whole number from 1 to 1024"),
         (("[3, 4]", "[3]\nlatency = 1"), "latency: got 1, expected true or false"),
         (("[3, 4]", "[3]\nrecipes = 5"), "recipes: expected a table for each recipe"),
-        (("[3, 4]", "[3]\n[recipes.'a/b']"), "recipes: got the name 'a/b', expected letters"),
+        (("[3, 4]", "[3]\n[recipes.'a/b']"), "recipes: got the name 'a/b', expected up to 100 letters"),
         (("[3, 4]", "[3]\n[recipes.a]\nepoch = 5"), "unknown key of recipes.a 'epoch': did you mean epochs?"),
         (("[3, 4]", "[3]\n[recipes.a]\nepochs = 0"), "recipes.a.epochs: got 0, expected 1 or more"),
         (("[3, 4]", "[3]\n[recipes.a]\nepochs = 2.5"), "recipes.a.epochs: got 2.5, expected a whole number"),
@@ -79,8 +87,18 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (("[3, 4]", "[3]\n[recipes.a]\nwarmup = 2"), "recipes.a.warmup: got 2, expected a share from 0 to 1"),
         (("[3, 4]", "[3]\n[recipes.a]\nlearning_rate = nan"), "recipes.a.learning_rate: got nan, expected a number"),
         (("[3, 4]", "[3]\n[recipes.a]\nlearning_rate = 0"), "recipes.a.learning_rate: got 0, expected a number above"),
+        (("[3, 4]", "[3]\n[recipes.a]\nlearning_rate = 1" + 400 * "0"), "got 10000000000000000000, expected at most"),
+        (("[3, 4]", "[3]\n[recipes.a]\nlearning_rate = -1" + 400 * "0"), "expected a number above 0"),
+        (("[3, 4]", "[3]\n[recipes.a]\nepochs = 1" + 400 * "0"), "recipes.a.epochs: got 1000"),
+        (("[3, 4]", "[3]\n[recipes.a]\nrotation = -1"), "recipes.a.rotation: got -1, expected 0 or more"),
+        (("[3, 4]", "[3]\n[recipes.a]\nrotation = inf"), "recipes.a.rotation: got inf, expected at most"),
+        (("[3, 4]", "[3]\n[recipes.a]\nqat_epochs = 0"), "recipes.a.qat_epochs: got 0, expected 1 or more"),
+        (("[3, 4]", f"[3]\n[recipes.{300 * 'a'}]"), "expected up to 100 letters"),
+        (("[3, 4]", "[3]\nx = " + 5000 * "["), "is no TOML file"),
         (("[3, 4]", "[3]\n[recipes.a]\nqat = 1"), "recipes.a.qat: got 1, expected true or false"),
         (("[3, 4]", "[3]\n[recipes.a]\nteacher = 'no.keras'"), "no.keras, expected the .keras file of a trained"),
+        (("[3, 4]", "[3]\n[recipes.a]\nteacher = ''"), "expected the .keras file of a trained model"),
+        (("[3, 4]", "[3]\n[recipes.a]\nteacher = 'sweep.toml'"), "sweep.toml, expected the .keras file of a trained"),
         (("seeds", "seeds = = "), "is no TOML file"),
     ],
 )
@@ -112,7 +130,16 @@ def test_an_option_that_cannot_be_is_told(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()
     assert main(["sweep", str(file), "-o", str(tmp_path / "full")]) == 2
-    assert "full is not empty (it holds letter.txt)" in capsys.readouterr().err
+    assert "full is no folder of a sweep, and not empty: choose another with -o" in capsys.readouterr().err
+
+
+def test_calibration_samples_that_cannot_be_had_are_told_before_the_long_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(GOOD + 'calibration = "nosuch"\n', tmp_path)
+    assert main(["sweep", str(file), "-o", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.splitlines()[0].startswith("edgeport: unknown data set 'nosuch'")
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
@@ -121,10 +148,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_an_order_arrives_as_it_was_sent(tmp_path: Path) -> None:
-    text = GOOD + '[recipes.taught]\nteacher = "sweep.toml"\nepochs = 2\n'
+    text = GOOD + '[recipes.taught]\nteacher = "big.keras"\nepochs = 2\n'
+    keras_file(tmp_path / "big.keras")
     sweep = read_sweep_file(written(text, tmp_path))
     cell = sweep.cells[0]
-    identity = identity_of(cell, sweep.shared, definition="1", dataset_sha256="2", teacher_sha256="3")
+    facts = {"definition": "1", "dataset_sha256": "2", "calibration_sha256": "3", "teacher_sha256": "4"}
+    identity = identity_of(cell, sweep.shared, **facts)
     order = Order(cell, sweep.shared, identity, tmp_path, {"mnist-5k": tmp_path / "data.npz"})
     assert read_order(order_text(order)) == order
     assert json.loads(json.dumps(identity)) == identity
@@ -133,7 +162,7 @@ def test_an_order_arrives_as_it_was_sent(tmp_path: Path) -> None:
 def test_what_has_changed_in_a_cell_is_named(tmp_path: Path) -> None:
     sweep = read_sweep_file(written(GOOD, tmp_path))
     cell = sweep.cells[0]
-    facts = {"definition": "1", "dataset_sha256": "2", "teacher_sha256": None}
+    facts = {"definition": "1", "dataset_sha256": "2", "calibration_sha256": "3", "teacher_sha256": None}
     before = identity_of(cell, sweep.shared, **facts)
     longer = replace(cell, recipe=replace(cell.recipe, epochs=99))
     assert differences(before, identity_of(cell, sweep.shared, **facts)) == []

@@ -137,6 +137,9 @@ def test_the_means_are_over_all_seeds(zoo: Path) -> None:
     ("changes", "told"),
     [
         ({"finished": False}, "expected a finished one"),
+        ({"finished": "yes"}, "training.json is damaged"),
+        ({"model_sha256": None}, "training.json is damaged"),
+        ({"test": 5}, "training.json is damaged"),
         ({"model_sha256": "0" * 64}, "are not of one model"),
         ({"compiled": {"optimizer": "adam"}}, "holds its optimizer"),
         ({"calibration": {**CALIBRATION, "source": "mnist"}}, "was calibrated with mnist, expected 500"),

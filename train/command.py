@@ -11,7 +11,7 @@ from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.output import check_output_folder
 from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.datasets import load_dataset
-from edgeport.train.recipe import RECIPES
+from edgeport.train.recipe import RECIPES, Recipe
 from edgeport.train.record import STATE
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="edge",
         metavar="NAME",
-        help="edge (default), edge-2k, edge-10k, edge-35k, edge-100k, classic or teacher",
+        help="edge (default), edge-2k, edge-10k, edge-35k, edge-100k, classic, teacher, or FILE.keras: your own",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the train split (default: the recipe's)")
     parser.add_argument(
@@ -52,13 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, write the result and say what to do next."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     output: Path = arguments.output
-    if arguments.model not in RECIPES:
-        raise unknown_name("model", arguments.model, RECIPES)
-    recipe = RECIPES[arguments.model]
-    if arguments.epochs is not None:
-        if arguments.epochs < 1:
-            raise InputError(f"--epochs: got {arguments.epochs}, expected 1 or more")
-        recipe = replace(recipe, epochs=arguments.epochs)
+    start = Path(arguments.model) if arguments.model.endswith(".keras") else None
+    recipe = _recipe(arguments, start)
     if not 0 <= arguments.seed < 2**16:
         raise InputError(f"--seed: got {arguments.seed}, expected 0 to {2**16 - 1}")
     if (output / STATE / "history.json").is_file() and not (arguments.resume or arguments.overwrite):
@@ -71,8 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
         from edgeport.train.fitting import Run
         from edgeport.train.training import train
 
+    model = start.stem if start else arguments.model
     finished = train(
-        Run(arguments.model, dataset, recipe, arguments.seed, teacher=arguments.teacher, qat=arguments.qat),
+        Run(model, dataset, recipe, arguments.seed, teacher=arguments.teacher, qat=arguments.qat, start=start),
         output,
         console=console,
         resume=arguments.resume,
@@ -83,3 +79,16 @@ def run(arguments: argparse.Namespace) -> int:
     following = ["edgeport", "export", str(output / "model.keras"), "-o", str(beside / "export")]
     console.print(f"\nNext: {shlex.join(following)}")
     return 0
+
+
+def _recipe(arguments: argparse.Namespace, start: Path | None) -> Recipe:
+    if start is None and arguments.model not in RECIPES:
+        raise unknown_name("model", arguments.model, RECIPES)
+    recipe = Recipe() if start else RECIPES[arguments.model]
+    if arguments.epochs is None:
+        return recipe
+    # A model that is trained already may go on with quantization right away.
+    least = 0 if start and arguments.qat else 1
+    if arguments.epochs < least:
+        raise InputError(f"--epochs: got {arguments.epochs}, expected {least} or more")
+    return replace(recipe, epochs=arguments.epochs)

@@ -61,10 +61,10 @@ def edge_100k(image_shape: ImageShape, class_count: int) -> keras.Model:
 def teacher(image_shape: ImageShape, class_count: int) -> keras.Model:
     """A CNN that is not meant for a small computer: the others learn from its answers."""
     image, x = _pixels(image_shape)
-    x = _convolution(x, 24)
-    for filters in (48, 96):
-        x = _convolution(x, filters, strides=2)
-        x = _convolution(x, filters)
+    x = _convolution(x, 32, kernel_size=5, strides=2)
+    x = _convolution(x, 48)
+    x = _convolution(x, 96, strides=2)
+    x = _convolution(x, 96)
     x = layers.GlobalAveragePooling2D()(x)
     return _classifier(image, layers.Dropout(0.3)(x), class_count)
 

@@ -29,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"-o: got {arguments.output}, expected the name of a new .keras file")
         # TensorFlow logs while it is imported.
         with needing("train", "it"), quiet_stderr():
-            from edgeport.train.teacher import ensemble_of, open_teacher
+            from edgeport.train.keras_file import open_keras_file
+            from edgeport.train.teacher import ensemble_of
 
-            ensemble = ensemble_of([open_teacher(path) for path in arguments.models])
+            ensemble = ensemble_of([open_keras_file(path, role="model") for path in arguments.models])
         with tempfile.TemporaryDirectory() as folder:
             ensemble.save(Path(folder, "ensemble.keras"))
             arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,10 @@ from edgeport.runtime.errors import InputError
 from edgeport.train.augmentation import Changes, augment, draw_changes
 from edgeport.train.dataset import Dataset, Split
 from edgeport.train.history import Epoch, best_epoch, read_history, write_history
+from edgeport.train.keras_file import keras_file_sha256
 from edgeport.train.recipe import Recipe
-from edgeport.train.teacher import Answers, softened, teacher_answers, teacher_sha256
+from edgeport.train.teacher import ROLE, Answers, softened, teacher_answers
+from edgeport.train.untuned import untuned
 
 OnStep = Callable[[int, int, int], None]
 OnEpoch = Callable[[Epoch], None]
@@ -28,6 +30,7 @@ HISTORY = "history.json"
 _LAST, _BEST, _RANDOM = "last.keras", "best.keras", "random.json"
 # A step of a small model takes less time than its way from Python and back.
 _STEPS_AT_A_TIME = 8
+_BATCHES_AHEAD = 2 * _STEPS_AT_A_TIME
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,13 @@ class Run:
     """What a training run is made of: the same run on the same machine gives the same weights.
 
     Attributes:
-        model: The model's name, for ``build_model``.
+        model: The model's name, for ``build_model`` unless there is a ``start``.
         dataset: What to learn.
         recipe: How.
         seed: Decides the first weights, the order of the images, dropout and augmentation.
         teacher: The Keras file of a model whose answers are learned beside the labels.
         qat: Whether quantization-aware fine-tuning follows.
+        start: The Keras file of a model of the user's own, whose weights are where the training begins.
     """
 
     model: str
@@ -49,11 +53,17 @@ class Run:
     seed: int
     teacher: Path | None = None
     qat: bool = False
+    start: Path | None = None
 
     @cached_property
     def teacher_sha256(self) -> str | None:
         """The digest of the teacher's file; raises InputError if it cannot be read."""
-        return teacher_sha256(self.teacher) if self.teacher else None
+        return keras_file_sha256(self.teacher, role=ROLE) if self.teacher else None
+
+    @cached_property
+    def start_sha256(self) -> str | None:
+        """The digest of the file that the training begins with; raises InputError if it cannot be read."""
+        return keras_file_sha256(self.start, role="--model") if self.start else None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -64,6 +74,7 @@ class Run:
             "seed": self.seed,
             "teacher_sha256": self.teacher_sha256,
             "qat": self.qat,
+            "start_sha256": self.start_sha256,
             **vars(self.recipe),
         }
 
@@ -78,7 +89,7 @@ def fit(
     on_epoch: OnEpoch = lambda epoch: None,
     on_wait: OnWait = lambda text: None,
 ) -> tuple[keras.Model, list[Epoch]]:
-    """Train and return the model of the best epoch, with the history of all epochs.
+    """Train and return the model of the best epoch, with the history of all epochs; without any, the model as it was.
 
     After each epoch the whole state is in ``state``, so an interruption costs one epoch at most.
 
@@ -98,6 +109,8 @@ def fit(
     tf.config.experimental.enable_op_determinism()
     model, history = _restore(run, state) if resume else (_compiled(build(), run), [])
     class_count = len(run.dataset.labels)
+    if not run.recipe.epochs and not resume:
+        _store(run, model, history, state)
     validation = _examples(run.dataset.validation, class_count, batch_size=500)
     for number in range(len(history) + 1, run.recipe.epochs + 1):
         started = time.perf_counter()
@@ -123,15 +136,13 @@ def fit(
 
 def load_best(state: Path) -> keras.Model:
     """Return the model of the best epoch so far; raises InputError if no epoch was finished."""
-    if not (state / HISTORY).is_file():
-        raise InputError("no epoch was finished, so there is nothing to keep")
     return keras.models.load_model(_newest(state) / _BEST, compile=False)
 
 
 def probabilities_of(model: keras.Model, split: Split) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the model's float32 output for every image of a split, of shape (n, classes)."""
     batches = tf.data.Dataset.from_tensor_slices(split.images).batch(500).map(_to_float)
-    probabilities: np.ndarray[Any, np.dtype[np.float32]] = model.predict(batches, verbose=0)
+    probabilities: np.ndarray[Any, np.dtype[np.float32]] = model.predict(untuned(batches), verbose=0)
     return probabilities
 
 
@@ -172,8 +183,8 @@ def _augmented(run: Run, *, epoch: int, on_wait: OnWait) -> tf.data.Dataset:
     def prepare(images: tf.Tensor, drawn: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return augment(_to_float(images), drawn, recipe), wanted
 
-    batches = examples.batch(batch_size, drop_remainder=True)
-    return batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batches = examples.batch(batch_size, drop_remainder=True).map(prepare, num_parallel_calls=2)
+    return untuned(batches.prefetch(_BATCHES_AHEAD))
 
 
 def _lesson(run: Run, *, epoch: int, on_wait: OnWait) -> tuple[Changes, Answers]:
@@ -194,7 +205,7 @@ def _lesson(run: Run, *, epoch: int, on_wait: OnWait) -> tuple[Changes, Answers]
 
 def _examples(split: Split, class_count: int, *, batch_size: int) -> tf.data.Dataset:
     examples = tf.data.Dataset.from_tensor_slices((split.images, split.classes)).batch(batch_size)
-    return examples.map(lambda images, classes: (_to_float(images), tf.one_hot(classes, class_count)))
+    return untuned(examples.map(lambda images, classes: (_to_float(images), tf.one_hot(classes, class_count))))
 
 
 def _to_float(images: tf.Tensor) -> tf.Tensor:
@@ -209,7 +220,7 @@ def _store(run: Run, model: keras.Model, history: list[Epoch], state: Path) -> N
     model.save(folder / _LAST)
     states = [variable.numpy().tolist() for variable in _random_states(model)]
     (folder / _RANDOM).write_text(json.dumps(states))
-    if best_epoch(history) == history[-1].number:
+    if not history or best_epoch(history) == history[-1].number:
         model.save(folder / _BEST, include_optimizer=False)
     else:
         shutil.copyfile(_newest(state) / _BEST, folder / _BEST)

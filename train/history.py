@@ -32,8 +32,11 @@ class Epoch:
 
 
 def best_epoch(history: Sequence[Epoch]) -> int:
-    """Return the number of the epoch with the highest validation accuracy; the lower loss breaks a tie."""
-    return max(history, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss)).number
+    """Return the number of the epoch with the least validation loss; the higher accuracy breaks a tie.
+
+    The loss weighs every image, and so tells epochs apart that differ by chance in a handful of right answers.
+    """
+    return min(history, key=lambda epoch: (epoch.validation_loss, -epoch.validation_accuracy)).number
 
 
 def write_history(path: Path, identity: dict[str, Any], history: Sequence[Epoch]) -> None:

@@ -7,6 +7,7 @@ and every seed learns from the same copies.
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -20,23 +21,18 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.output import write_whole
 from edgeport.train.augmentation import augment, draw_changes
 from edgeport.train.dataset import Dataset
+from edgeport.train.keras_file import check_classifier, keras_file_sha256, open_keras_file, shapes_of
 from edgeport.train.recipe import Recipe
+from edgeport.train.untuned import untuned
 
 Answers = npt.NDArray[np.float32]
+ROLE = "teacher"
 
 # The folder beside the teacher's file for the answers that were computed already.
 ANSWERS = "teacher-answers"
 _BATCH = 500
 # A smaller probability has no logarithm that is worth learning from.
 _LEAST = 1e-7
-
-
-def teacher_sha256(path: Path) -> str:
-    """Return the digest of a teacher's file; raises InputError if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"teacher {path}: {error.strerror}; expected the .keras file of a trained model") from error
 
 
 def teacher_answers(
@@ -59,19 +55,13 @@ def teacher_answers(
             damaged.
     """
     augmentation = {name: vars(recipe)[name] for name in ("rotation", "scaling", "shear", "shift")}
-    key = json.dumps([teacher_sha256(path), dataset.sha256, augmentation]).encode()
+    key = json.dumps([keras_file_sha256(path, role=ROLE), dataset.sha256, augmentation]).encode()
     kept = path.parent / ANSWERS / f"{hashlib.sha256(key).hexdigest()[:16]}-{copy:03d}.npy"
     shape = (len(dataset.train), len(dataset.labels))
     if kept.is_file():
         return _read(kept, shape)
     on_wait(f"the teacher answers copy {copy + 1} of {recipe.copies}")
-    answers = _computed(open_teacher(path), dataset, recipe, copy=copy)
-    if answers.shape != shape:
-        raise InputError(f"teacher {path}: got answers of shape {answers.shape[1:]}, expected {shape[1]} classes")
-    if not (answers.min() >= 0 and np.allclose(answers.sum(axis=1), 1, atol=1e-3)):
-        raise InputError(
-            f"teacher {path}: got answers that are no probabilities, expected a model that ends in a softmax"
-        )
+    answers = _computed(open_teacher(path, dataset), dataset, recipe, copy=copy)
     buffer = io.BytesIO()
     np.save(buffer, answers, allow_pickle=False)
     try:
@@ -93,12 +83,11 @@ def softened(answers: Answers, temperature: float) -> Answers:
 
 
 @lru_cache(maxsize=1)
-def open_teacher(path: Path) -> keras.Model:
-    """Return the model of a Keras file; raises InputError if it is none."""
-    try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever a damaged file leads it into
-        raise InputError(f"teacher {path} is no Keras model, or a damaged one") from error
+def open_teacher(path: Path, dataset: Dataset) -> keras.Model:
+    """Return the model of a Keras file; raises InputError if it is none that gives probabilities for this data set."""
+    model = open_keras_file(path, role=ROLE)
+    check_classifier(model, dataset, name=f"{ROLE} {path}")
+    return model
 
 
 def ensemble_of(models: Sequence[keras.Model]) -> keras.Model:
@@ -111,11 +100,15 @@ def ensemble_of(models: Sequence[keras.Model]) -> keras.Model:
         raise InputError(f"got {len(models)} model, expected two or more")
     first = models[0]
     for number, model in enumerate(models, start=1):
-        shapes = model.input_shape[1:], model.output_shape[1:]
-        if shapes != (first.input_shape[1:], first.output_shape[1:]):
+        shapes = shapes_of(model)
+        if not all(isinstance(shape, tuple) for shape in shapes):
             raise InputError(
-                f"model {number} takes {shapes[0]} and gives {shapes[1]}, expected {first.input_shape[1:]} and "
-                f"{first.output_shape[1:]} as the first one"
+                f"model {number} takes {shapes[0]} and gives {shapes[1]}, expected one input and one output"
+            )
+        if shapes != shapes_of(first):
+            raise InputError(
+                f"model {number} takes {shapes[0]} and gives {shapes[1]}, expected {shapes_of(first)[0]} and "
+                f"{shapes_of(first)[1]} as the first one"
             )
         # Layers of a model need names of their own, and all of these may be called teacher.
         model.name = f"member_{number}"
@@ -126,22 +119,19 @@ def ensemble_of(models: Sequence[keras.Model]) -> keras.Model:
 
 def _computed(model: keras.Model, dataset: Dataset, recipe: Recipe, *, copy: int) -> Answers:
     split = dataset.train
-    if model.input_shape[1:] != dataset.image_shape:
-        raise InputError(
-            f"the teacher takes images of {model.input_shape[1:]}, and {dataset.name} has {dataset.image_shape}"
-        )
     changes = draw_changes(len(split), seed=(0, copy))
     batches = tf.data.Dataset.from_tensor_slices((split.images, changes)).batch(_BATCH)
     moved = batches.map(lambda images, drawn: augment(tf.cast(images, tf.float32), drawn, recipe))
-    answers: Answers = model.predict(moved, verbose=0)
+    answers: Answers = model.predict(untuned(moved), verbose=0)
     return answers
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Answers:
     try:
         answers: Answers = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is damaged: remove it, and it is computed anew") from error
-    if answers.shape != shape or answers.dtype != np.float32:
+    # An archive of several arrays has neither shape nor dtype.
+    if not isinstance(answers, np.ndarray) or answers.shape != shape or answers.dtype != np.float32:
         raise InputError(f"{path} is damaged: remove it, and it is computed anew")
     return answers

@@ -20,9 +20,11 @@ from edgeport.train.dataset import Dataset
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.fitting import HISTORY, OnEpoch, OnStep, OnWait, Run, fit, load_best, probabilities_of
 from edgeport.train.history import Epoch, best_epoch, read_history
+from edgeport.train.keras_file import check_classifier, open_keras_file
 from edgeport.train.models import build_model
 from edgeport.train.quantization_aware import quantize_aware
 from edgeport.train.record import FILE_NAME, STATE, record_text
+from edgeport.train.teacher import open_teacher
 
 # Inside the state of a run, that of its quantization-aware fine-tuning.
 QAT_STATE = "qat"
@@ -66,10 +68,14 @@ class _Result:
 
 def _train(result: _Result, *, resume: bool) -> bool:
     run, state = result.run, result.output / STATE
+    # What the run begins with is opened first: a slip in its name must not cost the state of an interrupted run.
+    if run.teacher is not None:
+        open_teacher(run.teacher, run.dataset)
+    build = _build(run)
     if not resume:
         shutil.rmtree(state, ignore_errors=True)
     try:
-        model, history = _fit(run, _build(run), result, state=state, resume=resume)
+        model, history = _fit(run, build, result, state=state, resume=resume)
         fine_tuned: list[Epoch] = []
         if run.qat:
             model, fine_tuned = _fine_tune(model, result, state=state / QAT_STATE)
@@ -106,22 +112,26 @@ def _fine_tune(model: keras.Model, result: _Result, *, state: Path) -> tuple[ker
 
 
 def _build(run: Run) -> Callable[[], keras.Model]:
+    if run.start is not None:
+        model = open_keras_file(run.start, role="--model")
+        check_classifier(model, run.dataset, name=f"--model {run.start}")
+        return lambda: model
     return lambda: build_model(run.model, image_shape=run.dataset.image_shape, class_count=len(run.dataset.labels))
 
 
 def _keep_best(result: _Result) -> None:
     output, run = result.output, result.run
     state = output / STATE
-    fine_tuned = read_history(state / QAT_STATE / HISTORY)[1] if (state / QAT_STATE / HISTORY).is_file() else []
-    try:
-        model = load_best(state / QAT_STATE if fine_tuned else state)
-    except InputError as error:
+    history, fine_tuned = (
+        read_history(place / HISTORY)[1] if (place / HISTORY).is_file() else [] for place in (state, state / QAT_STATE)
+    )
+    if not (history or fine_tuned):
         shutil.rmtree(state, ignore_errors=True)
         if output.is_dir() and not any(output.iterdir()):
             output.rmdir()
-        result.console.print(f"\nInterrupted: {error}.")
+        result.console.print("\nInterrupted: no epoch was finished, so there is nothing to keep.")
         return
-    _, history = read_history(state / HISTORY)
+    model = load_best(state / QAT_STATE if fine_tuned else state)
     _write(result, model, history, fine_tuned, finished=False)
     done, total = len(history) + len(fine_tuned), run.recipe.epochs + (run.recipe.qat_epochs if run.qat else 0)
     result.console.print(
@@ -167,6 +177,7 @@ def _facts(run: Run, model: keras.Model, *, finished: bool) -> dict[str, Any]:
         "seed": run.seed,
         "teacher": {"file": run.teacher.name, "sha256": run.teacher_sha256} if run.teacher else None,
         "qat": run.qat,
+        "start": {"file": run.start.name, "sha256": run.start_sha256} if run.start else None,
         "recipe": asdict(run.recipe),
     }
 
@@ -197,7 +208,8 @@ def _progress(run: Run, console: Console) -> Iterator[tuple[OnStep, OnEpoch, OnW
     """Yield the callbacks of ``fit`` that keep a bar moving and print a line an epoch."""
     epochs = run.recipe.epochs
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    console.print(f"Training {run.model}: {epochs} epochs, seed {run.seed}")
+    if epochs:
+        console.print(f"Training {run.model}: {epochs} epochs, seed {run.seed}")
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
 

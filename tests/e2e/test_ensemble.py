@@ -31,11 +31,14 @@ def test_it_gives_the_mean_of_their_answers_and_refuses_what_does_not_fit(tmp_pa
     np.testing.assert_allclose(together.predict(pixels, verbose=0), mean, atol=1e-6)
 
     build_model("edge-2k", image_shape=(28, 28, 1), class_count=7).save(tmp_path / "other.keras")
+    image = keras.Input((28, 28, 1))
+    keras.Model([image, keras.Input((3,))], models[0](image)).save(tmp_path / "two.keras")
     for arguments, words in (
+        ((paths[0], tmp_path / "two.keras", "-o", tmp_path / "x.keras"), "expected one input and one output"),
         ((paths[0], tmp_path / "other.keras", "-o", tmp_path / "x.keras"), "gives (7,), expected"),
         ((paths[0], "-o", tmp_path / "x.keras"), "expected two or more"),
         ((*paths, "-o", output), "expected the name of a new .keras file"),
-        ((paths[0], tmp_path / "none.keras", "-o", tmp_path / "x.keras"), "no Keras model"),
+        ((paths[0], tmp_path / "none.keras", "-o", tmp_path / "x.keras"), "expected the .keras file"),
     ):
         ended = run(*arguments)
         assert ended.returncode == 2

@@ -23,8 +23,9 @@ MODULES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.p
 # Each engine is imported in these modules alone; everything else reaches it through them.
 KERAS_MODULES = {
     "train/augmentation.py", "train/edge_family.py", "train/fake_quantization.py",
-    "train/fitting.py", "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/quantization_aware.py",
-    "train/quantized_layers.py", "train/teacher.py", "train/training.py",
+    "train/fitting.py", "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/keras_file.py",
+    "train/quantization_aware.py", "train/quantized_layers.py", "train/teacher.py", "train/training.py",
+    "train/untuned.py",
     "export/fake_quantization.py", "export/graph.py", "export/keras_model.py", "export/saved_model.py",
     "export/to_onnx.py", "export/to_tflite.py",
     "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",

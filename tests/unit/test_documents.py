@@ -18,7 +18,7 @@ from edgeport.benchmarks.report import Condition, Measured, Report, Series, Star
 from edgeport.benchmarks.statistics.paired import paired_answers
 from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report, trust_report
 from edgeport.benchmarks.sweep import results as sweep_results
-from edgeport.benchmarks.sweep.summary import lines_of
+from edgeport.benchmarks.sweep.summary import Line, lines_of
 from edgeport.export import command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
 from architecture_table import architecture_table, is_architectures  # noqa: E402
+from frontier_table import empty_call_table, search_table  # noqa: E402
 from refresh_tables import DOCUMENTS, refreshed, table_of  # noqa: E402
 
 RESULTS = sorted((ROOT / "docs" / "results").glob("*/report.json"))
@@ -102,19 +103,42 @@ def test_the_kind_of_a_result_decides_its_table() -> None:
     assert table_of(ROOT / "docs/results/export-speed.json").startswith("| edge, seconds |")
 
 
-def test_the_page_of_the_frontier_quotes_its_teachers() -> None:
-    tests = [
-        json.loads((ROOT / f"docs/results/frontier/teacher-{name}.json").read_text())["test"]
-        for name in ("narrow", "wide")
+def test_what_a_call_takes_is_told_beyond_the_empty_call_that_ran_beside_it() -> None:
+    calls = {"empty": [2.0, 4.0, 2.0], "edge-10k": [10.5, 12.5, 10.0], "edge-2k": [5.0, 7.0, 5.0]}
+    assert empty_call_table(calls).splitlines()[2:] == [
+        "| empty | 2.0 | 0.0 | | |",
+        "| edge-10k | 10.5 | 8.5 | ≤ 8.0 | missed by 0.5 |",
+        "| edge-2k | 5.0 | 3.0 | | |",
     ]
-    narrow, wide = (f"{each['correct'] / each['count']:.2%}".replace("%", " %") for each in tests)
+
+
+def test_the_designs_that_were_tried_are_listed_by_what_they_have_right() -> None:
+    shared = {"parameters": 1978, "epochs": 8, "count": 5000, "tflite_int8_ratio": 0.5, "onnx_int8_ratio": 1.25}
+    rows = [{"design": "C3-8 P", "correct": 4900, **shared}, {"design": "C3-8 A", "correct": 4950, **shared}]
+    assert search_table(rows).splitlines()[2:] == [
+        "| `C3-8 A` | 1,978 | 8 | 99.00 | 0.50 | 1.25 |",
+        "| `C3-8 P` | 1,978 | 8 | 98.00 | 0.50 | 1.25 |",
+    ]
+
+
+def frontier_lines(name: str) -> list[Line]:
+    return lines_of(sweep_results.read_results(ROOT / f"docs/results/frontier/{name}.json"))
+
+
+def test_the_page_of_the_frontier_quotes_its_teachers() -> None:
+    tests = [share for line in frontier_lines("teachers") if line.format == "keras" for share in line.test]
+    assert len(tests) == 4
     text = " ".join((ROOT / "docs" / "frontier.md").read_text().split())
-    assert f"The two teachers have {narrow} and {wide} of the test images right" in text
+    assert (
+        f"One by one the four have {100 * min(tests):.2f} to {100 * max(tests):.2f} % of the test images right" in text
+    )
+    # "no more than the two larger students come to"
+    students = {line.model: mean(line.test) for line in frontier_lines("results") if line.format == "keras"}
+    assert all(min(tests) <= students[name] <= max(tests) for name in ("edge-35k", "edge-100k"))
 
 
 def test_the_page_of_the_frontier_says_what_the_ablation_says() -> None:
-    results = sweep_results.read_results(ROOT / "docs/results/frontier/ablation.json")
-    lines = {(line.recipe, line.format, line.precision): line for line in lines_of(results)}
+    lines = {(line.recipe, line.format, line.precision): line for line in frontier_lines("ablation")}
 
     def mean_of(recipe: str, *kind: str) -> float:
         return mean(lines[(recipe, *(kind or ("keras", "float32")))].validation)
@@ -128,6 +152,24 @@ def test_the_page_of_the_frontier_says_what_the_ablation_says() -> None:
     assert set(lines["teacher-qat", "tflite", "int8"].changes) == {0.0}
     calibrated = lines["teacher", "tflite", "int8"]
     assert abs(mean_of("teacher-qat", "tflite", "int8") - mean(calibrated.validation)) < stdev(calibrated.validation)
+
+
+def test_the_page_of_the_frontier_says_what_the_other_ablation_says() -> None:
+    lines = {line.recipe: line for line in frontier_lines("ablation-10k") if line.format == "keras"}
+    without, alone, taught = (lines[name].validation for name in ("no-augmentation", "no-teacher", "teacher"))
+    # "Here augmentation pays, and what the teacher adds does not show ..."
+    assert min(alone) > max(without)
+    assert abs(mean(taught) - mean(alone)) < stdev(alone)
+
+
+def test_the_page_of_the_frontier_says_what_the_search_says() -> None:
+    rows = json.loads((ROOT / "docs/results/frontier/search.json").read_text())["rows"]
+    depthwise = [row for row in rows if "D3" in row["design"]]
+    others = [row for row in rows if "D3" not in row["design"]]
+    assert len(depthwise) == 2
+    assert min(row["correct"] for row in depthwise) > max(row["correct"] for row in others)
+    assert all(0.9 < row["tflite_int8_ratio"] <= 1 for row in depthwise)
+    assert all(row["tflite_int8_ratio"] < 0.6 for row in others)
 
 
 def test_the_same_answers_were_given_on_every_cpu() -> None:

@@ -18,9 +18,9 @@ def epoch(number: int, accuracy: float, loss: float = 1.0) -> Epoch:
     return Epoch(number, 0.5, 0.9, loss, accuracy, 1.0)
 
 
-def test_the_best_epoch_is_the_most_accurate_then_the_least_loss_then_the_first() -> None:
+def test_the_best_epoch_has_the_least_loss_then_the_most_accuracy_then_it_is_the_first() -> None:
+    assert best_epoch([epoch(1, 0.9, 0.4), epoch(2, 0.9, 0.3), epoch(3, 0.95, 0.5)]) == 2
     assert best_epoch([epoch(1, 0.9), epoch(2, 0.95), epoch(3, 0.92)]) == 2
-    assert best_epoch([epoch(1, 0.9, 0.4), epoch(2, 0.9, 0.3), epoch(3, 0.9, 0.5)]) == 2
     assert best_epoch([epoch(1, 0.9), epoch(2, 0.9)]) == 1
 
 

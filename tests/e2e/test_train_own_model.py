@@ -1,0 +1,81 @@
+"""A model of the user's own: trained further from its weights, or made aware of quantization right away."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+import pytest
+from keras import layers
+
+import edgeport.train.fake_quantization  # noqa: F401  (Keras finds its layers by their registration)
+
+TRAIN = ("train", "--dataset", "mnist-5k")
+
+
+def net(*, classes: int = 10, activation: str | None = "softmax", side: int = 28) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input((side, side, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(8, 3, strides=2, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(classes, activation=activation),
+        ],
+        name="mine",
+    )
+
+
+def test_qat_can_follow_at_once(edgeport, tmp_path: Path) -> None:
+    net().save(tmp_path / "mine.keras")
+    edgeport(*TRAIN, "--model", tmp_path / "mine.keras", "--epochs", 0, "--qat", "-o", tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert (record["model"], record["history"], len(record["qat_history"])) == ("mine", [], 5)
+    digest = hashlib.sha256((tmp_path / "mine.keras").read_bytes()).hexdigest()
+    assert record["start"] == {"file": "mine.keras", "sha256": digest}
+    edgeport("export", tmp_path / "run" / "model.keras", "-o", tmp_path / "export", "--precisions", "int8")
+    manifest = json.loads((tmp_path / "export" / "manifest.json").read_text())
+    verified = {each["file"]: each["verified"] for each in manifest["artefacts"]}
+    assert verified["mine.int8.tflite"]["agreement"] == 1
+    assert verified["mine.int8.tflite"]["sqnr_db"] > 60, "the integers are those of the forward pass"
+
+
+def test_training_goes_on_from_the_weights_of_the_file(edgeport, trained: Path, tmp_path: Path) -> None:
+    edgeport(*TRAIN, "--model", trained / "model.keras", "--epochs", 1, "-o", tmp_path / "run")
+    (first, *_), (further,) = (
+        json.loads((folder / "training.json").read_text())["history"] for folder in (trained, tmp_path / "run")
+    )
+    assert further["validation_loss"] < 0.8 * first["validation_loss"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda: net(classes=7), "from (28, 28, 1) to (7,), expected (28, 28, 1) to (10,): the images of mnist-5k"),
+        (lambda: net(side=20), "from (20, 20, 1) to (10,)"),
+        (lambda: net(activation=None), "expected a model that ends in a softmax"),
+        (lambda: None, "No such file"),
+    ],
+)
+def test_a_model_that_cannot_learn_this_is_refused_in_one_line(edgeport, tmp_path: Path, wrong, told: str) -> None:
+    model = wrong()
+    if model is not None:
+        model.save(tmp_path / "wrong.keras")
+    ended = edgeport(*TRAIN, "--model", tmp_path / "wrong.keras", "-o", tmp_path / "run", code=2)
+    assert told in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_file_is_refused_in_one_line(edgeport, tmp_path: Path) -> None:
+    (tmp_path / "torn.keras").write_bytes(b"PK\x03\x04 and no more")
+    ended = edgeport(*TRAIN, "--model", tmp_path / "torn.keras", "-o", tmp_path / "run", code=2)
+    assert "torn.keras: no Keras model, a damaged one" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_no_epochs_are_too_few_without_qat(edgeport, tmp_path: Path) -> None:
+    net().save(tmp_path / "mine.keras")
+    arguments = (*TRAIN, "--model", tmp_path / "mine.keras", "--epochs", 0, "-o", tmp_path / "run")
+    assert "--epochs: got 0, expected 1 or more" in edgeport(*arguments, code=2).stderr

@@ -1,0 +1,62 @@
+"""A Keras file that a training run goes on from, or learns from: opened, and held against the data set."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgeport.runtime.errors import InputError
+from edgeport.train.dataset import Dataset
+
+# So many answers tell probabilities from logits.
+_LOOKED_AT = 16
+
+
+def keras_file_sha256(path: Path, *, role: str) -> str:
+    """Return the digest of a file; raises InputError, which names the role that it has, if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{role} {path}: {error.strerror}; expected the .keras file of a model") from error
+
+
+def open_keras_file(path: Path, *, role: str) -> keras.Model:
+    """Return the model of a file with its weights; raises InputError, which names its role, if it holds none."""
+    keras_file_sha256(path, role=role)
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever a damaged file leads it into
+        raise InputError(
+            f"{role} {path}: no Keras model, a damaged one, or one with layers that are not Keras's own"
+        ) from error
+
+
+def check_classifier(model: keras.Model, dataset: Dataset, *, name: str) -> None:
+    """Raise InputError if a model does not take raw pixels and give one probability per class of the data set.
+
+    Args:
+        model: The model.
+        dataset: The data set; some of its validation images are answered.
+        name: What the message calls the model.
+    """
+    classes = len(dataset.labels)
+    if shapes_of(model) != (dataset.image_shape, (classes,)):
+        taken, given = shapes_of(model)
+        raise InputError(
+            f"{name}: got a model from {taken} to {given}, expected {dataset.image_shape} to ({classes},): the images "
+            f"of {dataset.name} and its {classes} classes"
+        )
+    # Called, not predict: that would compile the model, before the run has said how.
+    answers = keras.ops.convert_to_numpy(model(dataset.validation.images[:_LOOKED_AT].astype(np.float32)))
+    if not (answers.min() >= 0 and np.allclose(answers.sum(axis=1), 1, atol=1e-3)):
+        raise InputError(f"{name}: got answers that are no probabilities, expected a model that ends in a softmax")
+
+
+def shapes_of(model: keras.Model) -> tuple[Any, Any]:
+    """Return the shape of a sample and of its answer; something else than tuples if there are several of them."""
+    # A subclassed model that was never called has no shapes.
+    shapes = (getattr(model, name, None) for name in ("input_shape", "output_shape"))
+    taken, given = (shape[1:] if isinstance(shape, tuple) else shape for shape in shapes)
+    return taken, given

@@ -1,6 +1,6 @@
-"""The tables of docs/frontier.md: the family beside what it was meant to reach, and what int8 loses."""
+"""The tables of docs/frontier.md: the family beside its goals, what int8 loses, and the designs that were tried."""
 
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from edgeport.benchmarks.statistics.paired import mcnemar_p
@@ -25,6 +25,8 @@ RATIO_GOALS = {
     ("edge-100k", "tflite"): 0.25,
     ("edge-100k", "onnx"): 0.5,
 }
+# model: how many microseconds its int8 TFLite file may take beyond the engine's empty call.
+EMPTY_CALL_GOALS = {"edge-10k": 8.0}
 _NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
 
 
@@ -72,5 +74,34 @@ def loss_table(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {model} | {_NAMES[format_]} int8 | {len(cells)} | {losses} | {gains} "
             f"| {100 * (losses - gains) / count:.3f} | {mcnemar_p(losses, gains):.2g} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def empty_call_table(p50_us: dict[str, list[float]]) -> str:
+    """Return what each model's int8 TFLite file takes beyond the engine's empty call, as Markdown.
+
+    Args:
+        p50_us: The median call of each process in microseconds, by model; ``empty`` is the empty call. Processes of the
+            same index ran side by side.
+    """
+    rows = ["| int8 TFLite | call, us | beyond the empty call, us | wanted | |", "| :-- | --: | --: | --: | :-- |"]
+    for model, calls in p50_us.items():
+        beyond = median(call - empty for call, empty in zip(calls, p50_us["empty"], strict=True))
+        goal = EMPTY_CALL_GOALS.get(model)
+        verdict = f"≤ {goal:.1f} | {_verdict(goal - beyond, '{:.1f}')} |" if goal is not None else "| |"
+        rows.append(f"| {model} | {median(calls):.1f} | {beyond:.1f} | {verdict}")
+    return "\n".join(rows) + "\n"
+
+
+def search_table(rows: list[dict[str, Any]]) -> str:
+    """Return the designs that were tried, the most accurate first, as Markdown."""
+    lines = ["| design | parameters | epochs | validation, % | int8 beside float32, TFLite | ONNX |"]
+    lines.append("| :-- | --: | --: | --: | --: | --: |")
+    for row in sorted(rows, key=lambda row: -row["correct"]):
+        right = 100 * row["correct"] / row["count"]
+        lines.append(
+            f"| `{row['design']}` | {row['parameters']:,} | {row['epochs']} | {right:.2f} "
+            f"| {row['tflite_int8_ratio']:.2f} | {row['onnx_int8_ratio']:.2f} |"
         )
     return "\n".join(lines) + "\n"

@@ -8,16 +8,18 @@ edgeport=.venv/bin/edgeport results=docs/results/frontier
 
 $edgeport sweep $results/teachers.toml -o runs/teachers
 [ -f runs/teacher/model.keras ] || .venv/bin/python -m edgeport.train.ensemble \
-    runs/teachers/teacher/{narrow,wide}/seed-0/train/model.keras -o runs/teacher/model.keras
-$edgeport sweep $results/ablation.toml -o runs/ablation
+    runs/teachers/teacher/{narrow,wide}/seed-{0,1}/train/model.keras -o runs/teacher/model.keras
+for each in ablation ablation-10k; do
+    $edgeport sweep "$results/$each.toml" -o "runs/$each"
+    cp "runs/$each/results.json" "$results/$each.json"
+done
 $edgeport sweep $results/frontier.toml -o runs/frontier
-cp runs/ablation/results.json $results/ablation.json
 cp runs/frontier/results.json $results/results.json
 cp runs/frontier/frontier.png $results/frontier.png
-for name in narrow wide; do
-    cp "runs/teachers/teacher/$name/seed-0/train/training.json" "$results/teacher-$name.json"
-done
+cp runs/teachers/results.json $results/teachers.json
 
+.venv/bin/python docs/results/search.py runs/teacher/model.keras -o $results/search.json
+.venv/bin/python docs/results/empty_call.py runs/frontier -o $results/empty-call.json
 .venv/bin/python docs/results/ptq_loss.py runs/frontier -o $results/ptq-loss.json
 # A sweep exports float32 and int8 alone; what is published is all that a user gets from the zoo.
 for run in runs/frontier/*/published/seed-*; do

@@ -1,0 +1,118 @@
+"""Try other designs for the smallest model, on validation images alone: what each has right, what int8 gains in time.
+
+Run it with: python docs/results/search.py runs/teacher/model.keras -o docs/results/frontier/search.json
+
+A design is a text: ``C3/2-8`` is a convolution of 3 x 3 with stride 2 to 8 channels, batch normalisation and ReLU;
+``D3`` a depthwise one without ReLU, ``P`` max pooling, ``G`` a depthwise convolution over all that is left, ``A``
+global average pooling. A dense layer ends each.
+"""
+
+import argparse
+import json
+import re
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from edgeport.benchmarks.measuring.conditions import disturbances
+from edgeport.benchmarks.measuring.contender import artefact_contender
+from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measuring.measure import time_contenders
+from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.report import ENGINE_CALL
+from edgeport.benchmarks.statistics.latency import latency_ratio
+from edgeport.export import Options, export, load_calibration, load_source
+from edgeport.export.inspection import inspect
+from edgeport.runtime.output import write_whole
+from edgeport.train import Dataset, load_dataset
+from edgeport.train.fitting import Run, fit, probabilities_of
+from edgeport.train.recipe import RECIPES
+
+KIND = "search"
+EPOCHS = 8
+_LAUNCHES = 8
+DESIGNS = (
+    "C3/2-8 C3-8 P C3-8 P",
+    "C3/2-8 C3-8 C3-8 P P",
+    "C3/2-8 C3-8 P C3-8 C3-8 A",
+    "C3/2-8 C3-8 P C3-12 P G",
+    "C3/2-8 D3 C1-16 P D3 C1-16 D3 C1-24 P G",
+    "C3/2-8 D3 C1-16 D3 C1-16 P D3 C1-16 D3 C1-16 P G",
+)
+
+
+def build(design: str) -> keras.Model:
+    """Return the model that a text describes, for 28x28 digits."""
+    image = keras.Input((28, 28, 1), name="image")
+    x = layers.Rescaling(1 / 255)(image)
+    for word in design.split():
+        kind, size, strides, filters = re.fullmatch(r"([CDPGA])(\d*)/?(\d*)-?(\d*)", word).groups()
+        window = {"strides": int(strides or 1), "padding": "same", "use_bias": False}
+        if kind == "C":
+            x = layers.Conv2D(int(filters), int(size), **window)(x)
+            x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        elif kind == "D":
+            x = layers.BatchNormalization(momentum=0.9)(layers.DepthwiseConv2D(int(size), **window)(x))
+        elif kind == "P":
+            x = layers.MaxPooling2D()(x)
+        elif kind == "G":
+            x = layers.BatchNormalization(momentum=0.9)(layers.DepthwiseConv2D(x.shape[1:3], use_bias=False)(x))
+        else:
+            x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(10, activation="softmax")(layers.Flatten()(x)))
+
+
+def try_design(design: str, dataset: Dataset, teacher: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Train a design with the recipe of edge-2k and export it; return what came of it, and its files by their kind."""
+    recipe = replace(RECIPES["edge-2k"], epochs=EPOCHS)
+    run = Run(folder.name, dataset, recipe, seed=0, teacher=teacher)
+    model, _ = fit(run, partial(build, design), state=folder / "state")
+    answers = probabilities_of(model, dataset.validation).argmax(axis=1)
+    source = load_source(model)
+    calibration = load_calibration("mnist-5k", inputs=source.inputs)
+    manifest = export(source, folder / "export", calibration, options=Options(precisions=("float32", "int8")))
+    files = {f"{each.format} {each.precision}": folder / "export" / each.file for each in manifest.artefacts}
+    row = {
+        "design": design,
+        "parameters": inspect(files["tflite float32"]).parameters,
+        "epochs": EPOCHS,
+        "correct": int((answers == dataset.validation.classes).sum()),
+        "count": len(answers),
+    }
+    return row, files
+
+
+def main() -> None:
+    """Try each design, time all files side by side, and write what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("teacher", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    dataset = load_dataset("mnist")
+    with tempfile.TemporaryDirectory() as folder:
+        tried = []
+        for number, design in enumerate(DESIGNS):
+            tried.append(try_design(design, dataset, arguments.teacher, Path(folder) / f"design-{number}"))
+            print(tried[-1][0], flush=True)
+        contenders = [
+            artefact_contender(f"{row['design']}: {kind}", path) for row, files in tried for kind, path in files.items()
+        ]
+        host, images = host_facts(), dataset.validation.images[:1]
+        timings = time_contenders(contenders, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),))
+    for row, files in tried:
+        launches = {kind: timings.series[f"{row['design']}: {kind}"][0].launches for kind in files}
+        for format_ in ("tflite", "onnx"):
+            ratio = latency_ratio(launches[f"{format_} float32"], launches[f"{format_} int8"])
+            row[f"{format_}_int8_ratio"] = round(ratio.ratio, 3)
+    doubts = list(disturbances(timings.conditions, host))
+    document = {"kind": KIND, "host": host, "disturbances": doubts, "rows": [row for row, _ in tried]}
+    write_whole(arguments.output, (json.dumps(document, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.output import check_output_folder
 from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.datasets import load_dataset
-from edgeport.train.recipe import RECIPES, Recipe
+from edgeport.train.recipe import OWN_MODEL, RECIPES, Recipe
 from edgeport.train.record import STATE
 
 
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _recipe(arguments: argparse.Namespace, start: Path | None) -> Recipe:
     if start is None and arguments.model not in RECIPES:
         raise unknown_name("model", arguments.model, RECIPES)
-    recipe = Recipe() if start else RECIPES[arguments.model]
+    recipe = OWN_MODEL if start else RECIPES[arguments.model]
     if arguments.epochs is None:
         return recipe
     # A model that is trained already may go on with quantization right away.

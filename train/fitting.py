@@ -110,6 +110,8 @@ def fit(
     model, history = _restore(run, state) if resume else (_compiled(build(), run), [])
     class_count = len(run.dataset.labels)
     if not run.recipe.epochs and not resume:
+        # Before its first step an optimizer has no state, and Keras warns when it reads none.
+        model.optimizer.build(model.trainable_variables)
         _store(run, model, history, state)
     validation = _examples(run.dataset.validation, class_count, batch_size=500)
     for number in range(len(history) + 1, run.recipe.epochs + 1):

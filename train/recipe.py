@@ -47,6 +47,8 @@ _TEACHER = Recipe(epochs=24, weight_decay=1e-2, label_smoothing=0.0)
 # The changes are a little smaller than the teacher's. The fewer the weights, the larger the steps and the less decay: a
 # small model has nothing to forget.
 _EDGE = Recipe(learning_rate=4e-3, label_smoothing=0.0, rotation=12, scaling=0.12, shear=0.12, shift=0.08, copies=16)
+# A trained model of the user's own is sure of its answers by now: smoothed labels would only make it less so.
+OWN_MODEL = Recipe(label_smoothing=0.0)
 
 RECIPES: dict[str, Recipe] = {
     "classic": _CLASSIC,

@@ -197,7 +197,9 @@ def load_source(
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message that says something."""
     lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
+    line = next((line for line in lines if line), type(error).__name__)
+    # The message of a KeyError is the key alone.
+    return f"{type(error).__name__}: {line}" if isinstance(error, LookupError) else line
 
 
 def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:

@@ -312,6 +312,11 @@ class Predictor:
         raise InputError(f"{self.spec.name}: got images of shape {shape}, expected (n, {axes})")
 
     def _check_names(self, tensors: Mapping[str, Tensor]) -> None:
+        if not isinstance(tensors, Mapping):
+            raise InputError(
+                f"{self.spec.name}: got {type(tensors).__name__}, expected an array for each input by its name: "
+                f"{', '.join(tensor.name for tensor in self.spec.inputs)}"
+            )
         if tensors.keys() != {tensor.name for tensor in self.spec.inputs}:
             raise InputError(
                 f"{self.spec.name}: got the inputs {', '.join(map(str, tensors))}, "

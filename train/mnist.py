@@ -80,7 +80,7 @@ def _read_local(name: str, data_dir: Path) -> Arrays:
             )
     raise InputError(
         f"{name}: {data_dir} holds neither {name}.npz nor the four IDX files (train-images-idx3-ubyte.gz, ...). "
-        "Put them there, or use --dataset mnist-5k, which is installed."
+        "Put them there, or take the data set mnist-5k, which is installed."
     )
 
 
@@ -124,7 +124,7 @@ def _download(name: str) -> Arrays:
     except Exception as error:  # keras raises a bare Exception when a URL cannot be fetched
         raise InputError(
             f"{name} cannot be downloaded ({' '.join(str(error).split())}). Two ways out: name a folder that holds "
-            "its four IDX files or its .npz with --data-dir or EDGEPORT_DATA, or use --dataset mnist-5k, which is "
+            "its four IDX files or its .npz with --data-dir or EDGEPORT_DATA, or take the data set mnist-5k, which is "
             "installed."
         ) from error
     return x_train, y_train, x_test, y_test

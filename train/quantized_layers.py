@@ -218,7 +218,9 @@ def _product(building: _Building, step: Step, made: Any, settings: dict[str, Any
     if building.graph.is_shared(layer):
         building.settled(source)
     if id(layer) not in building.shared:
-        config = {**layer.get_config(), **settings, "dtype": "float32"}
+        # The kernel of a layer with low-rank adapters (LoRA) has them added already.
+        own = {key: value for key, value in layer.get_config().items() if not key.startswith("lora_")}
+        config = {**own, **settings, "dtype": "float32"}
         building.shared[id(layer)] = made.from_config({**config, "input_scale": building.scales.get(source, 1.0)})
     built = building.shared[id(layer)]
     fresh = not built.built

@@ -44,6 +44,11 @@ def take_ranges(model: onnx.ModelProto) -> dict[str, Steps]:
             scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
             steps[node.input[0]] = Steps(float(scale), int(zero_point))
             sources[node.output[0]] = node.input[0]
+        elif node.op_type in _MOVES and node.input[0] in sources:
+            # tf2onnx may move integers, between the two of a pair: they become floats as well.
+            node.input[0] = sources[node.input[0]]
+            sources[node.output[0]] = node.output[0]
+            steps[node.output[0]] = steps[node.input[0]]
         elif node.op_type == "DequantizeLinear":
             renamed[node.output[0]] = sources[node.input[0]]
     kept = [node for node in graph.node if node.op_type not in ("QuantizeLinear", "DequantizeLinear")]

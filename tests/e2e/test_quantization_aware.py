@@ -137,6 +137,21 @@ def test_the_integers_of_tflite_are_those_of_the_forward_pass(pair: tuple[keras.
     assert apart.max() <= 1
 
 
+def test_low_rank_adapters_are_part_of_the_kernel() -> None:
+    def adapted() -> keras.Model:
+        image = keras.Input((16, 16, 3), name="image")
+        convolution, dense = layers.Conv2D(8, 3, activation="relu"), layers.Dense(5)
+        model = keras.Model(image, dense(layers.Flatten()(convolution(layers.Rescaling(1 / 255)(image)))))
+        convolution.enable_lora(2)
+        dense.enable_lora(2)
+        return model
+
+    model = trained(adapted)
+    quantized = quantize_aware(model, calibration=PIXELS[:200])
+    expected, answers = (each.predict(PIXELS.astype("float32"), verbose=0) for each in (model, quantized))
+    assert np.square(expected - answers).mean() / expected.var() < 0.03
+
+
 def test_an_average_of_halves_is_rounded_by_tflite_in_its_own_way() -> None:
     def averages() -> keras.Model:
         x = image = keras.Input((16, 16, 3), name="image")

@@ -179,6 +179,8 @@ def test_real_values_are_checked_before_they_are_quantized(name: str, data: Path
     predictor = load(data / name)
     real = np.zeros((3, 28, 28, 1))
     assert predictor.answer({"image": real})[predictor.spec.output.name].shape == (3, 10)
+    with pytest.raises(InputError, match="got ndarray, expected an array for each input by its name: image"):
+        predictor.answer(real)
     real[1, 2, 3, 0] = np.nan
     with pytest.raises(InputError, match=r"got nan at \[1, 2, 3, 0\]"):
         predictor.answer({"image": real})

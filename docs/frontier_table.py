@@ -96,12 +96,13 @@ def empty_call_table(p50_us: dict[str, list[float]]) -> str:
 
 def search_table(rows: list[dict[str, Any]]) -> str:
     """Return the designs that were tried, the most accurate first, as Markdown."""
-    lines = ["| design | parameters | epochs | validation, % | int8 beside float32, TFLite | ONNX |"]
-    lines.append("| :-- | --: | --: | --: | --: | --: |")
+    lines = ["| design | parameters | epochs | validation, % | loss | int8 TFLite, us | beside float32 | ONNX |"]
+    lines.append("| :-- | --: | --: | --: | --: | --: | --: | --: |")
     for row in sorted(rows, key=lambda row: -row["correct"]):
         right = 100 * row["correct"] / row["count"]
         lines.append(
             f"| `{row['design']}` | {row['parameters']:,} | {row['epochs']} | {right:.2f} "
-            f"| {row['tflite_int8_ratio']:.2f} | {row['onnx_int8_ratio']:.2f} |"
+            f"| {row['validation_loss']:.4f} | {row['tflite_int8_us']:.1f} | {row['tflite_int8_ratio']:.2f} "
+            f"| {row['onnx_int8_ratio']:.2f} |"
         )
     return "\n".join(lines) + "\n"

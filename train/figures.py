@@ -11,20 +11,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edgeport.train.dataset import Split
-from edgeport.train.history import Epoch, best_epoch
+from edgeport.train.history import Epoch
 
 _RIGHT, _WRONG = "#2f6f4f", "#c0392b"
 _TRAIN, _VALIDATION = "#8a8f98", "#1f5fa8"
 
 
 @rc_context({"text.parse_math": False})
-def draw_learning_curves(path: Path, trained: Sequence[Epoch], fine_tuned: Sequence[Epoch] = ()) -> None:
+def draw_learning_curves(
+    path: Path, trained: Sequence[Epoch], fine_tuned: Sequence[Epoch] = (), *, best: Epoch
+) -> None:
     """Draw loss and error rate by epoch, for the train and validation splits, with the chosen epoch marked.
 
     The epochs of quantization-aware fine-tuning, from which it is chosen then, follow after a dotted line.
     """
     history = [*trained, *(replace(epoch, number=len(trained) + epoch.number) for epoch in fine_tuned)]
-    best = len(trained) + best_epoch(fine_tuned) if fine_tuned else best_epoch(trained)
+    chosen = best.number + (len(trained) if fine_tuned else 0)
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [epoch.number for epoch in history]
@@ -38,8 +40,8 @@ def draw_learning_curves(path: Path, trained: Sequence[Epoch], fine_tuned: Seque
     )
     errors = [100 * (1 - epoch.validation_accuracy) for epoch in history]
     right.plot(epochs, errors, color=_VALIDATION, label="validation", **style)
-    label = f"best epoch, {best}: {errors[best - 1]:.2f} %"
-    right.plot(best, errors[best - 1], "o", color=_VALIDATION, label=label)
+    label = f"best epoch, {chosen}: {errors[chosen - 1]:.2f} %"
+    right.plot(chosen, errors[chosen - 1], "o", color=_VALIDATION, label=label)
     right.set(title="Error rate, percent", xlabel="epoch")
     # A logarithmic axis has no place for an error rate of zero.
     if min(errors) > 0:

@@ -177,7 +177,7 @@ def _batch_size(run: Run) -> int:
 
 def _augmented(run: Run, *, epoch: int, on_wait: OnWait) -> tf.data.Dataset:
     """Return one epoch of training batches; its order and its augmentation depend on seed and epoch alone."""
-    split, recipe, batch_size = run.dataset.train, run.recipe, _batch_size(run)
+    split, recipe, batch_size = run.dataset.train, run.recipe.in_epoch(epoch), _batch_size(run)
     order = np.random.default_rng((run.seed, epoch)).permutation(len(split))
     changes, targets = _lesson(run, epoch=epoch, on_wait=on_wait)
     examples = tf.data.Dataset.from_tensor_slices((split.images[order], changes[order], targets[order]))
@@ -191,7 +191,7 @@ def _augmented(run: Run, *, epoch: int, on_wait: OnWait) -> tf.data.Dataset:
 
 def _lesson(run: Run, *, epoch: int, on_wait: OnWait) -> tuple[Changes, Answers]:
     """Return how each training image is changed in this epoch, and the float32 target of each, (n, classes)."""
-    split, recipe, class_count = run.dataset.train, run.recipe, len(run.dataset.labels)
+    split, recipe, class_count = run.dataset.train, run.recipe.in_epoch(epoch), len(run.dataset.labels)
     labels = np.eye(class_count, dtype=np.float32)[split.classes]
     if run.teacher is None:
         smoothed = labels * (1 - recipe.label_smoothing) + np.float32(recipe.label_smoothing / class_count)
@@ -222,7 +222,8 @@ def _store(run: Run, model: keras.Model, history: list[Epoch], state: Path) -> N
     model.save(folder / _LAST)
     states = [variable.numpy().tolist() for variable in _random_states(model)]
     (folder / _RANDOM).write_text(json.dumps(states))
-    if not history or best_epoch(history) == history[-1].number:
+    # An epoch that is not the best when it ends never becomes it, so its weights need not be kept.
+    if not history or best_epoch(history, validation_count=len(run.dataset.validation)) == history[-1].number:
         model.save(folder / _BEST, include_optimizer=False)
     else:
         shutil.copyfile(_newest(state) / _BEST, folder / _BEST)

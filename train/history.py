@@ -1,6 +1,7 @@
 """The history of a training run, epoch by epoch, as data."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,12 +32,20 @@ class Epoch:
     seconds: float
 
 
-def best_epoch(history: Sequence[Epoch]) -> int:
-    """Return the number of the epoch with the least validation loss; the higher accuracy breaks a tie.
+def best_epoch(history: Sequence[Epoch], *, validation_count: int) -> int:
+    """Return the number of the last epoch whose validation accuracy is within one standard error of the best.
 
-    The loss weighs every image, and so tells epochs apart that differ by chance in a handful of right answers.
+    The steps shrink towards the end, so of epochs that the validation images cannot tell apart the later one is the
+    better bet; and an epoch that chance favoured by a handful of images is not (the one-standard-error rule of Breiman
+    et al., Classification and Regression Trees, 1984).
+
+    Args:
+        history: At least one epoch.
+        validation_count: The images of the validation split.
     """
-    return min(history, key=lambda epoch: (epoch.validation_loss, -epoch.validation_accuracy)).number
+    best = max(epoch.validation_accuracy for epoch in history)
+    standard_error = math.sqrt(best * (1 - best) / validation_count)
+    return max(epoch.number for epoch in history if epoch.validation_accuracy >= best - standard_error)
 
 
 def write_history(path: Path, identity: dict[str, Any], history: Sequence[Epoch]) -> None:

@@ -72,6 +72,9 @@ def _train(result: _Result, *, resume: bool) -> bool:
     if run.teacher is not None:
         open_teacher(run.teacher, run.dataset)
     build = _build(run)
+    if run.qat:
+        # A layer that has no rule there is told now, and not after all the epochs before.
+        quantize_aware(build(), calibration=run.dataset.train.take(1, seed=run.seed).images)
     if not resume:
         shutil.rmtree(state, ignore_errors=True)
     try:
@@ -146,12 +149,12 @@ def _write(
     """Write the result. An unfinished run does not touch the test split: its figure would guide the next try."""
     run, console = result.run, result.console
     chosen = fine_tuned or history
-    best = chosen[best_epoch(chosen) - 1]
+    best = chosen[best_epoch(chosen, validation_count=len(run.dataset.validation)) - 1]
     record = {**_facts(run, model, finished=finished), **_outcome(history, fine_tuned, best, run.dataset)}
     with staged_result(result.claim, record=FILE_NAME, stale=_RESULTS) as folder:
         model.save(folder / "model.keras")
         record["model_sha256"] = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
-        draw_learning_curves(folder / "learning-curves.png", history, fine_tuned)
+        draw_learning_curves(folder / "learning-curves.png", history, fine_tuned, best=best)
         phase = " of the fine-tuning" if fine_tuned else ""
         console.print(f"Best epoch {best.number}{phase}: {best.validation_accuracy:.2%} of the validation images right")
         if finished and result.score_test:

@@ -99,9 +99,10 @@ def _trained(folder: Path) -> bool:
 def _record(order: Order, dataset: Dataset, source: Source, manifest: Manifest) -> dict[str, Any]:
     training = json.loads((order.folder / TRAIN / FILE_NAME).read_bytes())
     epochs = [*training["history"], *training.get("qat_history", [])]
-    files = {each.precision: order.folder / EXPORT / each.file for each in manifest.artefacts}
-    # The weights after folding; the float file has nothing but them.
-    deployed = files.get("float32") or next(iter(files.values()))
+    # The weights after folding; a float file has nothing but them. TFLite's comes first: what follows a depthwise
+    # convolution in ONNX is folded by the engine, when it opens the file.
+    floats = [each for each in manifest.artefacts if each.precision == "float32"]
+    deployed = order.folder / EXPORT / (floats or manifest.artefacts)[0].file
     return {
         "schema": SCHEMA,
         "model": order.cell.model,

@@ -37,7 +37,8 @@ def _header(results: Results, recipes: bool) -> tuple[str, ...]:
 def _row(line: Line, results: Results, recipes: bool) -> tuple[str, ...]:
     test = (_mean(line.test),) if results.split == "test" else ()
     accuracies = line.accuracies
-    change = 100 * sum(line.changes) / len(line.changes)
+    # A mean of nothing but rounding errors has no sign.
+    change = round(100 * sum(line.changes) / len(line.changes), 3) + 0.0
     timed = line.latency
     latency = f"{amount(timed.p50_us)} ({amounts(timed.low_us, timed.high_us)})" if timed else DASH
     return (

@@ -9,11 +9,16 @@ global average pooling. A dense layer ends each.
 
 import argparse
 import json
+import multiprocessing
+import os
 import re
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import keras
@@ -29,8 +34,9 @@ from edgeport.benchmarks.statistics.latency import latency_ratio
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect
 from edgeport.runtime.output import write_whole
-from edgeport.train import Dataset, load_dataset
+from edgeport.train import load_dataset
 from edgeport.train.fitting import Run, fit, probabilities_of
+from edgeport.train.history import best_epoch
 from edgeport.train.recipe import RECIPES
 
 KIND = "search"
@@ -38,11 +44,13 @@ EPOCHS = 8
 _LAUNCHES = 8
 DESIGNS = (
     "C3/2-8 C3-8 P C3-8 P",
-    "C3/2-8 C3-8 C3-8 P P",
-    "C3/2-8 C3-8 P C3-8 C3-8 A",
     "C3/2-8 C3-8 P C3-12 P G",
+    "C3/2-8 C3-8 P D3 C1-16 D3 C1-16 P G",
     "C3/2-8 D3 C1-16 P D3 C1-16 D3 C1-24 P G",
+    "C3/2-8 D3 C1-16 P D3 C1-16 D3 C1-16 D3 C1-16 P G",
     "C3/2-8 D3 C1-16 D3 C1-16 P D3 C1-16 D3 C1-16 P G",
+    "C4/2-8 D3 C1-16 D3 C1-16 P D3 C1-16 D3 C1-16 P G",
+    "C3/2-8 D3 C1-16 D3 C1-16 D3/2 C1-16 D3 C1-16 P G",
 )
 
 
@@ -67,11 +75,11 @@ def build(design: str) -> keras.Model:
     return keras.Model(image, layers.Dense(10, activation="softmax")(layers.Flatten()(x)))
 
 
-def try_design(design: str, dataset: Dataset, teacher: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
+def try_design(design: str, teacher: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
     """Train a design with the recipe of edge-2k and export it; return what came of it, and its files by their kind."""
-    recipe = replace(RECIPES["edge-2k"], epochs=EPOCHS)
-    run = Run(folder.name, dataset, recipe, seed=0, teacher=teacher)
-    model, _ = fit(run, partial(build, design), state=folder / "state")
+    dataset = load_dataset("mnist")
+    run = Run(design, dataset, replace(RECIPES["edge-2k"], epochs=EPOCHS), seed=0, teacher=teacher)
+    model, history = fit(run, partial(build, design), state=folder / "state")
     answers = probabilities_of(model, dataset.validation).argmax(axis=1)
     source = load_source(model)
     calibration = load_calibration("mnist-5k", inputs=source.inputs)
@@ -83,33 +91,42 @@ def try_design(design: str, dataset: Dataset, teacher: Path, folder: Path) -> tu
         "epochs": EPOCHS,
         "correct": int((answers == dataset.validation.classes).sum()),
         "count": len(answers),
+        "validation_loss": round(history[best_epoch(history, validation_count=len(answers)) - 1].validation_loss, 5),
     }
+    print(row, flush=True)
     return row, files
 
 
-def main() -> None:
-    """Try each design, time all files side by side, and write what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("teacher", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    dataset = load_dataset("mnist")
-    with tempfile.TemporaryDirectory() as folder:
-        tried = []
-        for number, design in enumerate(DESIGNS):
-            tried.append(try_design(design, dataset, arguments.teacher, Path(folder) / f"design-{number}"))
-            print(tried[-1][0], flush=True)
-        contenders = [
-            artefact_contender(f"{row['design']}: {kind}", path) for row, files in tried for kind, path in files.items()
-        ]
-        host, images = host_facts(), dataset.validation.images[:1]
-        timings = time_contenders(contenders, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),))
+def time_side_by_side(tried: list[tuple[dict[str, Any], dict[str, Path]]]) -> tuple[dict[str, Any], list[str]]:
+    """Add to each row what its files take; return the machine, and what disturbed it."""
+    contenders = [
+        artefact_contender(f"{row['design']}: {kind}", path) for row, files in tried for kind, path in files.items()
+    ]
+    host, images = host_facts(), load_dataset("mnist").validation.images[:1]
+    timings = time_contenders(contenders, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),))
     for row, files in tried:
         launches = {kind: timings.series[f"{row['design']}: {kind}"][0].launches for kind in files}
         for format_ in ("tflite", "onnx"):
             ratio = latency_ratio(launches[f"{format_} float32"], launches[f"{format_} int8"])
             row[f"{format_}_int8_ratio"] = round(ratio.ratio, 3)
-    doubts = list(disturbances(timings.conditions, host))
+            row[f"{format_}_int8_us"] = round(median(median(each) for each in launches[f"{format_} int8"]) / 1e3, 2)
+    return host, list(disturbances(timings.conditions, host))
+
+
+def main() -> None:
+    """Try each design, a core for each, then time all files side by side, and write what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("teacher", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    # TensorFlow reads it when a process begins.
+    os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context) as pool:
+            folders = [Path(folder) / f"design-{number}" for number in range(len(DESIGNS))]
+            tried = list(pool.map(try_design, DESIGNS, repeat(arguments.teacher), folders))
+        host, doubts = time_side_by_side(tried)
     document = {"kind": KIND, "host": host, "disturbances": doubts, "rows": [row for row, _ in tried]}
     write_whole(arguments.output, (json.dumps(document, indent=1) + "\n").encode())
 

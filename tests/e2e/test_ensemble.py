@@ -16,7 +16,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_gives_the_mean_of_their_answers_and_refuses_what_does_not_fit(tmp_path: Path) -> None:
-    models = [build_model("edge-2k", image_shape=(28, 28, 1), class_count=10) for _ in range(2)]
+    models = [build_model("edge-10k", image_shape=(28, 28, 1), class_count=10) for _ in range(2)]
     paths = [tmp_path / f"{number}.keras" for number in range(2)]
     for model, path in zip(models, paths, strict=True):
         model.save(path)
@@ -30,7 +30,7 @@ def test_it_gives_the_mean_of_their_answers_and_refuses_what_does_not_fit(tmp_pa
     assert np.abs(models[0].predict(pixels, verbose=0) - mean).max() > 1e-3
     np.testing.assert_allclose(together.predict(pixels, verbose=0), mean, atol=1e-6)
 
-    build_model("edge-2k", image_shape=(28, 28, 1), class_count=7).save(tmp_path / "other.keras")
+    build_model("edge-10k", image_shape=(28, 28, 1), class_count=7).save(tmp_path / "other.keras")
     image = keras.Input((28, 28, 1))
     keras.Model([image, keras.Input((3,))], models[0](image)).save(tmp_path / "two.keras")
     for arguments, words in (

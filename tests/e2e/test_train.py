@@ -190,3 +190,37 @@ def test_augmentation_moves_images_a_little_and_the_same_seed_the_same_way() -> 
     assert np.abs(rows - 13.5).max() <= limit + 0.5
     assert np.abs(rows - 13.5).max() > limit / 2
     assert abs((rows - 13.5).mean()) < limit / 5
+
+
+def test_a_plain_epoch_sees_the_images_as_they_are(tmp_path: Path) -> None:
+    recipe = replace(RECIPES["edge-2k"], epochs=1)
+    run = Run("edge-2k", load_dataset("mnist-5k"), recipe, seed=3)
+    still = replace(recipe, plain_epochs=0, rotation=0, scaling=0, shear=0, shift=0, elastic=0)
+
+    def build() -> keras.Model:
+        return build_model("edge-2k", image_shape=(28, 28, 1), class_count=10)
+
+    plain, unchanged, changed = (
+        fit(replace(run, recipe=each), build, state=tmp_path / str(number))[0].get_weights()
+        for number, each in enumerate((recipe, still, replace(recipe, plain_epochs=0)))
+    )
+    assert all(np.array_equal(left, right) for left, right in zip(plain, unchanged, strict=True))
+    assert not all(np.array_equal(left, right) for left, right in zip(plain, changed, strict=True))
+
+
+def test_elastic_distortion_moves_each_pixel_a_little_and_those_beside_it_almost_alike() -> None:
+    images = np.zeros((200, 28, 28, 2), np.float32)
+    # Values that tell where a pixel comes from, since between pixels they are linear.
+    images[..., 0], images[..., 1] = np.meshgrid(np.arange(28), np.arange(28))
+    still = Recipe(rotation=0, scaling=0, shear=0, shift=0)
+    bent = augment(images, draw_changes(200, seed=(1, 2)), replace(still, elastic=0.05)).numpy()
+    away = (bent - images)[:, 3:-3, 3:-3]  # where no black comes in from outside
+    limit = 0.05 * 28
+    assert limit / 2 < np.abs(away).max() < 1.25 * limit
+    assert np.abs(away.mean(axis=(0, 1, 2))).max() < limit / 5
+    assert np.abs(np.diff(away, axis=1)).max() < limit / 2
+    assert np.abs(np.diff(away, axis=2)).max() < limit / 2
+    # Each image, and each direction, in a way of its own.
+    assert np.abs(np.corrcoef(away[..., 0].ravel(), away[..., 1].ravel())[0, 1]) < 0.1
+    assert np.abs(away[0] - away[1]).max() > limit / 2
+    np.testing.assert_array_equal(augment(images, draw_changes(200, seed=(1, 2)), still).numpy(), images)

@@ -41,6 +41,18 @@ def test_qat_can_follow_at_once(edgeport, tmp_path: Path) -> None:
     assert verified["mine.int8.tflite"]["sqnr_db"] > 60, "the integers are those of the forward pass"
 
 
+def test_a_layer_that_qat_does_not_know_is_told_before_the_first_epoch(edgeport, tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(8, "gelu"), layers.Dense(10, "softmax")]
+    )
+    model.save(tmp_path / "gelu.keras")
+    ended = edgeport(*TRAIN, "--model", tmp_path / "gelu.keras", "--qat", "-o", tmp_path / "run", code=2)
+    assert "got the activation gelu, expected relu or relu6" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert "epoch" not in ended.stdout
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_goes_on_from_the_weights_of_the_file(edgeport, trained: Path, tmp_path: Path) -> None:
     edgeport(*TRAIN, "--model", trained / "model.keras", "--epochs", 1, "-o", tmp_path / "run")
     (first, *_), (further,) = (

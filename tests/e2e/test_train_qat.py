@@ -40,7 +40,8 @@ def test_its_int8_file_answers_as_the_model_does(edgeport, aware: Path, tmp_path
     manifest = json.loads((tmp_path / "export" / "manifest.json").read_text())
     verified = {each["file"]: each["verified"] for each in manifest["artefacts"]}
     assert verified["edge-2k.int8.tflite"]["agreement"] == 1
-    assert verified["edge-2k.int8.tflite"]["sqnr_db"] > 60, "the integers are those of the forward pass"
+    # All but a few integers are those of the forward pass; a calibrated file of this model comes to less than 40 dB.
+    assert verified["edge-2k.int8.tflite"]["sqnr_db"] > 50
     assert verified["edge-2k.int8.onnx"]["agreement"] > 0.95
 
 

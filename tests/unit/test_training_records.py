@@ -1,6 +1,7 @@
 """What a training run leaves behind: history, best epoch, training.json, pictures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgeport.runtime import InputError
 from edgeport.train import Split
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.history import Epoch, best_epoch, read_history, write_history
+from edgeport.train.recipe import Recipe
 from edgeport.train.record import record_beside, record_text
 
 
@@ -18,10 +20,42 @@ def epoch(number: int, accuracy: float, loss: float = 1.0) -> Epoch:
     return Epoch(number, 0.5, 0.9, loss, accuracy, 1.0)
 
 
-def test_the_best_epoch_has_the_least_loss_then_the_most_accuracy_then_it_is_the_first() -> None:
-    assert best_epoch([epoch(1, 0.9, 0.4), epoch(2, 0.9, 0.3), epoch(3, 0.95, 0.5)]) == 2
-    assert best_epoch([epoch(1, 0.9), epoch(2, 0.95), epoch(3, 0.92)]) == 2
-    assert best_epoch([epoch(1, 0.9), epoch(2, 0.9)]) == 1
+def test_the_last_epochs_of_a_recipe_change_no_image() -> None:
+    recipe = Recipe(epochs=10, plain_epochs=3, elastic=0.05)
+    assert [recipe.in_epoch(number) == recipe for number in range(1, 11)] == [True] * 7 + [False] * 3
+    plain = recipe.in_epoch(8)
+    assert (plain.rotation, plain.scaling, plain.shear, plain.shift, plain.elastic) == (0, 0, 0, 0, 0)
+    assert plain.copies == 1, "a teacher need not answer the same images more than once"
+    assert (
+        replace(
+            plain,
+            **{name: getattr(recipe, name) for name in ("rotation", "scaling", "shear", "shift", "elastic", "copies")},
+        )
+        == recipe
+    )
+    assert Recipe(epochs=2, plain_epochs=3).in_epoch(1).rotation == 0
+
+
+def chosen(*accuracies: float, count: int = 5000) -> int:
+    return best_epoch([epoch(number, each) for number, each in enumerate(accuracies, 1)], validation_count=count)
+
+
+def test_the_best_epoch_is_the_last_that_the_validation_images_cannot_tell_from_the_most_accurate() -> None:
+    assert chosen(0.990, 0.9958, 0.9952, 0.9955) == 4
+    assert chosen(0.990, 0.9958, 0.9952, 0.9940) == 3
+    assert chosen(0.990, 0.9958, 0.9952, 0.9940, count=500) == 4
+    assert chosen(0.9, 0.95, 0.92) == 2
+    assert chosen(1.0, 0.999) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_epoch_that_is_not_the_best_when_it_ends_never_becomes_it(seed: int) -> None:
+    accuracies = np.random.default_rng(seed).uniform(0.97, 0.99, 30).tolist()
+    kept = 0
+    for count in range(1, 31):
+        if chosen(*accuracies[:count]) == count:
+            kept = count
+        assert chosen(*accuracies[:count]) == kept
 
 
 def test_a_history_comes_back(tmp_path: Path) -> None:
@@ -69,7 +103,7 @@ def test_the_pictures_are_drawn_for_any_number_of_mistakes(mistakes: int, tmp_pa
     labels = ("zero", "$x_{$", "\\two", "three")
     draw_predictions(tmp_path / "p.png", split, probabilities, labels)
     draw_confusion_matrix(tmp_path / "c.png", split.classes, predicted, labels)
-    draw_learning_curves(tmp_path / "l.png", [epoch(1, 0.9), epoch(2, 1.0)][: 1 + mistakes])
+    draw_learning_curves(tmp_path / "l.png", [epoch(1, 0.9), epoch(2, 1.0)][: 1 + mistakes], best=epoch(1, 0.9))
     for name in ("p.png", "c.png", "l.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / name).stat().st_size > 5_000

@@ -1,6 +1,7 @@
 """How each model is trained: one frozen recipe per model."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,17 @@ class Recipe:
     qat_epochs: int = 5
     qat_learning_rate: float = 5e-4
 
+    @property
+    def augmentation(self) -> dict[str, float]:
+        """How far each image is changed, by the name of the field."""
+        return {name: getattr(self, name) for name in ("rotation", "scaling", "shear", "shift", "elastic")}
+
     def in_epoch(self, number: int) -> "Recipe":
         """Return what holds in an epoch, counted from 1: in a plain one, nothing is changed, and there is one copy."""
         if number <= self.epochs - self.plain_epochs:
             return self
-        return replace(self, rotation=0.0, scaling=0.0, shear=0.0, shift=0.0, elastic=0.0, copies=1)
+        plain: dict[str, Any] = dict.fromkeys(self.augmentation, 0.0)
+        return replace(self, **plain, copies=1)
 
 
 _CLASSIC = Recipe(epochs=12, learning_rate=2e-3)

@@ -54,8 +54,7 @@ def teacher_answers(
         InputError: The file is no model that gives probabilities for these images and classes, or the kept answers are
             damaged.
     """
-    augmentation = {name: vars(recipe)[name] for name in ("rotation", "scaling", "shear", "shift", "elastic")}
-    key = json.dumps([keras_file_sha256(path, role=ROLE), dataset.sha256, augmentation]).encode()
+    key = json.dumps([keras_file_sha256(path, role=ROLE), dataset.sha256, recipe.augmentation]).encode()
     kept = path.parent / ANSWERS / f"{hashlib.sha256(key).hexdigest()[:16]}-{copy:03d}.npy"
     shape = (len(dataset.train), len(dataset.labels))
     if kept.is_file():

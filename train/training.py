@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from edgeport.runtime.claim import Claim, claimed_folder
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.output import staged_result
-from edgeport.train.dataset import Dataset
+from edgeport.train.dataset import Dataset, Images
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.fitting import HISTORY, OnEpoch, OnStep, OnWait, Run, fit, load_best, probabilities_of
 from edgeport.train.history import Epoch, best_epoch, read_history
@@ -74,7 +74,7 @@ def _train(result: _Result, *, resume: bool) -> bool:
     build = _build(run)
     if run.qat:
         # A layer that has no rule there is told now, and not after all the epochs before.
-        quantize_aware(build(), calibration=run.dataset.train.take(1, seed=run.seed).images)
+        quantize_aware(build(), calibration=_calibration(run))
     if not resume:
         shutil.rmtree(state, ignore_errors=True)
     try:
@@ -103,15 +103,18 @@ def _fine_tune(model: keras.Model, result: _Result, *, state: Path) -> tuple[ker
     """Go on with a model that computes as its int8 artefacts will."""
     run = result.run
     recipe = replace(run.recipe, epochs=run.recipe.qat_epochs, learning_rate=run.recipe.qat_learning_rate)
-    calibration = run.dataset.train.take(_CALIBRATION_COUNT, seed=run.seed).images
     result.console.print("Quantization-aware fine-tuning")
     return _fit(
         replace(run, recipe=recipe),
-        lambda: quantize_aware(model, calibration=calibration),
+        lambda: quantize_aware(model, calibration=_calibration(run)),
         result,
         state=state,
         resume=(state / HISTORY).is_file(),
     )
+
+
+def _calibration(run: Run) -> Images:
+    return run.dataset.train.take(_CALIBRATION_COUNT, seed=run.seed).images
 
 
 def _build(run: Run) -> Callable[[], keras.Model]:

@@ -26,13 +26,7 @@ def test_the_last_epochs_of_a_recipe_change_no_image() -> None:
     plain = recipe.in_epoch(8)
     assert (plain.rotation, plain.scaling, plain.shear, plain.shift, plain.elastic) == (0, 0, 0, 0, 0)
     assert plain.copies == 1, "a teacher need not answer the same images more than once"
-    assert (
-        replace(
-            plain,
-            **{name: getattr(recipe, name) for name in ("rotation", "scaling", "shear", "shift", "elastic", "copies")},
-        )
-        == recipe
-    )
+    assert replace(plain, **recipe.augmentation, copies=recipe.copies) == recipe
     assert Recipe(epochs=2, plain_epochs=3).in_epoch(1).rotation == 0
 
 

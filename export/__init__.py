@@ -9,7 +9,7 @@ To begin::
     calibration = load_calibration("mnist-5k", inputs=source.inputs)
     manifest = export(source, Path("artefacts"), calibration, options=Options(precisions=("float32", "int8")))
 
-``edgeport.export.to_tflite.convert`` and ``edgeport.export.to_onnx.convert`` return the bytes of one file.
+``edgeport.export.tflite.convert.convert`` and ``edgeport.export.onnx.convert.convert`` return the bytes of one file.
 """
 
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from edgeport.runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from edgeport.export.calibration import CalibrationSet, load_calibration
     from edgeport.export.exporting import Progress, export
     from edgeport.export.manifest import Manifest, read_manifest
     from edgeport.export.options import Options
-    from edgeport.export.source import Source, load_source
+    from edgeport.export.sources.source import Source, load_source
+    from edgeport.export.verification.calibration import CalibrationSet, load_calibration
 
 __all__ = [
     "CalibrationSet",
@@ -38,14 +38,14 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "CalibrationSet": "calibration",
+        "CalibrationSet": "verification.calibration",
         "Manifest": "manifest",
         "Options": "options",
         "Progress": "exporting",
-        "Source": "source",
+        "Source": "sources.source",
         "export": "exporting",
-        "load_calibration": "calibration",
-        "load_source": "source",
+        "load_calibration": "verification.calibration",
+        "load_source": "sources.source",
         "read_manifest": "manifest",
     },
 )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from edgeport.export.calibration import RANDOM, CalibrationSet, load_calibration
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.options import OPSET, Options
 from edgeport.export.precisions import PRECISIONS
+from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.formats import FORMATS
 from edgeport.runtime.output import check_output_folder
@@ -21,7 +21,7 @@ from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
-    from edgeport.export.source import Source
+    from edgeport.export.sources.source import Source
 
 # The exit code when some of the artefacts were refused.
 NOT_ALL = 1
@@ -112,8 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
     published = find_published(arguments.model)
     # TensorFlow takes seconds to import, and logs while it does.
     with quiet_stderr():
-        from edgeport.export.custom_objects import objects_of
-        from edgeport.export.source import load_source
+        from edgeport.export.sources.custom_objects import objects_of
+        from edgeport.export.sources.source import load_source
 
         objects = objects_of(arguments.custom_objects) if arguments.custom_objects else {}
         source = load_source(

@@ -11,14 +11,14 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from edgeport.export.calibration import CalibrationSet
-from edgeport.export.engine_process import EngineAnswer, run_in_engines
 from edgeport.export.interrupts import interrupts_kept
 from edgeport.export.manifest import FILE_NAME, Artefact, InputSpec, Manifest, Refusal, manifest_text, read_manifest
 from edgeport.export.options import Options
 from edgeport.export.precisions import PRECISIONS, Precision
-from edgeport.export.source import Source, first_line
-from edgeport.export.verification import compare
+from edgeport.export.sources.source import Source, first_line
+from edgeport.export.verification.calibration import CalibrationSet
+from edgeport.export.verification.comparison import compare
+from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
 from edgeport.runtime.arrays import FloatArray
 from edgeport.runtime.card import Card, InputFacts, OutputFacts, seal
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeport.export.verification import Verification
+from edgeport.export.verification.comparison import Verification
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec

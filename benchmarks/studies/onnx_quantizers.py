@@ -11,9 +11,9 @@ import onnxruntime
 import tf2onnx
 from onnxruntime import quantization
 
-from edgeport.export.calibration import CalibrationSet
-from edgeport.export.onnx_passes.chained_nodes import chained_nodes
-from edgeport.export.onnx_passes.prepare import prepared_files
+from edgeport.export.onnx.passes.chained_nodes import chained_nodes
+from edgeport.export.onnx.passes.prepare import prepared_files
+from edgeport.export.verification.calibration import CalibrationSet
 
 _BATCH = 100
 _OPSET = 17

@@ -20,7 +20,7 @@ from edgeport.benchmarks.studies.tflite_quantizers import ending_at_logits
 from edgeport.export import load_calibration, load_source
 from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT
-from edgeport.export.verification import compare
+from edgeport.export.verification.comparison import compare
 from edgeport.runtime.arrays import FloatArray, Tensor
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.loading import load

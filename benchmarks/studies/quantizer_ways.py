@@ -7,9 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from edgeport.benchmarks.studies import onnx_quantizers, tflite_quantizers
-from edgeport.export import CalibrationSet, Options, to_onnx, to_tflite
-from edgeport.export.onnx_passes.chained_nodes import INTEGER_KERNELS, PRODUCTS
-from edgeport.export.source import Source
+from edgeport.export import CalibrationSet, Options
+from edgeport.export.onnx import convert as to_onnx
+from edgeport.export.onnx.passes.chained_nodes import INTEGER_KERNELS, PRODUCTS
+from edgeport.export.sources.source import Source
+from edgeport.export.tflite import convert as to_tflite
 from edgeport.runtime.arrays import FloatArray
 
 

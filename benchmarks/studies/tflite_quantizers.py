@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from litert_quantizer import quantizer, recipe
 
-from edgeport.export.calibration import CalibrationSet
-from edgeport.export.graph import Graph, function_of, with_outputs
-from edgeport.export.source import Source
+from edgeport.export.sources.graph import Graph, function_of, with_outputs
+from edgeport.export.sources.source import Source
+from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.arrays import FloatArray
 
 RECIPES = {"int8": "static_wi8_ai8", "int16x8": "static_wi8_ai16", "dynamic": "dynamic_wi8_afp32"}

@@ -16,12 +16,12 @@ from edgeport.benchmarks.sweep.cell import EXPORT, IDENTITY, RECORD, TRAIN, Orde
 from edgeport.benchmarks.sweep.cell_record import SCHEMA
 from edgeport.benchmarks.sweep.dataset_archive import read_archive
 from edgeport.benchmarks.sweep.definitions import definition_of
-from edgeport.export.calibration import load_calibration
 from edgeport.export.exporting import export
 from edgeport.export.inspection import inspect
 from edgeport.export.manifest import Manifest
 from edgeport.export.options import Options
-from edgeport.export.source import Source, load_source
+from edgeport.export.sources.source import Source, load_source
+from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.loading import load

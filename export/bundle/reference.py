@@ -43,7 +43,7 @@ def reference_answers(folder: Path, manifest: Manifest, samples: GoldenSamples) 
         return ReferenceAnswers(None, f"the model that was exported, {path}, is not there any more")
     try:
         # TensorFlow takes seconds to import, and a bundle can be made without it.
-        from edgeport.export.source import load_source
+        from edgeport.export.sources.source import load_source
 
         source = load_source(path)
         if source.opened.sha256 != manifest.source["sha256"]:

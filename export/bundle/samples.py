@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.calibration import RANDOM, load_calibration
-from edgeport.export.calibration_files import read_splits
 from edgeport.export.manifest import InputSpec, Manifest
-from edgeport.export.port import Port
+from edgeport.export.sources.port import Port
+from edgeport.export.verification.calibration import RANDOM, load_calibration
+from edgeport.export.verification.calibration_files import read_splits
 from edgeport.runtime.errors import InputError
 from edgeport.train.datasets import DATASETS, load_dataset
 from edgeport.train.npz_file import read_arrays

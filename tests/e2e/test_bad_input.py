@@ -14,7 +14,9 @@ import keras
 import numpy as np
 import pytest
 
-from edgeport.export import Options, engine_process, export, exporting, load_calibration, load_source, to_onnx
+from edgeport.export import Options, export, exporting, load_calibration, load_source
+from edgeport.export.onnx import convert as to_onnx
+from edgeport.export.verification import engine_process
 from edgeport.runtime.cli import main
 
 Refused = Callable[..., str]
@@ -203,7 +205,7 @@ def test_a_damaged_artefact_is_reported_and_the_others_are_delivered(
 
 KILLER = """
 import os, signal, sys
-from edgeport.export import engine_process
+from edgeport.export.verification import engine_process
 load = engine_process.load
 def kill(path):
     if ".float16." in path.name:

@@ -11,8 +11,9 @@ import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from edgeport.export import Options, export, load_calibration, load_source, read_manifest, to_tflite
+from edgeport.export import Options, export, load_calibration, load_source, read_manifest
 from edgeport.export.manifest import manifest_text
+from edgeport.export.tflite import convert as to_tflite
 from edgeport.runtime import load
 from edgeport.train import load_dataset
 

@@ -26,7 +26,8 @@ KILLS = 50
 MINE = {"mine.txt": "mine", "notes/day.txt": "sunny"}
 LAST_ARTEFACT, DONE = b"digits.float16.onnx", b"Written to"
 IMPORTED = (
-    "edgeport.export.command", "edgeport.export.exporting", "edgeport.export.to_tflite", "edgeport.export.to_onnx",
+    "edgeport.export.command", "edgeport.export.exporting", "edgeport.export.tflite.convert",
+    "edgeport.export.onnx.convert",
     "edgeport.train.mnist_5k",
 )  # fmt: skip
 

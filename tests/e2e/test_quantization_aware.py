@@ -11,8 +11,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
-from edgeport.export import Options, load_source, to_tflite
+from edgeport.export import Options, load_source
 from edgeport.export.inspection import inspect
+from edgeport.export.tflite import convert as to_tflite
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.quantization import quantize
 from edgeport.train import load_dataset, quantize_aware

@@ -26,12 +26,13 @@ KERAS_MODULES = {
     "train/fitting.py", "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/keras_file.py",
     "train/quantization_aware.py", "train/quantized_layers.py", "train/teacher.py", "train/training.py",
     "train/untuned.py",
-    "export/fake_quantization.py", "export/graph.py", "export/keras_model.py", "export/saved_model.py",
-    "export/to_onnx.py", "export/to_tflite.py",
+    "export/sources/fake_quantization.py", "export/sources/graph.py", "export/sources/keras_model.py",
+    "export/sources/saved_model.py",
+    "export/onnx/convert.py", "export/tflite/convert.py",
     "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",
     "benchmarks/studies/raw_converters.py",
 }  # fmt: skip
-ONNX_PASSES = {path.relative_to(ROOT).as_posix() for path in MODULES if path.parent.name == "onnx_passes"}
+ONNX_PASSES = {path.relative_to(ROOT).as_posix() for path in MODULES if path.parent.name == "passes"}
 # What the measuring scripts compare the export with.
 ONNX_SCRIPTS = {"benchmarks/studies/onnx_quantizers.py", "benchmarks/studies/raw_converters.py"}
 ONNX_PROFILES = {"benchmarks/profiling/onnx_parts.py", "benchmarks/profiling/onnx_peak.py"}
@@ -40,16 +41,16 @@ ENGINES = {
     "keras": KERAS_MODULES,
     "tensorflow": KERAS_MODULES | {"benchmarks/studies/tflite_quantizers.py"},
     "tf2onnx": {
-        "export/to_onnx.py", "export/tf2onnx_operators.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,
+        "export/onnx/convert.py", "export/onnx/tf2onnx_operators.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,
     },
     "onnx": {
-        "export/to_onnx.py", "export/inspection/onnx_file.py", "export/inspection/onnx_shapes.py",
+        "export/onnx/convert.py", "export/inspection/onnx_file.py", "export/inspection/onnx_shapes.py",
         "export/inspection/onnx_constants.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
     },
     "onnxruntime": {
         "runtime/onnx_engine.py", "benchmarks/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
     },
-    "flatbuffers": {"export/tflite_metadata.py", "benchmarks/profiling/tflite_parts.py"},
+    "flatbuffers": {"export/tflite/standard_metadata.py", "benchmarks/profiling/tflite_parts.py"},
     "ai_edge_litert": {
         "export/inspection/tflite_file.py", "benchmarks/peers/litert_peer.py", *TFLITE_PROFILES,
     },
@@ -152,7 +153,7 @@ def test_every_folder_with_code_is_a_package_that_the_wheel_holds() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {path.parent.relative_to(ROOT).as_posix() for path in MODULES}
     assert set(settings["packages"]) == {f"edgeport.{folder.replace('/', '.')}" for folder in folders}
-    assert settings["package-dir"] == {f"edgeport.{folder.replace('/', '.')}": folder for folder in folders}
+    assert settings["package-dir"] == {"edgeport": "."}
     assert not (ROOT / "edgeport").exists()
     assert not (ROOT / "__init__.py").exists()
 

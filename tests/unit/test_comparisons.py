@@ -11,7 +11,7 @@ from edgeport.benchmarks.studies import export_speed_report, quantizer_report
 from edgeport.benchmarks.studies.export_speed_report import LOADING, REST, ExportSpeed
 from edgeport.benchmarks.studies.quantizer_report import QuantizerReport, Tried
 from edgeport.benchmarks.studies.script import check_output_file, run_script
-from edgeport.export.onnx_passes.chained_nodes import chained_nodes
+from edgeport.export.onnx.passes.chained_nodes import chained_nodes
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 
 SPEED = ExportSpeed(

@@ -22,7 +22,7 @@ from edgeport.benchmarks.sweep.summary import Line, lines_of
 from edgeport.export import command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
-from edgeport.export.verification import LEAST_COLUMN_DB, Verification
+from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
 from edgeport.runtime.card import Card
 from edgeport.runtime.cli import COMMANDS
 from edgeport.runtime.spec import TensorSpec

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from edgeport.export import load_calibration, read_manifest
-from edgeport.export.calibration import CalibrationSet
 from edgeport.export.manifest import manifest_text
-from edgeport.export.port import Port
 from edgeport.export.precisions import PRECISIONS, precision_named
-from edgeport.export.verification import Verification, compare
+from edgeport.export.sources.port import Port
+from edgeport.export.verification.calibration import CalibrationSet
+from edgeport.export.verification.comparison import Verification, compare
 from edgeport.runtime import ArtefactError, InputError, load
 
 IMAGE = Port("image", (None, 28, 28, 1), "float32")

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeport.export.onnx_passes.fold_scaling import fold_input_scaling
+from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
 
 RANDOM = np.random.default_rng(0)
 KERNEL = RANDOM.normal(size=(3, 1, 2, 2)).astype(np.float32)

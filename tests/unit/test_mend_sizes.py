@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeport.export.onnx_passes.mend_sizes import mend_sizes
+from edgeport.export.onnx.passes.mend_sizes import mend_sizes
 
 
 def model_of(node: onnx.NodeProto, length: int, **constants: np.ndarray) -> onnx.ModelProto:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeport.export.onnx_passes.quantize_dynamic import quantize_dynamic
+from edgeport.export.onnx.passes.quantize_dynamic import quantize_dynamic
 
 
 @pytest.mark.parametrize(("reduce_range", "most"), [(True, 64), (False, 127)])

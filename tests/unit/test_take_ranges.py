@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeport.export.onnx_passes.take_ranges import Steps, take_ranges
+from edgeport.export.onnx.passes.take_ranges import Steps, take_ranges
 
 
 def test_integers_that_are_moved_within_a_pair_become_floats() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeport.export.tflite_card import embed_card
+from edgeport.export.tflite.embedded_metadata import embed_card
 from edgeport.runtime.card import Card, read_card, seal, to_json
 
 

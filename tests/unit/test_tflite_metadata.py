@@ -12,9 +12,9 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import number_types
 from flatbuffers.table import Table
 
-from edgeport.export.appended_files import append_files, moved_archive
-from edgeport.export.tflite_card import embed_card
-from edgeport.export.tflite_metadata import embed_metadata
+from edgeport.export.tflite.appended_files import append_files, moved_archive
+from edgeport.export.tflite.embedded_metadata import embed_card
+from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.runtime import load
 from edgeport.runtime.card import Card, OutputFacts, seal
 from edgeport.runtime.errors import ExportError

@@ -13,7 +13,7 @@ import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeport.export.tflite_metadata import embed_metadata
+from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.runtime import ArtefactError, load
 from edgeport.runtime.flatbuffer import Walk
 from edgeport.runtime.tflite_schema import BITS, CALLS, NEEDS, TABLES, UNIONS, fields_of, members_of

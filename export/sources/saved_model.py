@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from edgeport.export.graph import tidy
-from edgeport.export.opened import Opened
+from edgeport.export.sources.graph import tidy
+from edgeport.export.sources.opened import Opened
 from edgeport.runtime.errors import ArtefactError, ExportError
 
 _DEFAULT_SIGNATURE = "serving_default"

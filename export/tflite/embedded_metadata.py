@@ -1,6 +1,6 @@
 """Write a card into a .tflite file, as a metadata entry of its own."""
 
-from edgeport.export.tflite_splice import add_metadata
+from edgeport.export.tflite.splice import add_metadata
 from edgeport.runtime.card import Card, to_json
 
 METADATA_NAME = "edgeport"

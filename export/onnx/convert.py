@@ -6,22 +6,22 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
-from edgeport.export import tf2onnx_operators  # noqa: F401  (registers operators with tf2onnx)
-from edgeport.export.calibration import CalibrationSet
-from edgeport.export.fake_quantization import has_fake_quantization, with_float_weights
-from edgeport.export.graph import Graph, layer_of
-from edgeport.export.onnx_passes.fold_flatten import fold_flatten
-from edgeport.export.onnx_passes.fold_scaling import fold_input_scaling
-from edgeport.export.onnx_passes.keep_outputs import keep_outputs
-from edgeport.export.onnx_passes.mend_sizes import mend_sizes
-from edgeport.export.onnx_passes.name_tensors import name_tensors
-from edgeport.export.onnx_passes.quantize_dynamic import quantize_dynamic
-from edgeport.export.onnx_passes.quantize_static import quantize_static
-from edgeport.export.onnx_passes.take_ranges import take_ranges
-from edgeport.export.onnx_passes.to_float16 import to_float16
+from edgeport.export.onnx import tf2onnx_operators  # noqa: F401  (registers operators with tf2onnx)
+from edgeport.export.onnx.passes.fold_flatten import fold_flatten
+from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
+from edgeport.export.onnx.passes.keep_outputs import keep_outputs
+from edgeport.export.onnx.passes.mend_sizes import mend_sizes
+from edgeport.export.onnx.passes.name_tensors import name_tensors
+from edgeport.export.onnx.passes.quantize_dynamic import quantize_dynamic
+from edgeport.export.onnx.passes.quantize_static import quantize_static
+from edgeport.export.onnx.passes.take_ranges import take_ranges
+from edgeport.export.onnx.passes.to_float16 import to_float16
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
-from edgeport.export.source import Source, first_line
+from edgeport.export.sources.fake_quantization import has_fake_quantization, with_float_weights
+from edgeport.export.sources.graph import Graph, layer_of
+from edgeport.export.sources.source import Source, first_line
+from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card, to_json
 from edgeport.runtime.errors import ExportError
 

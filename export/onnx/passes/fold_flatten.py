@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgeport.export.onnx_passes.graph_queries import axis_lengths, only_consumer, uses
+from edgeport.export.onnx.passes.graph_queries import axis_lengths, only_consumer, uses
 
 _MATRIX_PRODUCTS = ("MatMul", "Gemm")
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.calibration_files import Splits, read_splits
-from edgeport.export.port import Port
+from edgeport.export.sources.port import Port
+from edgeport.export.verification.calibration_files import Splits, read_splits
 from edgeport.runtime.errors import InputError
 
 Samples = Mapping[str, npt.NDArray[Any]]

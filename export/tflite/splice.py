@@ -12,7 +12,7 @@ flatbuffers internals document.
 import struct
 from dataclasses import dataclass
 
-from edgeport.export.appended_files import moved_archive
+from edgeport.export.tflite.appended_files import moved_archive
 from edgeport.runtime.errors import ExportError
 
 _VERSION, _BUFFERS, _METADATA, _FIELD_COUNT = 0, 4, 6, 8

@@ -5,7 +5,7 @@ import onnx
 from onnx import helper, numpy_helper
 from onnxruntime import quantization
 
-from edgeport.export.onnx_passes.prepare import prepared_files
+from edgeport.export.onnx.passes.prepare import prepared_files
 
 # onnxruntime computes these in integers, with activations that it quantizes as they come.
 _INTEGER_KERNELS = ("MatMul", "Gemm", "LSTM")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
-from edgeport.export.graph import Graph, cut_activations, with_outputs, with_shapes
-from edgeport.export.keras_model import open_keras_file, open_keras_model
-from edgeport.export.opened import Opened, Shapes
-from edgeport.export.port import Port
-from edgeport.export.saved_model import is_saved_model, open_saved_model
+from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
+from edgeport.export.sources.graph import Graph, cut_activations, with_outputs, with_shapes
+from edgeport.export.sources.keras_model import open_keras_file, open_keras_model
+from edgeport.export.sources.opened import Opened, Shapes
+from edgeport.export.sources.port import Port
+from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.arrays import FloatArray
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
 from edgeport.runtime.quantization import activate

@@ -9,7 +9,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.grappler import tf_optimizer
 
-from edgeport.export.port import Port
+from edgeport.export.sources.port import Port
 from edgeport.runtime.errors import ExportError
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")

@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 from onnxruntime import quantization
 
-from edgeport.export.calibration import CalibrationSet
-from edgeport.export.onnx_passes.chained_nodes import chained_nodes
-from edgeport.export.onnx_passes.prepare import prepared_files
-from edgeport.export.onnx_passes.take_ranges import Steps
+from edgeport.export.onnx.passes.chained_nodes import chained_nodes
+from edgeport.export.onnx.passes.prepare import prepared_files
+from edgeport.export.onnx.passes.take_ranges import Steps
+from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.errors import ExportError
 
 # Many small samples at a time are quick; the activations of a few large ones fill the memory.

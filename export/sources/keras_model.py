@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edgeport.export.graph import Graph, freeze
-from edgeport.export.opened import Opened, Shapes
+from edgeport.export.sources.graph import Graph, freeze
+from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.runtime.errors import ArtefactError, ExportError
 from edgeport.train.fake_quantization import FakeQuantize
 

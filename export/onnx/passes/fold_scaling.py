@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgeport.export.onnx_passes.graph_queries import only_consumer, uses
+from edgeport.export.onnx.passes.graph_queries import only_consumer, uses
 
 _PASS_THROUGH = ("Reshape", "Transpose")
 _LINEAR = ("Conv", "MatMul", "Gemm")

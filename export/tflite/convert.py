@@ -9,15 +9,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
-from edgeport.export.calibration import CalibrationSet
-from edgeport.export.fake_quantization import has_fake_quantization, with_rounded_weights
-from edgeport.export.graph import Graph, function_of, layer_of, with_outputs
 from edgeport.export.options import Options
-from edgeport.export.port import Port
 from edgeport.export.precisions import precision_named
-from edgeport.export.source import Source, first_line
-from edgeport.export.tflite_card import embed_card
-from edgeport.export.tflite_metadata import embed_metadata
+from edgeport.export.sources.fake_quantization import has_fake_quantization, with_rounded_weights
+from edgeport.export.sources.graph import Graph, function_of, layer_of, with_outputs
+from edgeport.export.sources.port import Port
+from edgeport.export.sources.source import Source, first_line
+from edgeport.export.tflite.embedded_metadata import embed_card
+from edgeport.export.tflite.standard_metadata import embed_metadata
+from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card
 from edgeport.runtime.errors import ExportError
 

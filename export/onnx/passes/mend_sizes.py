@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgeport.export.onnx_passes.graph_queries import axis_lengths
+from edgeport.export.onnx.passes.graph_queries import axis_lengths
 
 
 def mend_sizes(model: onnx.ModelProto) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from edgeport.export.appended_files import append_files
-from edgeport.export.tflite_splice import add_metadata
+from edgeport.export.tflite.appended_files import append_files
+from edgeport.export.tflite.splice import add_metadata
 from edgeport.runtime.errors import ExportError
 
 METADATA_NAME = "TFLITE_METADATA"

@@ -13,6 +13,7 @@ To begin::
 from typing import TYPE_CHECKING
 
 from edgeport.runtime.lazy_names import lazy_names
+from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
     from edgeport.benchmarks.assembly import Sweep

@@ -15,6 +15,7 @@ Only what is used is imported: ``load_dataset`` needs no TensorFlow.
 from typing import TYPE_CHECKING
 
 from edgeport.runtime.lazy_names import lazy_names
+from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
     from edgeport.train.dataset import Dataset, Split

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeport.runtime.errors import InputError
 from edgeport.train.dataset import Dataset
+from edgeport.train.keras_writer import read_keras_file
 
 # So many answers tell probabilities from logits.
 _LOOKED_AT = 16
@@ -25,6 +26,12 @@ def keras_file_sha256(path: Path, *, role: str) -> str:
 def open_keras_file(path: Path, *, role: str) -> keras.Model:
     """Return the model of a file with its weights; raises InputError, which names its role, if it holds none."""
     keras_file_sha256(path, role=role)
+    file = read_keras_file(path)
+    if file.major != 3:
+        raise InputError(
+            f"{role} {path}: got a model of Keras {file.version}, expected one of Keras 3: some layers compute "
+            "otherwise there, so it can be exported and not trained on; build it in Keras 3, and load its weights"
+        )
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever a damaged file leads it into

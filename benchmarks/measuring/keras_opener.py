@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from edgeport.benchmarks.report import ENGINE_CALL, LABEL
+from edgeport.export import load_source
+from edgeport.export.sources.opened import Opened
 from edgeport.runtime.arrays import FloatArray, Pixels
-from edgeport.runtime.errors import ArtefactError
 
 _CHUNK = 500
 
@@ -18,13 +17,10 @@ _CHUNK = 500
 class OpenedKeras:
     """A Keras model that predicts raw pixels through a compiled tf.function, its fastest way on one image."""
 
-    def __init__(self, model: keras.Model, *, input_range: tuple[float, float]) -> None:
+    def __init__(self, model: Opened, *, input_range: tuple[float, float]) -> None:
         self.engine: Mapping[str, str] = {"name": "tensorflow", "version": tf.__version__}
         self._table = np.linspace(*input_range, 256).astype(np.float32)
-        self._call = tf.function(
-            lambda images: model(images, training=False),
-            input_signature=[tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)],
-        )
+        self._model = model
 
     def answers(self, images: Pixels) -> FloatArray:
         """See Opened.answers."""
@@ -38,8 +34,8 @@ class OpenedKeras:
         return partial(self._classify if what == LABEL else self._predict, images)
 
     def _run(self, tensor: FloatArray) -> FloatArray:
-        output: FloatArray = self._call(tensor).numpy()
-        return output
+        (output,) = self._model.call([tensor])
+        return np.asarray(output)
 
     def _predict(self, images: Pixels) -> FloatArray:
         return self._run(self._table[images])
@@ -53,18 +49,14 @@ def open_keras(*, path: str, threads: int, input_range: Sequence[float]) -> Open
     """Load a Keras model.
 
     Args:
-        path: A ``.keras`` or ``.h5`` file.
+        path: A Keras file or a SavedModel folder.
         threads: How many threads an operator may use.
         input_range: The real values that the pixels 0 and 255 are to the model.
 
     Raises:
-        ArtefactError: Keras cannot load the file.
+        ArtefactError: The file is damaged or no model.
     """
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    try:
-        model = keras.models.load_model(Path(path), compile=False)
-    except Exception as error:  # Keras raises whatever a damaged or foreign file leads it into
-        raise ArtefactError(f"{path}: Keras cannot load it ({' '.join(str(error).split())})") from error
     low, high = input_range
-    return OpenedKeras(model, input_range=(low, high))
+    return OpenedKeras(load_source(path).opened, input_range=(low, high))

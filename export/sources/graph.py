@@ -9,6 +9,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.grappler import tf_optimizer
 
+from edgeport.export.sources.list_shapes import LOOPS, write_list_shapes
 from edgeport.export.sources.port import Port
 from edgeport.runtime.errors import ExportError
 
@@ -36,7 +37,7 @@ class Graph:
     @property
     def loops(self) -> tuple[str, ...]:
         """The names of the loops, which recurrent layers that could not be fused turn into."""
-        return tuple(node.name for node in self.definition.node if node.op in ("While", "StatelessWhile"))
+        return _loops(self.definition)
 
 
 def freeze(function: Any, *, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
@@ -80,6 +81,9 @@ def tidy(definition: Any, *, inputs: Mapping[str, str], outputs: Mapping[str, st
     _rename_nodes(definition, names)
     live = _imported(definition)
     _write_known_shapes(definition, live)
+    if _loops(definition):
+        write_list_shapes(definition, live)
+        live = _imported(definition)
     starts = tuple(_port(name, live.get_tensor_by_name(f"{name}:0")) for name in names.values())
     ends: list[Port] = []
     for name, tensor in outputs.items():
@@ -177,6 +181,10 @@ def _outside_calls(definition: Any, outputs: Mapping[str, str]) -> dict[str, str
             _add_identity(definition, end, tensor, calls[node].attr["Tout"].list.type[int(place or 0)])
             moved[name] = f"{end}:0"
     return moved
+
+
+def _loops(definition: Any) -> tuple[str, ...]:
+    return tuple(node.name for node in definition.node if node.op in LOOPS)
 
 
 def _check_pure(nodes: Iterable[Any]) -> None:

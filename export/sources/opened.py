@@ -12,15 +12,28 @@ from edgeport.export.sources.graph import Graph
 Shapes = Mapping[str, tuple[int | None, ...]]
 
 
-@dataclass(frozen=True, eq=False)
-class Opened:
-    """A model that has been read and traced.
+@dataclass(frozen=True)
+class Origin:
+    """Where a model comes from.
 
     Attributes:
         what: What to call it in a message: its path, or ``the model NAME``.
         name: What to call its artefacts unless the user says otherwise.
         file: Where it was read from; None for a Keras model object.
         sha256: The digest of the file; of every file of a folder; of config and weights of an object.
+    """
+
+    what: str
+    name: str
+    file: Path | None
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Opened(Origin):
+    """A model that has been read and traced.
+
+    Attributes:
         graph: The model with a free batch, or with the batch that it is fixed to.
         call: The original, not converted in any way: from arrays in the order of the inputs to those of the outputs.
         trace: Traces the model anew for other input shapes; None for one that is nothing but a graph.
@@ -28,10 +41,6 @@ class Opened:
         vocabulary: One more than the largest token that it can take; None if unknown.
     """
 
-    what: str
-    name: str
-    file: Path | None
-    sha256: str
     graph: Graph
     call: Callable[[Sequence[npt.NDArray[Any]]], Sequence[npt.NDArray[Any]]]
     trace: Callable[[Shapes], Graph] | None = None

@@ -1,62 +1,52 @@
-"""SavedModel folders, of Keras 3, TensorFlow 2 and Keras 2 alike."""
+"""SavedModel folders, of Keras 3, TensorFlow and Keras 2 alike."""
 
 import hashlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
-from edgeport.export.sources.graph import tidy
-from edgeport.export.sources.opened import Opened
-from edgeport.runtime.errors import ArtefactError, ExportError
+from edgeport.export.sources.opened import Opened, Origin
+from edgeport.export.sources.tracing import Signature, open_traced
+from edgeport.runtime.errors import ArtefactError
 
+_GRAPH = "saved_model.pb"
 _DEFAULT_SIGNATURE = "serving_default"
 
 
 def is_saved_model(folder: Path) -> bool:
     """Return whether a folder is a SavedModel."""
-    return (folder / "saved_model.pb").is_file()
+    return (folder / _GRAPH).is_file()
 
 
 def open_saved_model(folder: Path) -> Opened:
-    """Read a SavedModel's serving signature.
-
-    It is read by the loader of TensorFlow 1, which needs the graph alone. That of TensorFlow 2 rebuilds the Python
-    objects, which fails for what Keras 2 saved with an optimizer (``'_UserObject' object has no attribute
-    'add_slot'``).
+    """Read and trace a SavedModel's serving signature: the graph that the writing library has made of the model.
 
     Raises:
         ArtefactError: The folder is damaged, or has no signature to serve.
-        ExportError: The signature's inputs or outputs are no plain tensors.
+        ExportError: The signature takes text, or is more than a function of its inputs.
     """
-    graph = tf.Graph()
-    session = tf.compat.v1.Session(graph=graph)
     try:
-        with graph.as_default():
-            meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        with _without_slots(folder) as readable:
+            loaded = tf.saved_model.load(str(readable), tags=["serve"])
     except Exception as error:  # the loader raises whatever a damaged file leads it into
         raise ArtefactError(f"{folder}: TensorFlow cannot load it ({' '.join(str(error).split())[:300]})") from error
-    signature = _signature(meta_graph, folder)
-    inputs = {name: tensor.name for name, tensor in sorted(signature.inputs.items())}
-    outputs = {name: tensor.name for name, tensor in sorted(signature.outputs.items())}
-    if not all((*inputs.values(), *outputs.values())):
-        raise ExportError(f"{folder}: its signature has inputs or outputs that are not dense tensors")
-    ends = [name.partition(":")[0] for name in outputs.values()]
-    definition = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ends)
-    fed = [graph.get_tensor_by_name(name) for name in inputs.values()]
-    fetched = [graph.get_tensor_by_name(name) for name in outputs.values()]
+    key = _signature(loaded.signatures, folder)
+    _, inputs = loaded.signatures[key].structured_input_signature
 
-    def call(arrays: Sequence[Any]) -> list[Any]:
-        return list(session.run(fetched, dict(zip(fed, arrays, strict=True))))
+    def call(**tensors: Any) -> Any:
+        # A function does not keep its variables; what was loaded does.
+        return loaded.signatures[key](**tensors)
 
-    return Opened(
-        what=str(folder),
-        name=folder.resolve().name,
-        file=folder,
-        sha256=digest_of(folder),
-        graph=tidy(definition, inputs=inputs, outputs=outputs),
-        call=call,
+    return open_traced(
+        call,
+        Signature(named={name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in sorted(inputs.items())}),
+        Origin(str(folder), folder.resolve().name, folder, digest_of(folder)),
+        output_names=sorted,
     )
 
 
@@ -70,13 +60,35 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _signature(meta_graph: Any, folder: Path) -> Any:
-    signatures = {name: each for name, each in meta_graph.signature_def.items() if each.inputs and each.outputs}
-    if _DEFAULT_SIGNATURE in signatures:
-        return signatures[_DEFAULT_SIGNATURE]
-    if len(signatures) == 1:
-        return next(iter(signatures.values()))
+@contextmanager
+def _without_slots(folder: Path) -> Iterator[Path]:
+    """Yield the folder, or a copy of it whose optimizer has no slots.
+
+    TensorFlow cannot rebuild the optimizers of Keras 2 that have them (``'_UserObject' object has no attribute
+    'add_slot'``), and no model needs its optimizer to answer.
+    """
+    model = saved_model_pb2.SavedModel.FromString((folder / _GRAPH).read_bytes())
+    nodes = [node for graph in model.meta_graphs for node in graph.object_graph_def.nodes if node.slot_variables]
+    if not nodes:
+        yield folder
+        return
+    for node in nodes:
+        del node.slot_variables[:]
+    with tempfile.TemporaryDirectory(prefix="edgeport-") as copy:
+        Path(copy, _GRAPH).write_bytes(model.SerializeToString())
+        for entry in folder.iterdir():
+            if entry.name != _GRAPH:
+                Path(copy, entry.name).symlink_to(entry.resolve())
+        yield Path(copy)
+
+
+def _signature(signatures: Any, folder: Path) -> str:
+    served = [name for name, each in signatures.items() if each.structured_outputs]
+    if _DEFAULT_SIGNATURE in served:
+        return _DEFAULT_SIGNATURE
+    if len(served) == 1:
+        return str(served[0])
     raise ArtefactError(
-        f"{folder}: got the signatures {', '.join(sorted(signatures)) or 'none'}, expected {_DEFAULT_SIGNATURE}: save "
+        f"{folder}: got the signatures {', '.join(sorted(served)) or 'none'}, expected {_DEFAULT_SIGNATURE}: save "
         "it with model.export(), or with tf.saved_model.save(model, folder, signatures=...)"
     )

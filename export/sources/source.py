@@ -18,6 +18,8 @@ from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.arrays import FloatArray
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
 from edgeport.runtime.quantization import activate
+from edgeport.train.keras_backend import check_backend
+from edgeport.train.keras_writer import KERAS_SUFFIXES
 from edgeport.train.record import record_beside
 
 _BATCH = 64
@@ -166,6 +168,7 @@ def load_source(
         ExportError: The model is of a kind that cannot be exported.
         InputError: The name or the activation does not fit.
     """
+    check_backend()
     opened = _open(model, custom_objects or {})
     record = record_beside(opened.file, sha256=opened.sha256) if opened.file else None
     graph, logits, activations = cut_activations(opened.graph)
@@ -210,10 +213,12 @@ def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:
         if not is_saved_model(path):
             raise ArtefactError(f"{path}: got a folder without saved_model.pb, expected a SavedModel or a .keras file")
         return open_saved_model(path)
-    if path.suffix not in (".keras", ".h5"):
+    if path.suffix.lower() not in KERAS_SUFFIXES:
         if not path.exists():
             raise ArtefactError(f"cannot read {path}: No such file or directory")
-        raise ArtefactError(f"{path}: expected a file whose name ends with .keras or .h5, or a SavedModel folder")
+        raise ArtefactError(
+            f"{path}: expected a file whose name ends with .keras, .h5 or .hdf5, or a SavedModel folder"
+        )
     return open_keras_file(path, custom_objects)
 
 

@@ -90,9 +90,12 @@ def test_a_module_that_was_saved_with_a_signature_gives_its_own_answers(tmp_path
 
 def test_a_saved_model_with_a_table_is_refused(tmp_path: Path) -> None:
     words = keras.Input((1,), dtype="string", name="words")
-    keras.Model(words, layers.StringLookup(vocabulary=["a", "b"])(words)).export(tmp_path / "saved", verbose=False)
-    with pytest.raises(ExportError, match="operator LookupTable"):
-        load_source(tmp_path / "saved")
+    numbers = keras.Input((1,), dtype="int64", name="numbers")
+    keras.Model(words, layers.StringLookup(vocabulary=["a", "b"])(words)).export(tmp_path / "text", verbose=False)
+    keras.Model(numbers, layers.IntegerLookup(vocabulary=[3, 5])(numbers)).export(tmp_path / "ids", verbose=False)
+    for name, reason in (("text", "takes text"), ("ids", "operator LookupTable")):
+        with pytest.raises(ExportError, match=reason):
+            load_source(tmp_path / name)
 
 
 def test_inputs_and_outputs_are_fed_and_read_by_name(tmp_path: Path) -> None:

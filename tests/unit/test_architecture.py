@@ -26,8 +26,9 @@ KERAS_MODULES = {
     "train/fitting.py", "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/keras_file.py",
     "train/quantization_aware.py", "train/quantized_layers.py", "train/teacher.py", "train/training.py",
     "train/untuned.py",
-    "export/sources/fake_quantization.py", "export/sources/graph.py", "export/sources/keras_model.py",
-    "export/sources/saved_model.py",
+    "export/sources/fake_quantization.py", "export/sources/graph.py", "export/sources/keras_2.py",
+    "export/sources/keras_3.py", "export/sources/keras_model.py", "export/sources/list_shapes.py",
+    "export/sources/saved_model.py", "export/sources/tracing.py",
     "export/onnx/convert.py", "export/tflite/convert.py",
     "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",
     "benchmarks/studies/raw_converters.py",
@@ -39,6 +40,8 @@ ONNX_PROFILES = {"benchmarks/profiling/onnx_parts.py", "benchmarks/profiling/onn
 TFLITE_PROFILES = {"benchmarks/profiling/tflite_parts.py", "benchmarks/profiling/tflite_peak.py"}
 ENGINES = {
     "keras": KERAS_MODULES,
+    "tf_keras": {"export/sources/keras_2.py"},
+    "h5py": {"train/keras_writer.py"},
     "tensorflow": KERAS_MODULES | {"benchmarks/studies/tflite_quantizers.py"},
     "tf2onnx": {
         "export/onnx/convert.py", "export/onnx/tf2onnx_operators.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,

@@ -1,0 +1,141 @@
+"""A Keras model, of Keras 3 or of tf-keras, traced to one graph."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from edgeport.export.sources.graph import Graph, freeze
+from edgeport.export.sources.opened import Opened, Origin, Shapes
+from edgeport.runtime.errors import ExportError
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """What a model is called with.
+
+    Attributes:
+        positional: TensorSpecs, in the structure of the positional arguments.
+        named: TensorSpecs by the name of a keyword argument.
+    """
+
+    positional: tuple[Any, ...] = ()
+    named: Mapping[str, tf.TensorSpec] | None = None
+
+    @property
+    def structure(self) -> Any:
+        """Both, as ``tf.nest`` flattens and packs them: keyword arguments as a list, which keeps their order."""
+        return self.positional, list((self.named or {}).values())
+
+    @property
+    def flat(self) -> list[tf.TensorSpec]:
+        """The TensorSpecs, in the order of the graph's inputs."""
+        return list(tf.nest.flatten(self.structure))
+
+
+def open_traced(
+    call: Callable[..., Any],
+    signature: Signature,
+    origin: Origin,
+    *,
+    output_names: Callable[[Any], Sequence[str]],
+    scales_pixels: bool = True,
+    vocabulary: int | None = None,
+) -> Opened:
+    """Trace a model and freeze it.
+
+    Args:
+        call: The model's forward pass.
+        signature: Its arguments.
+        origin: Where it comes from.
+        output_names: From the structure of the outputs to a name for each, in the order of ``tf.nest``.
+        scales_pixels: See Opened.
+        vocabulary: See Opened.
+
+    Raises:
+        ExportError: The model takes text, or cannot be traced.
+    """
+    strings = [spec.name for spec in signature.flat if spec.dtype == tf.string]
+    if strings:
+        raise ExportError(
+            f"{origin.what} takes text ({', '.join(strings)}), and neither format's engine does: look up the tokens "
+            "before the model, and export the rest"
+        )
+    try:
+        function = _traced(call, signature)
+    except Exception as error:  # a layer's own code runs here, and raises what it likes
+        raise ExportError(
+            f"{origin.what} cannot be traced for export ({' '.join(str(error).split())[:300]})"
+        ) from error
+    inputs = [spec.name for spec in signature.flat]
+    outputs = output_names(function.structured_outputs)
+
+    def trace(shapes: Shapes) -> Graph:
+        return freeze(_traced(call, signature, shapes), inputs=inputs, outputs=outputs)
+
+    def answer(arrays: Sequence[Any]) -> list[Any]:
+        tensors = [tf.convert_to_tensor(array) for array in arrays]
+        return [tensor.numpy() for tensor in tf.nest.flatten(function(*tensors))]
+
+    return Opened(
+        what=origin.what,
+        name=origin.name,
+        file=origin.file,
+        sha256=origin.sha256,
+        graph=freeze(function, inputs=inputs, outputs=outputs),
+        call=answer,
+        trace=trace,
+        scales_pixels=scales_pixels,
+        vocabulary=vocabulary,
+    )
+
+
+def path_names(structure: Any) -> list[str]:
+    """Return a name for each tensor of a structure, in the order in which TensorFlow flattens it: keys sorted."""
+    return unique_names(_paths(structure))
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Return names that TensorFlow takes and that differ, also where case does not count."""
+    unique: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_") or "tensor"
+        plain = f"output_{plain}" if plain[0].isdigit() else plain
+        taken = {each.lower() for each in unique}
+        variants = (f"{plain}_{number}" for number in range(2, len(names) + 3))
+        unique.append(plain if plain.lower() not in taken else next(v for v in variants if v.lower() not in taken))
+    return unique
+
+
+def with_names(structure: Any, names: Sequence[str]) -> Any:
+    """Return a structure of TensorSpecs with other names, in the order in which TensorFlow flattens it."""
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, name)
+        for spec, name in zip(tf.nest.flatten(structure), names, strict=True)
+    ]
+    return tf.nest.pack_sequence_as(structure, specs)
+
+
+def _traced(call: Callable[..., Any], signature: Signature, shapes: Shapes | None = None) -> Any:
+    """Return the forward pass as a concrete function of its flat inputs, for other shapes if they are given."""
+    flat = [
+        tf.TensorSpec(shapes[spec.name] if shapes else spec.shape, spec.dtype, spec.name) for spec in signature.flat
+    ]
+
+    def forward(*tensors: Any) -> Any:
+        positional, named = tf.nest.pack_sequence_as(signature.structure, tensors)
+        return call(*positional, **dict(zip(signature.named or (), named, strict=True)))
+
+    return tf.function(forward, autograph=False).get_concrete_function(*flat)
+
+
+def _paths(structure: Any) -> list[str]:
+    if isinstance(structure, Mapping):
+        parts = [(str(key), structure[key]) for key in sorted(structure)]
+    elif isinstance(structure, (list, tuple)):
+        parts = [(str(place), each) for place, each in enumerate(structure)]
+    else:
+        return ["output"]
+    return [name if path == "output" else f"{name}_{path}" for name, each in parts for path in _paths(each)]

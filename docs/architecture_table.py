@@ -1,4 +1,4 @@
-"""The table of docs/results/architectures.json: what becomes of each architecture in each format and precision."""
+"""The tables of docs/results/architectures.json and keras-files.json: what becomes of each model in each variant."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,19 @@ def is_architectures(content: Any) -> bool:
     )
 
 
-def architecture_table(outcomes: Mapping[str, Mapping[str, str]]) -> str:
+def keras_files_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return one row a model and one column a kind of file: the larger error of both formats, or why there is none."""
+    outcomes = {
+        name: {
+            kind: outcome if isinstance(outcome, str) else f"{max(outcome.values()):.0e}"
+            for kind, outcome in row.items()
+        }
+        for name, row in rows.items()
+    }
+    return architecture_table(outcomes, subject="model")
+
+
+def architecture_table(outcomes: Mapping[str, Mapping[str, str]], *, subject: str = "architecture") -> str:
     """Return one row an architecture and one column a variant, with the reasons as notes below.
 
     A variant that was not tried has an empty cell; reasons that differ only in names and figures share a note.
@@ -30,7 +42,7 @@ def architecture_table(outcomes: Mapping[str, Mapping[str, str]]) -> str:
     columns += sorted({variant for row in outcomes.values() for variant in row} - set(columns))
     notes: list[str] = []
     lines = [
-        "| " + " | ".join(["architecture", *columns]) + " |",
+        "| " + " | ".join([subject, *columns]) + " |",
         "| :-- |" + " :-: |" * len(columns),
     ]
     for name, row in outcomes.items():
@@ -41,7 +53,7 @@ def architecture_table(outcomes: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def _cell(outcome: str, notes: list[str]) -> str:
-    if outcome in ("", "ok"):
+    if " " not in outcome:
         return outcome
     note = _MISSED.sub(r"\1 misses its limit", _PLACE.sub("", outcome))
     if note not in notes:

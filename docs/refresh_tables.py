@@ -26,7 +26,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from architecture_table import architecture_table, is_architectures
+from architecture_table import architecture_table, is_architectures, keras_files_table
 from frontier_table import empty_call_table, goals_table, loss_table, search_table
 from mutants_table import is_mutants, mutants_table
 from same_answers_table import KIND as SAME_ANSWERS
@@ -51,6 +51,7 @@ _GOALS = re.compile(r"(<!-- goals: (\S+) -->\n).*?(<!-- end of goals -->)", re.D
 _TABLES: dict[str, Callable[[Path], str]] = {
     "": lambda path: markdown_table(read_report(path)),
     export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
+    "keras-files": lambda path: keras_files_table(json.loads(path.read_text())["rows"]),
     "empty-call": lambda path: empty_call_table(json.loads(path.read_text())["p50_us"]),
     "search": lambda path: search_table(json.loads(path.read_text())["rows"]),
     "ptq-loss": lambda path: loss_table(json.loads(path.read_text())["rows"]),

@@ -12,7 +12,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 help:
 	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
 	@echo 'make test         the fast tests'
-	@echo 'make test-slow    the tests that run TensorFlow, and those that build environments'
+	@echo 'make test-slow    the tests that run TensorFlow, and those that build environments, on all cores'
 	@echo 'make test-pi      the same answers on a Raspberry Pi: its systems under QEMU (about 8 minutes)'
 	@echo 'make lint         ruff'
 	@echo 'make typecheck    mypy --strict'
@@ -29,8 +29,11 @@ test: $(VENV)/installed
 	@$(VENV)/bin/pytest
 	@echo 'Fast tests passed. Next: make quickstart (the whole job) or make test-slow (TensorFlow and all).'
 
+# One worker a core, four at most: each holds TensorFlow. WORKERS=0 runs one test after the other, as for a debugger.
+WORKERS ?= auto
 test-slow: $(VENV)/installed chromium
-	@$(VENV)/bin/pytest -m slow
+	@$(VENV)/bin/pytest -m slow --durations 20 --numprocesses $(WORKERS) --maxprocesses 4 \
+		--dist loadgroup --no-loadscope-reorder
 
 # OPTIONS='EXPORT --save' takes that export, and renews docs/results/test-pi.json.
 test-pi: $(VENV)/installed

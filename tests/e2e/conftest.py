@@ -1,23 +1,62 @@
-"""What the slow tests share: one short training run and its export, made by the commands themselves."""
+"""How the slow tests share the machine, and what they share: each made once for all workers of pytest-xdist."""
 
+import fcntl
+import itertools
+import multiprocessing
 import os
+import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# A worker takes all tests of a file, which share what its fixtures make. These files run for minutes and come first,
+# so that no worker is left alone with one of them at the end.
+LONG = ("test_architectures.py", "test_sweep.py", "test_export.py", "test_bundle.py")
+# Files whose tests share nothing that takes long to make: every worker takes some of them.
+APART = ("test_architectures.py", "test_layers.py", "test_sources.py", "test_wheel.py")
+# What takes seconds to import, and leaves no thread at work that a fork would miss.
+IMPORTED_ONCE = (
+    "tensorflow", "tf2onnx", "onnx", "onnxruntime.quantization", "ai_edge_litert.interpreter", "matplotlib.figure",
+    "mlxtend.data", "rich",
+)  # fmt: skip
 
 Edgeport = Callable[..., "subprocess.CompletedProcess[str]"]
+Shared = Callable[[str, Callable[[Path], object]], Path]
+Environment = Callable[..., Path]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.slow)
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    assert all((HERE / name).is_file() for name in (*LONG, *APART))
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.slow)
+        if config.pluginmanager.has_plugin("xdist") and item.path.name not in APART:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    # Files with tests that run alone come last, when little else is left to wait for them.
+    last = {item.path for item in ours if item.get_closest_marker("alone")}
+    ranks = {HERE / name: rank - len(LONG) for rank, name in enumerate(LONG)} | dict.fromkeys(last, 1)
+    items.sort(key=lambda item: ranks.get(item.path, 0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let tests that are marked ``alone`` run while no other test does, those of another worker included."""
+    places = ROOT / "build" / "tests"
+    places.mkdir(parents=True, exist_ok=True)
+    with (places / "door").open("w") as door, (places / "room").open("w") as room:
+        # Who waits for the whole room stands in the door, so that nobody else comes in before.
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
@@ -28,41 +67,112 @@ def same_weights() -> None:
 
 
 @pytest.fixture(scope="session")
-def edgeport() -> Edgeport:
-    """Run the command line as a user would, without the network settings or data of this machine's user."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """Return the folder of a name, which the first who asks fills; nobody changes it after that."""
+    own = tmp_path_factory.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    place.mkdir(exist_ok=True)
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = place / name, place / f"{name}.done"
+        with (place / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def edgeport(tmp_path_factory: pytest.TempPathFactory) -> Edgeport:
+    """Run the command line as a user would, without the network settings or data of this machine's user.
+
+    The first call of each sub-command, and every one with environment variables, is a new process. The others are
+    forked from one that has imported TensorFlow and has done nothing else.
+    """
     environment = {key: value for key, value in os.environ.items() if key != "EDGEPORT_DATA"}
+    outputs = tmp_path_factory.mktemp("outputs")
+    known: set[str] = set()
 
     def run(*arguments: object, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "edgeport.runtime.cli", *map(str, arguments)]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment | variables)
+        if variables or command[3] not in known:
+            ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment | variables)
+            known.update([] if variables else command[3:4])
+        else:
+            ended = forked(command, outputs)
         assert ended.returncode == code, f"{ended.stdout}\n{ended.stderr}"
         return ended
 
     return run
 
 
+numbers = itertools.count()
+
+
+def forked(command: list[str], outputs: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command line in a process of multiprocessing's fork server; see forked.py."""
+    fork = multiprocessing.get_context("forkserver")
+    fork.set_forkserver_preload(list(IMPORTED_ONCE))
+    with pytest.MonkeyPatch.context() as patch:
+        # As the command line has it before the import; only the server's first start reads it.
+        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+        forkserver.ensure_running()
+    number = next(numbers)
+    stdout, stderr = outputs / f"{number}.stdout", outputs / f"{number}.stderr"
+    given = {"ARGUMENTS": command[3:], "STDOUT": str(stdout), "STDERR": str(stderr)}
+    process = fork.Process(target=runpy.run_path, args=(str(HERE / "forked.py"), given, "__main__"))
+    process.start()
+    process.join()
+    return subprocess.CompletedProcess(command, process.exitcode, stdout.read_text(), stderr.read_text())
+
+
 @pytest.fixture(scope="session")
-def trained(edgeport: Edgeport, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(edgeport: Edgeport, shared: Shared) -> Path:
     """A training result: `classic`, five epochs on mnist-5k."""
-    folder = tmp_path_factory.mktemp("trained") / "train"
-    edgeport("train", "--dataset", "mnist-5k", "--model", "classic", "--epochs", 5, "-o", folder)
-    return folder
+    options = ("--dataset", "mnist-5k", "--model", "classic", "--epochs", 5)
+    return shared("trained", lambda folder: edgeport("train", *options, "-o", folder / "train")) / "train"
 
 
 @pytest.fixture(scope="session")
-def exported(edgeport: Edgeport, trained: Path) -> Path:
+def exported(edgeport: Edgeport, trained: Path, shared: Shared) -> Path:
     """The export folder of ``trained``."""
-    edgeport("export", trained / "model.keras", "-o", trained.parent / "export")
-    return trained.parent / "export"
+    output = trained.parent / "export"
+    shared("exported", lambda _: edgeport("export", trained / "model.keras", "-o", output, "--overwrite"))
+    return output
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(shared: Shared) -> Path:
     """The wheel as the build tools make it."""
-    folder = tmp_path_factory.mktemp("wheel")
-    # Built from a copy: setuptools leaves a build folder behind, and would reuse stale modules in it.
-    left_out = shutil.ignore_patterns(".venv", "build", "dist", "runs", "*.egg-info", ".git", ".*_cache", "__pycache__")
-    shutil.copytree(ROOT, folder / "tree", ignore=left_out)
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(folder / "tree")]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+
+    def build(folder: Path) -> None:
+        # Built from a copy: setuptools leaves a build folder behind, and would reuse stale modules in it.
+        left_out = (".venv", "build", "dist", "runs", "*.egg-info", ".git", ".*_cache", "__pycache__")
+        shutil.copytree(ROOT, folder / "tree", ignore=shutil.ignore_patterns(*left_out))
+        command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(folder / "tree")]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return next(shared("wheel", build).glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def environment(shared: Shared) -> Environment:
+    """Return the Python of the virtual environment of a name, with what ``pip install`` got for it.
+
+    Raises subprocess.CalledProcessError, with pip's own words, if that is not possible.
+    """
+
+    def made(name: str, *options: object) -> Path:
+        def make(folder: Path) -> None:
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            install = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", *map(str, options)]
+            subprocess.run(install, check=True, capture_output=True, text=True)
+
+        return shared(f"environment-{name}", make) / "bin" / "python"
+
+    return made

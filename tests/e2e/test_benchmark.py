@@ -114,6 +114,7 @@ def test_a_report_compares_with_itself_and_makes_a_page(edgeport, report: tuple[
     assert "exists" in edgeport("report", folder, "-o", tmp_path / "both.html", code=2).stderr
 
 
+@pytest.mark.alone
 def test_another_export_is_measured_side_by_side_and_judged(edgeport, exported: Path, tmp_path: Path) -> None:
     base = shutil.copytree(exported, tmp_path / "export")
     told = edgeport(

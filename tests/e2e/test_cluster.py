@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,8 @@ if __name__ == "__main__":
 
 
 @pytest.fixture(scope="module")
-def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cluster")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", f"{wheel}[tflite,onnx,cluster]"]
-    subprocess.run(install, check=True, capture_output=True)
-    return folder / "bin" / "python"
+def python(wheel: Path, environment) -> Path:
+    return environment("cluster", f"{wheel}[tflite,onnx,cluster]")
 
 
 @pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.int8.onnx", "tiny.float32.tflite"])

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,18 +41,9 @@ def artefacts(classes: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def command(wheel: Path, environment) -> Path:
     """The command of an environment with the wheel, ai-edge-litert and rich."""
-    folder = tmp_path_factory.mktemp("environment")
-    left_out = shutil.ignore_patterns(".venv", "build", "dist", "runs", "*.egg-info", ".git", ".*_cache", "__pycache__")
-    shutil.copytree(ROOT, folder / "tree", ignore=left_out)
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(folder / "tree")]
-    subprocess.run(build, check=True, capture_output=True)
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    wheel = f"{next(folder.glob('*.whl'))}[tflite,device]"
-    install = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "-q", wheel]
-    subprocess.run(install, check=True, capture_output=True)
-    return folder / "venv" / "bin" / "edgeport"
+    return environment("device", f"{wheel}[tflite,device]").with_name("edgeport")
 
 
 def run(command: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -45,16 +45,13 @@ def folder(request: pytest.FixtureRequest, edgeport, tmp_path_factory: pytest.Te
 
 
 @pytest.fixture(scope="module")
-def clients_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clients_python(environment) -> Path:
     """An environment with the packages of the extra `clients`, and without edgeport."""
-    python = tmp_path_factory.mktemp("clients") / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    command = [str(python), "-m", "pip", "install", "-q", "--only-binary", ":all:", "numpy", *extras["clients"]]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        pytest.skip(f"the clients have no wheels for this computer: {ended.stderr.strip().splitlines()[-1]}")
-    return python
+    try:
+        return environment("clients", "--only-binary", ":all:", "numpy", *extras["clients"])
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the clients have no wheels for this computer: {error.stderr.strip().splitlines()[-1]}")
 
 
 def the_file(folder: Path, ending: str) -> Path:

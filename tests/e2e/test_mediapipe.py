@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,15 +33,14 @@ print(json.dumps(answers))
 
 
 @pytest.fixture(scope="module")
-def mediapipe_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    python = tmp_path_factory.mktemp("mediapipe") / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
-    # Only a wheel: MediaPipe has none for some Pythons and computers, and is not built in a test.
-    install = [str(python), "-m", "pip", "install", "-q", "--only-binary", "mediapipe", "mediapipe"]
-    for command in (install, [str(python), "-c", "from mediapipe.tasks.python import vision"]):
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            pytest.skip(f"MediaPipe cannot be used here: {ended.stderr.strip().splitlines()[-1]}")
+def mediapipe_python(environment) -> Path:
+    try:
+        # Only a wheel: MediaPipe has none for some Pythons and computers, and is not built in a test.
+        python = environment("mediapipe", "--only-binary", "mediapipe", "mediapipe")
+        command = [str(python), "-c", "from mediapipe.tasks.python import vision"]
+        subprocess.run(command, capture_output=True, text=True, check=True)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"MediaPipe cannot be used here: {error.stderr.strip().splitlines()[-1]}")
     return python
 
 

@@ -14,6 +14,8 @@ from edgeport.runtime.errors import ArtefactError, InputError
 
 pytest.importorskip("mlperf_loadgen")
 
+pytestmark = pytest.mark.alone
+
 DATA = Path(__file__).parents[1] / "data"
 # The documents show 5 % on a quiet machine; a test must hold on any.
 NOISE = 0.5

@@ -37,6 +37,7 @@ def compared(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return read_report(folder / "peers.json"), ended.stdout
 
 
+@pytest.mark.alone
 def test_everyone_has_taken_part_or_is_listed_with_the_reason(compared: tuple[PeersReport, str]) -> None:
     report, told = compared
     found = {(row.file, row.by) for row in report.rows}
@@ -47,6 +48,7 @@ def test_everyone_has_taken_part_or_is_listed_with_the_reason(compared: tuple[Pe
     assert markdown(report) in told
 
 
+@pytest.mark.alone
 def test_everyone_was_timed_in_every_launch(compared: tuple[PeersReport, str]) -> None:
     few = {KERAS_WAYS[way]: min(count, LAUNCHES) for way, count in KERAS_LAUNCHES.items()}
     for row in compared[0].rows:
@@ -58,6 +60,7 @@ def test_everyone_was_timed_in_every_launch(compared: tuple[PeersReport, str]) -
         assert compared[0].find(row.model, row.beside, EDGEPORT) is not None
 
 
+@pytest.mark.alone
 def test_everyone_answers_like_the_keras_model(compared: tuple[PeersReport, str], exported: Path) -> None:
     report, _ = compared
     assert report.models[0].images["count"] == IMAGES
@@ -72,6 +75,7 @@ def test_everyone_answers_like_the_keras_model(compared: tuple[PeersReport, str]
         assert row.agreeing == (ours[file] == ours["float32.onnx"]).sum()
 
 
+@pytest.mark.alone
 def test_a_bare_engine_and_edgeport_are_close(compared: tuple[PeersReport, str]) -> None:
     report, _ = compared
     for file, by in (("float32.tflite", "ai-edge-litert"), ("float32.onnx", "onnxruntime")):

@@ -10,6 +10,8 @@ from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, PLAIN, XNNPACK,
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 0.5
 
 

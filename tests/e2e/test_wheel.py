@@ -43,13 +43,6 @@ def test_the_wheel_holds_every_module_and_no_test(wheel: Path) -> None:
     assert not [name for name in held if "tests" in name or "/test_" in name or name == "edgeport/__init__.py"]
 
 
-def environment(folder: Path, *packages: str) -> Path:
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    subprocess.run([str(python), "-m", "pip", "install", "-q", *packages], check=True, capture_output=True)
-    return python
-
-
 def labels(python: Path, name: str, folder: Path) -> tuple[str, list[int]]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     command = [str(python), "-c", PREDICT, str(DATA / "golden.npz"), str(DATA / name)]
@@ -74,9 +67,9 @@ def labels(python: Path, name: str, folder: Path) -> tuple[str, list[int]]:
     ],
 )
 def test_with_one_engine_alone_the_labels_are_the_same(
-    wheel: Path, extra: str, engine: str, name: str, oldest: tuple[str, ...], tmp_path: Path
+    wheel: Path, environment, extra: str, engine: str, name: str, oldest: tuple[str, ...], tmp_path: Path
 ) -> None:
-    python = environment(tmp_path / "venv", f"{wheel}[{extra}]", *oldest)
+    python = environment(extra, f"{wheel}[{extra}]", *oldest)
     listed = subprocess.run([str(python), "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert "tensorflow" not in listed
     assert "matplotlib" not in listed
@@ -96,8 +89,8 @@ def test_with_one_engine_alone_the_labels_are_the_same(
     assert "pip install 'edgeport[train]'" in ended.stderr
 
 
-def test_without_an_engine_the_zoo_is_listed_and_the_extra_is_named(wheel: Path, tmp_path: Path) -> None:
-    python = environment(tmp_path / "venv", str(wheel))
+def test_without_an_engine_the_zoo_is_listed_and_the_extra_is_named(wheel: Path, environment, tmp_path: Path) -> None:
+    python = environment("bare", wheel)
     listed = subprocess.run(
         [str(python.parent / "edgeport"), "zoo", "--json"], capture_output=True, text=True, check=True, cwd=tmp_path
     )

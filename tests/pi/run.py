@@ -89,14 +89,19 @@ def _run(options: argparse.Namespace) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoppedError(f"another run works in {BUILD}: wait for it to end") from error
-        export = options.export or _quick_export(options.model)
         digits, facts = _digits(options.data_dir)
-        emulators = build_emulators(source, BUILD)
         userlands = dict.fromkeys(device.userland for device in DEVICES)
-        roots = _all(
-            {each: partial(build_userland, each, source, BUILD) for each in userlands},
-            jobs=options.jobs, say=lambda each, _: f"{each.name}: Debian's files",
+        # Training takes a core while the downloads wait for the network.
+        ready = _all(
+            {
+                "export": lambda: options.export or _quick_export(options.model),
+                "QEMU": partial(build_emulators, source, BUILD),
+                **{each.name: partial(build_userland, each, source, BUILD) for each in userlands},
+            },
+            jobs=options.jobs + 1, say=lambda each, _: f"{each}: ready",
         )  # fmt: skip
+        export, emulators = ready["export"], ready["QEMU"]
+        roots = {each: ready[each.name] for each in userlands}
         devices = _all(
             {each: partial(install, each, export, roots[each.userland], emulators, BUILD) for each in DEVICES},
             jobs=options.jobs, say=lambda each, _: f"{each.name}: bundle installed",

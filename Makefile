@@ -33,7 +33,7 @@ test: $(VENV)/installed
 WORKERS ?= auto
 test-slow: $(VENV)/installed chromium
 	@$(VENV)/bin/pytest -m slow --durations 20 --numprocesses $(WORKERS) --maxprocesses 4 \
-		--dist loadgroup --no-loadscope-reorder
+		--dist loadfile --no-loadscope-reorder
 
 # OPTIONS='EXPORT --save' takes that export, and renews docs/results/test-pi.json.
 test-pi: $(VENV)/installed

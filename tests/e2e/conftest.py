@@ -18,9 +18,10 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # A worker takes all tests of a file, which share what its fixtures make. These files run for minutes and come first,
 # so that no worker is left alone with one of them at the end.
-LONG = ("test_architectures.py", "test_sweep.py", "test_export.py", "test_bundle.py")
-# Files whose tests share nothing that takes long to make: every worker takes some of them.
-APART = ("test_architectures.py", "test_layers.py", "test_sources.py", "test_wheel.py")
+LONG = (
+    "test_architectures.py", "test_export.py", "test_killed_export.py", "test_bundle.py", "test_sweep.py",
+    "test_independent_clients.py", "test_layers.py", "test_quickstart.py",
+)  # fmt: skip
 # What takes seconds to import, and leaves no thread at work that a fork would miss.
 IMPORTED_ONCE = (
     "tensorflow", "tf2onnx", "onnx", "onnxruntime.quantization", "ai_edge_litert.interpreter", "matplotlib.figure",
@@ -32,14 +33,11 @@ Shared = Callable[[str, Callable[[Path], object]], Path]
 Environment = Callable[..., Path]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    assert all((HERE / name).is_file() for name in (*LONG, *APART))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    assert all((HERE / name).is_file() for name in LONG)
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.slow)
-        if config.pluginmanager.has_plugin("xdist") and item.path.name not in APART:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
     # Files with tests that run alone come last, when little else is left to wait for them.
     last = {item.path for item in ours if item.get_closest_marker("alone")}
     ranks = {HERE / name: rank - len(LONG) for rank, name in enumerate(LONG)} | dict.fromkeys(last, 1)

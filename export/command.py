@@ -1,4 +1,4 @@
-"""``edgeport export``: Turn a model into TFLite and ONNX files in every precision, each proven against it."""
+"""``edgeport export``: Turn a model into TFLite and ONNX files in every precision, each verified against it."""
 
 import argparse
 import math
@@ -23,7 +23,7 @@ from edgeport.train.zoo import find_published
 if TYPE_CHECKING:
     from edgeport.export.sources.source import Source
 
-# The exit code when some of the artefacts were refused.
+# The exit code when some of the artefacts failed.
 NOT_ALL = 1
 
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--custom-objects", type=Path, metavar="FILE.py", help="Python file with the model's own layers and functions"
     )
     _add_choices(parser.add_argument_group("what to make"))
-    _add_data(parser.add_argument_group("what calibrates and proves it"))
+    _add_data(parser.add_argument_group("what calibrates and verifies it"))
 
 
 def _add_choices(group: argparse._ArgumentGroup) -> None:
@@ -69,17 +69,21 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="reject artefacts below this share of equal top-1 answers (0 to 1)",
+        help="fail artefacts below this share of equal decisions (0 to 1)",
     )
     group.add_argument(
-        "--require-sqnr", type=float, default=0.0, metavar="DB", help="reject artefacts below this SQNR in dB"
+        "--require-sqnr", type=float, default=0.0, metavar="DB", help="fail artefacts below this SQNR in dB"
     )
     group.add_argument(
         "--tflite-metadata",
         action="store_true",
         help="TFLite files that end in probabilities also carry what MediaPipe and Android read",
     )
-    group.add_argument("--keep-rejected", action="store_true", help="write rejected artefacts too, under that name")
+    group.add_argument(
+        "--keep-rejected",
+        action="store_true",
+        help="write artefacts that fail verification too, as NAME.rejected.FORMAT",
+    )
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
@@ -141,6 +145,8 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in calibration.warnings:
         _warn(warning)
     manifest = _export(source, arguments.output, calibration, options, console)
+    for warning in manifest.warnings[len(calibration.warnings) :]:
+        _warn(warning)
     return _end(manifest, arguments.output, console)
 
 
@@ -186,10 +192,10 @@ def _export(
     from edgeport.export.exporting import export
 
     facts = calibration.facts
-    proven = len(next(iter(calibration.held_out.values())))
-    data = f"verified on {proven} samples of {facts['source']}"
+    held_out = len(next(iter(calibration.held_out.values())))
+    data = f"verified on {held_out} samples of {facts['source']}"
     if options.needs_calibration:
-        data = f"calibrated on {facts['count']} samples of {facts['source']}, verified on {proven} others"
+        data = f"calibrated on {facts['count']} samples of {facts['source']}, verified on {held_out} others"
     console.print(f"Exporting {source.name} from {source.opened.what}: {data}")
     columns = (BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -208,24 +214,55 @@ def _end(manifest: Manifest, output: Path, console: Console) -> int:
     count = f"{total} artefact{'s' * (total > 1)}"
     if manifest.refused:
         count = f"{len(manifest.artefacts)} of {count}"
-        _warn(f"{len(manifest.refused)} of {total} refused: the lines above and manifest.json tell why")
     console.print(f"Written to {output}: {count}, with manifest.json")
     if manifest.artefacts and manifest.classifies_images and manifest.dataset:
         console.print(f"\nNext: edgeport benchmark {shlex.quote(str(output))}")
     elif manifest.artefacts:
         console.print(f"\nNext: edgeport inspect {shlex.quote(str(output / manifest.artefacts[0].file))}")
-    return NOT_ALL if manifest.refused else 0
+    if not manifest.refused:
+        return 0
+    console.file.flush()
+    _warn(_failure(manifest))
+    return NOT_ALL
+
+
+def _failure(manifest: Manifest) -> str:
+    """Return in one line how many artefacts failed, the first of them with its reason, and what to do next."""
+    first, count = manifest.refused[0], len(manifest.refused)
+    total = len(manifest.artefacts) + count
+    which = f"{count} of {total} failed, the first: " if count > 1 else f"1 of {total} failed: "
+    delivered = {artefact.precision for artefact in manifest.artefacts}
+    lost = {refusal.precision for refusal in manifest.refused} - delivered
+    advice = []
+    if first.status == "rejected" and not manifest.options.get("keep_rejected"):
+        advice.append("see what it answers with --keep-rejected")
+    if lost and delivered:
+        kept = ",".join(row.name for row in PRECISIONS if row.name in delivered)
+        advice.append(
+            f"leave {' and '.join(row.name for row in PRECISIONS if row.name in lost)} out with --precisions {kept}"
+        )
+    next_step = f"; {', or '.join(advice)}" if advice else ""
+    return f"{which}{first.file}: {first.reason}{next_step}"
 
 
 def _line(outcome: Artefact | Refusal, seconds: float) -> str:
+    """Return the line of an artefact: the figures that it has, and what they cannot show."""
     if isinstance(outcome, Refusal):
-        return f"  {outcome.file:<24} {outcome.status}: {outcome.reason}"
-    verified = outcome.verified
-    agreement = "      -" if verified.agreement is None else f"{verified.agreement:7.2%}"
-    return (
-        f"  {outcome.file:<24} ok {outcome.bytes:>11,} bytes   max error {verified.max_abs_error:7.1e}   "
-        f"SQNR {verified.sqnr_db:5.1f} dB   agreement {agreement}   {seconds:.1f} s"
-    )
+        return f"  {outcome.file:<24} {outcome.outcome}: {outcome.reason}"
+    verified, silent = outcome.verified, outcome.verified.inconclusive
+    parts = [f"  {outcome.file:<24} ok {outcome.bytes:>11,} bytes"]
+    if verified.max_abs_error is not None:
+        parts.append(f"max error {verified.max_abs_error:7.1e}")
+    if verified.sqnr_db is not None:
+        parts.append("SQNR     -   " if "sqnr_db" in silent else f"SQNR {verified.sqnr_db:5.1f} dB")
+    known = verified.agreement is not None and "agreement" not in silent
+    parts.append(f"agreement {verified.agreement:7.2%}" if known else "agreement       -")
+    parts.append(f"{seconds:.1f} s")
+    if silent:
+        speaks = known or (verified.sqnr_db is not None and "sqnr_db" not in silent)
+        about = "the decisions" if speaks and "agreement" in silent else "the values" if speaks else "accuracy"
+        parts.append(f"shows nothing about {about}: {next(iter(silent.values()))}")
+    return "   ".join(parts)
 
 
 def _warn(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The export stage: convert, embed the card, run in the real engine, compare, and only then deliver."""
+"""The export stage: convert, embed metadata and checksum, run in the real engine, verify, and only then deliver."""
 
 import hashlib
 import importlib
@@ -11,15 +11,15 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+from edgeport.export.foreign_messages import cleaned
 from edgeport.export.interrupts import interrupts_kept
 from edgeport.export.manifest import FILE_NAME, Artefact, InputSpec, Manifest, Refusal, manifest_text, read_manifest
 from edgeport.export.options import Options
-from edgeport.export.precisions import PRECISIONS, Precision
-from edgeport.export.sources.source import Source, first_line
+from edgeport.export.precisions import PRECISIONS, Precision, precision_named
+from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
-from edgeport.export.verification.comparison import compare
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
-from edgeport.runtime.arrays import FloatArray
+from edgeport.export.verification.reference import Reference
 from edgeport.runtime.card import Card, InputFacts, OutputFacts, seal
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
 from edgeport.runtime.formats import FORMATS, Format
@@ -63,30 +63,9 @@ class _Job:
         return self.source.class_names(self.calibration.labels)
 
     @cached_property
-    def reference(self) -> dict[str, FloatArray]:
-        """What the model itself answers on the held-out samples."""
-        return self.source.answers(self.calibration.to_real(self.calibration.held_out))
-
-    @cached_property
-    def unrounded_reference(self) -> dict[str, FloatArray]:
-        """The same without the rounding of a quantization-aware model, for what is not int8."""
-        if not self.source.is_quantization_aware:
-            return self.reference
-        return self.source.for_precision("float32").answers(self.calibration.to_real(self.calibration.held_out))
-
-    @property
-    def decisions(self) -> dict[str, str]:
-        """Which outputs decide between classes, and how."""
-        decisions = {}
-        for port in self.source.outputs:
-            first = port is self.source.outputs[0]
-            activation = self.source.applied if first and self.source.applied != "none" else None
-            activation = activation or self.source.activations[port.name]
-            if activation == "softmax" or (first and self.labels and activation == "none"):
-                decisions[port.name] = "largest"
-            elif activation == "sigmoid":
-                decisions[port.name] = "half"
-        return decisions
+    def reference(self) -> Reference:
+        """What the artefacts are verified against."""
+        return Reference(self.source, self.calibration, self.labels)
 
 
 def export(
@@ -97,10 +76,10 @@ def export(
     options: Options | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Manifest:
-    """Write the artefacts of a model that prove themselves, and the manifest, to a folder.
+    """Write the verified artefacts of a model, and the manifest, to a folder.
 
     An artefact that cannot be made, or that does not answer like the model, stops none of the others: the manifest
-    lists it as refused.
+    lists it with the reason.
 
     Args:
         source: The model.
@@ -126,7 +105,8 @@ def export(
     on_progress(now)
     # The model must answer before anything is converted.
     with interrupts_kept():
-        _ = job.reference
+        _ = job.reference.answers
+    _check_required(job)
     outcomes: list[Artefact | Refusal] = []
     with staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:
         for event in _outcomes(job, folder):
@@ -141,11 +121,27 @@ def export(
         refused = tuple(outcome for outcome in outcomes if isinstance(outcome, Refusal))
         if not artefacts and not any(folder.iterdir()):
             raise ExportError(
-                f"nothing of {source.opened.what} can be delivered: {refused[0].file}: {refused[0].reason}"
+                f"nothing of {source.opened.what} can be delivered: {refused[0].file} {refused[0].outcome}: "
+                f"{refused[0].reason}"
             )
         manifest = _manifest(job, output, artefacts, refused)
         (folder / FILE_NAME).write_text(manifest_text(manifest))
     return manifest
+
+
+def _check_required(job: _Job) -> None:
+    """Raise InputError if the caller asks for a figure that no output of the model has."""
+    decisions, names = job.reference.decisions, [port.name for port in job.source.outputs]
+    if job.options.require_agreement and not decisions:
+        raise InputError(
+            f"--require-agreement: no output of {job.source.opened.what} is known to be classes ({', '.join(names)}): "
+            "say with --activation how the first one decides, or ask for --require-sqnr"
+        )
+    if job.options.require_sqnr_db and all(decisions.get(name) == "equal" for name in names):
+        raise InputError(
+            f"--require-sqnr: the outputs of {job.source.opened.what} are decisions and no real values "
+            f"({', '.join(names)}): ask for --require-agreement"
+        )
 
 
 def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusal, float]]:
@@ -169,8 +165,8 @@ def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusa
         converted[file] = row, precision, time.perf_counter() - started
     answers = run_in_engines(folder, list(converted), job.calibration.held_out)
     for file, (row, precision, seconds) in converted.items():
-        yield f"proving {file}"
-        yield _prove(job, folder / file, row, precision, next(answers)), seconds
+        yield f"verifying {file}"
+        yield _verify(job, folder / file, row, precision, next(answers)), seconds
 
 
 def _convert(job: _Job, row: Format, precision: Precision) -> bytes:
@@ -183,27 +179,24 @@ def _convert(job: _Job, row: Format, precision: Precision) -> bytes:
     except EdgeportError:
         raise
     except Exception as error:  # the converters raise whatever they meet
-        raise ExportError(first_line(error)) from error
+        raise ExportError(cleaned(error)) from error
     return seal(exporter.embed(content, _card(job, precision)))
 
 
-def _prove(job: _Job, path: Path, row: Format, precision: Precision, answer: EngineAnswer) -> Artefact | Refusal:
-    """Return what an artefact has proven; one that has not is removed, or renamed if it shall be kept."""
+def _verify(job: _Job, path: Path, row: Format, precision: Precision, answer: EngineAnswer) -> Artefact | Refusal:
+    """Return a verified artefact; one that failed is removed, or renamed if it shall be kept."""
     if answer.answers is None:
         path.unlink()
-        return Refusal(path.name, row.name, precision.name, "failed", answer.error)
+        return Refusal(path.name, row.name, precision.name, "failed", cleaned(answer.error, file=path))
     names = job.source.ends(at_logits=precision.calibrated)
     if set(names) != answer.answers.keys():
         path.unlink()
         reason = f"the file has the outputs {', '.join(answer.answers)}, expected {', '.join(names)}"
         return Refusal(path.name, row.name, precision.name, "failed", reason)
     answers = {port.name: answer.answers[name] for port, name in zip(job.source.outputs, names, strict=True)}
-    reference = job.reference if precision.name == "int8" else job.unrounded_reference
-    verified = compare(answers, reference, job.decisions)
-    limits = precision.limits.at_least(
-        samples=verified.samples, agreement=job.options.require_agreement, sqnr_db=job.options.require_sqnr_db
-    )
-    missed = verified.misses(limits)
+    with interrupts_kept():
+        verified = job.reference.verify(answers, precision)
+    missed = verified.misses(precision.limits, job.options.required)
     if missed:
         if job.options.keep_rejected:
             path.rename(path.with_name(_rejected_name(path.name, row)))
@@ -273,12 +266,18 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
         dataset=source.dataset,
         dataset_sha256=source.dataset_sha256,
         calibration=job.calibration.facts,
-        warnings=job.calibration.warnings,
+        warnings=(*job.calibration.warnings, *job.reference.warnings, *_uncertain(job, artefacts)),
         options=asdict(job.options),
         versions=_versions(),
         artefacts=artefacts,
         refused=refused,
     )
+
+
+def _uncertain(job: _Job, artefacts: tuple[Artefact, ...]) -> list[str]:
+    """Return the warnings of float32 files that rounding could hide a fault of, one at the most."""
+    told = (job.reference.uncertainty(each.verified, precision_named(each.precision)) for each in artefacts)
+    return [text for text in told if text][:1]
 
 
 def _rejected_name(file: str, row: Format) -> str:

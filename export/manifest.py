@@ -1,4 +1,4 @@
-"""manifest.json: what an export folder holds, and what was proven of it."""
+"""manifest.json: what an export folder holds, and how its files were verified."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,9 @@ from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec
 
-SCHEMA = 2
+SCHEMA = 3
+# What schema 3 adds to 2, some figures of `verified`, has a default here.
+_READ = (2, SCHEMA)
 FILE_NAME = "manifest.json"
 
 
@@ -61,6 +63,11 @@ class Refusal:
     status: str
     reason: str
     verified: Verification | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, in words."""
+        return "failed verification" if self.status == "rejected" else "failed"
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
     except ValueError as error:
         raise ArtefactError(f"{path} is damaged ({error}): export again") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+    if not isinstance(content, dict) or content.get("schema") not in _READ:
         got = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise ArtefactError(f"{path}: got schema {got}, expected {SCHEMA}: export again with this edgeport")
     try:

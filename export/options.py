@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from edgeport.export.precisions import PRECISIONS, Precision, precision_named
+from edgeport.export.precisions import PRECISIONS, Precision, Required, precision_named
 from edgeport.export.sources.port import Port
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.formats import FORMATS, Format, format_named
@@ -71,6 +71,11 @@ class Options:
             for precision in PRECISIONS
             if row in formats and precision in precisions and row.name in precision.formats
         ]
+
+    @property
+    def required(self) -> Required:
+        """What the caller asks of every artefact, beyond the limits of its precision."""
+        return Required(self.require_agreement, self.require_sqnr_db)
 
     @property
     def needs_calibration(self) -> bool:

@@ -1,6 +1,6 @@
-"""The table of precisions: what each keeps as integers, and what its artefacts must prove."""
+"""The table of precisions: what each keeps as integers, and what its artefacts must reach."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edgeport.runtime.errors import unknown_name
 
@@ -12,20 +12,28 @@ class Limits:
     Attributes:
         error: The largest difference allowed in any output value, as a share of the range of the reference's.
         sqnr_db: The least signal-to-quantization-noise ratio, in dB.
-        agreement: Where the output is classes, the least share of samples with the same top-1 class, 0 to 1.
+        agreement: Where the output is decisions, the least share that is the same, 0 to 1.
+        rounding: How many times what float32 rounding explains an error may be. Where that was measured, it takes the
+            place of the other three; None for precisions that round more.
     """
 
     error: float
     sqnr_db: float
     agreement: float
+    rounding: float | None = None
 
-    def at_least(self, *, samples: int, agreement: float, sqnr_db: float) -> "Limits":
-        """Return these limits for so many samples, and no less than the caller's own.
 
-        One changed sample is no finding, however few there are; what the caller asked for is kept to the letter.
-        """
-        allowed = min(self.agreement, (samples - 1) / samples)
-        return replace(self, sqnr_db=max(self.sqnr_db, sqnr_db), agreement=max(allowed, agreement))
+@dataclass(frozen=True)
+class Required:
+    """What the caller asks of every artefact, beyond the limits of its precision; 0 for nothing.
+
+    Attributes:
+        agreement: The least share of equal decisions, 0 to 1.
+        sqnr_db: The least SQNR, in dB.
+    """
+
+    agreement: float = 0.0
+    sqnr_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Precision:
 
 
 PRECISIONS: tuple[Precision, ...] = (
-    Precision("float32", ("tflite", "onnx"), False, Limits(1e-4, 60.0, 0.99), "as the model is"),
+    Precision("float32", ("tflite", "onnx"), False, Limits(1e-4, 60.0, 0.99, rounding=32.0), "as the model is"),
     Precision("float16", ("tflite", "onnx"), False, Limits(0.05, 40.0, 0.98), "weights of half the size"),
     Precision("dynamic", ("tflite", "onnx"), False, Limits(0.5, 20.0, 0.95), "int8 weights, float activations"),
     Precision("int8", ("tflite", "onnx"), True, Limits(1.0, 15.0, 0.95), "int8 weights and activations"),

@@ -11,7 +11,10 @@ _LONGEST_EXPONENT = 700.0
 
 
 class Decoder:
-    """Turns the raw answers of one output into float32 values, after the activation that its card names."""
+    """Turns the raw answers of one output into float32 values, after the activation that its card names.
+
+    Booleans and integers that stand for themselves, such as class ids, stay what they are.
+    """
 
     __slots__ = ("_activation", "_exponentials", "_plain", "_spec", "_table")
 
@@ -20,7 +23,8 @@ class Decoder:
         self._table: Tensor | None = None
         self._exponentials: list[float] = []
         # The usual output of a float or ONNX artefact needs nothing before its activation.
-        plain = spec.dtype == "float32" and not spec.quantized
+        whole = activation == "none" and not spec.dtype.startswith("float")
+        plain = (spec.dtype == "float32" or whole) and not spec.quantized
         self._plain = ACTIVATIONS[activation] if plain else None
         if spec.quantized and spec.dtype in ("int8", "uint8"):
             integers = np.arange(256, dtype=np.uint8).view(spec.dtype)
@@ -32,7 +36,7 @@ class Decoder:
                 self._exponentials = self._table.tolist()
 
     def __call__(self, raw: Tensor) -> FloatArray:
-        """Return float32 of the same shape."""
+        """Return values of the same shape: float32, or the ids that they are."""
         if self._plain is not None:
             return self._plain(raw)
         if self._table is None:

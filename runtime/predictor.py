@@ -175,7 +175,7 @@ class Predictor:
 
         Returns:
             For each of ``spec.outputs`` its name and float32 values of shape (n, ...), after the activation that the
-            artefact leaves to the runtime.
+            artefact leaves to the runtime; booleans and integers, such as class ids, as they are.
 
         Raises:
             InputError: An input is missing or unknown, has another shape, or holds values that are no finite numbers

@@ -86,7 +86,7 @@ def compare_quantizers(
 
 def sqnr_db(answers: FloatArray, reference: FloatArray) -> float:
     """Return the signal-to-quantization-noise ratio in dB, as a manifest counts it."""
-    return compare({"output": answers}, {"output": reference}, {}).sqnr_db
+    return compare({"output": answers}, {"output": reference}, {}).sqnr_db or 0.0
 
 
 def _subject(path: Path, data_dir: Path | None) -> Subject:

@@ -6,6 +6,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from edgeport.export.foreign_messages import cleaned
 from edgeport.export.onnx import tf2onnx_operators  # noqa: F401  (registers operators with tf2onnx)
 from edgeport.export.onnx.passes.fold_flatten import fold_flatten
 from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
@@ -20,7 +21,7 @@ from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.sources.graph import Graph, layer_of
-from edgeport.export.sources.source import Source, first_line
+from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card, to_json
 from edgeport.runtime.errors import ExportError
@@ -103,7 +104,7 @@ def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
                 tensors_to_rename=tensors,
             )
     except Exception as error:  # tf2onnx raises whatever it meets
-        raise ExportError(f"tf2onnx: {first_line(error)}") from error
+        raise ExportError(f"tf2onnx: {cleaned(error)}") from error
     _check_operators(model)
     mend_sizes(model)
     _order_ports(model, graph)

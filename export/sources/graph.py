@@ -1,5 +1,6 @@
 """A traced model: one TensorFlow graph with its weights as constants, which both converters start from."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from edgeport.export.sources.list_shapes import LOOPS, write_list_shapes
 from edgeport.export.sources.port import Port
 from edgeport.runtime.errors import ExportError
 
+_UNNAMED = re.compile(
+    r"(?:Stateful|Stateless)?PartitionedCall(?:_\d+)?|(?:functional|sequential|model)(?:_\d+)*|while(?:_\d+)?|body|cond|_\d+"
+)
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _PASS_THROUGH = ("Identity", "StopGradient")
 _ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
@@ -156,8 +160,14 @@ def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Port], dict[str, str
 
 
 def layer_of(node: str) -> str:
-    """Return in words the layer that a node belongs to: its name without the operator's."""
-    return f"layer {node.rpartition('/')[0] or node}"
+    """Return in words the layer that a node belongs to, as the user knows it.
+
+    That is the node's name without the operator's, without calls and loops, and without the names that Keras gives to
+    models that nobody named.
+    """
+    *path, operator = node.split("/")
+    layers = [part for part in path if not _UNNAMED.fullmatch(part)]
+    return f"layer {'/'.join(layers) or operator}"
 
 
 def function_of(graph: Graph) -> Any:

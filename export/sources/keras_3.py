@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.configuration_check import dictionaries
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced, path_names, unique_names
@@ -85,9 +86,7 @@ def load_error(path: Path, error: Exception, *, library: str = "Keras") -> Artef
             f"{path} needs {name}, which {library} does not know: give --custom-objects FILE.py that defines it "
             f'(in Python: custom_objects={{"{name}": {name}}})'
         )
-    # Keras names the cause last, after whole configurations.
-    cause = text.rpartition("Exception encountered: ")[2]
-    return ArtefactError(f"{path}: {library} cannot load it ({cause[:300]})")
+    return ArtefactError(f"{path}: {library} cannot load it ({cleaned(error, file=path)})")
 
 
 def holds_code(path: Path, what: str) -> ExportError:

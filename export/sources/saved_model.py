@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced
 from edgeport.runtime.errors import ArtefactError
@@ -34,7 +35,7 @@ def open_saved_model(folder: Path) -> Opened:
         with _without_slots(folder) as readable:
             loaded = tf.saved_model.load(str(readable), tags=["serve"])
     except Exception as error:  # the loader raises whatever a damaged file leads it into
-        raise ArtefactError(f"{folder}: TensorFlow cannot load it ({' '.join(str(error).split())[:300]})") from error
+        raise ArtefactError(f"{folder}: TensorFlow cannot load it ({cleaned(error, file=folder)})") from error
     key = _signature(loaded.signatures, folder)
     _, inputs = loaded.signatures[key].structured_input_signature
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
 from edgeport.export.sources.graph import Graph, cut_activations, with_outputs, with_shapes
 from edgeport.export.sources.keras_model import open_keras_file, open_keras_model
 from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.export.sources.port import Port
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
-from edgeport.runtime.arrays import FloatArray
+from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
 from edgeport.runtime.quantization import activate
 from edgeport.train.keras_backend import check_backend
@@ -74,7 +75,7 @@ class Source:
 
     def class_names(self, others: tuple[str, ...]) -> tuple[str, ...]:
         """Return the labels of the training record, else the given ones if there are as many as classes."""
-        return self.labels or (others if len(others) == self.outputs[0].shape[-1] else ())
+        return self.labels or (others if self.outputs[0].shape[-1:] == (len(others),) else ())
 
     def ends(self, *, at_logits: bool) -> list[str]:
         """Return the names of an artefact's outputs: the model's own, or the logits where there are any."""
@@ -114,8 +115,10 @@ class Source:
             return self
         return replace(self, graph=_shaped(self.opened, self.graph, wanted), _graphs={})
 
-    def answers(self, samples: Mapping[str, npt.NDArray[Any]]) -> dict[str, FloatArray]:
+    def answers(self, samples: Mapping[str, npt.NDArray[Any]]) -> dict[str, Tensor]:
         """Return the model's own outputs for real inputs, as the artefacts shall give them.
+
+        Real numbers are float32; booleans and integers keep their own types.
 
         Raises:
             ExportError: The model cannot take the samples, or answers with NaN or infinity.
@@ -128,7 +131,7 @@ class Source:
                 for start in range(0, count, batch)
             ]
         except Exception as error:  # TensorFlow raises whatever an operator meets, a token out of range for example
-            raise ExportError(f"{self.opened.what} cannot run on the samples ({first_line(error)})") from error
+            raise ExportError(f"{self.opened.what} cannot run on the samples ({cleaned(error)})") from error
         for place, port in enumerate(self.outputs):
             if not np.ndim(parts[0][place]):
                 raise ExportError(
@@ -136,14 +139,20 @@ class Source:
                     "keep the batch axis (keepdims=True)"
                 )
         outputs = {
-            port.name: np.concatenate([part[place] for part in parts]).astype(np.float32)
-            for place, port in enumerate(self.outputs)
+            port.name: np.concatenate([part[place] for part in parts]) for place, port in enumerate(self.outputs)
         }
-        if not all(np.isfinite(output).all() for output in outputs.values()):
-            raise ExportError(
-                f"{self.opened.what} answers with NaN or infinity on held-out samples: train it anew, or check "
-                "--input-range"
-            )
+        # Ids beyond 2^24 are others in float32.
+        outputs = {
+            port.name: outputs[port.name].astype(np.float32) if port.is_real else outputs[port.name]
+            for port in self.outputs
+        }
+        for name, output in outputs.items():
+            if output.dtype == np.float32 and not np.isfinite(output).all():
+                hint = ", or check --input-range" if any(port.is_image for port in self.inputs) else ""
+                raise ExportError(
+                    f"{self.opened.what} answers with NaN or infinity on held-out samples (output {name}): train it "
+                    f"anew{hint}"
+                )
         first = self.outputs[0].name
         return {**outputs, first: activate(outputs[first], self.applied)}
 
@@ -195,14 +204,6 @@ def load_source(
         dataset=record.dataset if record else "",
         dataset_sha256=record.dataset_sha256 if record else "",
     )
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message that says something."""
-    lines = (line.strip() for line in str(error).splitlines())
-    line = next((line for line in lines if line), type(error).__name__)
-    # The message of a KeyError is the key alone.
-    return f"{type(error).__name__}: {line}" if isinstance(error, LookupError) else line
 
 
 def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.graph import Graph, freeze
 from edgeport.export.sources.opened import Opened, Origin, Shapes
 from edgeport.runtime.errors import ExportError
@@ -66,9 +67,7 @@ def open_traced(
     try:
         function = _traced(call, signature)
     except Exception as error:  # a layer's own code runs here, and raises what it likes
-        raise ExportError(
-            f"{origin.what} cannot be traced for export ({' '.join(str(error).split())[:300]})"
-        ) from error
+        raise ExportError(f"{origin.what} cannot be traced for export ({cleaned(error)})") from error
     inputs = [spec.name for spec in signature.flat]
     outputs = output_names(function.structured_outputs)
 

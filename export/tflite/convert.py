@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
+from edgeport.export.foreign_messages import cleaned
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.fake_quantization import has_fake_quantization, with_rounded_weights
 from edgeport.export.sources.graph import Graph, function_of, layer_of, with_outputs
 from edgeport.export.sources.port import Port
-from edgeport.export.sources.source import Source, first_line
+from edgeport.export.sources.source import Source
 from edgeport.export.tflite.embedded_metadata import embed_card
 from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.export.verification.calibration import CalibrationSet
@@ -186,7 +187,7 @@ def _first_use(graph: Graph, port: Port) -> tuple[str, str]:
 def _reason(error: Exception, graph: Graph) -> str:
     unsupported = _UNSUPPORTED.search(str(error))
     if unsupported is None:
-        return first_line(error)
+        return cleaned(error)
     operator = unsupported.group(1)
     nodes = [node.name for node in graph.definition.node if node.op == operator]
     where = f" of {layer_of(nodes[0])}" if nodes else ""

@@ -1,4 +1,4 @@
-"""What the quantizer sees, and the other samples that prove the result; test data is never among them."""
+"""What the quantizer sees, and the held-out samples that verify the result; test data is never among them."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ from edgeport.runtime.errors import InputError
 Samples = Mapping[str, npt.NDArray[Any]]
 
 RANDOM = "random"
-_PROOF_COUNT = 1_000
+_HELD_OUT_COUNT = 1_000
 _FEW = 100
 _LEAST, _MOST = 10, 100_000
 _TEST_NAMES = re.compile(r"(?:^|[^a-z])(?:test|t10k)(?:[^a-z]|$)")
@@ -141,10 +141,10 @@ def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples]:
     order = random.permutation(available)
     held_out = splits.held_out
     if held_out is None:
-        # Samples that the quantizer does not see prove the result: a fifth of them at the least.
+        # Samples that the quantizer does not see verify the result: a fifth of them at the least.
         count = min(count, available * 4 // 5)
         held_out = _take(splits.train, order[count:])
-    held_out = _take(held_out, random.permutation(_count(held_out))[:_PROOF_COUNT])
+    held_out = _take(held_out, random.permutation(_count(held_out))[:_HELD_OUT_COUNT])
     return _take(splits.train, order[:count]), held_out
 
 
@@ -210,20 +210,27 @@ def _warnings(
     count = _count(samples)
     if source == RANDOM:
         warnings.append(
-            "random data: integer ranges taken from it are guesses, and a proof on it says nothing about real inputs; "
-            "give real samples with --calibration"
+            "random data: integer ranges taken from it are guesses, and verification on it says nothing about real "
+            "inputs; give real samples with --calibration"
         )
     elif count < _FEW:
         warnings.append(f"calibrated on {count} samples only: a few hundred give ranges that hold")
     for port in inputs:
         array = samples[port.name]
         low, high = input_range
-        if port.is_image and array.dtype.kind == "f" and (array.min() < low or array.max() > high or array.max() <= 2):
+        if port.is_image and array.dtype.kind == "f" and _is_other_range(array, low, high):
             warnings.append(
                 f"the samples of {port.name} lie between {array.min():.3g} and {array.max():.3g}, while pixels will be "
                 f"fed as {low:g} to {high:g}: check --input-range"
             )
     return tuple(warnings)
+
+
+def _is_other_range(array: npt.NDArray[Any], low: float, high: float) -> bool:
+    """Return whether samples lie outside a range of pixels, or fill so little of it that another one may be meant."""
+    margin = (high - low) * 1e-3
+    outside = array.min() < low - margin or array.max() > high + margin
+    return bool(outside or array.max() - array.min() <= (high - low) / 4)
 
 
 def _count(samples: Samples) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.arrays import FloatArray
+from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.errors import EdgeportError
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
@@ -36,14 +36,14 @@ class EngineAnswer:
         error: Why there are no answers; empty if there are.
         inputs: Its input tensors.
         outputs: Its output tensors.
-        answers: For each output float32 values of shape (n, ...).
+        answers: For each output values of shape (n, ...): float32, or integers and booleans where the model gives such.
     """
 
     file: str
     error: str = ""
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
-    answers: Mapping[str, FloatArray] | None = None
+    answers: Mapping[str, Tensor] | None = None
 
 
 def run_in_engines(folder: Path, files: Sequence[str], samples: _Arrays) -> Iterator[EngineAnswer]:
@@ -93,7 +93,7 @@ def _cause(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _answers(predictor: Predictor, samples: _Arrays) -> dict[str, FloatArray]:
+def _answers(predictor: Predictor, samples: _Arrays) -> dict[str, Tensor]:
     """Answer a few samples at a time: the activations of all of a large model's would fill the memory."""
     batch = predictor.spec.input.shape[0] if predictor.spec.input.shape else None
     step = batch or _FREE_BATCH
@@ -105,7 +105,7 @@ def _answers(predictor: Predictor, samples: _Arrays) -> dict[str, FloatArray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, FloatArray]:
+def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, Tensor]:
     card = predictor.spec.card
     ranges = {facts.name: facts.range for facts in card.inputs} if card else {}
     real = {}

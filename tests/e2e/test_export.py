@@ -232,7 +232,7 @@ def test_what_misses_a_limit_is_kept_aside_on_request_alone(edgeport, trained: P
     output = tmp_path / "out"
     arguments = ("export", trained / "model.keras", "-o", output, "--overwrite", "--precisions", "float32,int8")
     ended = edgeport(*arguments, "--require-sqnr", 100, code=1)
-    assert "classic.int8.onnx        rejected: SQNR" in ended.stdout
+    assert "classic.int8.onnx        failed verification: SQNR" in ended.stdout
     assert "2 of 4 artefacts" in ended.stdout
     kept = {"classic.float32.tflite", "classic.float32.onnx", "manifest.json"}
     assert {path.name for path in output.iterdir()} == kept

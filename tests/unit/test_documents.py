@@ -66,6 +66,7 @@ def test_an_architecture_is_a_row_and_reasons_that_differ_in_names_and_figures_a
 def test_the_limits_in_the_documents_are_those_of_the_code() -> None:
     rows = [
         f"| `{row.name}` | {row.limits.error * 100:g}% | {row.limits.sqnr_db:g} dB | {row.limits.agreement:.0%} |"
+        + (f" {row.limits.rounding:g} times |" if row.limits.rounding else " |")
         for row in PRECISIONS
     ]
     table = re.search(r"\| precision \| error .*\n\|.*\n((?:\|.*\n)+)", (ROOT / "docs" / "export.md").read_text())

@@ -10,12 +10,13 @@ from PIL import Image
 
 from edgeport.export import load_calibration, read_manifest
 from edgeport.export.manifest import manifest_text
-from edgeport.export.precisions import PRECISIONS, precision_named
+from edgeport.export.precisions import PRECISIONS, Required, precision_named
 from edgeport.export.sources.port import Port
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.runtime import ArtefactError, InputError, load
 
+FIGURES_OF_SCHEMA_2 = ("samples", "max_abs_error", "relative_error", "sqnr_db", "agreement", "column_db")
 IMAGE = Port("image", (None, 28, 28, 1), "float32")
 
 
@@ -28,8 +29,21 @@ def test_a_manifest_comes_back(data: Path, tmp_path: Path) -> None:
     assert [artefact.file for artefact in manifest.artefacts] == [
         "tiny.float32.tflite", "tiny.int8.tflite", "tiny.float32.onnx", "tiny.int8.onnx",
     ]  # fmt: skip
+    verified = Verification(4, None, None, None, 0.5, None, 2.0, {"agreement": "there is one held-out sample only"})
+    manifest = replace(manifest, artefacts=(replace(manifest.artefacts[0], verified=verified), *manifest.artefacts[1:]))
     (tmp_path / "manifest.json").write_text(manifest_text(manifest))
-    assert manifest_text(read_manifest(tmp_path)) == manifest_text(manifest)
+    assert read_manifest(tmp_path) == manifest
+
+
+def test_a_manifest_of_schema_2_is_still_read(data: Path, tmp_path: Path) -> None:
+    content = json.loads((data / "manifest.json").read_text())
+    content["schema"] = 2
+    for entry in content["artefacts"]:
+        entry["verified"] = {key: entry["verified"][key] for key in FIGURES_OF_SCHEMA_2}
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    verified = [artefact.verified for artefact in read_manifest(tmp_path).artefacts]
+    assert [(each.rounding, each.inconclusive) for each in verified] == [(None, {})] * 4
+    assert verified[0].agreement == content["artefacts"][0]["verified"]["agreement"]
 
 
 def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
@@ -45,9 +59,10 @@ def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
         (None, "no export folder"),
         ("{", "damaged"),
         ("[]", "schema list"),
-        ('{"schema": 1}', "got schema 1, expected 2"),
+        ('{"schema": 1}', "got schema 1, expected 3"),
         ('{"schema": 2}', "damaged"),
-        ('{"schema": 2, "artefacts": [{}]}', "damaged"),
+        ('{"schema": 3}', "damaged"),
+        ('{"schema": 3, "artefacts": [{}]}', "damaged"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_told(text: str | None, told: str, tmp_path: Path) -> None:
@@ -157,18 +172,16 @@ def test_an_artefact_that_answers_otherwise_misses_its_limits(data: Path, golden
 def test_one_changed_sample_is_no_finding_unless_the_caller_says_so() -> None:
     reference = np.eye(12, dtype=np.float32)
     limits = precision_named("int8").limits
-    own = {"agreement": 0.0, "sqnr_db": 0.0}
     for changed, missed in ((1, False), (2, True)):
         answers = reference.copy()
         answers[:changed] = np.roll(answers[:changed], 1, axis=1)
         result = compare({"y": answers}, {"y": reference}, {"y": "largest"})
-        assert ("agreement" in result.misses(limits.at_least(samples=12, **own))) is missed
-        assert "agreement" in result.misses(limits.at_least(samples=12, **own | {"agreement": 0.99}))
-    assert limits.at_least(samples=1000, **own) == limits
-    assert limits.at_least(samples=1000, agreement=0.5, sqnr_db=99.0) == replace(limits, sqnr_db=99.0)
+        assert ("agreement" in result.misses(limits)) is missed
+        assert "required 99.00%" in result.misses(limits, Required(agreement=0.99))
+    assert "dB, required 99 dB" in result.misses(limits, Required(sqnr_db=99.0))
 
 
-def test_calibration_draws_from_train_and_proves_on_validation() -> None:
+def test_calibration_draws_from_train_and_verifies_on_validation() -> None:
     chosen = load_images("mnist-5k", count=100, seed=1)
     assert (chosen.count, len(chosen.held_out["image"])) == (100, 500)
     assert chosen.facts == load_images("mnist-5k", count=100, seed=1).facts
@@ -237,12 +250,24 @@ def test_random_calibration_says_that_it_is_random() -> None:
         load_calibration("random", inputs=(Port("signal", (None, None, 2), "float32"),))
 
 
-def test_real_values_that_hardly_are_pixels_are_remarked_on(tmp_path: Path) -> None:
-    np.save(tmp_path / "unit.npy", (images(200) / 255).astype(np.float32))
-    assert "check --input-range" in load_images(tmp_path / "unit.npy").warnings[0]
-    assert load_images(tmp_path / "unit.npy", input_range=(-2, 2)).warnings
-    np.save(tmp_path / "raw.npy", images(200).astype(np.float32))
-    assert not load_images(tmp_path / "raw.npy").warnings
+@pytest.mark.parametrize(
+    ("factor", "input_range", "remarked"),
+    [
+        (1 / 255, (0, 255), True),
+        (1 / 255, (-2, 2), True),
+        (1.0, (0, 1), True),
+        (1 / 255, (0, 1), False),
+        (2 / 255, (0, 2), False),
+        (0.5, (0, 255), False),
+        (1.0, (0, 255), False),
+    ],
+)
+def test_real_values_that_hardly_are_pixels_are_remarked_on(
+    factor: float, input_range: tuple[float, float], remarked: bool, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", (images(200) * factor).astype(np.float32))
+    warnings = load_images(tmp_path / "a.npy", input_range=input_range).warnings
+    assert ["check --input-range" in warning for warning in warnings] == [True] * remarked
 
 
 WITH_NAN = images(50).astype(np.float32)
@@ -286,13 +311,6 @@ def test_a_damaged_array_is_told(content: bytes, tmp_path: Path) -> None:
         load_images(tmp_path / "a.npy")
 
 
-def test_the_manifest_is_json_with_units_in_its_names(data: Path) -> None:
-    entry = json.loads((data / "manifest.json").read_text())["artefacts"][0]
-    assert entry["verified"].keys() == {
-        "samples",
-        "max_abs_error",
-        "relative_error",
-        "sqnr_db",
-        "agreement",
-        "column_db",
-    }
+def test_the_manifest_is_json_with_units_in_its_names(data: Path, tmp_path: Path) -> None:
+    entry = json.loads(manifest_text(read_manifest(data)))["artefacts"][0]
+    assert tuple(entry["verified"]) == (*FIGURES_OF_SCHEMA_2, "rounding", "inconclusive")

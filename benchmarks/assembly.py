@@ -1,13 +1,11 @@
 """From what is to be measured to a report: answers first, then times, then all of it in one record."""
 
 import base64
-import hashlib
 import io
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,9 @@ from edgeport.benchmarks.measuring.protocol import Protocol
 from edgeport.benchmarks.report import ENGINE_CALL, LABEL, PREDICT, Measured, Report
 from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
+from edgeport.runtime.golden import digest_of
 from edgeport.runtime.quantization import softmax
+from edgeport.runtime.versions import version_of
 
 _MOST_PICTURES = 100
 
@@ -111,7 +111,7 @@ def assembled_report(
     timings = time_contenders(sweeping, images, protocol=sweep.protocol, ways=sweep.ways, on_step=on_step)
     report = Report(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        edgeport={"version": version("edgeport"), **_commit()},
+        edgeport={"version": version_of("edgeport"), **_commit()},
         model=model,
         host=host_facts(),
         dataset=dataset,
@@ -134,11 +134,7 @@ def check_file(path: Path, sha256: str, *, described_by: str, cure: str) -> None
         described_by: What knows the digest.
         cure: What to do about another one.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}, which {described_by} lists: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
+    if digest_of(path) != sha256:
         raise ArtefactError(f"{path} is not the file that {described_by} describes (its SHA-256 differs): {cure}")
 
 

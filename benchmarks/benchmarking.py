@@ -9,6 +9,7 @@ from edgeport.benchmarks.report import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.card import read_card
 from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 from edgeport.train.dataset import Dataset
 
 # TensorFlow takes seconds to start.
@@ -117,7 +118,7 @@ def _check_unseen(manifest: Manifest, dataset: Dataset) -> None:
 def _artefact_entry(folder: Path, artefact: Artefact, *, prefix: str = "") -> Entry:
     path = folder / artefact.file
     check_file(path, artefact.sha256, described_by="the manifest", cure="export again")
-    card = read_card(path.read_bytes(), name=artefact.file)
+    card = read_card(read_plain(path, most=MOST_MODEL), name=artefact.file)
     if card is None or card.precision != artefact.precision:
         raise ArtefactError(
             f"{path} is not of the precision that the manifest says, {artefact.precision}: export again"

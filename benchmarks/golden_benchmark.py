@@ -14,6 +14,7 @@ from edgeport.runtime.digest import sha256_hex
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.formats import format_called
 from edgeport.runtime.golden import FILE_NAME, Golden
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 
 
 def benchmark_golden(
@@ -67,7 +68,7 @@ def _entries(folder: Path, golden: Golden) -> tuple[list[Entry], list[Card]]:
     for file in golden.files:
         path, answer = folder / file, answers[file]
         check_file(path, answer.sha256, described_by=FILE_NAME, cure="copy it again")
-        card = read_card(path.read_bytes(), name=file)
+        card = read_card(read_plain(path, most=MOST_MODEL), name=file)
         if card is None:
             raise ArtefactError(f"{path} carries no card: copy it again")
         cards.append(card)

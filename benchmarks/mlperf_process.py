@@ -35,7 +35,7 @@ Issue = Callable[[list[int], list[int]], None]
 def main() -> None:
     """Do what the one line on standard input says."""
     # LoadGen prints where it likes.
-    replies = os.fdopen(os.dup(1), "w")
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     order = json.loads(sys.stdin.readline())
     if hasattr(os, "sched_setaffinity"):
@@ -210,7 +210,7 @@ def _loadgen(issue: Issue, scenario: Any, sample_count: int, count: int) -> dict
         finally:
             mlperf_loadgen.DestroyFastSUT(system)
             mlperf_loadgen.DestroyQSL(library)
-        return _entries(Path(folder, "mlperf_log_detail.txt").read_text())
+        return _entries(Path(folder, "mlperf_log_detail.txt").read_text(encoding="utf-8"))
 
 
 def _entries(log: str) -> dict[str, Any]:

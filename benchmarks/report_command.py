@@ -10,6 +10,7 @@ from edgeport.benchmarks.presenting.html_report import html_report
 from edgeport.benchmarks.report_file import FILE_NAME, read_report
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.output import write_whole
+from edgeport.runtime.visible_text import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     write_whole(output, html_report(reports).encode())
     names = machine_names(reports)
     for line in differences(reports, names):
-        print(f"Note: {line}")
-    print(f"Written to {output}: {'; '.join(names)}")
-    print(f"\nNext: open {shlex.quote(str(output))}")
+        print(visible(f"Note: {line}"))
+    print(visible(f"Written to {output}: {'; '.join(names)}"))
+    print(f"\n{visible(f'Next: open {shlex.quote(str(output))}')}")
     return 0
 
 

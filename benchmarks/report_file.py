@@ -1,14 +1,18 @@
 """report.json: how a report is written and read; docs/report.md tells every key."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgeport.benchmarks.report import Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report import Report
 from edgeport.benchmarks.report_check import problem_in
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.json_file import parse_json
+from edgeport.runtime.json_schema import built
+from edgeport.runtime.plain_file import MOST_REPORT, read_plain
+from edgeport.runtime.visible_text import visible
 
 Result = TypeVar("Result")
 
@@ -20,6 +24,12 @@ def report_text(report: Report) -> str:
     """Return the text of report.json, with each list of samples on one line."""
     content: dict[str, Any] = {"schema": SCHEMA, **asdict(report)}
     return "{\n" + ",\n".join(f" {json.dumps(key)}: {_value(value)}" for key, value in content.items()) + "\n}\n"
+
+
+def with_visible_texts(report: Report) -> Report:
+    """Return a report whose texts can be shown everywhere: labels, names and paths are those of others."""
+    shown: Report = built(_visible(asdict(report)), Report)
+    return shown
 
 
 def read_report(path: Path) -> Report:
@@ -39,7 +49,8 @@ def read_report(path: Path) -> Report:
             raise ArtefactError(
                 f"{file} is a damaged benchmark report ({problem}): make it again with edgeport benchmark"
             )
-        return _parsed(content)
+        report: Report = built(content, Report)
+        return report
 
     return read_result(file, parse, what="benchmark report", schema=SCHEMA)
 
@@ -60,7 +71,7 @@ def read_result(
         ArtefactError: The file is missing, damaged or of another kind or schema.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(read_plain(path, most=MOST_REPORT))
         if not isinstance(content, dict):
             raise ArtefactError(f"{path} is no {what}: it holds no JSON object")
         found = content.pop("kind", None), content.pop("schema", None)
@@ -72,31 +83,17 @@ def read_result(
         return parse(content)
     except ArtefactError:
         raise
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ArtefactError(f"{path} is no {what}, or a damaged one ({error})") from error
 
 
-def _parsed(content: dict[str, Any]) -> Report:
-    return Report(
-        **{
-            **content,
-            "artefacts": tuple(_measured(entry) for entry in content["artefacts"]),
-            "skipped": tuple(content.get("skipped", ())),
-            "conditions": tuple(Condition(**entry) for entry in content.get("conditions", ())),
-        }
-    )
-
-
-def _measured(entry: dict[str, Any]) -> Measured:
-    return Measured(
-        **{
-            **entry,
-            "series": tuple(Series(**each) for each in entry["series"]),
-            "starts": tuple(Start(**each) for each in entry["starts"]),
-        }
-    )
+def _visible(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {visible(str(key)): _visible(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        # There are a million numbers in a report.
+        return value if value and type(value[0]) is int else type(value)(map(_visible, value))
+    return visible(value) if isinstance(value, str) else value
 
 
 def _value(value: Any, indent: str = " ") -> str:

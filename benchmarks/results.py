@@ -8,7 +8,7 @@ import numpy as np
 from edgeport.benchmarks.presenting.html_report import html_report
 from edgeport.benchmarks.presenting.table import markdown_report
 from edgeport.benchmarks.report import Report
-from edgeport.benchmarks.report_file import FILE_NAME, report_text
+from edgeport.benchmarks.report_file import FILE_NAME, report_text, with_visible_texts
 from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.claim import Claim
 from edgeport.runtime.output import staged_result
@@ -28,10 +28,11 @@ def write_results(claim: Claim, report: Report, images: Pixels) -> list[str]:
     Raises:
         InputError: The folder cannot be written to.
     """
+    report = with_visible_texts(report)
     with staged_result(claim, record=FILE_NAME, stale=(FLIPS, *_PICTURES)) as staging:
-        (staging / FILE_NAME).write_text(report_text(report))
-        (staging / "report.md").write_text(markdown_report(report))
-        (staging / "report.html").write_text(html_report([report]))
+        (staging / FILE_NAME).write_bytes(report_text(report).encode())
+        (staging / "report.md").write_bytes(markdown_report(report).encode())
+        (staging / "report.html").write_bytes(html_report([report]).encode())
         flipped = flipped_images(report, images)
         if flipped is not None:
             (staging / FLIPS).write_bytes(flipped)

@@ -18,6 +18,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.formats import FORMATS
 from edgeport.runtime.output import check_output_folder
 from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.visible_text import steers, visible
 from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
     low, high = arguments.input_range or (0.0, 255.0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
+    if arguments.name is not None and steers(arguments.name):
+        raise InputError(f"--name: got '{visible(arguments.name)}', expected text without control characters")
     published = find_published(arguments.model)
     # TensorFlow takes seconds to import, and logs while it does.
     with quiet_stderr():
@@ -266,4 +269,4 @@ def _line(outcome: Artefact | Refusal, seconds: float) -> str:
 
 
 def _warn(text: str) -> None:
-    print(f"edgeport export: {text}", file=sys.stderr)
+    print(f"edgeport export: {visible(text)}", file=sys.stderr)

@@ -1,6 +1,8 @@
 """manifest.json: what an export folder holds, and how its files were verified."""
 
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,13 +10,18 @@ from typing import Any
 
 from edgeport.export.verification.comparison import Verification
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.json_file import read_json
+from edgeport.runtime.json_schema import built, problem_of
 from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.visible_text import steers
 
 SCHEMA = 3
 # What schema 3 adds to 2, some figures of `verified`, has a default here.
 _READ = (2, SCHEMA)
 FILE_NAME = "manifest.json"
+# No sample is larger than a model can be.
+_MOST_VALUES = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -147,78 +154,43 @@ def read_manifest(folder: Path) -> Manifest:
         ArtefactError: The folder has none, or one that is damaged or of another schema.
     """
     path = folder / FILE_NAME
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
+    if not path.is_file() and not os.path.lexists(path):
         raise ArtefactError(
-            f"{folder} is no export folder: cannot read its {FILE_NAME} ({error.strerror}). Make one with: "
-            "edgeport export MODEL.keras -o DIR"
-        ) from error
-    except ValueError as error:
-        raise ArtefactError(f"{path} is damaged ({error}): export again") from error
+            f"{folder} is no export folder: it has no {FILE_NAME}. Make one with: edgeport export MODEL.keras -o DIR"
+        )
+    content = read_json(path, hint="export again")
     if not isinstance(content, dict) or content.get("schema") not in _READ:
         got = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise ArtefactError(f"{path}: got schema {got}, expected {SCHEMA}: export again with this edgeport")
-    try:
-        del content["schema"]
-        manifest = Manifest(
-            **{
-                **content,
-                "inputs": tuple(_input(entry) for entry in content["inputs"]),
-                "labels": tuple(content["labels"]),
-                "warnings": tuple(content["warnings"]),
-                "artefacts": tuple(_artefact(entry) for entry in content["artefacts"]),
-                "refused": tuple(_refusal(entry) for entry in content["refused"]),
-            }
-        )
-        _check(manifest)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtefactError(f"{path} is damaged ({error}): export again") from error
+    del content["schema"]
+    # An exact artefact has an infinite SQNR, and a path may hold bytes that are no UTF-8.
+    problem = problem_of(content, Manifest, strict=False)
+    if not problem:
+        manifest: Manifest = built(content, Manifest)
+        problem = _problem_with(manifest)
+    if problem:
+        raise ArtefactError(f"{path} is damaged ({problem}): export again")
     return manifest
 
 
-def _check(manifest: Manifest) -> None:
-    """Raise ValueError, TypeError or KeyError if a manifest cannot be one that an export has written."""
+def _problem_with(manifest: Manifest) -> str:
+    """Return why a manifest cannot be one that an export has written; empty if it can be one."""
     files = [artefact.file for artefact in manifest.artefacts]
-    texts = (manifest.name, manifest.dataset, manifest.source["file"], manifest.source["sha256"], *manifest.labels)
-    if not all(isinstance(text, str) for text in (*files, *texts)):
-        raise TypeError("a name is no text")
+    # Names become those of files, and lines of an installer and of a service's unit.
+    if any(steers(name) or not name for name in (manifest.name, *files)):
+        return "a name is empty, or holds control characters"
     if (
         not (files or manifest.refused)
-        or not all(files)
         or len(set(files)) != len(files)
         or any(Path(file).name != file for file in files)
     ):
-        raise ValueError("its artefacts are not files of this folder, each named once")
-    if not all(isinstance(artefact.bytes, int) for artefact in manifest.artefacts):
-        raise TypeError("a size is no number")
-    if not manifest.inputs or not all(isinstance(axis, int) for each in manifest.inputs for axis in each.shape):
-        raise ValueError("its inputs have no shape")
-
-
-def _input(entry: dict[str, Any]) -> InputSpec:
-    pair = entry["range"]
-    if pair is not None:
-        low, high = map(float, pair)
-        if not low < high:
-            raise ValueError("an input has no range")
-        pair = low, high
-    return InputSpec(**{**entry, "shape": tuple(entry["shape"]), "range": pair})
-
-
-def _artefact(entry: dict[str, Any]) -> Artefact:
-    tensors = {
-        side: tuple(TensorSpec(**{**each, "shape": tuple(each["shape"])}) for each in entry[side])
-        for side in ("inputs", "outputs")
-    }
-    activations = tuple(entry["activations"])
-    return Artefact(**{**entry, **tensors, "activations": activations, "verified": _verification(entry["verified"])})
-
-
-def _refusal(entry: dict[str, Any]) -> Refusal:
-    verified = entry["verified"]
-    return Refusal(**{**entry, "verified": verified and _verification(verified)})
-
-
-def _verification(entry: dict[str, Any]) -> Verification:
-    return Verification(**entry)
+        return "its artefacts are not files of this folder, each named once"
+    if not {"file", "sha256"} <= manifest.source.keys():
+        return "it does not say what was exported"
+    if not manifest.inputs or not all(axis > 0 for each in manifest.inputs for axis in each.shape):
+        return "its inputs have no shape"
+    if not all(math.prod(each.shape) <= _MOST_VALUES for each in manifest.inputs):
+        return "an input is larger than any that can be fed"
+    if not all(each.range is None or each.range[0] < each.range[1] for each in manifest.inputs):
+        return "an input has no range"
+    return ""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.plain_file import read_plain
 
 _LARGEST_FILE = 1 << 30
 _SUFFIX = ".npy"
@@ -57,12 +58,7 @@ def read_archive(path: Path) -> dict[str, npt.NDArray[Any]]:
     Raises:
         ArtefactError: The file is missing, unreadable, too large, truncated or altered.
     """
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ArtefactError(f"{path}: got {path.stat().st_size:,} bytes, expected at most {_LARGEST_FILE:,}")
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+    content = read_plain(path, most=_LARGEST_FILE)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {entry.filename.removesuffix(_SUFFIX): _array(archive, entry) for entry in _entries(archive)}

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.temporary import full_temporary_folder
 
 _LOCK, _STAGING = "lock", "result"
 
@@ -116,6 +117,9 @@ def refusals_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = full_temporary_folder(error)
+        if full:
+            raise InputError(full) from error
         where = f" ({error.filename})" if error.filename and Path(os.fsdecode(error.filename)) != folder else ""
         raise InputError(f"cannot write to {folder}: {error.strerror or error}{where}") from error
 

@@ -4,14 +4,17 @@ import argparse
 import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import NoReturn
 
 from edgeport.runtime.errors import EdgeportError, MissingDependencyError, unknown_name
+from edgeport.runtime.streams import failed_output, prepare_streams
+from edgeport.runtime.versions import version_of
+from edgeport.runtime.visible_text import visible
 
 # What the file system refuses is the user's to mend, and no bug of ours.
 _OF_THE_SYSTEM = {
@@ -98,7 +101,7 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command and return its exit code: 0 done, 2 refused with one line, 130 interrupted."""
+    """Run one sub-command and return its exit code: see ``exit_code_of``, and the command's own page."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     # TensorFlow's C++ start-up chatter would bury our own lines; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -108,28 +111,72 @@ def main(argv: Sequence[str] | None = None) -> int:
 def exit_code_of(program: str, action: Callable[[], int]) -> int:
     """Return the exit code of an action; what a user can cause is one line on stderr, and no traceback.
 
+    It is the action's own, but 2 where it was refused or its output could not be written, 130 where it was
+    interrupted, and 141 where the reader of its output had left (as of a program that SIGPIPE ends).
+
     Args:
         program: What the line begins with.
         action: Returns its own exit code.
     """
+    prepare_streams()
+    try:
+        return _after_output(program, _code_of(program, action))
+    except SystemExit as ended:
+        if isinstance(ended.code, int) and (code := _after_output(program, ended.code)) != ended.code:
+            raise SystemExit(code) from None
+        raise
+
+
+def _code_of(program: str, action: Callable[[], int]) -> int:
     try:
         return action()
     except EdgeportError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        _complain(program, str(error))
         return 2
-    except BrokenPipeError:
-        # The reader of our output has left (`edgeport ... | head`): nothing more can be printed, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except MemoryError:
+        _complain(program, "not enough memory for this: take less at a time, or a machine with more")
+        return 2
     except OSError as error:
-        if error.errno not in _OF_THE_SYSTEM:
+        # Only for errors: it takes what every start of the runtime can do without.
+        from edgeport.runtime.temporary import full_temporary_folder
+
+        if error.errno == errno.ENOENT and not _has_working_folder():
+            _complain(program, "the folder that it was started in has been removed: change to another")
+        elif full := full_temporary_folder(error):
+            _complain(program, full)
+        elif error.errno in _OF_THE_SYSTEM:
+            what = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+            _complain(program, f"{what}{error.strerror}")
+        else:
             raise
-        what = f"{error.filename}: " if error.filename else ""
-        print(f"{program}: {what}{error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        _complain(program, "interrupted")
         return 130
+
+
+def _after_output(program: str, code: int) -> int:
+    """Return the exit code of a program that ended with ``code``, once it is known whether its output has arrived."""
+    failure = failed_output()
+    if failure is None:
+        return code
+    if failure.errno == errno.EPIPE:
+        # The reader has left (`edgeport ... | head`): it has what it wanted.
+        return code or 128 + signal.SIGPIPE
+    _complain(program, f"cannot write to the standard output: {failure.strerror}")
+    return code or 2
+
+
+def _complain(program: str, words: str) -> None:
+    print(f"{program}: {visible(words)}", file=sys.stderr)
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager
@@ -153,7 +200,7 @@ def needing(extra: str, who: str) -> Iterator[None]:
 
 def _dispatch(arguments: list[str]) -> int:
     parser = _Parser(prog="edgeport", description="Take a Keras model to a small computer.")
-    parser.add_argument("--version", action="version", version=f"edgeport {version('edgeport')}")
+    parser.add_argument("--version", action="version", version=f"edgeport {version_of('edgeport')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     parsers = {known.name: commands.add_parser(known.name, help=known.help) for known in COMMANDS}
     wanted = arguments[0] if arguments else "--help"
@@ -175,7 +222,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line, like every other of edgeport's."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {visible(message)} (see {self.prog} --help)\n")
 
 
 if __name__ == "__main__":

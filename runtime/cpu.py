@@ -8,7 +8,7 @@ def cpu_facts() -> dict[str, str]:
     """Return the fields of /proc/cpuinfo: those of the first core, and a Raspberry Pi's model at its end."""
     fields: dict[str, str] = {}
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return fields
     for line in text.splitlines():

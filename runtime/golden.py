@@ -16,7 +16,9 @@ from edgeport.runtime.cpu import cpu_model
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.formats import FORMATS, format_called
 from edgeport.runtime.installed import installed_engines
+from edgeport.runtime.json_file import parse_json
 from edgeport.runtime.loading import load
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.predictor import Predictor
 from edgeport.runtime.quantization import quantize
 
@@ -133,7 +135,7 @@ def read_golden(path: Path) -> Golden:
     """
     arrays = read_archive(path)
     try:
-        facts = json.loads(arrays.pop(_FACTS).tobytes())
+        facts = parse_json(arrays.pop(_FACTS).tobytes())
         if facts["schema"] != SCHEMA:
             raise ArtefactError(f"{path}: got schema {facts['schema']}, expected {SCHEMA}: make it again, or update")
         golden = _golden(facts, arrays)
@@ -184,10 +186,7 @@ def top1_of(raw: Array) -> npt.NDArray[np.int64] | None:
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file; raises ArtefactError if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+    return hashlib.sha256(read_plain(path, most=MOST_MODEL)).hexdigest()
 
 
 def _known_engines(file: str) -> tuple[str, ...]:

@@ -1,28 +1,59 @@
-"""From image files to the pixels that a model was trained on."""
+"""From picture files to the pixels that a model was trained on; the one place where a picture is opened.
 
+Files are taken to be made to do harm: Pillow may use the decoders of a few formats alone (others start programs, or
+fail in ways of their own), what decoding takes is known before it begins, and whatever a decoder does with a damaged
+file is one line.
+"""
+
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.errors import InputError
+from edgeport.runtime.engine_errors import raised_within
+from edgeport.runtime.errors import EdgeportError, InputError
+from edgeport.runtime.plain_file import MOST_PICTURE, open_plain
 
 if TYPE_CHECKING:
     from PIL import Image
 
+# JPEG includes what phones call MPO: the first of its pictures.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
+# What decoding and scaling one picture may take. With Python and an engine that is below the MemoryMax=512M of the
+# bundle's service: 50 megapixels with transparency take 200 MB in PNG, and 400 MB in TIFF.
+MOST_BYTES = 400_000_000
+_BYTES_A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # all others: 4
+# Beside the pixels themselves, libwebp keeps two canvases, and Pillow a copy; a strip of a TIFF may be all of it.
+_COPIES = {"WEBP": 4, "TIFF": 2}
+# The coefficients of a progressive JPEG, all of which it needs at a time: two bytes, for up to four components.
+_COEFFICIENTS = 8
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+# How often larger than the model's input a picture stays until Lanczos scales it (Pillow's reducing_gap: from 3 on,
+# the result is nearly that of one without any step before).
+_GAP = 4
+_PIXELS_AT_A_TIME = 1 << 20
+# EXIF 2.3, tag Orientation, in Pillow's numbers of Image.Transpose.
+_ORIENTATION = 0x0112
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+# Those that swap width and height, that bring the last columns to the left, and the last rows to the top.
+_SIDEWAYS, _TO_THE_LEFT, _TO_THE_TOP = {2, 4, 5, 6}, {0, 3, 4, 6}, {1, 2, 3, 6}
+
 
 def read_images(paths: Sequence[Path], *, shape: tuple[int, int, int], invert: bool = False) -> npt.NDArray[np.uint8]:
-    """Return image files as one array of pixels of the model's size.
+    """Return picture files as one array of pixels of the model's size.
 
-    An image is turned as its EXIF orientation says, laid on black or white where it is transparent (whichever its
+    A picture is turned as its EXIF orientation says, laid on black or white where it is transparent (whichever its
     visible part stands out from), made grey or RGB, inverted if asked for, and scaled to fit with its proportions
-    kept; what remains of the frame takes the colour of the image's border.
+    kept; what remains of the frame takes the colour of the picture's border.
 
     Args:
-        paths: PNG, JPEG or any other file that Pillow opens.
+        paths: PNG, JPEG, WebP, BMP, the first frame of GIF, TIFF of up to 16 bits.
         shape: (height, width, channels) of the model's input; channels is 1 or 3.
         invert: Swap black and white, for dark ink on light paper when the model learned light on dark.
 
@@ -30,63 +61,167 @@ def read_images(paths: Sequence[Path], *, shape: tuple[int, int, int], invert: b
         uint8 of shape (n, height, width, channels).
 
     Raises:
-        InputError: A file is missing, unreadable or no image.
+        InputError: A file is missing, unreadable, no picture of these kinds, damaged, or takes over ``MOST_BYTES``.
     """
-    return np.stack([_read_image(path, shape, invert) for path in paths])
+    pixels = np.empty((len(paths), *shape), np.uint8)
+    for number, path in enumerate(paths):
+        pixels[number] = _read_image(path, shape, invert)
+    return pixels
+
+
+def picture_shape(path: Path) -> tuple[int, int, int]:
+    """Return (height, width, channels) of a picture file, which is not decoded; 1 channel if it is grey.
+
+    Raises:
+        InputError: As ``read_images``.
+    """
+    with _opened(path) as image:
+        grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+        return image.height, image.width, 1 if grey else 3
 
 
 def _read_image(path: Path, shape: tuple[int, int, int], invert: bool) -> npt.NDArray[np.uint8]:
-    # Pillow is needed for image files only: predicting from arrays must not pay for it.
-    from PIL import Image, ImageOps
-
     height, width, channels = shape
     if channels not in (1, 3):
         raise InputError(f"image files cannot feed a model with {channels} channels, expected 1 or 3")
     mode = "L" if channels == 1 else "RGB"
-    try:
-        with _open_image(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode == "F":
-                raise ValueError("floating-point pixels have no agreed range")
-            if image.mode.startswith("I"):
-                # Sixteen bits, which older versions of Pillow open as thirty-two.
-                image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8))
-            if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-                image = _on_paper(image.convert("RGBA"))
-            image = image.convert(mode)
-    except FileNotFoundError as error:
-        raise InputError(f"cannot read {path}: no such file") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        reason = getattr(error, "strerror", None) or "not an image that can be decoded"
-        raise InputError(f"cannot read {path}: {reason}") from error
-    if invert:
-        image = ImageOps.invert(image)
-    border = tuple(map(int, np.median(_border(np.asarray(image)), axis=0)))
-    image = ImageOps.pad(image, (width, height), method=Image.Resampling.LANCZOS, color=border)
-    return np.asarray(image, np.uint8).reshape(shape)
+    with _opened(path) as image:
+        whole = image.width * image.height
+        # Of a JPEG, a half, a quarter or an eighth can be had without the rest.
+        image.draft(None, (2 * _GAP * max(width, height),) * 2)
+        factor = max(1, int(max(image.width / width, image.height / height) / _GAP))
+        _check_memory(path, image, mode, factor, whole)
+        image.load()
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        flat, colour = _flattened(image, mode, factor)
+        exact = image.width / factor, image.height / factor
+    scaled = _scaled(flat, exact, turn, (width, height))
+    framed = np.empty((height, width, channels), np.uint8)
+    framed[:] = colour
+    top, left = round((height - scaled.height) * 0.5), round((width - scaled.width) * 0.5)
+    framed[top : top + scaled.height, left : left + scaled.width] = np.asarray(scaled).reshape(
+        scaled.height, scaled.width, channels
+    )
+    return 255 - framed if invert else framed
 
 
-def _open_image(path: Path) -> "Image.Image":
+@contextmanager
+def _opened(path: Path) -> Iterator["Image.Image"]:
+    """Yield a picture; whatever fails in the block because of what is in it is an InputError."""
+    # Pillow is needed for picture files only: predicting from arrays must not pay for it.
+    from PIL import Image, UnidentifiedImageError
+
+    with open_plain(path, most=MOST_PICTURE, error=InputError) as file, warnings.catch_warnings():
+        # What is odd about a file is of no use to anyone here.
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                _check_depth(path, image)
+                yield image
+        except (EdgeportError, MemoryError):
+            raise
+        except Image.DecompressionBombError as error:
+            raise InputError(f"cannot read {path}: it has too many pixels ({error}): scale it down") from error
+        except UnidentifiedImageError as error:
+            raise InputError(
+                f"cannot read {path}: not an image that can be decoded, expected {', '.join(FORMATS[:-1])} or TIFF"
+            ) from error
+        except Exception as error:  # damage leads decoders into any error there is
+            if not raised_within(error, "PIL", "numpy", *sys.stdlib_module_names):
+                raise
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"cannot read {path}: not an image that can be decoded ({reason})") from error
+
+
+def _check_depth(path: Path, image: "Image.Image") -> None:
+    """Raise InputError for pixels whose black and white nobody knows."""
+    bits = getattr(image, "tag_v2", {}).get(258, (8,)) if image.format == "TIFF" else (8,)
+    # Sixteen bits of a PNG are thirty-two to older versions of Pillow.
+    if image.mode == "F" or (image.mode == "I" and image.format != "PNG") or not set(bits) <= {1, 2, 4, 8, 16}:
+        depth = f"{max(bits)} bits, or floating-point or signed pixels,"
+        raise InputError(f"cannot read {path}: its {depth} have no agreed range: save it with 8 or 16 bits a channel")
+
+
+def _check_memory(path: Path, image: "Image.Image", mode: str, factor: int, whole: int) -> None:
+    """Raise InputError if a picture takes more memory to decode and scale than it may."""
+    pixels = image.width * image.height
+    decoded = _BYTES_A_PIXEL.get(image.mode, 4) * pixels
+    decoding = _COPIES.get(image.format or "", 1) * decoded
+    if image.info.get("progressive"):
+        # They are those of the whole picture, not of the part that is wanted.
+        decoding += _COEFFICIENTS * whole
+    most = max(decoding, decoded + 2 * _BYTES_A_PIXEL.get(mode, 4) * pixels // factor**2)
+    if most > MOST_BYTES:
+        raise InputError(
+            f"cannot read {path}: {image.width} x {image.height} pixels take {most:,} bytes to decode, expected up to "
+            f"{MOST_BYTES:,}: scale it down"
+        )
+
+
+def _flattened(image: "Image.Image", mode: str, factor: int) -> tuple["Image.Image", list[int]]:
+    """Return a picture in grey or RGB without transparency, ``factor`` times smaller (mean), and its border's colour.
+
+    A band of it is taken at a time: copies of all of it are what takes memory.
+    """
     from PIL import Image
 
-    if path.exists() and not path.is_file() and not path.is_dir():
-        # A named pipe would make it wait for ever.
-        raise ValueError("no plain file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(path)
+    step = max(1, _PIXELS_AT_A_TIME // image.width // factor) * factor
+    bands = [(0, top, image.width, min(top + step, image.height)) for top in range(0, image.height, step)]
+    see_through = image.mode in _WITH_ALPHA or ("transparency" in image.info and not image.mode.startswith("I"))
+    ground = _ground(image.crop(box).convert("RGBA") for box in bands) if see_through else ""
+    border = []
+    flat = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
+    for box in bands:
+        band = image.crop(box)
+        if band.mode.startswith("I"):
+            band = Image.fromarray((np.clip(np.asarray(band), 0, 65535) >> 8).astype(np.uint8))
+        if ground:
+            band = band.convert("RGBA")
+            band = Image.alpha_composite(Image.new("RGBA", band.size, ground), band)
+        band = band.convert(mode)
+        border.append(_border(np.asarray(band), top=box is bands[0], bottom=box is bands[-1]))
+        flat.paste(band.reduce(factor) if factor > 1 else band, (0, box[1] // factor))
+    return flat, [int(level) for level in np.median(np.concatenate(border), axis=0)]
 
 
-def _on_paper(image: "Image.Image") -> "Image.Image":
-    """Return an RGBA image on an opaque ground: black under light strokes, white under dark ones."""
+def _ground(bands: Iterator["Image.Image"]) -> str:
+    """Return what a transparent picture is laid on: black under light strokes, white under dark ones."""
+    light = opaque = 0
+    for band in bands:
+        alpha = np.asarray(band)[..., 3].astype(np.uint32)
+        light += int((np.asarray(band.convert("L")) * alpha).sum(dtype=np.uint64))
+        opaque += int(alpha.sum(dtype=np.uint64))
+    return "black" if light > 127 * opaque else "white"
+
+
+def _scaled(
+    image: "Image.Image", exact: tuple[float, float], turn: int | None, frame: tuple[int, int]
+) -> "Image.Image":
+    """Return a picture turned, and as large as it fits into a frame with its proportions kept.
+
+    Args:
+        image: The picture, in grey or RGB.
+        exact: Its width and height, where a part of the last column or row is none of it.
+        turn: How to turn it: a number of Image.Transpose, or None.
+        frame: Width and height of the frame.
+    """
     from PIL import Image
 
-    light, alpha = np.asarray(image.convert("L"), float), np.asarray(image)[..., 3] / 255
-    ground = "black" if (light * alpha).sum() > 127 * alpha.sum() else "white"
-    return Image.alpha_composite(Image.new("RGBA", image.size, ground), image)
+    wide, high = exact[::-1] if turn in _SIDEWAYS else exact
+    width, height = frame
+    if turn is not None:
+        image = image.transpose(turn)  # type: ignore[arg-type]
+    if wide / high > width / height:
+        size = width, max(1, round(high / wide * width))
+    else:
+        size = max(1, round(wide / high * height)), height
+    left = image.width - wide if turn in _TO_THE_LEFT else 0
+    top = image.height - high if turn in _TO_THE_TOP else 0
+    return image.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + wide, top + high))
 
 
-def _border(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return the outermost pixels of an image, of shape (n, channels)."""
+def _border(pixels: npt.NDArray[np.uint8], *, top: bool, bottom: bool) -> npt.NDArray[np.uint8]:
+    """Return the outermost pixels of a band, of shape (n, channels)."""
     pixels = pixels.reshape(*pixels.shape[:2], -1)
-    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    parts = [pixels[:, 0], pixels[:, -1], *([pixels[0]] if top else []), *([pixels[-1]] if bottom else [])]
+    return np.concatenate(parts)

@@ -1,5 +1,6 @@
 """Which engines are installed here, and which of them runs a format."""
 
+import sys
 from importlib.util import find_spec
 
 from edgeport.runtime.errors import MissingDependencyError, unknown_name
@@ -30,6 +31,12 @@ def engine_for(chosen: Format, wanted: str | None = None) -> str:
         return installed[0]
     if name in installed:
         return str(name)
+    if getattr(sys, "frozen", False):
+        raise MissingDependencyError(
+            f"no engine for {chosen.name} files is part of this frozen program (looked for "
+            f"{name or ', '.join(chosen.engines)}): freeze it anew with --collect-all {name or chosen.engines[0]} and "
+            f"--hidden-import {chosen.engine_module}"
+        )
     raise MissingDependencyError(
         f"no engine for {chosen.name} files is installed (looked for {name or ', '.join(chosen.engines)}): "
         f"pip install 'edgeport[{'tflite-runtime' if name == 'tflite_runtime' else chosen.extra}]'"

@@ -2,20 +2,18 @@
 
 import importlib
 import os
-import stat
 
 import numpy as np
 
 from edgeport.runtime.card import read_card
 from edgeport.runtime.engine import Origin
-from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.errors import InputError
 from edgeport.runtime.formats import Format, format_of, format_within
 from edgeport.runtime.installed import engine_for
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.predictor import Predictor
 
 _LARGEST_THREADS = 64
-# Flatbuffers and protobuf messages count their bytes in 31 bits.
-_LARGEST_FILE = 2**31 - 1
 
 
 def load(
@@ -46,7 +44,7 @@ def load(
         chosen = format_within(content, name=name)
     elif isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
-        content, name = _read(path)
+        content, name = read_plain(path, most=MOST_MODEL), os.path.basename(path)
         chosen = format_of(content, name=name)
     else:
         raise InputError(f"got a {type(source).__name__}, expected the path of an artefact, or its bytes")
@@ -56,28 +54,6 @@ def load(
     if not verify:
         content = _sound(content, chosen, name=name, path=path)
     return Predictor(Origin(content, name, chosen.name, engine_for(chosen, engine), int(threads)), card)
-
-
-def _read(path: str) -> tuple[bytes, str]:
-    """Return a file's bytes and its name without the folders."""
-    try:
-        # A named pipe would make an open that waits wait for ever.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise ArtefactError(f"cannot read {path}: it is no plain file")
-            if about.st_size > _LARGEST_FILE:
-                raise ArtefactError(
-                    f"{path}: got {about.st_size:,} bytes, and no format allows more than {_LARGEST_FILE:,}"
-                )
-            return file.read(), os.path.basename(path)
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        if isinstance(error, ArtefactError):
-            raise
-        # A name that no file can have: with a NUL in it.
-        raise ArtefactError(f"cannot read {path!r}: {error}") from error
 
 
 def _sound(content: bytes, chosen: Format, *, name: str, path: str | None) -> bytes:

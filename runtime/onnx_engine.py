@@ -6,6 +6,7 @@ import onnxruntime
 
 from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.engine import Origin
+from edgeport.runtime.engine_errors import raised_within
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.spec import TensorSpec
 
@@ -47,6 +48,8 @@ class OnnxEngine:
         try:
             answer: Tensor = self._session.run(self._first_output, {self._input: tensor})[0]
         except Exception as error:  # onnxruntime's errors share no base class below Exception
+            if not raised_within(error, "onnxruntime"):
+                raise
             raise self._refused(error) from error
         return answer
 
@@ -56,6 +59,8 @@ class OnnxEngine:
         try:
             answers: Sequence[Tensor] = self._session.run(self._outputs, named)
         except Exception as error:  # onnxruntime's errors share no base class below Exception
+            if not raised_within(error, "onnxruntime"):
+                raise
             raise self._refused(error) from error
         return answers
 
@@ -73,6 +78,8 @@ def open_engine(origin: Origin) -> OnnxEngine:
     try:
         session = onnxruntime.InferenceSession(origin.content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class below Exception
+        if not raised_within(error, "onnxruntime"):
+            raise
         raise ArtefactError(f"{origin.name}: onnxruntime cannot open it ({' '.join(str(error).split())})") from error
     return OnnxEngine(origin, session)
 

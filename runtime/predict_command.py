@@ -14,6 +14,7 @@ from edgeport.runtime.images import read_images
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Classification, Predictor
 from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.visible_text import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             probabilities = {each.label: each.probability for each in classes}
             print(json.dumps({"image": str(path), "label": classes[0].label, "probabilities": probabilities}))
         else:
-            print(f"{path}  {_sentence(classes, arguments.top)}")
+            print(visible(f"{path}  {_sentence(classes, arguments.top)}"))
     return 0
 
 

@@ -1,7 +1,7 @@
 """The face of every artefact: raw pixels in, probabilities out; or tensors by name."""
 
-from _thread import allocate_lock
-from collections.abc import Callable, Mapping
+from _thread import RLock
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import NamedTuple, overload
@@ -9,6 +9,7 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from edgeport.runtime.arrays import FloatArray, Pixels, Tensor
+from edgeport.runtime.batches import samples_at_a_time
 from edgeport.runtime.card import Card
 from edgeport.runtime.checks import TensorCheck, fits
 from edgeport.runtime.decoding import Decoder
@@ -48,8 +49,9 @@ class Predictor:
     def __init__(self, origin: Origin, card: Card | None) -> None:
         self._origin = origin
         self._engine: Engine | None = origin.open()
-        # threading.Lock is the same, but its module takes 0.2 MB, which onnxruntime's users are spared.
-        self._opening = allocate_lock()
+        # threading.RLock is the same, but its module takes 0.2 MB, which onnxruntime's users are spared. The thread
+        # that holds it may ask again, in a signal handler.
+        self._opening = RLock()
         self._closed = False
         self.spec = _spec_of(origin, self._engine, card)
         ranges = [facts.range for facts in card.inputs] if card else [None] * len(self.spec.inputs)
@@ -59,6 +61,7 @@ class Predictor:
         ]
         self._check_one = self._checks[0]
         self._batch = self.spec.input.shape[0] if self.spec.input.shape else None
+        self._step = samples_at_a_time(self.spec.inputs, self._batch)
         self._image_shape = self.spec.input.shape[1:]
         # What images of one channel may look like too.
         self._grey_shape = self._image_shape[:-1] if self._image_shape[-1:] == (1,) else None
@@ -111,7 +114,12 @@ class Predictor:
         Raises:
             InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
         """
-        encoded = self.encode(images)
+        # Most images are like the last ones.
+        if type(images) is not np.ndarray or images.shape != self._seen or images.dtype is not _PIXEL:
+            images = self._checked(images)
+        if len(images) > 1 and len(images) > self._step:
+            return self._predict_parts(images)
+        encoded = self._encode_pixels(images)
         if self._single and (self._batch is None or self._batch == len(encoded)):
             return self._decode_first((self._engine or self._reopened()).call_one(encoded))
         return self._decode_first(self._run_batches([encoded])[0])
@@ -226,7 +234,7 @@ class Predictor:
         """Forget the engine in a forked child, and return it: see ``survive_fork``."""
         engine, self._engine = self._engine, None
         # The lock may have been held by a thread that is not there any more.
-        self._opening = allocate_lock()
+        self._opening = RLock()
         return engine
 
     def _reopened(self) -> Engine:
@@ -261,7 +269,9 @@ class Predictor:
             )
         count = counts[0]
         batch = self._batch
-        if batch is None or batch == count:
+        if batch is None:
+            return self._run_parts(tensors)
+        if batch == count:
             return list(engine.call(tensors))
         if not all(spec.shape[:1] == (batch,) for spec in self.spec.outputs):
             outputs = "; ".join(map(str, self.spec.outputs))
@@ -277,6 +287,33 @@ class Predictor:
             return [np.concatenate([engine.call_one(tensors[0][at : at + batch]) for at in starts])[:count]]
         parts = [engine.call([each[at : at + batch] for each in tensors]) for at in starts]
         return [np.concatenate(answers)[:count] for answers in zip(*parts, strict=True)]
+
+    def _predict_parts(self, images: Pixels) -> FloatArray:
+        """Return what ``predict`` does, with the memory that a part of the images takes."""
+        parts = []
+        for start in range(0, len(images), self._step):
+            part = images[start : start + self._step]
+            raw = self._run_batches([self._encode_pixels(part)])[0]
+            if len(raw) != len(part):
+                # Its answers are not one for each image, so those of parts would not be those of the whole.
+                return self._decode_first(self._run_at_once([self._encode_pixels(images)])[0])
+            parts.append(self._decode_first(raw))
+        return np.concatenate(parts)
+
+    def _run_at_once(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        return list((self._engine or self._reopened()).call(tensors))
+
+    def _run_parts(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the raw outputs of an artefact with a free batch, whose memory grows with what it is given."""
+        count, step = len(tensors[0]), self._step
+        if count <= step:
+            return self._run_at_once(tensors)
+        parts = []
+        for start in range(0, count, step):
+            parts.append(self._run_at_once([each[start : start + step] for each in tensors]))
+            if not all(answer.shape[:1] == (min(step, count - start),) for answer in parts[-1]):
+                return self._run_at_once(tensors)
+        return [np.concatenate(answers) for answers in zip(*parts, strict=True)]
 
     @cached_property
     def _encode_pixels(self) -> Callable[[Pixels], Tensor]:

@@ -8,7 +8,6 @@ import json
 import os
 import selectors
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -16,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
+from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.formats import format_called
 from edgeport.runtime.installed import engine_for
+from edgeport.runtime.plain_file import MOST_MODEL, open_plain
+from edgeport.runtime.visible_text import visible
 
 OUTCOMES = ("runs", "refused", "crashed", "timed out", "too much memory")
 
@@ -77,14 +78,9 @@ def probe(
             f"{_LONGEST:,} seconds and {_MOST_MEMORY:,} bytes"
         )
     chosen = engine_for(format_called(path.name), engine)
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ArtefactError(f"cannot read {str(path)!r}: {error}") from error
-    if not stat.S_ISREG(mode):
-        raise ArtefactError(f"{path} is no plain file: name a .tflite or .onnx file")
+    # The child reads it; here it is only looked at.
+    with open_plain(path, most=MOST_MODEL):
+        pass
     request = {"path": str(path), "engine": chosen, "seconds": seconds, "memory_bytes": int(memory_bytes)}
     started = time.monotonic()
     code, answer, chatter = _run([sys.executable, "-c", f"{_START}c.main()", json.dumps(request)], seconds)
@@ -166,7 +162,7 @@ def _told(answer: bytes) -> dict[str, Any]:
 
 def _one_line(text: str) -> str:
     """Return words from the child for a terminal: a file may hold names that would steer it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split())[:500])
+    return visible(" ".join(text.split())[:500])
 
 
 def _judged(

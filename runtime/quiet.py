@@ -16,13 +16,24 @@ def quiet_stderr() -> Iterator[None]:
     if os.environ.get("EDGEPORT_VERBOSE"):
         yield
         return
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        saved = os.dup(2)
+    except OSError:
+        # It is closed already.
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    _flush()
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        sys.stderr.flush()
+        _flush()
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nowhere)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()

@@ -1,7 +1,6 @@
 """``edgeport selftest``: do the engines of this machine give the golden answers that came with the artefacts."""
 
 import argparse
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -9,9 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
-from edgeport.runtime.golden import FILE_NAME, Golden, read_golden
+from edgeport.runtime.golden import FILE_NAME, Golden, digest_of, read_golden
 from edgeport.runtime.golden_check import GoldenCheck, check_golden
+from edgeport.runtime.plain_file import MOST_JSON, read_plain
 from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.visible_text import visible
 
 _SUMS = "SHA256SUMS"
 _SUB_FOLDER = "artefacts"
@@ -43,7 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     files_checked = check_sums(folder)
     golden = read_golden(folder / FILE_NAME)
     if not arguments.json:
-        print(_heading(folder, golden, files_checked))
+        if files_checked:
+            print(f"{files_checked} files match {_SUMS}")
+        print(visible(_heading(folder, golden)))
     with quiet_stderr():
         checks = check_golden(
             golden,
@@ -51,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             files=arguments.artefact,
             engine=arguments.engine,
             threads=arguments.threads,
-            on_check=lambda check: None if arguments.json else print(_line(check), flush=True),
+            on_check=lambda check: None if arguments.json else print(visible(_line(check)), flush=True),
         )
     if all(check.status == "skipped" for check in checks):
         raise MissingDependencyError(f"nothing could be checked: {checks[0].file}: {checks[0].note}")
@@ -74,12 +77,9 @@ def check_sums(folder: Path) -> int:
     """
     folder = folder.resolve()
     path = folder.parent / _SUMS
-    try:
-        lines = path.read_text("utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
+    if not path.exists():
         return 0
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+    lines = read_plain(path, most=MOST_JSON).decode(errors="surrogateescape").splitlines()
     if not any(line.endswith(f"{folder.name}/{FILE_NAME}") for line in lines):
         return 0
     for number, line in enumerate(lines, 1):
@@ -87,11 +87,7 @@ def check_sums(folder: Path) -> int:
         digest, name = line[:64], line[66:]
         if len(digest) != 64 or line[64:66] not in ("  ", " *") or not _is_inside(name):
             raise ArtefactError(f"{path}: line {number} is no digest and name of a file: unpack the archive again")
-        try:
-            content = (path.parent / name).read_bytes()
-        except OSError as error:
-            raise ArtefactError(f"cannot read {path.parent / name}, which {path} lists: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != digest:
+        if digest_of(path.parent / name) != digest:
             raise ArtefactError(f"{path.parent / name} is not the file that {path} lists: unpack the archive again")
     return len(lines)
 
@@ -103,16 +99,15 @@ def _is_inside(name: str) -> bool:
 
 def _folder_with_golden(folder: Path) -> Path:
     for candidate in (folder, folder / _SUB_FOLDER):
-        if (candidate / FILE_NAME).is_file():
+        if (candidate / FILE_NAME).exists():
             return candidate
     raise InputError(
         f"{folder} holds no {FILE_NAME}, and neither does {folder / _SUB_FOLDER}: name the folder that does"
     )
 
 
-def _heading(folder: Path, golden: Golden, files_checked: int) -> str:
-    sums = f"{files_checked} files match {_SUMS}\n" if files_checked else ""
-    return f"{sums}{folder / FILE_NAME}: {golden.count} samples, answered on {golden.machine} ({golden.cpu})"
+def _heading(folder: Path, golden: Golden) -> str:
+    return f"{folder / FILE_NAME}: {golden.count} samples, answered on {golden.machine} ({golden.cpu})"
 
 
 def _line(check: GoldenCheck) -> str:

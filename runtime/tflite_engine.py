@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.engine import Origin, distinct
+from edgeport.runtime.engine_errors import raised_within
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.spec import TensorSpec
 
@@ -129,16 +131,27 @@ class TfliteEngine:
             try:
                 slot = self._spare.get_nowait()
             except Empty:
-                slot = self.idle.get()
+                # A signal handler that predicts while its own thread does would wait for itself.
+                slot = _Slot(self) if self._is_below() else self.idle.get()
         if slot.invoke is None:
             slot.fill(_open_interpreter(self._origin))
         return slot
+
+    def _is_below(self) -> bool:
+        """Whether this thread is inside a call of this engine already: a handler runs on top of what it interrupts."""
+        calls = TfliteEngine.call_one.__code__, TfliteEngine.call.__code__
+        frame = sys._getframe(2).f_back  # below the call that asks
+        while frame is not None:
+            if frame.f_code in calls and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        return False
 
     def _give_up(self, slot: _Slot, error: BaseException) -> None:
         """Give the slot back without its interpreter, which has failed in the middle, and say what it failed on."""
         slot.empty()
         self.idle.put(slot)
-        if isinstance(error, (ValueError, RuntimeError)):
+        if isinstance(error, (ValueError, RuntimeError)) and raised_within(error, self._origin.package, "numpy"):
             reason = " ".join(str(error).split())
             raise InputError(
                 f"{self._origin.name}: {self._origin.package} cannot compute this input ({reason})"
@@ -165,6 +178,8 @@ def _open_interpreter(origin: Origin) -> Any:
         interpreter = interpreter_class(model_content=origin.content, num_threads=origin.threads)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
+        if not raised_within(error, origin.package, "numpy"):
+            raise
         raise ArtefactError(
             f"{origin.name}: {origin.package} cannot open it ({' '.join(str(error).split())})"
         ) from error

@@ -14,6 +14,9 @@ from edgeport.train.datasets import load_dataset
 from edgeport.train.recipe import OWN_MODEL, RECIPES, Recipe
 from edgeport.train.record import STATE
 
+# Far above what anyone trains with, and far below what TensorFlow cannot count.
+_MOST_EPOCHS = 1_000_000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -89,6 +92,6 @@ def _recipe(arguments: argparse.Namespace, start: Path | None) -> Recipe:
         return recipe
     # A model that is trained already may go on with quantization right away.
     least = 0 if start and arguments.qat else 1
-    if arguments.epochs < least:
-        raise InputError(f"--epochs: got {arguments.epochs}, expected {least} or more")
+    if not least <= arguments.epochs <= _MOST_EPOCHS:
+        raise InputError(f"--epochs: got {str(arguments.epochs)[:20]}, expected {least} to {_MOST_EPOCHS:,}")
     return replace(recipe, epochs=arguments.epochs)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.visible_text import steers, visible
 
 Images = npt.NDArray[np.uint8]
 Classes = npt.NDArray[np.int64]
@@ -63,6 +64,12 @@ class Dataset:
         shape = self.train.images.shape[1:]
         if shape[-1] not in (1, 3):
             raise InputError(f"{self.name}: got images of {shape[-1]} channels, expected 1 (grey) or 3 (RGB)")
+        for label in self.labels:
+            if steers(label):
+                raise InputError(
+                    f"{visible(self.name)}: got the label '{visible(label)}', expected text without control characters "
+                    "that every terminal can show: give the class (its folder) another name"
+                )
         if len(set(self.labels)) != len(self.labels):
             raise InputError(f"{self.name}: got the same label for two classes, expected each to have its own")
         for name, split in self.splits.items():

@@ -221,7 +221,7 @@ def _store(run: Run, model: keras.Model, history: list[Epoch], state: Path) -> N
     folder.mkdir(parents=True)
     model.save(folder / _LAST)
     states = [variable.numpy().tolist() for variable in _random_states(model)]
-    (folder / _RANDOM).write_text(json.dumps(states))
+    (folder / _RANDOM).write_text(json.dumps(states), encoding="utf-8")
     # An epoch that is not the best when it ends never becomes it, so its weights need not be kept.
     if not history or best_epoch(history, validation_count=len(run.dataset.validation)) == history[-1].number:
         model.save(folder / _BEST, include_optimizer=False)

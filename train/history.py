@@ -2,12 +2,14 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.json_file import read_json
+from edgeport.runtime.json_schema import built, problem_of
 from edgeport.runtime.output import write_whole
 
 
@@ -30,6 +32,14 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class _History:
+    """What the file holds: the run's identity, and its epochs."""
+
+    run: Mapping[str, Any]
+    history: tuple[Epoch, ...]
 
 
 def best_epoch(history: Sequence[Epoch], *, validation_count: int) -> int:
@@ -56,12 +66,12 @@ def write_history(path: Path, identity: dict[str, Any], history: Sequence[Epoch]
 
 def read_history(path: Path) -> tuple[dict[str, Any], list[Epoch]]:
     """Return the run's identity and its epochs; raises InputError if there is no interrupted run to read."""
-    try:
-        content = json.loads(path.read_bytes())
-        return dict(content["run"]), [Epoch(**epoch) for epoch in content["history"]]
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path.parent.parent} holds no interrupted run to resume: start it without --resume"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): start again with --overwrite") from error
+    if not path.exists():
+        raise InputError(f"{path.parent.parent} holds no interrupted run to resume: start it without --resume")
+    hint = "start again with --overwrite"
+    content = read_json(path, hint=hint, error=InputError)
+    problem = problem_of(content, _History, strict=False)
+    if problem:
+        raise InputError(f"{path} is damaged ({problem}): {hint}")
+    history: _History = built(content, _History)
+    return dict(history.run), list(history.history)

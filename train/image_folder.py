@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.images import read_images
+from edgeport.runtime.images import SUFFIXES, picture_shape, read_images
+from edgeport.runtime.visible_text import steers
 from edgeport.train.dataset import Dataset, stratified
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+IMAGE_SUFFIXES = SUFFIXES
 _LARGEST_SIDE = 256
 
 
@@ -23,6 +24,13 @@ def load_image_folder(folder: Path) -> Dataset:
             or the first image is larger than 256 pixels a side.
     """
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    # Before the pictures are read: the names become the labels.
+    for path in classes:
+        if steers(path.name):
+            raise InputError(
+                f"{path}: its name has control characters, or is no UTF-8 text, and would be the label of a class: "
+                "rename the folder"
+            )
     files = [
         [path for path in sorted(each.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
         for each in classes
@@ -46,14 +54,7 @@ def load_image_folder(folder: Path) -> Dataset:
 
 
 def _shape_of(path: Path) -> tuple[int, int, int]:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            channels = 1 if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else 3
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"cannot read {path}: not an image that can be decoded") from error
+    height, width, channels = picture_shape(path)
     if max(width, height) > _LARGEST_SIDE:
         raise InputError(
             f"{path} is {width}x{height}: scale the images to what the small computer shall see, "

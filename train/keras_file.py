@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 from edgeport.train.dataset import Dataset
 from edgeport.train.keras_writer import read_keras_file
 
@@ -17,10 +18,7 @@ _LOOKED_AT = 16
 
 def keras_file_sha256(path: Path, *, role: str) -> str:
     """Return the digest of a file; raises InputError, which names the role that it has, if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{role} {path}: {error.strerror}; expected the .keras file of a model") from error
+    return hashlib.sha256(read_plain(path, most=MOST_MODEL, error=InputError, who=role)).hexdigest()
 
 
 def open_keras_file(path: Path, *, role: str) -> keras.Model:

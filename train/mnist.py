@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import math
 import zlib
 from pathlib import Path
@@ -11,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.plain_file import read_plain
 from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.dataset import Dataset, Split
 from edgeport.train.npz_file import read_arrays
 
 _VALIDATION = 5_000
+# 60,000 images of 28 x 28, and the header.
+_MOST_BYTES = 64 << 20
 _DIGITS = tuple("0123456789")
 _FASHION = (
     "T-shirt",
@@ -101,8 +105,11 @@ def _read_idx(folder: Path, name: str) -> npt.NDArray[np.uint8]:
     path = _idx_path(folder, name)
     if path is None:
         raise InputError(f"{folder} lacks {name} (or {name}.gz)")
+    content = read_plain(path, most=_MOST_BYTES, error=InputError)
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+                content = packed.read(_MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     rank = content[3] if len(content) > 3 else 0

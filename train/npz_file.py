@@ -10,10 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.plain_file import open_plain
+from edgeport.runtime.unpacking import check_unpacked
 from edgeport.train.dataset import Dataset, Split, stratified
 
 _VALIDATION_SHARE = 0.1
 _MOST_CLASSES = 10_000
+# Larger than any memory that it could be read into.
+_MOST_BYTES = 1 << 42
 # NotImplementedError and RuntimeError: a compression or encryption that zipfile does not know.
 _UNREADABLE = (
     OSError, ValueError, TypeError, EOFError, MemoryError, NotImplementedError, RuntimeError,
@@ -53,14 +57,16 @@ def load_npz(path: Path) -> Dataset:
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a .npz file by name; raises InputError if it cannot be read."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            loaded = dict(arrays)
-    except FileNotFoundError as error:
-        raise InputError(f"cannot read {path}: no such file") from error
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"cannot read {path}: damaged, or not a .npz file of plain arrays ({reason})") from error
+    with open_plain(path, most=_MOST_BYTES, error=InputError) as file:
+        check_unpacked(file, named=str(path), size=path.stat().st_size, error=InputError)
+        try:
+            arrays = np.load(file, allow_pickle=False)
+            loaded = dict(arrays) if isinstance(arrays, np.lib.npyio.NpzFile) else {}
+        except InputError:
+            raise
+        except _UNREADABLE as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"cannot read {path}: damaged, or not a .npz file of plain arrays ({reason})") from error
     if not all(isinstance(array, np.ndarray) for array in loaded.values()):
         raise InputError(f"cannot read {path}: it holds something else than arrays, expected what numpy.savez writes")
     return loaded

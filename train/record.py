@@ -4,11 +4,12 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.json_file import read_json
+from edgeport.runtime.versions import version_of
 
 SCHEMA = 1
 FILE_NAME = "training.json"
@@ -44,12 +45,9 @@ def record_beside(model_file: Path, *, sha256: str) -> TrainingRecord | None:
         InputError: The file is there, but damaged or of another schema.
     """
     path = model_file.parent / FILE_NAME
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}): remove it, or train again") from error
+    content = read_json(path, hint="remove it, or train again", error=InputError)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(f"{path}: expected schema {SCHEMA}; train again with this version of edgeport")
     try:
@@ -67,5 +65,5 @@ def record_beside(model_file: Path, *, sha256: str) -> TrainingRecord | None:
 def record_text(content: Mapping[str, Any]) -> str:
     """Return the text of training.json: the run's own facts, after the schema and the versions of the tools."""
     names = ("edgeport", "tensorflow", "keras", "numpy")
-    versions = {"python": platform.python_version(), **{name: version(name) for name in names}}
+    versions = {"python": platform.python_version(), **{name: version_of(name) for name in names}}
     return json.dumps({"schema": SCHEMA, "versions": versions, **content}, indent=1) + "\n"

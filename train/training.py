@@ -162,7 +162,7 @@ def _write(
         console.print(f"Best epoch {best.number}{phase}: {best.validation_accuracy:.2%} of the validation images right")
         if finished and result.score_test:
             record["test"] = _score(model, run.dataset, folder, console)
-        (folder / FILE_NAME).write_text(record_text(record))
+        (folder / FILE_NAME).write_text(record_text(record), encoding="utf-8")
         written = sorted(path.name for path in folder.iterdir())
     console.print(f"Written to {result.output}: {', '.join(written)}")
 

@@ -2,12 +2,12 @@
 
 import os
 import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.measuring.sensors import ROOT, clock_mhz, temperature_c, text_of, throttled_bits
 from edgeport.runtime.cpu import cpu_facts, cpu_model
+from edgeport.runtime.versions import version_of
 
 # What decides how fast float and int8 are: vectors, dot products of bytes on x86 and ARM, and their matrix units.
 _RELEVANT_FLAGS = (
@@ -61,7 +61,7 @@ def host_facts(*, root: Path = ROOT) -> dict[str, Any]:
         "os": _operating_system(),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "numpy": version("numpy"),
+        "numpy": version_of("numpy"),
     }
 
 

@@ -106,6 +106,6 @@ def firmware_tells(question: str) -> str | None:
 def text_of(path: Path) -> str | None:
     """Return what a file of the system says; None if there is none, or it may not be read."""
     try:
-        return path.read_text(errors="replace").strip("\0\n ")
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
     except OSError:
         return None

@@ -28,7 +28,7 @@ _ALIKE = 0.03
 def main() -> None:
     """Serve until standard input ends."""
     # Whatever a library prints must not get between the lines.
-    replies = os.fdopen(os.dup(1), "w")
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     order = json.loads(sys.stdin.readline())
     try:
@@ -106,7 +106,7 @@ class _Worker:
     def memory(self) -> dict[str, Any]:
         """Return the resident memory of this process: its peak, and what it is now, in bytes."""
         try:
-            with open("/proc/self/status") as status:
+            with open("/proc/self/status", encoding="ascii", errors="replace") as status:
                 lines = dict(line.split(":", 1) for line in status)
             return {key: int(lines[name].split()[0]) * 1024 for key, name in (("peak", "VmHWM"), ("steady", "VmRSS"))}
         except (OSError, KeyError):

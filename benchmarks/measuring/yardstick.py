@@ -1,11 +1,11 @@
 """A fixed piece of arithmetic, timed beside the contenders: when it takes longer, the machine has become slower."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 
 import numpy as np
 
 from edgeport.runtime.arrays import FloatArray, Pixels
+from edgeport.runtime.versions import version_of
 
 _PAGE, _LINE = 4096, 64
 # All of it fits into the first-level cache of a small computer, so that only the core's own speed counts.
@@ -17,7 +17,7 @@ class Yardstick:
     """The arithmetic as something to be timed; see Opened."""
 
     def __init__(self) -> None:
-        self.engine: Mapping[str, str] = {"name": "numpy", "version": version("numpy")}
+        self.engine: Mapping[str, str] = {"name": "numpy", "version": version_of("numpy")}
         self._call = yardstick()
 
     def answers(self, images: Pixels) -> FloatArray:

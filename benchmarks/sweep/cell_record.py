@@ -1,12 +1,12 @@
 """What a cell has left in its folder, read back: whatever was damaged is told, and nothing is taken for a result."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.sweep.cell import IDENTITY, RECORD
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.json_file import read_json
 
 SCHEMA = 1
 _TEXTS = ("format", "precision", "file", "sha256")
@@ -57,12 +57,9 @@ def _is_count(value: Any) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, str(error)) from error
+    content = read_json(path, hint=f"remove the folder {path.parent}", error=InputError)
     if not isinstance(content, dict):
         raise _damaged(path, f"it holds {type(content).__name__}, expected an object")
     return content

@@ -25,7 +25,7 @@ def main() -> int:
     # A shell that starts a sweep in the background has its children ignore this signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Whatever a library prints goes to the log, and must not get between the lines.
-    events = os.fdopen(os.dup(1), "w")
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
     def tell(**content: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from edgeport.benchmarks.sweep.cell import Cell, Shared
 from edgeport.export.precisions import precision_named
 from edgeport.runtime.errors import InputError, unknown_name
+from edgeport.runtime.plain_file import MOST_JSON, read_plain
 from edgeport.train.datasets import DATASETS
 from edgeport.train.recipe import RECIPES, Recipe
 
@@ -61,10 +62,10 @@ def read_sweep_file(path: Path) -> SweepFile:
         InputError: The file cannot be read, is no TOML, or says something that cannot be.
     """
     try:
-        text = path.read_bytes().decode()
+        text = read_plain(path, most=MOST_JSON, error=InputError).decode()
         content = tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no TOML file: {' '.join(str(error).split())}") from error
     try:

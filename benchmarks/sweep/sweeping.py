@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from edgeport.export.sources.port import Port
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.output import check_output_folder, write_whole
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
+from edgeport.runtime.versions import version_of
 from edgeport.train.dataset import Dataset
 
 # The sweep's file as it was when the folder was last written to; it tells a sweep's folder from any other.
@@ -137,7 +138,7 @@ def results_of(
     """Return everything that a sweep has found."""
     return Results(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        versions={"python": platform.python_version(), **{name: version(name) for name in _TOOLS}},
+        versions={"python": platform.python_version(), **{name: version_of(name) for name in _TOOLS}},
         host=host_facts(),
         sweep=sweep.text,
         dataset={"name": dataset.name, "sha256": dataset.sha256, "labels": list(dataset.labels)},
@@ -148,7 +149,4 @@ def results_of(
 
 
 def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot read the teacher {path}: {error.strerror}") from error
+    return hashlib.sha256(read_plain(path, most=MOST_MODEL, error=InputError, who="the teacher")).hexdigest()

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from edgeport.runtime.formats import format_named
 from edgeport.runtime.golden import FILE_NAME as GOLDEN
 from edgeport.runtime.golden import golden_bytes
 from edgeport.runtime.installed import installed_engines
+from edgeport.runtime.versions import version_of
+from edgeport.runtime.visible_text import visible
 
 SCHEMA = 1
 
@@ -166,7 +167,7 @@ def _texts(
         "TOP": name,
         "NAME": manifest.name,
         "WHAT": "a Raspberry Pi" if system.target == "raspberry-pi" else "a small computer",
-        "VERSION": version("edgeport"),
+        "VERSION": version_of("edgeport"),
         "SYSTEM": system.what,
         "PYTHON": system.python,
         "ARCH": system.arch,
@@ -206,7 +207,7 @@ def _told(values: Mapping[str, str], selection: Selection, samples: GoldenSample
         "EXAMPLES": "a program that watches a folder, one for the camera, and a systemd service" if images else "none",
         "WHEELS": f"edgeport, {'and every package that it needs' if vendored else 'the others come from the network'}",
         "NETWORK": "It needs no network." if vendored else "It fetches the packages from the network.",
-        "GOLDEN": f"{samples.count} samples ({samples.source})",
+        "GOLDEN": f"{samples.count} samples ({visible(samples.source)})",
         "PREDICT": values["PREDICT"] or "venv/bin/python  # from edgeport.runtime import load",
         "BENCHMARK": f"\n$ {values['BENCHMARK']}" if values["BENCHMARK"] else "",
         "SERVICE": text_of("service.md", {**values, "INDEX": index}).decode() if images else "",
@@ -232,7 +233,7 @@ def _facts(
     facts: dict[str, Any] = {
         "schema": SCHEMA,
         "name": name,
-        "edgeport": version("edgeport"),
+        "edgeport": version_of("edgeport"),
         "target": system.target,
         "system": system.what,
         "python": system.python,

@@ -13,6 +13,7 @@ from edgeport.export.bundle.targets import ENGINES, SYSTEMS
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.output import write_whole
 from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.visible_text import visible
 
 _SUFFIXES = (".tar.gz", ".tgz")
 
@@ -100,15 +101,15 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
 
 def _tell(bundle: Bundle, output: Path, size: int, console: Console) -> None:
     for note in bundle.notes:
-        print(f"edgeport bundle: {note}", file=sys.stderr)
+        print(f"edgeport bundle: {visible(note)}", file=sys.stderr)
     console.print(f"{bundle.name} for {bundle.system.what} ({bundle.system})")
     for artefact in bundle.artefacts:
         console.print(f"  {artefact.file:<24} {artefact.bytes:>11,} bytes")
     wheels = sum(path.startswith("wheels/") for path in bundle.files)
-    console.print(f"  golden answers to {bundle.samples.count} samples: {bundle.samples.source}")
+    console.print(f"  golden answers to {bundle.samples.count} samples: {visible(bundle.samples.source)}")
     console.print(f"  runs with {' and '.join(bundle.engines)}; {wheels} wheel{'s' * (wheels > 1)} inside")
-    console.print(f"Written to {output}: {size:,} bytes")
+    console.print(visible(f"Written to {output}: {size:,} bytes"))
     file, name = shlex.quote(str(output)), shlex.quote(output.name)
     host = "raspberrypi.local" if bundle.system.target == "raspberry-pi" else "DEVICE"
-    console.print(f"\nNext: scp {file} {host}:")
-    console.print(f"and on the device: tar xzf {name} && sh {bundle.name}/install.sh")
+    console.print(f"\nNext: scp {visible(file)} {host}:")
+    console.print(f"and on the device: tar xzf {visible(name)} && sh {bundle.name}/install.sh")

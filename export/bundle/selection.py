@@ -9,6 +9,7 @@ from edgeport.export.bundle.targets import Engine, System, default_engines, engi
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.card import read_card
 from edgeport.runtime.errors import ArtefactError, InputError, unknown_name
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,7 @@ def read_artefacts(folder: Path, manifest: Manifest) -> Mapping[str, bytes]:
     contents = {}
     for artefact in manifest.artefacts:
         path = folder / artefact.file
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ArtefactError(f"cannot read {path}: {error.strerror}. Export it again.") from error
+        content = read_plain(path, most=MOST_MODEL)
         if hashlib.sha256(content).hexdigest() != artefact.sha256:
             raise ArtefactError(
                 f"{path} is not the file that manifest.json names: its SHA-256 differs. Export it again."

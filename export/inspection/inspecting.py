@@ -11,6 +11,7 @@ from edgeport.export.inspection.facts import Graph, Inspection
 from edgeport.runtime.card import Card, read_card
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.formats import format_of
+from edgeport.runtime.plain_file import MOST_MODEL, open_plain
 
 _HEAD = 16
 
@@ -25,16 +26,11 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         ArtefactError: The file is missing, unreadable, damaged, or not the format that its name says.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ArtefactError(f"{path} is a folder, expected a .tflite or .onnx file: name one")
-    try:
-        with path.open("rb") as file:
-            # The format first: a wrong file may be of any size.
-            head = file.read(_HEAD)
-            chosen = format_of(head, name=path.name)
-            content = head + file.read()
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+    with open_plain(path, most=MOST_MODEL) as file:
+        # The format first: a wrong file may be of any size.
+        head = file.read(_HEAD)
+        chosen = format_of(head, name=path.name)
+        content = head + file.read()
     seal, card = _seal(content, path.name)
     reader = importlib.import_module(f"edgeport.export.inspection.{chosen.name}_file")
     graph: Graph = reader.read_graph(content, name=path.name)

@@ -44,9 +44,14 @@ def test_a_picture_is_answered_once_it_has_settled_and_again_when_it_changes() -
     assert list(settled({path: (3, 20)}, {path: (3, 20)}, {path: (2, 20)})) == [path]
 
 
-def test_a_folder_that_is_not_there_yet_holds_no_pictures(tmp_path: Path, capsys) -> None:
-    assert pictures(tmp_path / "later") == {}
-    assert "cannot read" in capsys.readouterr().err
+def test_a_folder_that_is_not_there_yet_is_no_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        pictures(tmp_path / "later")
+
+
+def test_a_link_that_leads_nowhere_hides_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "nowhere.png").symlink_to("gone.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
     for name in ("a.PNG", ".hidden.png", "notes.txt"):
         (tmp_path / name).touch()
     assert [path.name for path in pictures(tmp_path)] == ["a.PNG"]

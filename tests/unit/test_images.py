@@ -1,13 +1,16 @@
 """Image files become the pixels that the model learned from."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from edgeport.runtime import InputError
-from edgeport.runtime.images import read_images
+from edgeport.runtime import InputError, images
+from edgeport.runtime.images import FORMATS, read_images
 
 GREY, RGB = (28, 28, 1), (32, 24, 3)
 
@@ -82,26 +85,147 @@ def test_a_truncated_image_is_told(tmp_path: Path) -> None:
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
     pixels = np.linspace(0, 65535, 28 * 28).astype(np.uint16).reshape(28, 28)
-    for number, image in enumerate((Image.fromarray(pixels), Image.fromarray(pixels.astype(np.int32)))):
-        path = saved(image, tmp_path / f"{number}.tif")
+    for suffix in ("tif", "png"):
+        path = saved(Image.fromarray(pixels), tmp_path / f"a.{suffix}")
         np.testing.assert_array_equal(read_images([path], shape=GREY)[0, ..., 0], pixels >> 8)
 
 
-def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
-    path = saved(Image.fromarray(np.ones((28, 28), np.float32)), tmp_path / "a.tif")
-    with pytest.raises(InputError, match="not an image that can be decoded"):
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_whose_black_and_white_nobody_knows_are_refused(dtype: type, tmp_path: Path) -> None:
+    path = saved(Image.fromarray(np.ones((28, 28), dtype)), tmp_path / "a.tif")
+    with pytest.raises(InputError, match="8 or 16 bits"):
         read_images([path], shape=GREY)
 
 
 def test_an_image_of_unreasonable_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(Image.new("L", (100, 100)), tmp_path / "a.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8_000)
-    with pytest.raises(InputError, match=r"a\.png"):
+    monkeypatch.setattr(images, "MOST_BYTES", 9_999)
+    with pytest.raises(InputError, match=r"a\.png: 100 x 100 pixels take 10,000 bytes to decode, expected up to 9,999"):
+        read_images([path], shape=GREY)
+    monkeypatch.setattr(images, "MOST_BYTES", 10_000)
+    read_images([path], shape=GREY)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000)
+    with pytest.raises(InputError, match="too many pixels"):
         read_images([path], shape=GREY)
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         read_images([tmp_path / "a.png"], shape=GREY)
     with pytest.raises(InputError, match="directory"):
         read_images([tmp_path], shape=GREY)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif", "tif"])
+def test_each_format_that_is_promised_is_read(suffix: str, tmp_path: Path) -> None:
+    path = saved(Image.new("RGB", (40, 30), "white"), tmp_path / f"a.{suffix}")
+    assert read_images([path], shape=RGB).min() >= 250
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(50, 20), (500, 203), (301, 777)])
+def test_a_picture_is_turned_and_framed_as_pillow_does(size: tuple[int, int], orientation: int, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(image, tmp_path / "a.png", exif=exif)
+    with Image.open(path) as opened:
+        turned = ImageOps.exif_transpose(opened)
+    edges = np.asarray(turned)
+    border = np.concatenate([edges[0], edges[-1], edges[:, 0], edges[:, -1]])
+    colour = tuple(map(int, np.median(border, axis=0)))
+    expected = np.asarray(ImageOps.pad(turned, (24, 32), method=Image.Resampling.LANCZOS, color=colour), int)
+    read = read_images([path], shape=RGB)[0].astype(int)
+    # A large one is made smaller by whole numbers first.
+    assert np.abs(read - expected).max() <= (0 if max(size) < 8 * 32 else 4)
+
+
+def test_a_picture_of_one_row_keeps_a_row(tmp_path: Path) -> None:
+    path = saved(Image.new("L", (5000, 1), 200), tmp_path / "a.png")
+    assert (read_images([path], shape=GREY) == 200).all()
+
+
+def test_a_large_jpeg_is_decoded_in_part_and_looks_the_same(tmp_path: Path) -> None:
+    image = Image.radial_gradient("L").resize((4000, 3000))
+    large, small = saved(image, tmp_path / "a.jpg", quality=95), saved(image.reduce(5), tmp_path / "b.png")
+    one, other = read_images([large, small], shape=GREY).astype(int)
+    assert np.abs(one - other).max() <= 6
+
+
+@pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\nshowpage\n"])
+@pytest.mark.parametrize("name", ["a.png", "a.eps"])
+def test_no_picture_starts_a_program(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    fake = tmp_path / "gs"
+    fake.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    fake.chmod(0o755)
+    code = (
+        "import sys\n"
+        "def hook(event, arguments):\n"
+        "    if event in ('subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn', 'os.fork'): print(event)\n"
+        "sys.addaudithook(hook)\n"
+        "from pathlib import Path; from edgeport.runtime import InputError\n"
+        "from edgeport.runtime.images import read_images\n"
+        "try: read_images([Path(sys.argv[1])], shape=(28, 28, 1))\n"
+        "except InputError as error: print('refused:', error)\n"
+    )
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    command = [sys.executable, "-c", code, str(tmp_path / name)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert told.startswith("refused:")
+    assert told.count("\n") == 1
+    assert not (tmp_path / "started").exists()
+
+
+def test_pillow_may_use_no_other_decoder_whatever_a_file_is_called(tmp_path: Path) -> None:
+    Image.init()
+    tried = 0
+    for name in sorted(set(Image.SAVE) - set(FORMATS) - {"MPO"}):
+        path = tmp_path / "a.png"
+        path.unlink(missing_ok=True)
+        try:
+            Image.new("L", (28, 28)).save(path, format=name)
+        except Exception:  # it writes no grey pictures, or none here
+            continue
+        tried += 1
+        with pytest.raises(InputError, match="not an image"):
+            read_images([path], shape=GREY)
+    assert tried > 10
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif", "tif"])
+def test_a_damaged_picture_is_read_or_told_in_one_line(suffix: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(7)
+    noise = Image.fromarray(random.integers(0, 256, (40, 30, 3), np.uint8))
+    content = saved(noise, tmp_path / f"whole.{suffix}").read_bytes()
+    path = tmp_path / f"a.{suffix}"
+    for _ in range(150):
+        damaged = bytearray(content)
+        for place in random.integers(0, min(len(content), 400), random.integers(1, 8)):
+            damaged[place] = random.integers(0, 256)
+        path.write_bytes(damaged[: len(damaged) if random.random() < 0.7 else random.integers(0, len(damaged))])
+        try:
+            assert read_images([path], shape=RGB).shape == (1, *RGB)
+        except InputError as error:
+            assert str(error).startswith(f"cannot read {path}: ")
+            assert "\n" not in str(error)
+
+
+def test_what_a_signal_handler_raises_comes_through(tmp_path: Path) -> None:
+    class EnoughError(Exception):
+        pass
+
+    def handler(number: int, frame: object) -> None:
+        raise EnoughError
+
+    path = saved(Image.effect_noise((3000, 3000), 50), tmp_path / "a.png")
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(EnoughError):
+            for _ in range(100):
+                read_images([path], shape=GREY)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

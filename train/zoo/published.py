@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.runtime.errors import ArtefactError, InputError, unknown_name
+from edgeport.runtime.json_file import read_json
 
 SCHEMA = 1
 MODEL, TRAINING, MANIFEST, SCORES = "model.keras", "training.json", "manifest.json", "scores.json"
@@ -179,10 +180,7 @@ def _read(folder: Path) -> PublishedModel:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"cannot read {path} ({error}): install edgeport again") from error
+    content = read_json(path, hint="install edgeport again")
     if not isinstance(content, dict):
         raise ArtefactError(f"{path} is damaged: got a {type(content).__name__}, expected an object; install again")
     return content

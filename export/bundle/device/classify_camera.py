@@ -14,7 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from edgeport.runtime import EdgeportError, load
+from edgeport.runtime import load
+from edgeport.runtime.cli import exit_code_of
+from edgeport.runtime.streams import failed_output
+from edgeport.runtime.visible_text import visible
 
 
 def pixels_of(
@@ -52,30 +55,25 @@ def open_camera() -> Any:
     return camera
 
 
-def main() -> int:
-    """Run from the command line."""
+def run() -> int:
+    """Read the command line, load the artefact, and print until the process is told to end."""
     parser = argparse.ArgumentParser(description="Print what the camera sees.")
     parser.add_argument("artefact", type=Path, help="a .tflite or .onnx file")
     parser.add_argument("--invert", action="store_true", help="the scene is dark on light (ink on paper)")
     arguments = parser.parse_args()
-    try:
-        predictor = load(arguments.artefact)
-    except EdgeportError as error:
-        print(error, file=sys.stderr)
-        return 2
+    predictor = load(arguments.artefact)
     height, width, channels = (axis or 1 for axis in predictor.spec.input.shape[1:])
     camera = open_camera()
     try:
-        while True:
+        while failed_output() is None:
             pixels = pixels_of(camera.capture_array(), shape=(height, width, channels), invert=arguments.invert)
             best = predictor.classify(pixels, top=1)[0][0]
-            print(f"{best.label} ({best.probability:.1%})", flush=True)
+            print(visible(f"{best.label} ({best.probability:.1%})"), flush=True)
             time.sleep(1)
-    except KeyboardInterrupt:
-        return 130
     finally:
         camera.stop()
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of("classify_camera.py", run))

@@ -9,27 +9,34 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
 
 from edgeport.runtime import EdgeportError, Predictor, load
-from edgeport.runtime.images import read_images
+from edgeport.runtime.cli import exit_code_of
+from edgeport.runtime.images import SUFFIXES, read_images
+from edgeport.runtime.streams import failed_output
+from edgeport.runtime.visible_text import visible
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 # The time of the last change in ns, and the size in bytes: another picture under the same name differs in one.
 _State = tuple[int, int]
 
 
-def pictures(folder: Path) -> dict[Path, _State]:
-    """Return the pictures that a folder holds now, by their names; none if it cannot be read."""
-    found = {}
+def state_of(path: Path) -> _State | None:
+    """Return the state of a file; None if there is none, as at the end of a dangling link."""
     try:
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."):
-                facts = path.stat()
-                found[path] = (facts.st_mtime_ns, facts.st_size)
-    except OSError as error:
-        print(f"cannot read {folder}: {error.strerror}", file=sys.stderr, flush=True)
-        return {}
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size
+
+
+def pictures(folder: Path) -> dict[Path, _State]:
+    """Return the pictures that a folder holds now, by their names; raises OSError if it cannot be read."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            state = state_of(path)
+            if state is not None:
+                found[path] = state
     return found
 
 
@@ -52,43 +59,51 @@ def sentence(predictor: Predictor, path: Path, *, invert: bool) -> str:
     return f"{path.name}: {best.label} ({best.probability:.1%})"
 
 
-def watch(predictor: Predictor, folder: Path, *, seconds: float, invert: bool) -> NoReturn:
-    """Look at the folder again and again, until the process is told to end."""
+def watch(predictor: Predictor, folder: Path, *, seconds: float, invert: bool) -> int:
+    """Look at the folder again and again, until the process is told to end, or nobody reads what it prints."""
     before: dict[Path, _State] = {}
     done: dict[Path, _State] = {}
-    while True:
-        now = pictures(folder)
+    trouble = ""
+    while failed_output() is None:
+        try:
+            now = pictures(folder)
+        except OSError as error:
+            # What has been answered stays so: the folder may be there again in a moment, with the same pictures.
+            if trouble != (trouble := f"cannot read {folder}: {error.strerror}"):
+                print(visible(trouble), file=sys.stderr, flush=True)
+            time.sleep(seconds)
+            continue
+        trouble = ""
         # What is gone is forgotten: the memory does not grow over the years.
         done = {path: state for path, state in done.items() if path in now}
         for path in settled(now, before, done):
+            # One that has changed since has to settle again.
+            if state_of(path) != now[path]:
+                continue
             done[path] = now[path]
             try:
-                print(sentence(predictor, path, invert=invert), flush=True)
+                print(visible(sentence(predictor, path, invert=invert)), flush=True)
             except EdgeportError as error:
-                print(error, file=sys.stderr, flush=True)
+                print(visible(str(error)), file=sys.stderr, flush=True)
+            except MemoryError:
+                print(visible(f"cannot read {path}: not enough memory"), file=sys.stderr, flush=True)
         before = now
         time.sleep(seconds)
+    return 0
 
 
-def main() -> int:
-    """Run from the command line."""
+def run() -> int:
+    """Read the command line, load the artefact, and watch."""
     parser = argparse.ArgumentParser(description="Print what each new picture in a folder shows.")
     parser.add_argument("artefact", type=Path, help="a .tflite or .onnx file")
     parser.add_argument("folder", type=Path, help="the folder to watch; it may come into being later")
     parser.add_argument("--seconds", type=float, default=1.0, help="between two looks (default 1)")
     parser.add_argument("--invert", action="store_true", help="the pictures are dark on light (ink on paper)")
     arguments = parser.parse_args()
-    try:
-        predictor = load(arguments.artefact)
-    except EdgeportError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"Watching {arguments.folder} with {predictor}", flush=True)
-    try:
-        watch(predictor, arguments.folder, seconds=arguments.seconds, invert=arguments.invert)
-    except KeyboardInterrupt:
-        return 130
+    predictor = load(arguments.artefact)
+    print(visible(f"Watching {arguments.folder} with {predictor}"), flush=True)
+    return watch(predictor, arguments.folder, seconds=arguments.seconds, invert=arguments.invert)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of("classify_folder.py", run))

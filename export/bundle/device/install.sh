@@ -20,6 +20,12 @@ fail() {
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 cd -- "$here"
 
+# 0. Only one at a time: a second one waits, and finds the environment made.
+if command -v flock >/dev/null; then
+    exec 9>>.install.lock
+    flock 9
+fi
+
 # 1. The files are those that were packed.
 command -v sha256sum >/dev/null || fail 'needs sha256sum: sudo apt install coreutils'
 [ -f SHA256SUMS ] || fail "$here holds no SHA256SUMS: unpack the archive again"

@@ -1,0 +1,52 @@
+"""The one way to read JSON that may come from elsewhere: a plain file, of a bounded size and depth."""
+
+import json
+import os
+from typing import Any
+
+from edgeport.runtime.errors import ArtefactError, EdgeportError
+from edgeport.runtime.plain_file import MOST_JSON, read_plain
+
+# Ours have up to ten levels; what walks through a value calls itself once a level.
+_DEEPEST = 64
+
+
+def read_json(
+    path: str | os.PathLike[str], *, hint: str, most: int = MOST_JSON, error: type[EdgeportError] = ArtefactError
+) -> Any:
+    """Return what a JSON file holds.
+
+    Args:
+        path: The file.
+        hint: What to do about a damaged one.
+        most: How many bytes it has, at most.
+        error: What to raise.
+
+    Raises:
+        EdgeportError: Of the type ``error``: it cannot be read, is no JSON, or is nested too deep.
+    """
+    content = read_plain(path, most=most, error=error)
+    try:
+        return parse_json(content)
+    except ValueError as problem:
+        raise error(f"{os.fspath(path)} is damaged ({problem}): {hint}") from problem
+
+
+def parse_json(content: bytes) -> Any:
+    """Return what JSON text holds; raises ValueError if it is none, or nested too deep."""
+    too_deep = f"it is nested more than {_DEEPEST} deep"
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        raise ValueError(too_deep) from None
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            part
+            for each in level
+            for part in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+            if isinstance(part, (dict, list))
+        ]
+        if not level:
+            return value
+    raise ValueError(too_deep)

@@ -1,0 +1,84 @@
+"""The standard streams of a program, made fit for whatever stands behind them.
+
+- A terminal of any encoding: what it cannot show is written as an escape, and no work is lost over a character.
+- A stream that was closed (``2>&-``): its number must not go to the next file that is opened, into which the chatter of
+  an engine would then be written.
+- A full disk, or a reader that has left: the work goes on, since its results are files as often as lines, and
+  ``failed_output`` says at the end what could not be written. A message that nobody can read is dropped, since it must
+  change neither what a program does nor what it returns.
+"""
+
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+_ENCODING, _ESCAPES = "utf-8", "backslashreplace"
+
+
+class _Descriptor(io.RawIOBase):
+    """A descriptor that takes all that is written; what it refused first is kept."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self.failure: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._number
+
+    def isatty(self) -> bool:
+        return os.isatty(self._number)
+
+    def write(self, content: object) -> int:
+        left = memoryview(content)  # type: ignore[arg-type]
+        size = len(left)
+        while left and self.failure is None:
+            try:
+                left = left[os.write(self._number, left) :]
+            except OSError as error:
+                self.failure = error
+        return size
+
+
+_output = _Descriptor(1)
+
+
+def prepare_streams() -> None:
+    """Prepare the standard streams of this process; again is no harm. Call it before anything else is opened."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            _fill(number)
+    # Those that something else has taken the place of, as in a test, are its own to care for.
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _text(io.BufferedWriter(_output), sys.stdout, line_buffering=_output.isatty())
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _text(_Descriptor(2), sys.stderr, line_buffering=True)
+
+
+def failed_output() -> OSError | None:
+    """Return what the system refused to write to the standard output; None if all has been written."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return _output.failure
+
+
+def _fill(number: int) -> None:
+    """Open what takes the place of a closed stream: what is written to the standard output must still be refused."""
+    opened = os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
+    os.set_inheritable(number, True)
+
+
+def _text(raw: Any, before: TextIO | None, *, line_buffering: bool) -> TextIO:
+    """Return a text stream in the encoding of the one before it, which has nothing left to write."""
+    if before is not None:
+        before.flush()
+    encoding = _ENCODING if before is None else before.encoding
+    return io.TextIOWrapper(raw, encoding, _ESCAPES, line_buffering=line_buffering)

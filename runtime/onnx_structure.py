@@ -10,10 +10,11 @@ Field numbers are those of onnx.proto, IR version 13.
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.protobuf_walk import BYTES, VARINT, BrokenMessageError, fields
 
 # Where tensors can be: for each message the fields that lead there.
 _CHILDREN = {
@@ -32,16 +33,11 @@ _SINGLE = {
 }  # fmt: skip
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14
 _KEY, _VALUE = 1, 2
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # What parsers of protobuf allow.
 _DEEPEST = 100
 _MOST_BYTES = 2**31 - 1
 
 _Tensor = Callable[[memoryview], "bytes | None"]
-
-
-class _BrokenError(Exception):
-    """The bytes are no message; the text says why."""
 
 
 def external_data(content: bytes, *, name: str) -> tuple[str, ...]:
@@ -116,7 +112,7 @@ def _walked(content: bytes, tensor: _Tensor, name: str) -> bytes | None:
         raise ArtefactError(f"{name} is a model in onnxruntime's own format, expected ONNX: convert it again")
     try:
         return _rewritten("Model", memoryview(content), tensor, 0)
-    except _BrokenError as error:
+    except BrokenMessageError as error:
         raise ArtefactError(
             f"{name} is damaged, or made to do harm: {error}, so it is no ONNX file. Copy or export it again."
         ) from None
@@ -125,16 +121,16 @@ def _walked(content: bytes, tensor: _Tensor, name: str) -> bytes | None:
 def _rewritten(kind: str, message: memoryview, tensor: _Tensor, depth: int) -> bytes | None:
     """Return a message with each tensor below it that ``tensor`` replaces; None if it replaces none."""
     if depth > _DEEPEST:
-        raise _BrokenError(f"it is nested more than {_DEEPEST} deep")
+        raise BrokenMessageError(f"it is nested more than {_DEEPEST} deep")
     children, copied = _CHILDREN[kind], 0
     pieces: list[bytes | memoryview] = []
     seen: set[int] = set()
-    for number, wire, tag, start, end in _fields(message):
+    for number, wire, tag, start, end in fields(message):
         child = children.get(number)
         if child is None:
             continue
-        if wire != _BYTES or ((kind, number) in _SINGLE and number in seen):
-            raise _BrokenError(f"field {number} of a {kind} is of another type, or there twice")
+        if wire != BYTES or ((kind, number) in _SINGLE and number in seen):
+            raise BrokenMessageError(f"field {number} of a {kind} is of another type, or there twice")
         seen.add(number)
         part = message[start:end]
         new = tensor(part) if child == "Tensor" else _rewritten(child, part, tensor, depth + 1)
@@ -144,45 +140,10 @@ def _rewritten(kind: str, message: memoryview, tensor: _Tensor, depth: int) -> b
     return b"".join([*pieces, message[copied:]]) if pieces else None
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield for each field its number, its wire type, where it starts, and where its value starts and ends."""
-    position, size = 0, len(message)
-    while position < size:
-        tag = position
-        key, position = _varint(message, position)
-        number, wire = key >> 3, key & 7
-        start = position
-        if wire == _VARINT:
-            _, position = _varint(message, position)
-        elif wire == _BYTES:
-            length, start = _varint(message, position)
-            position = start + length
-        elif wire in (_FIXED32, _FIXED64):
-            position += 4 if wire == _FIXED32 else 8
-        else:
-            raise _BrokenError(f"a field has the wire type {wire}")
-        if not number or position > size:
-            raise _BrokenError(f"a field has the number {number}" if not number else "a field ends outside the file")
-        yield number, wire, tag, start, position
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            break
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise _BrokenError("a number does not end")
-
-
 def _head(number: int, length: int) -> bytes:
     """Return the tag and the length that precede the bytes of a field."""
     head = bytearray()
-    for value in (number << 3 | _BYTES, length):
+    for value in (number << 3 | BYTES, length):
         while value > 0x7F:
             head.append(value & 0x7F | 0x80)
             value >>= 7
@@ -193,29 +154,29 @@ def _head(number: int, length: int) -> bytes:
 def _external(tensor: memoryview) -> dict[str, str] | None:
     """Return what a tensor says about where its bytes are; None if it has them itself."""
     external, entries = False, {}
-    for number, wire, _, start, end in _fields(tensor):
+    for number, wire, _, start, end in fields(tensor):
         if number == _DATA_LOCATION:
-            external = external or wire != _VARINT or any(tensor[start:end])
+            external = external or wire != VARINT or any(tensor[start:end])
         elif number == _EXTERNAL_DATA:
-            if wire != _BYTES:
-                raise _BrokenError("an entry of external data is of another type")
+            if wire != BYTES:
+                raise BrokenMessageError("an entry of external data is of another type")
             entry = {
                 field: bytes(tensor[start:end][first:last]).decode("utf-8", "replace")
-                for field, _, _, first, last in _fields(tensor[start:end])
+                for field, _, _, first, last in fields(tensor[start:end])
             }
             key = entry.get(_KEY, "")
             if key in entries:
-                raise _BrokenError("an entry of external data is there twice")
+                raise BrokenMessageError("an entry of external data is there twice")
             entries[key] = entry.get(_VALUE, "")
     if external and "location" not in entries:
-        raise _BrokenError("a tensor is in another file without a name")
+        raise BrokenMessageError("a tensor is in another file without a name")
     return entries if external else None
 
 
 def _filled(tensor: memoryview, data: memoryview) -> bytes:
     kept = [
         tensor[tag:end]
-        for number, _, tag, _, end in _fields(tensor)
+        for number, _, tag, _, end in fields(tensor)
         if number not in (_RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION)
     ]
     return b"".join([*kept, _head(_RAW_DATA, len(data)), data])

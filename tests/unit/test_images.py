@@ -99,10 +99,10 @@ def test_pixels_whose_black_and_white_nobody_knows_are_refused(dtype: type, tmp_
 
 def test_an_image_of_unreasonable_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(Image.new("L", (100, 100)), tmp_path / "a.png")
-    monkeypatch.setattr(images, "MOST_BYTES", 9_999)
-    with pytest.raises(InputError, match=r"a\.png: 100 x 100 pixels take 10,000 bytes to decode, expected up to 9,999"):
+    monkeypatch.setattr(images, "MOST_BYTES", 29_999)
+    with pytest.raises(InputError, match=r"100 x 100 pixels take 30,000 bytes to decode, expected up to 29,999"):
         read_images([path], shape=GREY)
-    monkeypatch.setattr(images, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(images, "MOST_BYTES", 30_000)
     read_images([path], shape=GREY)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000)
     with pytest.raises(InputError, match="too many pixels"):
@@ -205,11 +205,13 @@ def test_a_damaged_picture_is_read_or_told_in_one_line(suffix: str, tmp_path: Pa
         for place in random.integers(0, min(len(content), 400), random.integers(1, 8)):
             damaged[place] = random.integers(0, 256)
         path.write_bytes(damaged[: len(damaged) if random.random() < 0.7 else random.integers(0, len(damaged))])
+        told = ""
         try:
             assert read_images([path], shape=RGB).shape == (1, *RGB)
         except InputError as error:
-            assert str(error).startswith(f"cannot read {path}: ")
-            assert "\n" not in str(error)
+            told = str(error)
+        assert not told or told.startswith(f"cannot read {path}: ")
+        assert "\n" not in told
 
 
 def test_what_a_signal_handler_raises_comes_through(tmp_path: Path) -> None:
@@ -219,13 +221,18 @@ def test_what_a_signal_handler_raises_comes_through(tmp_path: Path) -> None:
     def handler(number: int, frame: object) -> None:
         raise EnoughError
 
-    path = saved(Image.effect_noise((3000, 3000), 50), tmp_path / "a.png")
+    path = saved(Image.effect_noise((1500, 1500), 50), tmp_path / "a.png")
+
+    def read_for(seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        while True:
+            read_images([path], shape=GREY)
+
     before = signal.signal(signal.SIGALRM, handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
-        with pytest.raises(EnoughError):
-            for _ in range(100):
-                read_images([path], shape=GREY)
+        for seconds in (0.02, 0.03, 0.04):
+            with pytest.raises(EnoughError):
+                read_for(seconds)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -481,7 +481,7 @@ def test_names_from_a_file_cannot_command_the_terminal_nor_break_the_table(tmp_p
     ("name", "content", "told"),
     [
         ("missing.tflite", None, "cannot read"),
-        ("folder.onnx", ..., "is a folder, expected a .tflite or .onnx file"),
+        ("folder.onnx", ..., "Is a directory"),
         ("a.bin", b"TFL3", "ends with .tflite or .onnx"),
         ("a.tflite", b"", "is no tflite file"),
         ("a.tflite", b"\0\0\0\0TFL3", "cannot be read as a TFLite file"),

@@ -1,7 +1,9 @@
 """Both predictors on real artefacts: the recorded answers, and every wrong way to call them."""
 
 import os
+import signal
 import threading
+import time
 from pathlib import Path
 
 import flatbuffers
@@ -351,3 +353,98 @@ def test_a_predictor_tells_what_it_is(name: str, data: Path) -> None:
 def test_the_engine_may_be_named_as_its_package_or_its_module(data: Path) -> None:
     for engine in ("ai-edge-litert", "ai_edge_litert"):
         assert load(data / "tiny.int8.tflite", engine=engine).spec.engine == "ai-edge-litert"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_many_images_are_answered_in_parts_as_each_alone(name: str, data: Path, golden: dict) -> None:
+    images = np.resize(golden["images"], (1003, *golden["images"].shape[1:]))
+    predictor = load(data / name)
+    largest = 0
+    engine = predictor._engine
+    call_one, call = engine.call_one, engine.call
+
+    def watched_one(tensor: np.ndarray) -> np.ndarray:
+        nonlocal largest
+        largest = max(largest, len(tensor))
+        return call_one(tensor)
+
+    def watched(tensors: list[np.ndarray]) -> list[np.ndarray]:
+        nonlocal largest
+        largest = max(largest, len(tensors[0]))
+        return call(tensors)
+
+    engine.call_one, engine.call = watched_one, watched
+    answers = predictor.predict(images)
+    assert largest <= 256
+    alone = np.concatenate([predictor.predict(images[place : place + 1]) for place in range(0, 1003, 59)])
+    assert answers.shape[0] == 1003
+    np.testing.assert_allclose(answers[::59], alone, atol=1e-5)
+    real = {predictor.spec.input.name: images.reshape(-1, 28, 28, 1).astype(np.float32)}
+    largest = 0
+    np.testing.assert_allclose(predictor.answer(real)[predictor.spec.output.name], answers, atol=1e-5)
+    assert largest <= 256
+
+
+def test_answers_that_are_not_one_for_each_image_are_computed_at_once(data: Path, golden: dict) -> None:
+    images = np.resize(golden["images"], (600, *golden["images"].shape[1:]))
+    predictor = load(data / "tiny.float32.onnx")
+    engine = predictor._engine
+    engine.call = lambda tensors: [np.full((1, 10), len(tensors[0]), np.float32)]
+    assert predictor.predict(images).shape == (1, 10)
+    assert predictor.predict(images)[0].tolist() == predictor.predict(images[:600])[0].tolist()
+
+
+class EnoughError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", [EnoughError, ValueError, RuntimeError])
+def test_what_a_signal_handler_raises_passes_through_the_engine(
+    name: str, kind: type[Exception], data: Path, golden: dict
+) -> None:
+    predictor = load(data / name)
+    error = kind("enough")
+
+    def handler(number: int, frame: object) -> None:
+        raise error
+
+    def predict_for(seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        while True:
+            predictor.predict(golden["images"][:8])
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for seconds in (0.001, 0.002, 0.005, 0.01, 0.02):
+            with pytest.raises(kind) as raised:
+                predict_for(seconds)
+            assert raised.value is error
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert predictor.predict(golden["images"][:1]).shape == (1, 10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_signal_handler_may_predict(name: str, data: Path, golden: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As on a machine with as many threads as cores: there is one interpreter, and it is in use.
+    monkeypatch.setattr("edgeport.runtime.tflite_engine._cores", lambda: 1)
+    predictor = load(data / name)
+    expected = predictor.predict(golden["images"][:1])
+    answers = []
+
+    def handler(number: int, frame: object) -> None:
+        answers.append(predictor.predict(golden["images"][:1]))
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        ended = time.monotonic() + 20
+        while len(answers) < 50 and time.monotonic() < ended:
+            predictor.predict(golden["images"][:8])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(answers) >= 50
+    assert all((answer == expected).all() for answer in answers)

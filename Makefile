@@ -7,13 +7,14 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-pi lint typecheck results studies zoo constraints chromium clean
+.PHONY: help quickstart test test-slow test-pi fuzz lint typecheck results studies zoo constraints chromium clean
 
 help:
 	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
 	@echo 'make test         the fast tests'
 	@echo 'make test-slow    the tests that run TensorFlow, and those that build environments, on all cores'
 	@echo 'make test-pi      the same answers on a Raspberry Pi: its systems under QEMU (about 8 minutes)'
+	@echo 'make fuzz         damaged files for every reader (5 minutes each)'
 	@echo 'make lint         ruff'
 	@echo 'make typecheck    mypy --strict'
 	@echo 'make results      train and measure on all of MNIST, and renew docs/results and the tables'
@@ -38,6 +39,10 @@ test-slow: $(VENV)/installed chromium
 # OPTIONS='EXPORT --save' takes that export, and renews docs/results/test-pi.json.
 test-pi: $(VENV)/installed
 	@$(VENV)/bin/python tests/pi/run.py $(OPTIONS)
+
+# OPTIONS='--seconds 30 manifest report' takes these alone, for less.
+fuzz: $(VENV)/installed
+	@$(VENV)/bin/python tests/robustness/fuzz.py $(OPTIONS)
 
 lint: $(VENV)/installed
 	@$(VENV)/bin/ruff check .

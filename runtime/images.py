@@ -5,6 +5,7 @@ fail in ways of their own), what decoding takes is known before it begins, and w
 file is one line.
 """
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 # the result is nearly that of one without any step before).
 _GAP = 4
 _PIXELS_AT_A_TIME = 1 << 20
+_NO_LOG = logging.NullHandler()
 # EXIF 2.3, tag Orientation, in Pillow's numbers of Image.Transpose.
 _ORIENTATION = 0x0112
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
@@ -112,8 +114,9 @@ def _opened(path: Path) -> Iterator["Image.Image"]:
     from PIL import Image, UnidentifiedImageError
 
     with open_plain(path, most=MOST_PICTURE, error=InputError) as file, warnings.catch_warnings():
-        # What is odd about a file is of no use to anyone here.
+        # What is odd about a file is of no use to anyone here: neither as a warning nor in a log.
         warnings.simplefilter("ignore")
+        logging.getLogger("PIL").addHandler(_NO_LOG)
         try:
             with Image.open(file, formats=FORMATS) as image:
                 _check_depth(path, image)

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from edgeport.export.unpacked_size import check_unpacked_size
 from edgeport.runtime import ArtefactError, InputError
 from edgeport.train.npz_file import read_arrays
+from edgeport.train.unpacked_size import check_unpacked_size
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,259 @@
+"""Fuzz targets: each reader gets damaged versions of a file that it reads, and reads them or raises an EdgeportError.
+
+    python tests/robustness/fuzz.py --seconds 300 [TARGET ...]      or: make fuzz
+
+Hypothesis draws the damage and makes it small. A unit test runs each target for a moment, with a fixed seed.
+"""
+
+import argparse
+import io
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from edgeport.benchmarks import read_report
+from edgeport.benchmarks.sweep.sweep_file import read_sweep_file
+from edgeport.export.manifest import read_manifest
+from edgeport.export.untrusted_operators import check_saved_model
+from edgeport.runtime import EdgeportError
+from edgeport.runtime.golden import read_golden
+from edgeport.runtime.images import read_images
+from edgeport.runtime.onnx_structure import sound_content as sound_onnx
+from edgeport.runtime.tflite_structure import sound_content as sound_tflite
+from edgeport.train.npz_file import load_npz
+from edgeport.train.record import record_beside
+from edgeport.train.unpacked_size import check_unpacked_size
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+# A reader that takes longer hangs.
+LONGEST_SECONDS = 20
+
+Read = Callable[[Path], object]
+
+
+class HangError(BaseException):
+    """A reader took too long."""
+
+
+def _picture(kind: str) -> bytes:
+    content = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    Image.fromarray(noise).save(content, format=kind)
+    return content.getvalue()
+
+
+def _npz() -> bytes:
+    content, random = io.BytesIO(), np.random.default_rng(0)
+    arrays = {f"x_{name}": random.integers(0, 256, (40, 6, 6), np.uint8) for name in ("train", "test")}
+    np.savez(content, allow_pickle=False, **arrays, **{f"y_{n}": np.arange(40) % 4 for n in ("train", "test")})
+    return content.getvalue()
+
+
+def _golden() -> bytes:
+    from edgeport.runtime.golden import golden_bytes
+
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), np.uint8)
+    return golden_bytes(DATA, ["tiny.int8.tflite"], {"image": images})
+
+
+def _report() -> bytes:
+    return (ROOT / "docs/results/mnist-edge/report.json").read_bytes()
+
+
+def _read_picture(path: Path) -> object:
+    return read_images([path], shape=(16, 16, 3))
+
+
+def _small_report() -> bytes:
+    content = json.loads(_report())
+    for key in ("pictures", "profiles", "mlperf"):
+        content.pop(key, None)
+    for entry in content["artefacts"]:
+        entry["series"] = entry["series"][:1]
+        entry["series"][0]["launches"] = [each[:3] for each in entry["series"][0]["launches"][:2]]
+        entry["predictions"], entry["confidence_ppm"] = entry["predictions"][:5], entry["confidence_ppm"][:5]
+    content["truth"], content["dataset"]["count"] = content["truth"][:5], 5
+    return json.dumps(content).encode()
+
+
+def _trained() -> str:
+    return str(json.loads((ROOT / "train/zoo/edge-2k/training.json").read_bytes())["model_sha256"])
+
+
+_SWEEP = b"""dataset = 'mnist-5k'
+models = ['edge-2k', 'classic']
+seeds = [0, 1]
+[recipes.a]
+epochs = 2
+label_smoothing = 0.1
+"""
+
+# For each target the file's name, its sound content, and its reader.
+TARGETS: dict[str, tuple[str, Callable[[], bytes], Read]] = {
+    **{
+        f"picture-{kind.lower()}": (f"a.{kind.lower()}", lambda kind=kind: _picture(kind), _read_picture)  # type: ignore[misc]
+        for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+    },
+    "npz": ("a.npz", _npz, load_npz),
+    "manifest": ("manifest.json", (DATA / "manifest.json").read_bytes, lambda path: read_manifest(path.parent)),
+    "training": (
+        "training.json",
+        (ROOT / "train/zoo/edge-2k/training.json").read_bytes,
+        lambda path: record_beside(path.parent / "model.keras", sha256=_trained()),
+    ),
+    "report": ("report.json", _small_report, read_report),
+    "sweep": ("sweep.toml", lambda: _SWEEP, read_sweep_file),
+    "golden": ("golden.npz", _golden, read_golden),
+    "keras": (
+        "model.keras",
+        (ROOT / "train/zoo/edge-2k/model.keras").read_bytes,
+        lambda path: check_unpacked_size(path.read_bytes(), name="model.keras"),
+    ),
+    "h5": (
+        "keras2.h5",
+        (DATA / "keras2.h5").read_bytes,
+        lambda path: check_unpacked_size(path.read_bytes(), name="keras2.h5"),
+    ),
+    "saved-model": (
+        "saved_model.pb",
+        (DATA / "keras2_saved_model/saved_model.pb").read_bytes,
+        lambda path: check_saved_model(path.read_bytes(), name="saved_model.pb"),
+    ),
+    "tflite": (
+        "tiny.int8.tflite",
+        (DATA / "tiny.int8.tflite").read_bytes,
+        lambda path: sound_tflite(path.read_bytes(), name="a.tflite", folder=None),
+    ),
+    "onnx": (
+        "tiny.int8.onnx",
+        (DATA / "tiny.int8.onnx").read_bytes,
+        lambda path: sound_onnx(path.read_bytes(), name="a.onnx", folder=None),
+    ),
+}  # fmt: skip
+
+_WORDS = (
+    b"null",
+    b"-1",
+    b"1e999",
+    b"9" * 30,
+    b"[" * 70,
+    b'"\\u001b"',
+    b"{}",
+    b"true",
+    b"\0\0\0\0",
+    b"\xff\xff\xff\x7f",
+)
+
+
+@st.composite
+def damages(draw: st.DrawFn, content: bytes) -> bytes:
+    """Return the content cut, or with bytes changed, or with words that readers trip over put in; most of it sound."""
+    damaged = bytearray(content)
+    # What is at the start or the end says how the rest is built.
+    place = st.one_of(st.integers(0, min(len(content), 300)), st.integers(0, len(content)))
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(place)
+        match draw(st.sampled_from(["byte", "byte", "word", "span", "cut", "twice"])):
+            case "byte":
+                damaged[at : at + 1] = bytes([draw(st.integers(0, 255))])
+            case "word":
+                damaged[at : at + draw(st.integers(0, 8))] = draw(st.sampled_from(_WORDS))
+            case "span":
+                damaged[at : at + draw(st.integers(0, 64))] = draw(st.binary(max_size=64))
+            case "twice":
+                damaged[at:at] = damaged[at : at + draw(st.integers(0, 200))]
+            case _:
+                damaged = damaged[:at]
+    return bytes(damaged)
+
+
+def fuzz(target: str, folder: Path, *, examples: int, number: int = 0) -> dict[str, int]:
+    """Run a target, and return how many files were read and how many refused.
+
+    Args:
+        target: One of ``TARGETS``.
+        folder: Where the damaged files go, one at a time.
+        examples: How many.
+        number: The seed.
+
+    Raises:
+        Exception: What a reader raised that is no EdgeportError, for the smallest file that leads to it.
+    """
+    name, sound, read = TARGETS[target]
+    counts = {"read": 0, "refused": 0}
+    path = folder / name
+
+    def hang(signal_number: int, frame: object) -> None:
+        raise HangError(f"{target}: over {LONGEST_SECONDS} s")
+
+    @seed(number)
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(damages(sound()))
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        told = ""
+        signal.alarm(LONGEST_SECONDS)
+        try:
+            read(path)
+        except EdgeportError as error:
+            told = str(error)
+        finally:
+            signal.alarm(0)
+        counts["refused" if told else "read"] += 1
+        assert "\n" not in told, told
+
+    before = signal.signal(signal.SIGALRM, hang)
+    try:
+        path.write_bytes(sound())
+        read(path)
+        check()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    return counts
+
+
+def main() -> int:
+    """Run the targets for a while each; 1 if one of them failed."""
+    parser = argparse.ArgumentParser(description="Feed damaged files to every reader.")
+    parser.add_argument("targets", nargs="*", default=list(TARGETS), help=f"of {', '.join(TARGETS)} (default: all)")
+    parser.add_argument("--seconds", type=float, default=300, help="for each target (default 300)")
+    parser.add_argument("-o", "--output", type=Path, help="a JSON file with the counts")
+    arguments = parser.parse_args()
+    counts: dict[str, dict[str, int]] = {}
+    failed = False
+    for target in arguments.targets:
+        counts[target] = {"read": 0, "refused": 0, "tracebacks": 0, "hangs": 0}
+        ended, number = time.monotonic() + arguments.seconds, 0
+        with tempfile.TemporaryDirectory(prefix="edgeport-fuzz-") as folder:
+            while time.monotonic() < ended:
+                try:
+                    for kind, count in fuzz(target, Path(folder), examples=300, number=number).items():
+                        counts[target][kind] += count
+                except HangError:
+                    counts[target]["hangs"] += 1
+                except BaseException as error:
+                    if isinstance(error, KeyboardInterrupt):
+                        raise
+                    counts[target]["tracebacks"] += 1
+                    print(f"{target}, seed {number}: {type(error).__name__}: {error}", file=sys.stderr)
+                number += 1
+        failed = failed or bool(counts[target]["tracebacks"] or counts[target]["hangs"])
+        print(f"{target}: {counts[target]}", flush=True)
+    if arguments.output:
+        document = {"schema": 1, "kind": "fuzzing", "seconds": arguments.seconds, "counts": counts}
+        arguments.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

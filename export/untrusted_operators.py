@@ -95,7 +95,8 @@ def check_graph_def(content: bytes, *, name: str) -> None:
 
 def _operators_of_meta_graph(meta: memoryview) -> Iterator[str]:
     """Yield the operators of a MetaGraphDef, but those of checkpoints that its saver alone can reach."""
-    main, functions = _Body(), {}
+    main = _Body()
+    functions: dict[str, _Body] = {}
     for graph in _parts(meta, 2):  # graph_def; a parser merges several
         part, more = _graph(graph)
         main.operators |= part.operators

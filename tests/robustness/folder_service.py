@@ -83,7 +83,7 @@ def run(count: int, *, seed: int = 0, artefact: Path = ROOT / "tests/data/tiny.i
                     os.rename(path, inbox / f"b{path.name}")
                 good |= more
                 ended = time.monotonic() + 60 + count / 20
-                while time.monotonic() < ended and service.poll() is None and _answers(out).keys() < good:
+                while time.monotonic() < ended and service.poll() is None and not good <= _answers(out).keys():
                     time.sleep(0.2)
                 # Whatever is answered twice is so now.
                 time.sleep(1)

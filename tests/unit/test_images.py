@@ -223,6 +223,9 @@ def test_what_a_signal_handler_raises_comes_through(tmp_path: Path) -> None:
 
     path = saved(Image.effect_noise((1500, 1500), 50), tmp_path / "a.png")
 
+    # Pillow loads its decoders with the first picture.
+    read_images([path], shape=GREY)
+
     def read_for(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         while True:

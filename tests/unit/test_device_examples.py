@@ -39,9 +39,10 @@ def test_a_picture_is_answered_once_it_has_settled_and_again_when_it_changes() -
     path = Path("a.png")
     assert not list(settled({path: (1, 10)}, {}, {})), "seen for the first time: it may still grow"
     assert not list(settled({path: (2, 20)}, {path: (1, 10)}, {})), "it has grown"
-    assert list(settled({path: (2, 20)}, {path: (2, 20)}, {})) == [path]
+    assert list(settled({path: (2, 20)}, {path: (2, 20)}, {})) == [(path, (2, 20))]
+    assert not list(settled({path: None}, {path: None}, {})), "a link that leads nowhere"
     assert not list(settled({path: (2, 20)}, {path: (2, 20)}, {path: (2, 20)})), "answered"
-    assert list(settled({path: (3, 20)}, {path: (3, 20)}, {path: (2, 20)})) == [path]
+    assert list(settled({path: (3, 20)}, {path: (3, 20)}, {path: (2, 20)})) == [(path, (3, 20))]
 
 
 def test_a_folder_that_is_not_there_yet_is_no_empty_one(tmp_path: Path) -> None:
@@ -54,7 +55,9 @@ def test_a_link_that_leads_nowhere_hides_no_picture(tmp_path: Path) -> None:
     (tmp_path / "loop.png").symlink_to("loop.png")
     for name in ("a.PNG", ".hidden.png", "notes.txt"):
         (tmp_path / name).touch()
-    assert [path.name for path in pictures(tmp_path)] == ["a.PNG"]
+    found = {path.name: state for path, state in pictures(tmp_path).items()}
+    assert {name for name, state in found.items() if state} == {"a.PNG"}
+    assert found.keys() == {"a.PNG", "nowhere.png", "loop.png"}
 
 
 def test_a_picture_gets_its_label(data: Path, golden: dict, tmp_path: Path) -> None:

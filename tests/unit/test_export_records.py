@@ -314,3 +314,42 @@ def test_a_damaged_array_is_told(content: bytes, tmp_path: Path) -> None:
 def test_the_manifest_is_json_with_units_in_its_names(data: Path, tmp_path: Path) -> None:
     entry = json.loads(manifest_text(read_manifest(data)))["artefacts"][0]
     assert tuple(entry["verified"]) == (*FIGURES_OF_SCHEMA_2, "rounding", "inconclusive")
+
+
+def test_the_manifest_is_json_with_units_in_its_names(data: Path) -> None:
+    entry = json.loads((data / "manifest.json").read_text())["artefacts"][0]
+    assert entry["verified"].keys() == {
+        "samples",
+        "max_abs_error",
+        "relative_error",
+        "sqnr_db",
+        "agreement",
+        "column_db",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": "a\nExecStartPre=/bin/true"}, "control characters"),
+        ({"labels": 3}, "labels: got 3, expected a list"),
+        ({"labels": [1]}, "labels"),
+        ({"inputs": [{"name": "x", "shape": [10**9, 10**9], "dtype": "f", "layout": "NT", "range": None}]}, "larger"),
+        ({"inputs": [{"name": "x", "shape": ["a"], "dtype": "f", "layout": "NT", "range": None}]}, "shape"),
+        ({"artefacts": [None]}, "artefacts"),
+        ({"options": {"a": 10**400}}, "64 bits"),
+        ({"unknown": 1}, "unknown is not known"),
+    ],
+)
+def test_a_manifest_is_held_against_its_schema(change: dict, told: str, data: Path, tmp_path: Path) -> None:
+    content = json.loads((data / "manifest.json").read_bytes())
+    (tmp_path / "manifest.json").write_text(json.dumps(content | change))
+    with pytest.raises(ArtefactError, match=told):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_that_is_nested_too_deep_is_told(tmp_path: Path) -> None:
+    for depth in (70, 900, 100_000):
+        (tmp_path / "manifest.json").write_text("[" * depth + "]" * depth)
+        with pytest.raises(ArtefactError, match="nested more than 64 deep"):
+            read_manifest(tmp_path)

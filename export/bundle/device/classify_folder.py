@@ -29,22 +29,22 @@ def state_of(path: Path) -> _State | None:
     return facts.st_mtime_ns, facts.st_size
 
 
-def pictures(folder: Path) -> dict[Path, _State]:
-    """Return the pictures that a folder holds now, by their names; raises OSError if it cannot be read."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            state = state_of(path)
-            if state is not None:
-                found[path] = state
-    return found
+def pictures(folder: Path) -> dict[Path, _State | None]:
+    """Return the pictures that a folder holds now, by their names; raises OSError if it cannot be read.
+
+    One that cannot be looked at has no state: a link that leads nowhere, or a folder that has just been moved away.
+    """
+    names = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
+    return {path: state_of(path) for path in names if not path.name.startswith(".")}
 
 
-def settled(now: Mapping[Path, _State], before: Mapping[Path, _State], done: Mapping[Path, _State]) -> Iterator[Path]:
-    """Yield the pictures that have not changed between two looks, and have not been answered."""
+def settled(
+    now: Mapping[Path, _State | None], before: Mapping[Path, _State | None], done: Mapping[Path, _State]
+) -> Iterator[tuple[Path, _State]]:
+    """Yield the pictures that have not changed between two looks, and have not been answered, with their state."""
     for path, state in now.items():
-        if before.get(path) == state and done.get(path) != state:
-            yield path
+        if state is not None and before.get(path) == state and done.get(path) != state:
+            yield path, state
 
 
 def sentence(predictor: Predictor, path: Path, *, invert: bool) -> str:
@@ -61,7 +61,7 @@ def sentence(predictor: Predictor, path: Path, *, invert: bool) -> str:
 
 def watch(predictor: Predictor, folder: Path, *, seconds: float, invert: bool) -> int:
     """Look at the folder again and again, until the process is told to end, or nobody reads what it prints."""
-    before: dict[Path, _State] = {}
+    before: dict[Path, _State | None] = {}
     done: dict[Path, _State] = {}
     trouble = ""
     while failed_output() is None:
@@ -74,13 +74,13 @@ def watch(predictor: Predictor, folder: Path, *, seconds: float, invert: bool) -
             time.sleep(seconds)
             continue
         trouble = ""
-        # What is gone is forgotten: the memory does not grow over the years.
+        # What the folder does not name any more is forgotten: the memory does not grow over the years.
         done = {path: state for path, state in done.items() if path in now}
-        for path in settled(now, before, done):
+        for path, state in settled(now, before, done):
             # One that has changed since has to settle again.
-            if state_of(path) != now[path]:
+            if state_of(path) != state:
                 continue
-            done[path] = now[path]
+            done[path] = state
             try:
                 print(visible(sentence(predictor, path, invert=invert)), flush=True)
             except EdgeportError as error:

@@ -7,11 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.errors import InputError
 from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 from edgeport.train.dataset import Dataset
 from edgeport.train.keras_writer import read_keras_file
-from edgeport.train.unpacked_size import check_unpacked_size
 
 # So many answers tell probabilities from logits.
 _LOOKED_AT = 16
@@ -24,11 +23,6 @@ def keras_file_sha256(path: Path, *, role: str) -> str:
 
 def open_keras_file(path: Path, *, role: str) -> keras.Model:
     """Return the model of a file with its weights; raises InputError, which names its role, if it holds none."""
-    content = read_plain(path, most=MOST_MODEL, error=InputError, who=role)
-    try:
-        check_unpacked_size(content, name=f"{role} {path}")
-    except ArtefactError as error:
-        raise InputError(str(error)) from error
     file = read_keras_file(path)
     if file.major != 3:
         raise InputError(

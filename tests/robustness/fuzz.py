@@ -29,9 +29,9 @@ from edgeport.runtime.golden import read_golden
 from edgeport.runtime.images import read_images
 from edgeport.runtime.onnx_structure import sound_content as sound_onnx
 from edgeport.runtime.tflite_structure import sound_content as sound_tflite
+from edgeport.train.keras_writer import read_keras_file
 from edgeport.train.npz_file import load_npz
 from edgeport.train.record import record_beside
-from edgeport.train.unpacked_size import check_unpacked_size
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -117,12 +117,12 @@ TARGETS: dict[str, tuple[str, Callable[[], bytes], Read]] = {
     "keras": (
         "model.keras",
         (ROOT / "train/zoo/edge-2k/model.keras").read_bytes,
-        lambda path: check_unpacked_size(path.read_bytes(), name="model.keras"),
+        read_keras_file,
     ),
     "h5": (
         "keras2.h5",
         (DATA / "keras2.h5").read_bytes,
-        lambda path: check_unpacked_size(path.read_bytes(), name="keras2.h5"),
+        read_keras_file,
     ),
     "saved-model": (
         "saved_model.pb",

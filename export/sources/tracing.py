@@ -10,6 +10,7 @@ import tensorflow as tf
 from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.graph import Graph, freeze
 from edgeport.export.sources.opened import Opened, Origin, Shapes
+from edgeport.export.untrusted_operators import check_graph_def
 from edgeport.runtime.errors import ExportError
 
 
@@ -68,6 +69,8 @@ def open_traced(
         function = _traced(call, signature)
     except Exception as error:  # a layer's own code runs here, and raises what it likes
         raise ExportError(f"{origin.what} cannot be traced for export ({cleaned(error)})") from error
+    # Before anything of it runs, and a constant that a file is read into would be one of the first.
+    check_graph_def(function.graph.as_graph_def().SerializeToString(), name=origin.what)
     inputs = [spec.name for spec in signature.flat]
     outputs = output_names(function.structured_outputs)
 

@@ -2,12 +2,27 @@
 
 from pathlib import Path
 
+import keras
 import pytest
 import tensorflow as tf
 
+from edgeport.export import load_source
 from edgeport.export.untrusted_operators import check_graph_def, reaches_out
 from edgeport.runtime import InputError
 from edgeport.runtime.cli import main
+
+
+class Logging(keras.layers.Layer):
+    def __init__(self, path: str, **options: object) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([tf.io.write_file(self.path, "written")]):
+            return tf.identity(x)
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "path": self.path}
 
 
 def saved(folder: Path, written: Path) -> Path:
@@ -34,6 +49,15 @@ def test_a_saved_model_that_writes_files_is_refused_before_it_does(
     assert error.count("\n") == 1
     assert not (tmp_path / "written").exists()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_keras_file_whose_layers_reach_out_is_refused_before_it_runs(tmp_path: Path) -> None:
+    inputs = keras.Input((4,))
+    keras.Model(inputs, Logging(str(tmp_path / "written"))(inputs)).save(tmp_path / "model.keras")
+    (tmp_path / "written").unlink(missing_ok=True)
+    with pytest.raises(InputError, match="WriteFile"):
+        load_source(tmp_path / "model.keras", custom_objects={"Logging": Logging})
+    assert not (tmp_path / "written").exists()
 
 
 def test_what_python_functions_trace_to_is_found() -> None:

@@ -10,12 +10,14 @@ import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.foreign_messages import cleaned
+from edgeport.export.notes import OnNote, ignored
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
-from edgeport.export.sources.fake_quantization import has_fake_quantization, with_rounded_weights
+from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.sources.graph import Graph, function_of, layer_of, with_outputs
 from edgeport.export.sources.port import Port
 from edgeport.export.sources.source import Source
+from edgeport.export.sources.unrolling import unroll
 from edgeport.export.tflite.embedded_metadata import embed_card
 from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.export.verification.calibration import CalibrationSet
@@ -32,6 +34,7 @@ def convert(
     precision: str = "float32",
     calibration: CalibrationSet | None = None,
     options: Options | None = None,
+    on_note: OnNote = ignored,
 ) -> bytes:
     """Return a TFLite model.
 
@@ -53,6 +56,8 @@ def convert(
     calibrated = precision_named(precision).calibrated
     source = source.for_precision(precision)
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=1))
+    if calibrated and graph.loops:
+        graph = _without_loops(graph, calibration, options, on_note)
     graph = with_outputs(graph, source.ends(at_logits=calibrated))
     graph = _with_outputs_apart(graph)
     if has_fake_quantization(graph):
@@ -96,6 +101,16 @@ def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None,
     elif precision_named(precision).calibrated:
         _quantize(converter, graph, precision, calibration, options)
     return converter
+
+
+def _without_loops(graph: Graph, calibration: CalibrationSet | None, options: Options, on_note: OnNote) -> Graph:
+    """Return the graph with its loops written out: TFLite's calibrator crashes the whole process on a loop's body."""
+    unrolled = unroll(graph, limit=options.unroll_limit)
+    if calibration is not None:
+        _check_alike(graph, unrolled.graph, next(_samples(calibration, graph)))
+    for layer, steps in unrolled.steps.items():
+        on_note(f"the loop of {layer} is written out in {steps} steps")
+    return unrolled.graph
 
 
 def _with_outputs_apart(graph: Graph) -> Graph:
@@ -149,12 +164,6 @@ def _quantize(
 ) -> None:
     if calibration is None:
         raise ExportError(f"{precision} needs calibration samples, to know the ranges of its activations")
-    if graph.loops:
-        # Its calibrator crashes the whole process on the body of a loop.
-        raise ExportError(
-            f"operator While of {layer_of(graph.loops[0])}: TFLite's calibrator cannot see into the loop of a "
-            "recurrent layer; use dynamic, or int8 in ONNX, or build the layer with unroll=True"
-        )
     tokens = [port for port in graph.inputs if not port.is_real]
     if precision == "int16x8" and tokens:
         operator, layer = _first_use(graph, tokens[0])
@@ -169,6 +178,13 @@ def _quantize(
         return
     converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = getattr(tf, options.tensor_type)
+
+
+def _check_alike(graph: Graph, changed: Graph, sample: list[Any]) -> None:
+    """Raise ExportError if a graph that was rewritten answers otherwise than before, beyond rounding."""
+    for port, before, after in zip(graph.outputs, call_of(graph)(sample), call_of(changed)(sample), strict=True):
+        if not np.allclose(before, after, rtol=1e-4, atol=1e-5 * max(1.0, float(np.abs(before).max()))):
+            raise ExportError(f"{port.name} changed when the loops were written out step by step; use dynamic")
 
 
 def _samples(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:

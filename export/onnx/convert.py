@@ -1,6 +1,8 @@
 """From a model to the bytes of a .onnx file."""
 
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from typing import Any
 
 import onnx
 import tensorflow as tf
@@ -21,6 +23,7 @@ from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.sources.graph import Graph, layer_of
+from edgeport.export.sources.masks import with_clamped_masks
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card, to_json
@@ -29,6 +32,7 @@ from edgeport.runtime.errors import ExportError
 METADATA_KEY = "edgeport"
 # tf2onnx writes opsets up to 18; later ones come from the converter of onnx.
 _LAST_OPSET = 18
+_SAMPLES_AT_A_TIME = 16
 # What tf2onnx writes as something else, with other answers.
 _CONVERTED_WRONGLY = ("ResizeArea",)
 
@@ -62,6 +66,8 @@ def convert(
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=None))
     if has_fake_quantization(graph):
         graph = with_float_weights(graph)
+    elif precision == "int8" and calibration is not None:
+        graph = with_clamped_masks(graph, partial(_batches, calibration, graph))
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
     trained = take_ranges(model) if has_fake_quantization(graph) else {}
@@ -115,6 +121,14 @@ def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
     name_tensors(model)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _batches(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:
+    fixed = graph.inputs[0].shape[0]
+    batch = fixed or _SAMPLES_AT_A_TIME
+    for start in range(0, calibration.count, batch):
+        real = calibration.to_real(calibration.part(start, batch, filled=fixed is not None))
+        yield [real[port.name] for port in graph.inputs]
 
 
 def _check_operators(model: onnx.ModelProto) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.sources.graph import Graph, function_of, layer_of, with_outputs
+from edgeport.export.sources.masks import with_clamped_masks
 from edgeport.export.sources.port import Port
 from edgeport.export.sources.source import Source
 from edgeport.export.sources.unrolling import unroll
@@ -58,6 +60,8 @@ def convert(
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=1))
     if calibrated and graph.loops:
         graph = _without_loops(graph, calibration, options, on_note)
+    if calibrated and calibration is not None and not has_fake_quantization(graph):
+        graph = with_clamped_masks(graph, partial(_samples, calibration, graph))
     graph = with_outputs(graph, source.ends(at_logits=calibrated))
     graph = _with_outputs_apart(graph)
     if has_fake_quantization(graph):

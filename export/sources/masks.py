@@ -64,6 +64,7 @@ class _Seen:
 
     low: float = np.inf
     high: float = -np.inf
+    hides: bool = False
 
     @property
     def spread(self) -> float:
@@ -72,6 +73,7 @@ class _Seen:
     def add(self, values: npt.NDArray[Any], sign: float) -> None:
         values = sign * values
         hidden = values <= -_HUGE
+        self.hides |= bool(hidden.any())
         if not hidden.all():
             kept = values[~hidden]
             self.low, self.high = min(self.low, float(kept.min())), max(self.high, float(kept.max()))
@@ -193,8 +195,10 @@ class _Clamped:
                 if brings.op == "Const":
                     lowest = np.full_like(tf.make_ndarray(brings.attr["value"].tensor), lowest)
                 node.input[mask.hiding] = self._constant(f"{node.name}/hidden", lowest)
-        elif np.isinf(hiding.low) or (-_SMALL < hiding.low and hiding.high < _SMALL):
-            only_hides = hiding.low == hiding.high == 0.0
+            return
+        only_hides = np.isinf(hiding.low) or hiding.low == hiding.high == 0.0
+        # What never hides is a mask only if it does nothing else; numbers in between are none of a mask.
+        if only_hides or (hiding.hides and -_SMALL < hiding.low and hiding.high < _SMALL):
             self._hide(node, mask.hiding, self._constant(f"{node.name}/hidden", lowest), only_hides=only_hides)
 
     def _hide(self, node: Any, place: int, lowest: str, *, only_hides: bool) -> None:

@@ -21,6 +21,8 @@ from edgeport.export.sources.port import Port
 from edgeport.export.sources.source import Source
 from edgeport.export.sources.unrolling import unroll
 from edgeport.export.tflite.embedded_metadata import embed_card
+from edgeport.export.tflite.float_front import Front, find_front
+from edgeport.export.tflite.joining import joined
 from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card
@@ -68,11 +70,8 @@ def convert(
         graph = with_rounded_weights(graph)
     if precision == "int16x8":
         graph = _without_squared_differences(graph)
-    converter = _converter(graph, precision, calibration, options)
-    try:
-        content: bytes = converter.convert()
-    except Exception as error:  # the converter raises whatever it meets
-        raise ExportError(_reason(error, graph)) from error
+    front = _front(graph, precision, calibration, on_note) if calibrated and calibration is not None else None
+    content = _converted(graph, front, precision, calibration, options)
     if has_fake_quantization(graph):
         content = _with_port_names(content, graph)
     if options.tflite_metadata and calibration is not None and not calibrated and source.ends_in_probabilities:
@@ -90,6 +89,39 @@ def convert(
 def embed(content: bytes, card: Card) -> bytes:
     """Return the TFLite model with the card in its metadata."""
     return embed_card(content, card)
+
+
+def _front(graph: Graph, precision: str, calibration: CalibrationSet, on_note: OnNote) -> Front | None:
+    """Return the graph in two where integers would spoil the columns of an input."""
+    if has_fake_quantization(graph):
+        return None
+    samples = calibration.to_real(calibration.part(0, calibration.count, filled=False))
+    front = find_front(graph, samples, steps=255 if precision == "int8" else 65_535)
+    if front is not None:
+        names = ", ".join(port.name for port in front.head.inputs)
+        on_note(
+            f"the normalisation of {names} stays in floats, and so does that input: its columns differ so much in size "
+            f"that one of them would keep {front.worst_db:.0f} dB in {precision}"
+        )
+    return front
+
+
+def _converted(
+    graph: Graph, front: Front | None, precision: str, calibration: CalibrationSet | None, options: Options
+) -> bytes:
+    part = graph if front is None else front.rest
+    converter = _converter(part, precision, calibration, options)
+    if front is not None and calibration is not None:
+        samples = partial(_samples, calibration, graph)
+        converter.representative_dataset = lambda: front.samples(graph.inputs, samples())
+    try:
+        content: bytes = converter.convert()
+        if front is None:
+            return content
+        head = tf.lite.TFLiteConverter.from_concrete_functions([function_of(_with_outputs_apart(front.head))]).convert()
+    except Exception as error:  # the converter raises whatever it meets
+        raise ExportError(_reason(error, graph)) from error
+    return joined(head, content, front.fed, [port.name for port in graph.inputs])
 
 
 def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options) -> Any:

@@ -31,6 +31,7 @@ class Artefact:
         outputs: Its output tensors.
         activations: What the runtime applies to each raw output.
         verified: How close it is to the model.
+        notes: What was done to the model for this file.
     """
 
     file: str
@@ -42,6 +43,7 @@ class Artefact:
     outputs: tuple[TensorSpec, ...]
     activations: tuple[str, ...]
     verified: Verification
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Refusal:
         status: ``failed`` if it could not be made or run; ``rejected`` if it does not answer like the model.
         reason: Why, in one line.
         verified: For a rejected one, how far it is from the model.
+        notes: What was done to the model for this file.
     """
 
     file: str
@@ -63,6 +66,7 @@ class Refusal:
     status: str
     reason: str
     verified: Verification | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -212,12 +216,14 @@ def _artefact(entry: dict[str, Any]) -> Artefact:
         for side in ("inputs", "outputs")
     }
     activations = tuple(entry["activations"])
-    return Artefact(**{**entry, **tensors, "activations": activations, "verified": _verification(entry["verified"])})
+    notes, verified = tuple(entry.get("notes", ())), _verification(entry["verified"])
+    return Artefact(**{**entry, **tensors, "activations": activations, "verified": verified, "notes": notes})
 
 
 def _refusal(entry: dict[str, Any]) -> Refusal:
     verified = entry["verified"]
-    return Refusal(**{**entry, "verified": verified and _verification(verified)})
+    notes = tuple(entry.get("notes", ()))
+    return Refusal(**{**entry, "verified": verified and _verification(verified), "notes": notes})
 
 
 def _verification(entry: dict[str, Any]) -> Verification:

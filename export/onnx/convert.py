@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf2onnx
 
 from edgeport.export.foreign_messages import cleaned
+from edgeport.export.notes import OnNote, ignored
 from edgeport.export.onnx import tf2onnx_operators  # noqa: F401  (registers operators with tf2onnx)
 from edgeport.export.onnx.passes.fold_flatten import fold_flatten
 from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
@@ -43,6 +44,7 @@ def convert(
     precision: str = "float32",
     calibration: CalibrationSet | None = None,
     options: Options | None = None,
+    on_note: OnNote = ignored,
 ) -> bytes:
     """Return an ONNX model with named inputs and outputs, and images as Keras has them (NHWC).
 
@@ -57,6 +59,7 @@ def convert(
         calibration: Decides the ranges of integer activations; only int8 needs it. A quantization-aware model has
             ranges of its own.
         options: The batch, the opset and the range of int8 weights.
+        on_note: Called with what was done to the model that its user should know.
 
     Raises:
         ExportError: ONNX lacks an operator of the model, or onnxruntime cannot quantize it.

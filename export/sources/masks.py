@@ -1,17 +1,18 @@
 """Masks in front of a softmax, rewritten so that integers can hold them.
 
-A mask hides a place from a softmax by a huge negative logit: -1e9, float32's lowest number, -infinity. One such number in
-a tensor makes its integer step larger than all logits, and they are lost. So what is hidden becomes a logit just low
-enough: ``lowest - 12``, where ``lowest`` is the lowest logit that any calibration sample has in a place that is not hidden.
+A mask hides a place from a softmax by a huge negative logit: -1e9, float32's lowest number, -infinity. One such number
+in a tensor makes its integer step larger than all logits, and they are lost. So what is hidden becomes a logit just low
+enough: ``lowest - 12``, where ``lowest`` is the lowest logit that a calibration sample has in a place that is not
+hidden.
 
-Why 12: the largest logit m of a softmax that hides not all is at least ``lowest``, so what is hidden gets at most
+Why 12: the largest logit of a softmax that does not hide all is at least ``lowest``, so what is hidden gets at most
 exp(-12) = 6e-6 of the largest share. Half a step of an int8 softmax is 2e-3, of an int16 softmax 1.5e-5: both round it
-to the 0 that it was. (In float32 it would have to be 104, where exp underflows; such a range costs int8 five bits where
-logits span 4. Files in floats keep their masks as they are.) Where all is hidden, all logits are the same number as before,
-and the shares equal.
+to the 0 that it was. (float32 would ask for 104, where exp underflows; that costs int8 five bits of logits that span 4.
+Files in floats keep their masks as they are.) Where all is hidden, all logits are one number as before, and the shares
+equal.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -21,23 +22,24 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from edgeport.export.sources.graph import Graph
+from edgeport.export.sources.running import Batch, answers, computed
 
 _BELOW = 12.0
 # What a mask adds to logits: nothing that counts, or more than any logit.
 _HUGE, _SMALL = 1e3, 1e2
-# What a computed mask hides by inside its own tensors: a number whose integer step is below 1, as TFLite's comparisons ask.
+# What a computed mask hides by inside its own tensors: TFLite's comparisons ask for an integer step below 1.
 _HIDDEN = 100.0
 _COMPARED, _ALIKE = 20, 1e-3
 _SAME_PLACES = ("Identity", "StopGradient", "Reshape", "Transpose", "ExpandDims", "Squeeze")
 _SUMS = ("Add", "AddV2", "Sub")
 # What turns constants into a mask.
 _OF_MASKS = (
-    *_SAME_PLACES, *_SUMS, "Select", "SelectV2", "Mul", "Neg", "Cast", "RealDiv", "Maximum", "Minimum", "Tile", "BroadcastTo", "Fill",
-    "StridedSlice", "Slice", "ConcatV2", "Pack", "MatrixBandPart", "GatherV2",
+    *_SAME_PLACES, *_SUMS, "Select", "SelectV2", "Mul", "Neg", "Cast", "RealDiv", "Maximum", "Minimum", "Tile",
+    "BroadcastTo", "Fill", "StridedSlice", "Slice", "ConcatV2", "Pack", "MatrixBandPart", "GatherV2",
 )  # fmt: skip
 
 
-Batches = Callable[[], Iterable[Sequence[npt.NDArray[Any]]]]
+Batches = Callable[[], Iterable[Batch]]
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,7 @@ def with_clamped_masks(graph: Graph, batches: Batches) -> Graph:
     return clamped.graph if _alike(graph, clamped.graph, batches) else graph
 
 
-def _masks_before(
-    softmax: Any, nodes: Mapping[str, Any], choose: Callable[[list[_Mask]], list[_Mask]]
-) -> list[_Mask]:
+def _masks_before(softmax: Any, nodes: Mapping[str, Any], choose: Callable[[list[_Mask]], list[_Mask]]) -> list[_Mask]:
     """Return the masks that lead to a softmax, and go on from each with the operand that is not chosen as its mask."""
     found, ahead = [], [_node_of(softmax.input[0])]
     while ahead:
@@ -123,7 +123,7 @@ def _masks_before(
 
 
 def _huge_constants(tensor: str, nodes: Mapping[str, Any]) -> set[str]:
-    """Return the constants of huge numbers that make a tensor up, with nothing in between but what masks are made by."""
+    """Return the constants of huge numbers that a tensor is made of, by operators that masks are made by."""
     found, ahead, known = set(), [_node_of(tensor)], set()
     while ahead:
         name = ahead.pop()
@@ -133,14 +133,19 @@ def _huge_constants(tensor: str, nodes: Mapping[str, Any]) -> set[str]:
         node = nodes[name]
         if node.op in _OF_MASKS:
             ahead += [_node_of(each) for each in node.input]
-        elif node.op == "Const" and tf.as_dtype(node.attr["dtype"].type).is_floating:
-            # NaN is no mask.
-            if (np.abs(tf.make_ndarray(node.attr["value"].tensor)) >= _HUGE).any():
-                found.add(name)
+        elif node.op == "Const" and _is_huge(node):
+            found.add(name)
     return found
 
 
-def _ranges(graph: Graph, masks: Sequence[_Mask], batches: Iterable[Sequence[Any]]) -> dict[str, _Seen]:
+def _is_huge(constant: Any) -> bool:
+    if not tf.as_dtype(constant.attr["dtype"].type).is_floating:
+        return False
+    # NaN is no mask, and not larger than anything.
+    return bool((np.abs(tf.make_ndarray(constant.attr["value"].tensor)) >= _HUGE).any())
+
+
+def _ranges(graph: Graph, masks: Sequence[_Mask], batches: Iterable[Batch]) -> dict[str, _Seen]:
     """Return the range of each masking node's result and of what hides there (the latter by the mask's tensor)."""
     nodes = {node.name: node for node in graph.definition.node}
     fetched, signs = {}, {}
@@ -150,26 +155,10 @@ def _ranges(graph: Graph, masks: Sequence[_Mask], batches: Iterable[Sequence[Any
         fetched[mask.tensor] = _full(node.input[mask.hiding])
         signs[mask.tensor] = -1.0 if node.op == "Sub" and mask.hiding == 1 else 1.0
     seen = {name: _Seen() for name in fetched}
-    for values in _computed(graph, fetched, batches):
+    for values in computed(graph, fetched, batches):
         for name, array in values.items():
             seen[name].add(array, signs.get(name, 1.0))
     return seen
-
-
-def _computed(
-    graph: Graph, tensors: Mapping[str, str], batches: Iterable[Sequence[Any]]
-) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    live = tf.Graph()
-    with live.as_default():
-        tf.graph_util.import_graph_def(graph.definition, name="")
-    # Two of these run in turns, which sessions that are entered cannot.
-    session = tf.compat.v1.Session(graph=live)
-    try:
-        for batch in batches:
-            feed = {f"{port.name}:0": array for port, array in zip(graph.inputs, batch, strict=True)}
-            yield session.run(dict(tensors), feed)
-    finally:
-        session.close()
 
 
 class _Clamped:
@@ -198,7 +187,7 @@ class _Clamped:
             return
         only_hides = np.isinf(hiding.low) or hiding.low == hiding.high == 0.0
         # What never hides is a mask only if it does nothing else; numbers in between are none of a mask.
-        if only_hides or (hiding.hides and -_SMALL < hiding.low and hiding.high < _SMALL):
+        if only_hides or (hiding.hides and hiding.low > -_SMALL and hiding.high < _SMALL):
             self._hide(node, mask.hiding, self._constant(f"{node.name}/hidden", lowest), only_hides=only_hides)
 
     def _hide(self, node: Any, place: int, lowest: str, *, only_hides: bool) -> None:
@@ -263,8 +252,7 @@ def _alike(graph: Graph, changed: Graph, batches: Batches) -> bool:
 
     They do not where a whole row is hidden by a number so small that its logits still counted.
     """
-    outputs = {port.name: f"{port.name}:0" for port in graph.outputs}
-    before, after = (_computed(each, outputs, islice(batches(), _COMPARED)) for each in (graph, changed))
+    before, after = (answers(each, islice(batches(), _COMPARED)) for each in (graph, changed))
     for one, other in zip(before, after, strict=True):
         for name, expected in one.items():
             kept = expected > -_HUGE

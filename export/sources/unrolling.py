@@ -1,9 +1,9 @@
 """Loops of a graph written out step by step, where the number of steps is known without the data.
 
 TFLite's calibrator cannot look into the body of a loop, so a recurrent layer gets integers only if there is none. The
-graph is evaluated anew, node by node: what depends on constants and known shapes alone is computed at once (the counters,
-the conditions), and the rest is written into a new graph. A list of tensors, which a loop reads its steps from and
-writes them to, exists while this runs and leaves an Unpack, a Pack or nothing behind.
+graph is evaluated anew, node by node: what depends on constants and known shapes alone is computed at once (counters
+and conditions), and the rest is written into a new graph. A list of tensors, which a loop reads its steps from and
+writes them to, exists while this runs, and leaves an Unpack, a Pack or nothing behind.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +76,7 @@ class _List:
         return element
 
 
-class _Unknown(Exception):
+class _UnknownError(Exception):
     """What has to be known is not."""
 
 
@@ -122,8 +122,8 @@ class _Writer:
             if node.op in _OF_LISTS:
                 return _OF_LISTS[node.op](node, inputs)
             if any(isinstance(value, _List) for value in inputs):
-                raise _Unknown
-        except _Unknown:
+                raise _UnknownError
+        except _UnknownError:
             where = layer_of(scope + node.name)
             raise ExportError(
                 f"operator {node.op} of {where}: its loop cannot be written out step by step, since a length in it "
@@ -191,7 +191,9 @@ class _Writer:
         value = _one_axis(operation) if from_shape else None
         if value is None:
             value = _static(tensor)
-        return tensor if value is None else tf.constant(value, tensor.dtype, tensor.shape, name=f"{operation.name}/value")
+        return (
+            tensor if value is None else tf.constant(value, tensor.dtype, tensor.shape, name=f"{operation.name}/value")
+        )
 
 
 def _in_order(definition: Any) -> list[Any]:
@@ -209,7 +211,7 @@ def _full(tensor: str) -> str:
 
 def _static(tensor: Any) -> Any:
     """Return the value of a tensor that depends on constants and known shapes alone, else None."""
-    if isinstance(tensor, _List) or not tensor.op.inputs and tensor.op.type != "Const":
+    if isinstance(tensor, _List) or (not tensor.op.inputs and tensor.op.type != "Const"):
         return None
     with tensor.graph._c_graph.get() as graph:
         return pywrap_tf_session.TF_TryEvaluateConstant_wrapper(graph, tensor._as_tf_output())
@@ -228,7 +230,7 @@ def _one_axis(operation: Any) -> int | None:
 def _known(tensor: Any) -> Any:
     value = _static(tensor)
     if value is None:
-        raise _Unknown
+        raise _UnknownError
     return value
 
 
@@ -248,14 +250,14 @@ def _reserve(node: Any, inputs: list[Any]) -> list[Any]:
 def _from_tensor(node: Any, inputs: list[Any]) -> list[Any]:
     tensor = inputs[0]
     if tensor.shape.rank is None or tensor.shape[0] is None:
-        raise _Unknown
+        raise _UnknownError
     return [_List(tuple(tf.unstack(tensor, axis=0)), tensor.shape[1:], tensor.dtype)]
 
 
 def _get_item(node: Any, inputs: list[Any]) -> list[Any]:
     element = inputs[0].item(int(_known(inputs[1]).item()))
     if element is None:
-        raise _Unknown
+        raise _UnknownError
     return [element]
 
 
@@ -269,7 +271,7 @@ def _stack(node: Any, inputs: list[Any]) -> list[Any]:
     places = _known(inputs[1]).tolist() if node.op == "TensorListGather" else range(len(listed.elements))
     elements = [listed.item(place) for place in places]
     if not elements or any(element is None for element in elements):
-        raise _Unknown
+        raise _UnknownError
     return [tf.stack(elements, name="stacked")]
 
 

@@ -1,7 +1,7 @@
 """From a model to the bytes of a .tflite file."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -51,7 +51,8 @@ def convert(
         precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
         calibration: Decides the ranges of integer activations; only int8 and int16x8 need it. The int8 of a
             quantization-aware model has the ranges that it was trained with.
-        options: The batch, and the type of int8 inputs and outputs.
+        options: The batch, the type of int8 inputs and outputs, and how long a loop may be.
+        on_note: Called with what was done to the model that its user should know.
 
     Raises:
         ExportError: TFLite lacks an operator of the model, or cannot quantize it.
@@ -95,9 +96,14 @@ def _front(graph: Graph, precision: str, calibration: CalibrationSet, on_note: O
     """Return the graph in two where integers would spoil the columns of an input."""
     if has_fake_quantization(graph):
         return None
-    samples = calibration.to_real(calibration.part(0, calibration.count, filled=False))
-    front = find_front(graph, samples, steps=255 if precision == "int8" else 65_535)
-    if front is not None:
+
+    def samples(count: int) -> Mapping[str, Any]:
+        batch = graph.inputs[0].shape[0] or 1
+        return calibration.to_real(calibration.part(0, max(batch, min(count, calibration.count)), filled=True))
+
+    wide = precision == "int16x8"
+    front = find_front(graph, samples, steps=65_535 if wide else 255, comparisons=wide)
+    if front is not None and np.isfinite(front.worst_db):
         names = ", ".join(port.name for port in front.head.inputs)
         on_note(
             f"the normalisation of {names} stays in floats, and so does that input: its columns differ so much in size "
@@ -112,8 +118,7 @@ def _converted(
     part = graph if front is None else front.rest
     converter = _converter(part, precision, calibration, options)
     if front is not None and calibration is not None:
-        samples = partial(_samples, calibration, graph)
-        converter.representative_dataset = lambda: front.samples(graph.inputs, samples())
+        converter.representative_dataset = lambda: front.samples(graph.inputs, partial(_samples, calibration, graph))
     try:
         content: bytes = converter.convert()
         if front is None:
@@ -200,7 +205,7 @@ def _quantize(
 ) -> None:
     if calibration is None:
         raise ExportError(f"{precision} needs calibration samples, to know the ranges of its activations")
-    tokens = [port for port in graph.inputs if not port.is_real]
+    tokens = [port for port in graph.inputs if not port.is_real and port.dtype != "bool"]
     if precision == "int16x8" and tokens:
         operator, layer = _first_use(graph, tokens[0])
         raise ExportError(

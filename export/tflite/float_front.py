@@ -1,11 +1,12 @@
 """The front of a graph that integers would spoil: elementwise arithmetic on inputs whose columns differ in size.
 
-An int8 input has one step for all its columns. Beside a column of 0 to 35,000 that step is 137, and a column of 30 to 42 is
-lost before the model's own normalisation can bring both to one size. So where that is measured to happen, the arithmetic
-at the front stays in floats, the input too, and integers begin behind it.
+An int8 input has one step for all its columns. Beside a column of 0 to 35,000 that step is 137, and a column of 30 to
+42 is lost before the model's own normalisation can bring both to one size. So where that is measured to happen, the
+arithmetic at the front stays in floats, the input too, and integers begin behind it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,23 +14,28 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.sources.fake_quantization import call_of
 from edgeport.export.sources.graph import Graph
 from edgeport.export.sources.port import Port
+from edgeport.export.sources.running import Batch, answers
 
 _ARITHMETIC = (
-    "Add", "AddV2", "BiasAdd", "Sub", "Mul", "RealDiv", "DivNoNan", "Maximum", "Minimum", "Neg", "Abs", "Square", "Sqrt",
-    "Rsqrt", "Log", "Log1p", "Exp", "Pow", "FusedBatchNormV3",
+    "Add", "AddV2", "BiasAdd", "Sub", "Mul", "RealDiv", "DivNoNan", "Maximum", "Minimum", "Neg", "Abs", "Square",
+    "Sqrt", "Rsqrt", "Log", "Log1p", "Exp", "Pow", "FusedBatchNormV3",
 )  # fmt: skip
 _MOVES = (
     "Identity", "StopGradient", "Reshape", "ExpandDims", "Squeeze", "Transpose", "ConcatV2", "Pack", "Unpack", "Split",
     "SplitV", "Slice", "StridedSlice", "GatherV2", "Cast",
 )  # fmt: skip
+# TFLite has them in int16 for one operand and not for the other.
+_COMPARISONS = (
+    "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalNot", "LogicalAnd", "LogicalOr", "All",
+    "Any",
+)  # fmt: skip
 # A column is spoilt below the first figure, if its normalised values, rounded, would keep so much more.
 _LEAST_DB, _WORTH_DB = 30.0, 6.0
 _MOST_VALUES = 4_000_000
 
-Arrays = Sequence[npt.NDArray[Any]]
+Samples = Callable[[int], Mapping[str, npt.NDArray[Any]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +44,7 @@ class Front:
 
     Attributes:
         head: The front; its outputs are inputs of the rest.
-        rest: What is quantized; its inputs are those of the whole that the front does not take, and the front's outputs.
+        rest: What is quantized. Its inputs are those of the whole that the front leaves, and the front's outputs.
         fed: For each input of the rest that the front gives, the tensor of the head: an output, or an input as it is.
         worst_db: What the worst column would have kept of itself in integers, in dB.
     """
@@ -48,40 +54,43 @@ class Front:
     fed: Mapping[str, str]
     worst_db: float
 
-    def samples(self, inputs: Sequence[Port], samples: Iterable[Arrays]) -> Iterable[list[Any]]:
+    def samples(self, inputs: Sequence[Port], samples: Callable[[], Iterable[Batch]]) -> Iterator[list[Any]]:
         """Yield samples for the rest from those of the whole, whose ``inputs`` are given."""
-        call = call_of(self.head)
-        for sample in samples:
-            given = dict(zip((port.name for port in inputs), sample, strict=True))
-            answers = call([given[port.name] for port in self.head.inputs])
-            known = {**given, **{port.name: each for port, each in zip(self.head.outputs, answers, strict=True)}}
+        names = [port.name for port in inputs]
+        # The same samples twice: one of each pair goes through the front.
+        whole, again = ((dict(zip(names, sample, strict=True)) for sample in samples()) for _ in range(2))
+        taken = ([sample[port.name] for port in self.head.inputs] for sample in again)
+        for sample, ends in zip(whole, answers(self.head, taken), strict=True):
+            known = {**sample, **ends}
             yield [known[self.fed.get(port.name, port.name)] for port in self.rest.inputs]
 
 
-def find_front(graph: Graph, samples: Mapping[str, npt.NDArray[Any]], *, steps: int) -> Front | None:
+def find_front(graph: Graph, samples: Samples, *, steps: int, comparisons: bool = False) -> Front | None:
     """Return the graph in two, or None if integers spoil no column of its inputs.
 
     Args:
         graph: A frozen graph.
-        samples: Real inputs by name, of shape (n, ...).
+        samples: Returns up to so many real samples, an array for each input.
+        comparisons: Whether comparisons of inputs with constants shall stay in floats too, and what is made of them.
         steps: How many steps an integer activation has: 255 for int8, 65,535 for int16.
     """
     nodes = {node.name: node for node in graph.definition.node}
-    takes = _inputs_of_front_nodes(graph, nodes)
+    takes = _inputs_of_front_nodes(graph, nodes, (*_ARITHMETIC, *(_COMPARISONS if comparisons else ())))
     spoilt, worst = set(), np.inf
     for group in _groups(takes):
         region = {name for name, inputs in takes.items() if inputs & group}
         front = _cut(graph, nodes, region, group)
         figure = _worst_column(front, samples, steps)
-        if figure is not None:
+        compares = any(nodes[name].op in _COMPARISONS for name in region)
+        if compares or figure is not None:
             spoilt |= region
-            worst = min(worst, figure)
+            worst = min(worst, np.inf if figure is None else figure)
     if not spoilt:
         return None
     return replace(_cut(graph, nodes, spoilt, {port for name in spoilt for port in takes[name]}), worst_db=worst)
 
 
-def _inputs_of_front_nodes(graph: Graph, nodes: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+def _inputs_of_front_nodes(graph: Graph, nodes: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, frozenset[str]]:
     """Return the nodes at the front that arithmetic needs, with the real inputs that each depends on."""
     takes: dict[str, frozenset[str]] = {port.name: frozenset([port.name]) for port in graph.inputs if port.is_real}
     constant: set[str] = set()
@@ -90,13 +99,13 @@ def _inputs_of_front_nodes(graph: Graph, nodes: Mapping[str, Any]) -> dict[str, 
         before = [_node_of(tensor) for tensor in node.input]
         if node.op == "Const" or (before and constant.issuperset(before)):
             constant.add(name)
-        elif node.op in (*_ARITHMETIC, *_MOVES) and name not in kept:
+        elif node.op in (*kinds, *_MOVES) and name not in kept:
             others = [each for each in before if each not in constant]
             if all(each in takes for each in others):
                 takes[name] = frozenset().union(*(takes[each] for each in others))
     needed: set[str] = set()
     for name in reversed(takes):
-        if nodes[name].op in _ARITHMETIC:
+        if nodes[name].op in kinds:
             needed.add(name)
         if name in needed:
             needed.update(_node_of(tensor) for tensor in nodes[name].input)
@@ -147,7 +156,11 @@ def _cut(graph: Graph, nodes: Mapping[str, Any], region: set[str], inputs: set[s
     others = tuple(port for port in graph.inputs if port.name not in inputs)
     return Front(
         Graph(_part(head, [*starts, *ends]), starts, tuple(ends)),
-        Graph(_part(rest, [*others, *placeholders.values(), *graph.outputs]), (*others, *placeholders.values()), graph.outputs),
+        Graph(
+            _part(rest, [*others, *placeholders.values(), *graph.outputs]),
+            (*others, *placeholders.values()),
+            graph.outputs,
+        ),
         fed,
         np.inf,
     )
@@ -157,28 +170,31 @@ def _part(definition: Any, ports: Iterable[Port]) -> Any:
     return tf.compat.v1.graph_util.extract_sub_graph(definition, [port.name for port in ports])
 
 
-def _worst_column(front: Front, samples: Mapping[str, npt.NDArray[Any]], steps: int) -> float | None:
+def _worst_column(front: Front, samples: Samples, steps: int) -> float | None:
     """Return what the worst column keeps of itself when inputs are rounded, in dB; None if that does for all."""
     batch = front.head.inputs[0].shape[0]
-    size = sum(samples[port.name][0].size for port in front.head.inputs)
-    count = max(1, min(len(next(iter(samples.values()))), _MOST_VALUES // size))
-    arrays = [samples[port.name][:count].astype(np.float32) for port in front.head.inputs]
+    size = sum(math.prod(axis or 1 for axis in port.shape[1:]) for port in front.head.inputs)
+    real = samples(max(batch or 1, _MOST_VALUES // size))
+    arrays = [real[port.name] for port in front.head.inputs]
     exact = _answers(front.head, arrays, batch)
     spoilt = _answers(front.head, [_rounded(array, steps) for array in arrays], batch)
     worst = None
     for one, other in zip(exact, spoilt, strict=True):
+        if one.dtype == bool:
+            continue
         as_is, behind = _column_db(one, other), _column_db(one, _rounded(one, steps))
         if as_is < min(_LEAST_DB, behind - _WORTH_DB):
             worst = min(as_is, np.inf if worst is None else worst)
     return worst
 
 
-def _answers(graph: Graph, arrays: Arrays, batch: int | None) -> list[npt.NDArray[Any]]:
-    call, count = call_of(graph), len(arrays[0])
+def _answers(graph: Graph, arrays: Sequence[Any], batch: int | None) -> list[npt.NDArray[Any]]:
+    count = len(arrays[0])
     step = batch or count
     # What is left over of a fixed batch is not needed for a range.
-    parts = [call([array[start : start + step] for array in arrays]) for start in range(0, count - step + 1, step)]
-    return [np.concatenate(each) for each in zip(*parts, strict=True)]
+    parts = [[array[start : start + step] for array in arrays] for start in range(0, count - step + 1, step)]
+    given = list(answers(graph, parts))
+    return [np.concatenate([each[port.name] for each in given]) for port in graph.outputs]
 
 
 def _rounded(values: npt.NDArray[Any], steps: int) -> npt.NDArray[Any]:

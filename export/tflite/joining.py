@@ -12,7 +12,7 @@ def joined(head: bytes, rest: bytes, fed: Mapping[str, str], inputs: Sequence[st
 
     Args:
         head: A float32 model of one subgraph.
-        rest: The model that takes what the head gives, of one subgraph; where its input is an integer, a QUANTIZE is put
+        rest: The model that takes what the head gives, of one subgraph. Where it takes integers, a QUANTIZE is put
             between them.
         fed: For each input of the rest that the head gives, the head's tensor: an output, or an input as it is.
         inputs: The inputs of the whole, in order.

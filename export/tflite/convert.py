@@ -24,6 +24,7 @@ from edgeport.export.tflite.embedded_metadata import embed_card
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined
 from edgeport.export.tflite.standard_metadata import embed_metadata
+from edgeport.export.tflite.substitutes import without_reversals, without_squared_differences
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card
 from edgeport.runtime.errors import ExportError
@@ -69,8 +70,10 @@ def convert(
     graph = _with_outputs_apart(graph)
     if has_fake_quantization(graph):
         graph = with_rounded_weights(graph)
+    if calibrated:
+        graph = without_reversals(graph)
     if precision == "int16x8":
-        graph = _without_squared_differences(graph)
+        graph = without_squared_differences(graph)
     front = _front(graph, precision, calibration, on_note) if calibrated and calibration is not None else None
     content = _converted(graph, front, precision, calibration, options)
     if has_fake_quantization(graph):
@@ -186,18 +189,6 @@ def _with_port_names(content: bytes, graph: Graph) -> bytes:
         for place, port in zip(places, ports, strict=True):
             subgraph.tensors[place].name = port.name
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def _without_squared_differences(graph: Graph) -> Graph:
-    """Return the graph with ``(a - b) * (a - b)`` for each SquaredDifference, which TFLite lacks in int16."""
-    definition = tf.compat.v1.GraphDef()
-    definition.CopyFrom(graph.definition)
-    for node in [node for node in definition.node if node.op == "SquaredDifference"]:
-        difference = definition.node.add(name=f"{node.name}/difference", op="Sub", input=node.input[:2])
-        difference.attr["T"].CopyFrom(node.attr["T"])
-        node.op = "Mul"
-        node.input[:] = [difference.name] * 2
-    return replace(graph, definition=definition)
 
 
 def _quantize(

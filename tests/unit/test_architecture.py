@@ -32,6 +32,7 @@ KERAS_MODULES = {
     "export/sources/running.py", "export/sources/saved_model.py", "export/sources/tracing.py",
     "export/sources/unrolling.py",
     "export/onnx/convert.py", "export/tflite/convert.py", "export/tflite/float_front.py", "export/tflite/joining.py",
+    "export/tflite/substitutes.py",
     "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",
     "benchmarks/studies/raw_converters.py",
 }  # fmt: skip

@@ -59,11 +59,13 @@ def quantize_static(
 
 
 def _no_kernels(graph: Any) -> str:
-    kinds = sorted({node.op_type for node in graph.node})
+    weights = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    kinds = sorted({node.op_type for node in graph.node if weights.intersection(node.input)})
+    kinds = kinds or sorted({node.op_type for node in graph.node})
     dynamic = ", or dynamic" if "LSTM" in kinds else ""
     return (
-        f"onnxruntime has no integer kernel for any operator of the model ({', '.join(kinds)}): use float16{dynamic} "
-        "in ONNX, or int8 in TFLite"
+        f"onnxruntime computes no operator of the model in integers (got {', '.join(kinds)}): use float16{dynamic} in "
+        "ONNX, or int8 in TFLite"
     )
 
 

@@ -82,7 +82,11 @@ def test_masked_tokens_get_int8_where_int16_takes_none(tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     tokens = R.integers(1, 30, (120, 10)).astype(np.int32)
     tokens[::2, 6:] = 0
-    stack = [layers.Embedding(30, 6, mask_zero=True), layers.Bidirectional(layers.LSTM(5)), layers.Dense(2)]
+    stack = [
+        layers.Embedding(30, 6, embeddings_initializer="normal", mask_zero=True),
+        layers.Bidirectional(layers.LSTM(5)),
+        layers.Dense(2),
+    ]
     model = keras.Sequential([keras.Input((10,), dtype="int32", name="t"), *stack])
     assert ratios(exported(model, tokens, tmp_path, formats=("tflite",), precisions=("int8",)))["int8.tflite"] >= 20
 

@@ -26,7 +26,7 @@ KERAS_MODULES = {
     "train/fitting.py", "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/keras_file.py",
     "train/quantization_aware.py", "train/quantized_layers.py", "train/teacher.py", "train/training.py",
     "train/untuned.py",
-"export/sources/fake_quantization.py", "export/sources/graph.py", "export/sources/keras_2.py",
+    "export/sources/fake_quantization.py", "export/sources/graph.py", "export/sources/keras_2.py",
     "export/sources/keras_3.py", "export/sources/keras_model.py", "export/sources/list_shapes.py",
     "export/sources/float64_graph.py", "export/sources/masks.py", "export/sources/rounding.py",
     "export/sources/running.py", "export/sources/saved_model.py", "export/sources/tracing.py",

@@ -1,5 +1,6 @@
 """From a float ONNX model to int8, as pairs of QuantizeLinear and DequantizeLinear (QDQ)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +60,11 @@ def quantize_static(
 
 
 def _no_kernels(graph: Any) -> str:
-    weights = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    weights = {
+        tensor.name
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and math.prod(tensor.dims) > 1
+    }
     kinds = sorted({node.op_type for node in graph.node if weights.intersection(node.input)})
     kinds = kinds or sorted({node.op_type for node in graph.node})
     dynamic = ", or dynamic" if "LSTM" in kinds else ""

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from edgeport.export.manifest import Artefact, Manifest, Refusal
-from edgeport.export.options import OPSET, Options
+from edgeport.export.options import OPSET, UNROLL_LIMIT, Options
 from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
 from edgeport.runtime.errors import InputError
@@ -59,6 +59,14 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         default="int8",
         metavar="TYPE",
         help="input and output of int8 TFLite: int8, uint8 or float32 (default int8)",
+    )
+    group.add_argument(
+        "--unroll-limit",
+        type=int,
+        default=UNROLL_LIMIT,
+        metavar="STEPS",
+        help="write the loop of a recurrent layer out for int8 and int16x8 TFLite if it has up to so many steps "
+        f"(default {UNROLL_LIMIT})",
     )
     group.add_argument(
         "--activation",
@@ -162,6 +170,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         opset=arguments.opset,
         reduce_range=not arguments.no_reduce_range,
         tensor_type=arguments.tensor_type,
+        unroll_limit=arguments.unroll_limit,
         require_agreement=arguments.require_agreement,
         require_sqnr_db=arguments.require_sqnr,
         keep_rejected=arguments.keep_rejected,
@@ -207,6 +216,8 @@ def _export(
         def show(step: Step) -> None:
             if step.outcome is not None:
                 console.print(_line(step.outcome, step.seconds))
+                for note in step.outcome.notes:
+                    console.print(f"    {note}")
             bar.update(task, total=step.steps, completed=step.done, description=step.doing)
 
         return export(source, output, calibration, options=options, on_progress=show)

@@ -14,6 +14,7 @@ from pathlib import Path
 from edgeport.export.foreign_messages import cleaned
 from edgeport.export.interrupts import interrupts_kept
 from edgeport.export.manifest import FILE_NAME, Artefact, InputSpec, Manifest, Refusal, manifest_text, read_manifest
+from edgeport.export.notes import OnNote
 from edgeport.export.options import Options
 from edgeport.export.precisions import PRECISIONS, Precision, precision_named
 from edgeport.export.sources.source import Source
@@ -150,31 +151,37 @@ def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusa
     Yields:
         What is done next, in words; and what became of each variant, with the seconds that its conversion took.
     """
-    converted: dict[str, tuple[Format, Precision, float]] = {}
+    converted: dict[str, tuple[Format, Precision, tuple[str, ...], float]] = {}
     for row, precision in job.options.variants:
         file = f"{job.source.name}.{precision.name}{row.suffix}"
         yield f"converting {file}"
         started = time.perf_counter()
+        notes: list[str] = []
         try:
             with interrupts_kept():
-                content = _convert(job, row, precision)
+                content = _convert(job, row, precision, notes.append)
         except EdgeportError as error:
             yield Refusal(file, row.name, precision.name, "failed", str(error)), time.perf_counter() - started
             continue
         (folder / file).write_bytes(content)
-        converted[file] = row, precision, time.perf_counter() - started
+        converted[file] = row, precision, tuple(notes), time.perf_counter() - started
     answers = run_in_engines(folder, list(converted), job.calibration.held_out)
-    for file, (row, precision, seconds) in converted.items():
+    for file, (row, precision, noted, seconds) in converted.items():
         yield f"verifying {file}"
-        yield _verify(job, folder / file, row, precision, next(answers)), seconds
+        outcome = _verify(job, folder / file, row, precision, next(answers))
+        yield replace(outcome, notes=noted), seconds
 
 
-def _convert(job: _Job, row: Format, precision: Precision) -> bytes:
+def _convert(job: _Job, row: Format, precision: Precision, on_note: OnNote) -> bytes:
     exporter = importlib.import_module(row.exporter)
     try:
         with quiet_stderr():
             content = exporter.convert(
-                job.source, precision=precision.name, calibration=job.calibration, options=job.options
+                job.source,
+                precision=precision.name,
+                calibration=job.calibration,
+                options=job.options,
+                on_note=on_note,
             )
     except EdgeportError:
         raise

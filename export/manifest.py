@@ -38,6 +38,7 @@ class Artefact:
         outputs: Its output tensors.
         activations: What the runtime applies to each raw output.
         verified: How close it is to the model.
+        notes: What was done to the model for this file.
     """
 
     file: str
@@ -49,6 +50,7 @@ class Artefact:
     outputs: tuple[TensorSpec, ...]
     activations: tuple[str, ...]
     verified: Verification
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Refusal:
         status: ``failed`` if it could not be made or run; ``rejected`` if it does not answer like the model.
         reason: Why, in one line.
         verified: For a rejected one, how far it is from the model.
+        notes: What was done to the model for this file.
     """
 
     file: str
@@ -70,6 +73,7 @@ class Refusal:
     status: str
     reason: str
     verified: Verification | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:

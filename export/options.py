@@ -10,6 +10,9 @@ from edgeport.runtime.formats import FORMATS, Format, format_named
 
 # onnxruntime fuses quantized operators up to this opset in every version we know (its issue 28770 lost them at 22).
 OPSET = 17
+# Each step is a copy of the loop's operators, some 5 to 25 KB of file.
+UNROLL_LIMIT = 256
+_MOST_STEPS = 100_000
 _OPSETS = range(13, 22)
 _TENSOR_TYPES = ("int8", "uint8", "float32")
 
@@ -29,6 +32,8 @@ class Options:
         require_agreement: The least share of samples with the same top-1 class, 0 to 1, beyond each precision's own.
         require_sqnr_db: The least signal-to-quantization-noise ratio in dB, beyond each precision's own.
         keep_rejected: Whether artefacts that miss a limit are written too, with ``rejected`` in their names.
+        unroll_limit: How many steps a loop (a recurrent layer) may have to be written out step by step, which integer
+            TFLite needs.
         tflite_metadata: Whether TFLite files also carry the standard metadata that MediaPipe and Android read.
     """
 
@@ -41,6 +46,7 @@ class Options:
     require_agreement: float = 0.0
     require_sqnr_db: float = 0.0
     keep_rejected: bool = False
+    unroll_limit: int = UNROLL_LIMIT
     tflite_metadata: bool = False
 
     def __post_init__(self) -> None:
@@ -54,6 +60,8 @@ class Options:
             raise InputError(f"required agreement: got {self.require_agreement:g}, expected a share from 0 to 1")
         if not math.isfinite(self.require_sqnr_db):
             raise InputError(f"required SQNR: got {self.require_sqnr_db:g}, expected a number of dB")
+        if not 1 <= self.unroll_limit <= _MOST_STEPS:
+            raise InputError(f"unroll limit: got {self.unroll_limit}, expected 1 to {_MOST_STEPS:,} steps")
         if not self.variants:
             raise InputError(
                 f"no format of {', '.join(self.formats)} knows a precision of {', '.join(self.precisions)}: "

@@ -1,12 +1,15 @@
 """From a model to the bytes of a .onnx file."""
 
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from typing import Any
 
 import onnx
 import tensorflow as tf
 import tf2onnx
 
 from edgeport.export.foreign_messages import cleaned
+from edgeport.export.notes import OnNote, ignored
 from edgeport.export.onnx import tf2onnx_operators  # noqa: F401  (registers operators with tf2onnx)
 from edgeport.export.onnx.passes.fold_flatten import fold_flatten
 from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
@@ -21,6 +24,7 @@ from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.sources.graph import Graph, layer_of
+from edgeport.export.sources.masks import with_clamped_masks
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card, to_json
@@ -29,6 +33,7 @@ from edgeport.runtime.errors import ExportError
 METADATA_KEY = "edgeport"
 # tf2onnx writes opsets up to 18; later ones come from the converter of onnx.
 _LAST_OPSET = 18
+_SAMPLES_AT_A_TIME = 16
 # What tf2onnx writes as something else, with other answers.
 _CONVERTED_WRONGLY = ("ResizeArea",)
 
@@ -39,6 +44,7 @@ def convert(
     precision: str = "float32",
     calibration: CalibrationSet | None = None,
     options: Options | None = None,
+    on_note: OnNote = ignored,
 ) -> bytes:
     """Return an ONNX model with named inputs and outputs, and images as Keras has them (NHWC).
 
@@ -53,6 +59,7 @@ def convert(
         calibration: Decides the ranges of integer activations; only int8 needs it. A quantization-aware model has
             ranges of its own.
         options: The batch, the opset and the range of int8 weights.
+        on_note: Called with what was done to the model that its user should know.
 
     Raises:
         ExportError: ONNX lacks an operator of the model, or onnxruntime cannot quantize it.
@@ -62,6 +69,8 @@ def convert(
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=None))
     if has_fake_quantization(graph):
         graph = with_float_weights(graph)
+    elif precision == "int8" and calibration is not None:
+        graph = with_clamped_masks(graph, partial(_batches, calibration, graph))
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
     trained = take_ranges(model) if has_fake_quantization(graph) else {}
@@ -115,6 +124,14 @@ def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
     name_tensors(model)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _batches(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:
+    fixed = graph.inputs[0].shape[0]
+    batch = fixed or _SAMPLES_AT_A_TIME
+    for start in range(0, calibration.count, batch):
+        real = calibration.to_real(calibration.part(start, batch, filled=fixed is not None))
+        yield [real[port.name] for port in graph.inputs]
 
 
 def _check_operators(model: onnx.ModelProto) -> None:

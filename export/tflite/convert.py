@@ -1,8 +1,9 @@
 """From a model to the bytes of a .tflite file."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,20 @@ import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.foreign_messages import cleaned
+from edgeport.export.notes import OnNote, ignored
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
-from edgeport.export.sources.fake_quantization import has_fake_quantization, with_rounded_weights
+from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.sources.graph import Graph, function_of, layer_of, with_outputs
+from edgeport.export.sources.masks import with_clamped_masks
 from edgeport.export.sources.port import Port
 from edgeport.export.sources.source import Source
+from edgeport.export.sources.unrolling import unroll
 from edgeport.export.tflite.embedded_metadata import embed_card
+from edgeport.export.tflite.float_front import Front, find_front
+from edgeport.export.tflite.joining import joined
 from edgeport.export.tflite.standard_metadata import embed_metadata
+from edgeport.export.tflite.substitutes import without_reversals, without_squared_differences
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card
 from edgeport.runtime.errors import ExportError
@@ -32,6 +39,7 @@ def convert(
     precision: str = "float32",
     calibration: CalibrationSet | None = None,
     options: Options | None = None,
+    on_note: OnNote = ignored,
 ) -> bytes:
     """Return a TFLite model.
 
@@ -44,7 +52,8 @@ def convert(
         precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
         calibration: Decides the ranges of integer activations; only int8 and int16x8 need it. The int8 of a
             quantization-aware model has the ranges that it was trained with.
-        options: The batch, and the type of int8 inputs and outputs.
+        options: The batch, the type of int8 inputs and outputs, and how long a loop may be.
+        on_note: Called with what was done to the model that its user should know.
 
     Raises:
         ExportError: TFLite lacks an operator of the model, or cannot quantize it.
@@ -53,17 +62,20 @@ def convert(
     calibrated = precision_named(precision).calibrated
     source = source.for_precision(precision)
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=1))
+    if calibrated and graph.loops:
+        graph = _without_loops(graph, calibration, options, on_note)
+    if calibrated and calibration is not None and not has_fake_quantization(graph):
+        graph = with_clamped_masks(graph, partial(_samples, calibration, graph))
     graph = with_outputs(graph, source.ends(at_logits=calibrated))
     graph = _with_outputs_apart(graph)
     if has_fake_quantization(graph):
         graph = with_rounded_weights(graph)
+    if calibrated:
+        graph = without_reversals(graph)
     if precision == "int16x8":
-        graph = _without_squared_differences(graph)
-    converter = _converter(graph, precision, calibration, options)
-    try:
-        content: bytes = converter.convert()
-    except Exception as error:  # the converter raises whatever it meets
-        raise ExportError(_reason(error, graph)) from error
+        graph = without_squared_differences(graph)
+    front = _front(graph, precision, calibration, on_note) if calibrated and calibration is not None else None
+    content = _converted(graph, front, precision, calibration, options)
     if has_fake_quantization(graph):
         content = _with_port_names(content, graph)
     if options.tflite_metadata and calibration is not None and not calibrated and source.ends_in_probabilities:
@@ -83,6 +95,43 @@ def embed(content: bytes, card: Card) -> bytes:
     return embed_card(content, card)
 
 
+def _front(graph: Graph, precision: str, calibration: CalibrationSet, on_note: OnNote) -> Front | None:
+    """Return the graph in two where integers would spoil the columns of an input."""
+    if has_fake_quantization(graph):
+        return None
+
+    def samples(count: int) -> Mapping[str, Any]:
+        batch = graph.inputs[0].shape[0] or 1
+        return calibration.to_real(calibration.part(0, max(batch, min(count, calibration.count)), filled=True))
+
+    wide = precision == "int16x8"
+    front = find_front(graph, samples, steps=65_535 if wide else 255, comparisons=wide)
+    if front is not None and np.isfinite(front.worst_db):
+        names = ", ".join(port.name for port in front.head.inputs)
+        on_note(
+            f"the normalisation of {names} stays in floats, and so does that input: its columns differ so much in size "
+            f"that one of them would keep {front.worst_db:.0f} dB in {precision}"
+        )
+    return front
+
+
+def _converted(
+    graph: Graph, front: Front | None, precision: str, calibration: CalibrationSet | None, options: Options
+) -> bytes:
+    part = graph if front is None else front.rest
+    converter = _converter(part, precision, calibration, options)
+    if front is not None and calibration is not None:
+        converter.representative_dataset = lambda: front.samples(graph.inputs, partial(_samples, calibration, graph))
+    try:
+        content: bytes = converter.convert()
+        if front is None:
+            return content
+        head = tf.lite.TFLiteConverter.from_concrete_functions([function_of(_with_outputs_apart(front.head))]).convert()
+    except Exception as error:  # the converter raises whatever it meets
+        raise ExportError(_reason(error, graph)) from error
+    return joined(head, content, front.fed, [port.name for port in graph.inputs])
+
+
 def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options) -> Any:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function_of(graph)])
     if precision != "float32":
@@ -96,6 +145,16 @@ def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None,
     elif precision_named(precision).calibrated:
         _quantize(converter, graph, precision, calibration, options)
     return converter
+
+
+def _without_loops(graph: Graph, calibration: CalibrationSet | None, options: Options, on_note: OnNote) -> Graph:
+    """Return the graph with its loops written out: TFLite's calibrator crashes the whole process on a loop's body."""
+    unrolled = unroll(graph, limit=options.unroll_limit)
+    if calibration is not None:
+        _check_alike(graph, unrolled.graph, next(_samples(calibration, graph)))
+    for layer, steps in unrolled.steps.items():
+        on_note(f"the loop of {layer} is written out in {steps} steps")
+    return unrolled.graph
 
 
 def _with_outputs_apart(graph: Graph) -> Graph:
@@ -132,30 +191,12 @@ def _with_port_names(content: bytes, graph: Graph) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _without_squared_differences(graph: Graph) -> Graph:
-    """Return the graph with ``(a - b) * (a - b)`` for each SquaredDifference, which TFLite lacks in int16."""
-    definition = tf.compat.v1.GraphDef()
-    definition.CopyFrom(graph.definition)
-    for node in [node for node in definition.node if node.op == "SquaredDifference"]:
-        difference = definition.node.add(name=f"{node.name}/difference", op="Sub", input=node.input[:2])
-        difference.attr["T"].CopyFrom(node.attr["T"])
-        node.op = "Mul"
-        node.input[:] = [difference.name] * 2
-    return replace(graph, definition=definition)
-
-
 def _quantize(
     converter: Any, graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options
 ) -> None:
     if calibration is None:
         raise ExportError(f"{precision} needs calibration samples, to know the ranges of its activations")
-    if graph.loops:
-        # Its calibrator crashes the whole process on the body of a loop.
-        raise ExportError(
-            f"operator While of {layer_of(graph.loops[0])}: TFLite's calibrator cannot see into the loop of a "
-            "recurrent layer; use dynamic, or int8 in ONNX, or build the layer with unroll=True"
-        )
-    tokens = [port for port in graph.inputs if not port.is_real]
+    tokens = [port for port in graph.inputs if not port.is_real and port.dtype != "bool"]
     if precision == "int16x8" and tokens:
         operator, layer = _first_use(graph, tokens[0])
         raise ExportError(
@@ -169,6 +210,13 @@ def _quantize(
         return
     converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = getattr(tf, options.tensor_type)
+
+
+def _check_alike(graph: Graph, changed: Graph, sample: list[Any]) -> None:
+    """Raise ExportError if a graph that was rewritten answers otherwise than before, beyond rounding."""
+    for port, before, after in zip(graph.outputs, call_of(graph)(sample), call_of(changed)(sample), strict=True):
+        if not np.allclose(before, after, rtol=1e-4, atol=1e-5 * max(1.0, float(np.abs(before).max()))):
+            raise ExportError(f"{port.name} changed when the loops were written out step by step; use dynamic")
 
 
 def _samples(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:

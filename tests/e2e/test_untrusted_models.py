@@ -15,14 +15,14 @@ from edgeport.runtime.cli import main
 class Logging(keras.layers.Layer):
     def __init__(self, path: str, **options: object) -> None:
         super().__init__(**options)
-        self.path = path
+        self.written = path
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        with tf.control_dependencies([tf.io.write_file(self.path, "written")]):
+        with tf.control_dependencies([tf.io.write_file(self.written, "written")]):
             return tf.identity(x)
 
     def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "path": self.path}
+        return {**super().get_config(), "path": self.written}
 
 
 def saved(folder: Path, written: Path) -> Path:

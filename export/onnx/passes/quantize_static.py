@@ -1,5 +1,6 @@
 """From a float ONNX model to int8, as pairs of QuantizeLinear and DequantizeLinear (QDQ)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ def quantize_static(
         graph = onnx.load(prepared).graph
         nodes = chained_nodes(graph)
         if not nodes:
-            raise ExportError("no operator of the model has an integer kernel in onnxruntime")
+            raise ExportError(_no_kernels(graph))
         quantization.quantize_static(
             prepared,
             quantized,
@@ -56,6 +57,21 @@ def quantize_static(
     if not any(node.op_type == "QuantizeLinear" for node in result.graph.node):
         raise ExportError("onnxruntime's quantizer found nothing to quantize: a model of float32 weights is expected")
     return result
+
+
+def _no_kernels(graph: Any) -> str:
+    weights = {
+        tensor.name
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and math.prod(tensor.dims) > 1
+    }
+    kinds = sorted({node.op_type for node in graph.node if weights.intersection(node.input)})
+    kinds = kinds or sorted({node.op_type for node in graph.node})
+    dynamic = ", or dynamic" if "LSTM" in kinds else ""
+    return (
+        f"onnxruntime computes no operator of the model in integers (got {', '.join(kinds)}): use float16{dynamic} in "
+        "ONNX, or int8 in TFLite"
+    )
 
 
 def _overrides(graph: Any, trained: Mapping[str, Steps]) -> dict[str, list[dict[str, Any]]]:

@@ -392,7 +392,7 @@ def test_a_free_axis_of_tflite_is_followed_and_never_guessed() -> None:
         Step("RESHAPE", (3,), (4,)),
         Step("CUSTOM what", (4,), (5,)),
     ]
-    shapes = shapes_for_one_sample(signatures, steps, inputs={0}, constants={2: (), 6: (2, 2)})
+    shapes = shapes_for_one_sample(signatures, steps, given={0: (1, 8, 8, 2)}, constants={2: (), 6: (2, 2)})
     assert [shape[0] for shape in shapes[:6]] == [1, 4, 3, 4, 4 * 3 * 3 * 4 // 8, None]
 
 

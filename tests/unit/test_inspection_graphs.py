@@ -102,11 +102,17 @@ COUNTED = {"one": np.int64(1), "five": np.int64(5), "on_5": np.bool_(True)}
 def test_a_loop_counts_what_its_body_holds_and_does(
     limit: str, condition: list, constants: dict, rounds: int | None, tmp_path: Path
 ) -> None:
+    body = step_body(condition, **constants)
     nodes = [
         node("Shape", ["long"], ["lengths"]),
         node("Gather", ["lengths", "place"], ["length"]),
         node("Cast", ["first"], ["at_run_time"], to=INT64),
-        node("Loop", [limit, "true", "start", "passed"], ["h_end", "", "rows"], body=step_body(condition, **constants)),
+        node(
+            "Loop",
+            [limit, "true", "start", "passed"],
+            ["h_end", "unread", "rows"],
+            body=body,
+        ),
         node("MatMul", ["h_end", "last"], ["y"]),
     ]
     outside = {
@@ -133,7 +139,7 @@ def test_a_loop_counts_what_its_body_holds_and_does(
         model = onnx.load(tmp_path / "m.onnx")
         model.graph.output.append(value("rows", FLOAT, None))
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        (rows,) = session.run(["rows"], {"long": ones(1, 9, 4), "first": np.float32(1)})
+        (rows,) = session.run(["rows"], {"long": ones(1, 9, 4), "first": np.array(1, np.float32)})
         assert len(rows) == rounds
 
 

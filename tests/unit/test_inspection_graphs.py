@@ -323,6 +323,11 @@ def test_a_length_of_zero_is_no_free_one(suffix: str, tmp_path: Path) -> None:
     assert to_document(told)["inputs"][0]["shape"] == [1, 0, 4]
 
 
+def test_a_product_of_no_rows_takes_nothing(tmp_path: Path) -> None:
+    told = told_of(tmp_path, [node("Gemm", ["x", "w"], ["y"])], {"w": ones(4, 6)}, [value("x", FLOAT, (0, 4))])
+    assert (told.macs, told.macs_unknown) == (0, 0)
+
+
 def test_functions_of_the_model_are_written_out_where_they_are_called(tmp_path: Path) -> None:
     opsets = [helper.make_opsetid("", 17)]
     dense = helper.make_function("own", "Dense", ["a", "w"], ["b"], [node("MatMul", ["a", "w"], ["b"])], opsets)
@@ -417,10 +422,21 @@ def test_a_tflite_loop_counts_what_its_body_holds_and_does(
     assert f"4 of them inside WHILE i{'' if rounds is None else f' ({rounds} rounds)'}" in text
 
 
-@pytest.mark.parametrize("body", [0, 9])
-def test_graphs_that_run_themselves_or_are_missing_are_damage(body: int, tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="cannot be read as a TFLite file"):
-        inspect(save_loop(tmp_path / "m.tflite", body=body))
+def test_graphs_that_run_themselves_or_are_missing_are_damage(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="WHILE runs a graph that is not among the 4"):
+        inspect(save_loop(tmp_path / "m.tflite", body=9))
+    tensors = [("x", "FLOAT32", (1, 4), None, 0), ("y", "FLOAT32", (1, 4), None, 0)]
+    graphs = [
+        {
+            "tensors": tensors,
+            "steps": [("CALL", [0], [1], "CallOptions", {"subgraph": called})],
+            "inputs": [0],
+            "outputs": [1],
+        }
+        for called in (1, 0)
+    ]
+    with pytest.raises(ArtefactError, match="graph 0 runs itself"):
+        inspect(save_tflite(tmp_path / "m.tflite", *graphs))
 
 
 def test_a_tflite_branch_counts_both_sides(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ class TensorCheck:
         """Return if the tensor can be fed, else raise InputError."""
         if type(tensor) is not np.ndarray and not isinstance(tensor, np.memmap):
             raise InputError(f"{self._artefact}: got a {type(tensor).__name__}, expected a numpy array {self.spec}")
-        if tensor.shape != self._seen:
-            self._check_shape(tensor)
+        if tensor.shape != self._seen and not self._checked_elements(tensor):
+            return
         if tensor.dtype is not self._dtype and tensor.dtype != self._dtype:
             raise self._unlike(tensor)
         if not self._floats:
@@ -69,12 +69,19 @@ class TensorCheck:
             return
         self.check_values(tensor)
 
-    def _check_shape(self, tensor: Tensor) -> None:
+    def _checked_elements(self, tensor: Tensor) -> bool:
+        """Check the shape, and return whether there are elements to check besides."""
         shape = tensor.shape
         alike = shape[self._free :] == self._tail or fits(shape, self.spec.shape)
-        if not alike or len(shape) != self._rank or 0 in shape:
+        if not alike or len(shape) != self._rank:
             raise self._unlike(tensor)
-        self._seen = shape
+        if 0 not in shape:
+            self._seen = shape
+            return True
+        # A free axis may be empty, as that of a cache before the first step is; of nothing, the dtype is all there is.
+        if tensor.dtype != self._dtype:
+            raise self._unlike(tensor)
+        return False
 
     def check_samples(self, real: Tensor) -> None:
         """Check real values before they are quantized: of any number of samples, and of any numeric type."""

@@ -59,6 +59,14 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
+# onnxruntime's own format, which people have too: its suffix, the bytes at offset 4, and what to do with it.
+_ORT_SUFFIX, _ORT_MAGIC = ".ort", b"ORTM"
+_ORT = (
+    "onnxruntime's own format (ORT), which onnxruntime alone reads, and not every version of it: take the .onnx file "
+    "that it was made from"
+)
+
+
 def format_named(name: str) -> Format:
     """Return the format that users call ``name``; raises InputError with the nearest name if there is none."""
     for known in FORMATS:
@@ -75,10 +83,12 @@ def format_within(content: bytes, *, name: str) -> Format:
         name: What to call it in a message.
 
     Raises:
-        ArtefactError: There is nothing in it.
+        ArtefactError: There is nothing in it, or it is in onnxruntime's own format.
     """
     if not content:
         raise ArtefactError(f"{name} is empty")
+    if content.startswith(_ORT_MAGIC, 4):
+        raise ArtefactError(f"{name} is in {_ORT}")
     with_magic = (known for known in FORMATS if known.magic)
     without = next(known for known in FORMATS if not known.magic)
     return next((known for known in with_magic if content.startswith(known.magic, known.magic_offset)), without)
@@ -94,6 +104,8 @@ def format_of(content: bytes, *, name: str) -> Format:
     Raises:
         ArtefactError: The suffix belongs to no format, or the content is not what the suffix says.
     """
+    if content.startswith(_ORT_MAGIC, 4):
+        raise ArtefactError(f"{name} is in {_ORT}")
     known = format_called(name)
     if not content.startswith(known.magic, known.magic_offset):
         raise ArtefactError(
@@ -107,5 +119,7 @@ def format_called(name: str) -> Format:
     for known in FORMATS:
         if name.lower().endswith(known.suffix):
             return known
+    if name.lower().endswith(_ORT_SUFFIX):
+        raise ArtefactError(f"{name}: a name in {_ORT_SUFFIX} is that of {_ORT}")
     suffixes = " or ".join(known.suffix for known in FORMATS)
     raise ArtefactError(f"{name}: the name of an artefact ends with {suffixes}")

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.empty_axes import EmptyAxes
+from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.loading import load
+from edgeport.runtime.spec import TensorSpec
 
 _OUT_OF_MEMORY = ("bad_alloc", "failed to map segment", "failed to allocate", "cannot allocate", "out of memory")
 
@@ -23,8 +25,12 @@ def main() -> None:
     os.dup2(2, 1)
     sys.dont_write_bytecode = True
     _limit(request["seconds"], request["memory_bytes"])
+    EmptyAxes.in_a_process_of_its_own = True
+    source = sys.stdin.buffer.read() if request["path"] is None else request["path"]
     try:
-        told = {"outcome": "runs", "detail": _answer(request["path"], request["engine"])}
+        told = {"outcome": "runs", "detail": _answer(source, request["engine"], request["shapes"])}
+    except _WrongShapeError as error:
+        told = {"outcome": "wrong shape", "detail": str(error)}
     except MemoryError:
         told = {"outcome": "too much memory", "detail": "it wanted more memory than it may have"}
     # An engine's errors share no base class below Exception, and any of them is an answer here.
@@ -49,15 +55,39 @@ def _limit(seconds: float, memory_bytes: int) -> None:
         resource.setrlimit(limit, (lower, lower))
 
 
-def _answer(path: str, engine: str) -> str:
+class _WrongShapeError(InputError):
+    """A shape was asked for that no input has."""
+
+
+def _answer(source: str | bytes, engine: str, shapes: dict[str, list[int]]) -> str:
     """Load the file, run it once, and return what came out in words."""
-    predictor = load(path, engine=engine, verify=False)
+    predictor = load(source, engine=engine, verify=False)
+    inputs = predictor.spec.inputs
+    for name in shapes:
+        if name not in {tensor.name for tensor in inputs}:
+            raise _WrongShapeError(f"shape of {name!r}: there is no such input; expected one of {_listed(inputs)}")
     zeros: dict[str, Any] = {
-        tensor.name: np.zeros(tuple(axis or 1 for axis in tensor.shape), tensor.dtype)
-        for tensor in predictor.spec.inputs
+        tensor.name: np.zeros(_shape(tensor, shapes.get(tensor.name)), tensor.dtype) for tensor in inputs
     }
     answer = predictor.run(zeros)
     return "zeros gave " + ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in answer.items())
+
+
+def _shape(tensor: TensorSpec, wanted: list[int] | None) -> tuple[int, ...]:
+    """Return the shape that an input gets: the wanted one, if it is none that the file contradicts."""
+    if wanted is None:
+        return tuple(1 if axis is None else axis for axis in tensor.shape)
+    got = f"shape of {tensor.name!r}: got {tuple(wanted)}"
+    if len(wanted) != len(tensor.shape):
+        raise _WrongShapeError(f"{got}, which has {len(wanted)} axes; expected {len(tensor.shape)}: {tensor}")
+    for place, (axis, length) in enumerate(zip(tensor.shape, wanted, strict=True)):
+        if axis not in (None, length):
+            raise _WrongShapeError(f"{got}, but the file fixes axis {place} to {axis}: {tensor}")
+    return tuple(wanted)
+
+
+def _listed(tensors: tuple[TensorSpec, ...]) -> str:
+    return "; ".join(map(str, tensors))
 
 
 def _peak_rss_bytes() -> int | None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,19 +57,26 @@ class Probe:
 
 
 def probe(
-    path: str | os.PathLike[str], *, engine: str | None = None, seconds: float = 10.0, memory_bytes: int = 2 << 30
+    path: str | os.PathLike[str],
+    *,
+    engine: str | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    seconds: float = 10.0,
+    memory_bytes: int = 2 << 30,
 ) -> Probe:
     """Load a file without verifying it, run it once on zeros, and tell how that ended; the caller survives it.
 
     Args:
         path: A ``.tflite`` or ``.onnx`` file, whoever made it.
         engine: The package that shall run it; by default the first one that is installed.
+        shapes: The shapes of the zeros by the inputs' names; a free axis that nothing is said of has length 1.
         seconds: How long the process may live, by the clock.
         memory_bytes: How much address space it may take, numpy and the engine included.
 
     Raises:
         ArtefactError: There is no such file, or its name tells no format.
-        InputError: A limit is not above 0, or the engine does not run this format.
+        InputError: A limit is not above 0, the engine does not run this format, or the file has no such input or one of
+            another shape.
         MissingDependencyError: The engine is not installed.
     """
     path = Path(path)
@@ -81,30 +89,71 @@ def probe(
     # The child reads it; here it is only looked at.
     with open_plain(path, most=MOST_MODEL):
         pass
-    request = {"path": str(path), "engine": chosen, "seconds": seconds, "memory_bytes": int(memory_bytes)}
+    return _probed(str(path), None, chosen, shapes, seconds, int(memory_bytes))
+
+
+def probe_content(
+    content: bytes, *, name: str, engine: str, shapes: Mapping[str, Sequence[int]], seconds: float
+) -> Probe:
+    """Do what ``probe`` does with the bytes of a file, and without a limit on memory.
+
+    Args:
+        content: The whole file.
+        name: What to call it.
+        engine: The import name of the package that shall run it.
+        shapes: The shapes of the zeros by the inputs' names.
+        seconds: How long the process may live, by the clock.
+    """
+    return _probed(name, content, engine, shapes, seconds, _MOST_MEMORY)
+
+
+def _probed(
+    name: str,
+    content: bytes | None,
+    engine: str,
+    shapes: Mapping[str, Sequence[int]] | None,
+    seconds: float,
+    memory_bytes: int,
+) -> Probe:
+    request = {
+        "path": name if content is None else None,
+        "engine": engine,
+        "shapes": {key: list(map(int, shape)) for key, shape in (shapes or {}).items()},
+        "seconds": seconds,
+        "memory_bytes": memory_bytes,
+    }
     started = time.monotonic()
-    code, answer, chatter = _run([sys.executable, "-c", f"{_START}c.main()", json.dumps(request)], seconds)
+    command = [sys.executable, "-c", f"{_START}c.main()", json.dumps(request)]
+    code, answer, chatter = _run(command, seconds, content)
     taken = time.monotonic() - started
     told = _told(answer)
     if told.get("outcome") == "missing":
         raise MissingDependencyError(_one_line(str(told.get("detail"))))
+    if told.get("outcome") == "wrong shape":
+        raise InputError(_one_line(str(told.get("detail"))))
     outcome, detail = _judged(code, told, chatter, seconds, memory_bytes)
     peak = told.get("peak_rss_bytes")
-    return Probe(str(path), chosen, outcome, _one_line(detail), taken, peak if isinstance(peak, int) else None)
+    return Probe(name, engine, outcome, _one_line(detail), taken, peak if isinstance(peak, int) else None)
 
 
-def _run(command: list[str], seconds: float) -> tuple[int | None, bytes, bytes]:
+def _run(command: list[str], seconds: float, given: bytes | None = None) -> tuple[int | None, bytes, bytes]:
     """Return a process' exit code (None if it had to be stopped) and the ends of what it wrote to both outputs."""
+    # In memory, so that nothing has to be written to a disk nor fed to a pipe.
+    read = subprocess.DEVNULL if given is None else _in_memory(given)
     # One thread each: a pool of them would take address space, and time to start.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,
-    )
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=read,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+    finally:
+        if given is not None:
+            os.close(read)
     try:
         ended, outputs = _watch(child, time.monotonic() + seconds)
     finally:
@@ -115,6 +164,15 @@ def _run(command: list[str], seconds: float) -> tuple[int | None, bytes, bytes]:
             if stream is not None:
                 stream.close()
     return code if ended else None, outputs[0], outputs[1]
+
+
+def _in_memory(content: bytes) -> int:
+    """Return the descriptor of a file that lies in memory and is read from its start."""
+    descriptor = os.memfd_create("artefact")
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _watch(child: "subprocess.Popen[bytes]", deadline: float) -> tuple[bool, list[bytes]]:
@@ -173,7 +231,9 @@ def _judged(
         return "timed out", f"no answer after {seconds:g} s"
     if code == 0 and told.get("outcome") in OUTCOMES:
         return told["outcome"], str(told.get("detail", ""))
-    last = chatter.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    # What LiteRT notes on every start says nothing about the end.
+    lines = [line for line in chatter.decode("utf-8", "replace").splitlines() if not line.startswith("INFO:")]
+    last = "\n".join(lines).strip().rpartition("\n")[2]
     # A process that nobody here has killed was killed by the system, which was short of memory.
     if -code == signal.SIGKILL or any(sign in chatter.decode("latin-1").lower() for sign in _OUT_OF_MEMORY):
         return "too much memory", f"it wanted more than the {memory_bytes / 2**20:,.0f} MiB that it may have"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.empty_axes import EmptyAxes
 from edgeport.runtime.engine import Origin, distinct
 from edgeport.runtime.engine_errors import raised_within
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
@@ -85,6 +86,7 @@ class TfliteEngine:
         self._inputs, self._outputs = ([each["index"] for each in side] for side in (inputs, outputs))
         self._input, self._output = self._inputs[0], self._outputs[0]
         self._free = any(None in tensor.shape for tensor in self.inputs)
+        self._empty_axes = EmptyAxes(origin, [tensor.name for tensor in self.inputs])
         self.idle: SimpleQueue[_Slot] = SimpleQueue()
         self._spare: SimpleQueue[_Slot] = SimpleQueue()
         for _ in range(max(1, _cores() // origin.threads)):
@@ -95,6 +97,8 @@ class TfliteEngine:
 
     def call_one(self, tensor: Tensor) -> Tensor:
         """See Engine.call_one."""
+        if self._free and 0 in tensor.shape:
+            self._empty_axes.check([tensor.shape])
         slot = self._take()
         try:
             if self._free and slot.shapes[0] != tensor.shape:
@@ -110,6 +114,8 @@ class TfliteEngine:
 
     def call(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         """See Engine.call."""
+        if self._free and any(0 in tensor.shape for tensor in tensors):
+            self._empty_axes.check([tensor.shape for tensor in tensors])
         slot = self._take()
         try:
             if self._free and slot.shapes != [tensor.shape for tensor in tensors]:

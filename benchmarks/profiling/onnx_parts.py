@@ -14,6 +14,7 @@ from edgeport.benchmarks.profiling.onnx_origins import Fused, find_origins, plai
 from edgeport.benchmarks.profiling.parts import Cut, Part
 from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, MLAS, PLAIN, UNTIMED
 from edgeport.export.inspection.facts import Inspection
+from edgeport.export.inspection.onnx_file import inlined
 from edgeport.export.inspection.ownership import Node
 from edgeport.runtime.arrays import Tensor
 
@@ -35,7 +36,7 @@ def cut(content: bytes, told: Inspection, inputs: Sequence[Tensor], *, threads: 
     constants = {each.name: each for each in graph.initializer}
     values = _values(optimized, inputs)
     fused = [Fused(node.name, multiplies(node.op_type)) for node in graph.node]
-    origins = find_origins(fused, _nodes(onnx.load_from_string(content)), told.graph.operators)
+    origins = find_origins(fused, _nodes(inlined(onnx.load_from_string(content))), told.graph.operators)
     parts = []
     for node, origin in zip(graph.node, origins, strict=True):
         given = list(dict.fromkeys(name for name in node.input if name and name not in constants))

@@ -10,7 +10,8 @@ from edgeport.export.inspection.facts import Inspection, Operator
 from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec
 
-SCHEMA = 1
+# 2: what loops and branches run is among the layers and counted with them.
+SCHEMA = 2
 
 
 def to_document(told: Inspection) -> dict[str, Any]:
@@ -67,10 +68,12 @@ def _short(operator: Operator) -> dict[str, Any]:
 def _layer(operator: Operator) -> dict[str, Any]:
     return {
         **_short(operator),
+        "graph": operator.graph,
         "arithmetic": operator.arithmetic,
         "bytes": operator.bytes,
         "parameters": operator.parameters,
         "macs": operator.macs,
+        "rounds": operator.rounds,
         "constants": [asdict(constant) for constant in operator.constants],
     }
 

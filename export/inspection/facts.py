@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,7 +52,11 @@ class Operator:
         name: Its own name, or that of its first output where operators have none.
         arithmetic: What it computes in: ``integer``, ``float``, ``boundary``, ``neither`` or ``unknown``.
         macs: Multiplications with an addition; None if the file does not tell the shapes that decide it.
+            Of one that runs graphs, those of all that is run: of a loop, of all its rounds.
         constants: The constants that it is the first to read, itself or through operators on constants alone.
+        graph: The way to the graph that it stands in, empty for the main one: ``12/body`` is what operator 12 runs.
+        rounds: How often a loop runs its body; None if the file does not tell, or if it is no loop.
+        inside: The operators of the graphs that it runs: a loop's body, the sides of a branch.
     """
 
     number: int
@@ -61,6 +65,9 @@ class Operator:
     arithmetic: str
     macs: int | None
     constants: tuple[Constant, ...] = ()
+    graph: str = ""
+    rounds: int | None = None
+    inside: tuple["Operator", ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -72,6 +79,13 @@ class Operator:
         """How many weights and biases it has."""
         return sum(constant.elements for constant in self.constants if constant.weight)
 
+    @property
+    def macs_unknown(self) -> int:
+        """How many operators are not in its MACs, itself or inside: those that multiply, or may."""
+        if self.macs is not None:
+            return 0
+        return sum(each.macs_unknown or each.macs != 0 for each in self.inside) or 1
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -81,10 +95,11 @@ class Graph:
         producer: Which tool wrote the file, in its own words; empty if it does not say.
         inputs: The tensors that go in.
         outputs: The tensors that come out.
-        operators: The operators, in the order of the file.
+        operators: The operators of the main graph, in the order of the file, with those that they run inside them.
         activations: How many tensors between operators have each dtype; floats and quantized integers alone.
         unread: The constants that no operator reads.
-        further_graphs: How many graphs the file holds besides: bodies of loops and branches, other signatures.
+        others: The operators of graphs that the main one does not run, such as other signatures.
+        further_graphs: How many such graphs there are.
         one_sample: Whether the MACs are those of one sample: the first axis of every input is free, or 1.
     """
 
@@ -94,6 +109,7 @@ class Graph:
     operators: tuple[Operator, ...]
     activations: Mapping[str, int]
     unread: tuple[Constant, ...]
+    others: tuple[Operator, ...]
     further_graphs: int
     one_sample: bool
 
@@ -122,19 +138,29 @@ class Inspection:
     graph: Graph
 
     @cached_property
+    def running(self) -> tuple[Operator, ...]:
+        """The operators of the main graph and of all graphs that it runs, each behind the one that runs it."""
+        return tuple(_with_inside(self.graph.operators))
+
+    @cached_property
+    def operators(self) -> tuple[Operator, ...]:
+        """All operators of the file."""
+        return (*self.running, *_with_inside(self.graph.others))
+
+    @cached_property
     def operator_counts(self) -> dict[str, int]:
         """How many operators there are of each type, the most frequent first."""
-        return dict(Counter(operator.type for operator in self.graph.operators).most_common())
+        return dict(Counter(operator.type for operator in self.operators).most_common())
 
     @cached_property
     def layers(self) -> tuple[Operator, ...]:
-        """The operators by the size of their constants, biggest first."""
-        return tuple(sorted(self.graph.operators, key=lambda operator: (-operator.bytes, operator.number)))
+        """All operators by the size of their constants, biggest first."""
+        return tuple(sorted(self.operators, key=lambda operator: -operator.bytes))
 
     @cached_property
     def constants(self) -> tuple[Constant, ...]:
         """Every constant, each once."""
-        owned = [constant for operator in self.graph.operators for constant in operator.constants]
+        owned = [constant for operator in self.operators for constant in operator.constants]
         return (*owned, *self.graph.unread)
 
     @cached_property
@@ -154,8 +180,8 @@ class Inspection:
 
     @cached_property
     def macs_unknown(self) -> int:
-        """How many operators have shapes, or insides, that the file does not tell."""
-        return sum(operator.macs is None for operator in self.graph.operators)
+        """How many operators have shapes, rounds or insides that the file does not tell."""
+        return sum(operator.macs_unknown for operator in self.graph.operators)
 
     @cached_property
     def weights(self) -> dict[str, int]:
@@ -173,10 +199,10 @@ class Inspection:
         ``none``; ``weights`` for narrow weights and float activations; ``dynamic`` for activations that are quantized
         while it runs, with ranges found on the way; ``integer`` for activations with ranges that were calibrated.
         """
-        heavy = [operator for operator in self.graph.operators if operator.macs != 0]
-        deciding = heavy or self.graph.operators
+        heavy = [operator for operator in self.running if operator.macs != 0 and not operator.inside]
+        deciding = heavy or self.running
         if any(operator.arithmetic == INTEGER for operator in deciding):
-            return "dynamic" if "DynamicQuantizeLinear" in self.operator_counts else "integer"
+            return "dynamic" if any("DynamicQuantize" in kind for kind in self.operator_counts) else "integer"
         activation = _bits(self._activation(FLOAT)) or 32
         narrow = any(0 < _bits(dtype) < activation for dtype in self.weights)
         return "weights" if narrow else "none"
@@ -200,7 +226,7 @@ class Inspection:
         """The operators that compute in floats although the file is quantized to integers."""
         if self.quantization != "integer":
             return ()
-        return tuple(operator for operator in self.graph.operators if operator.arithmetic == FLOAT)
+        return tuple(operator for operator in self.running if operator.arithmetic == FLOAT)
 
     def _activation(self, arithmetic: str) -> str:
         """Return the most frequent dtype between operators that is a float, or that is none; empty if none is."""
@@ -208,6 +234,12 @@ class Inspection:
             dtype: count for dtype, count in self.graph.activations.items() if is_float(dtype) == (arithmetic == FLOAT)
         }
         return max(fitting, key=lambda dtype: fitting[dtype], default="")
+
+
+def _with_inside(operators: Iterable[Operator]) -> Iterator[Operator]:
+    for operator in operators:
+        yield operator
+        yield from _with_inside(operator.inside)
 
 
 def is_float(dtype: str) -> bool:

@@ -1,6 +1,6 @@
 """How many multiplications with an addition an operator takes, from the shapes of its tensors.
 
-A shape that is not known gives None, never a guess.
+A shape that is not known gives None, never a guess. An input that is left out has the shape of a number alone: no axes.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,16 +60,38 @@ def product_either_way() -> Rule:
     def rule(inputs: Sequence[Shape], output: Shape) -> int | None:
         matrix = size(_axes(inputs, 0, slice(-2, None), None))
         rows = output[-2] if output is not None and len(output) > 1 else None
-        if matrix is None or not rows or matrix % rows:
+        if rows == 0:
+            return 0
+        if matrix is None or rows is None or matrix % rows:
             return None
         return _times(size(output), matrix // rows)
 
     return rule
 
 
+def each_position(*weights: int) -> Rule:
+    """Return the rule of a recurrent layer: what stands at each step is multiplied with all of its matrices.
+
+    The steps are all axes of the data but the last, in whatever order time and batch are. Weights of fewer than two
+    axes are biases and the like.
+
+    Args:
+        weights: Which inputs may be weights; those that are left out count nothing.
+    """
+
+    def rule(inputs: Sequence[Shape], output: Shape) -> int | None:
+        steps = size(_axes(inputs, 0, slice(0, -1), None))
+        given = [inputs[at] for at in weights if at < len(inputs)]
+        sizes = [size(shape) for shape in given if shape is None or len(shape) > 1]
+        return None if steps is None or None in sizes else steps * sum(each for each in sizes if each is not None)
+
+    return rule
+
+
 def _axes(inputs: Sequence[Shape], at: int, axes: slice, rank: int | None) -> Shape:
     shape = inputs[at] if at < len(inputs) else None
-    if shape is None or (rank is not None and len(shape) != rank):
+    # No axes: a number alone, or an input that is left out.
+    if not shape or (rank is not None and len(shape) != rank):
         return None
     return shape[axes]
 

@@ -16,6 +16,8 @@ QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 BOUNDARIES = (QUANTIZE, DEQUANTIZE, "DynamicQuantizeLinear")
 # QLinearConv, QLinearMatMul, and onnxruntime's QLinearAdd and the like.
 _QLINEAR = "QLinear"
+# DynamicQuantizeLSTM, DynamicQuantizeMatMul: they quantize the floats that they get.
+_DYNAMIC = "DynamicQuantize"
 _INTEGER = ("ConvInteger", "MatMulInteger", "QGemm")
 _MEASURES = ("Constant", "Shape", "Size")
 # They move elements and change none, so the scale on their one side is that on the other.
@@ -55,7 +57,7 @@ class Wiring:
             return BOUNDARY
         if node.kind in _MEASURES:
             return NEITHER
-        if node.kind in _INTEGER or node.kind.startswith(_QLINEAR):
+        if node.kind in _INTEGER or node.kind.startswith((_QLINEAR, _DYNAMIC)):
             return INTEGER
         # A scalar constant, such as the bounds of a Clip, is a setting rather than data.
         read = [name for name in node.inputs if name and self._ranks.get(name) != 0]

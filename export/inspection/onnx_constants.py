@@ -1,6 +1,6 @@
 """The constants of an ONNX file, and which of them are weights."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import onnx
@@ -9,19 +9,23 @@ from edgeport.export.inspection.facts import NARROW, Constant, bytes_of, is_floa
 from edgeport.export.inspection.onnx_shapes import dtype_of
 from edgeport.export.inspection.ownership import Node
 
-# Which inputs of an operator hold scales, zero points or sizes.
+# Which inputs of an operator hold scales, zero points, sizes, or the state that a recurrent layer starts with.
 _NO_WEIGHTS: dict[str, tuple[int, ...]] = {
     "QuantizeLinear": (1, 2),
     "DequantizeLinear": (1, 2),
-    "QLinearConv": (1, 2, 4, 5, 6, 7),
-    "QLinearMatMul": (1, 2, 4, 5, 6, 7),
     "ConvInteger": (2, 3),
     "MatMulInteger": (2, 3),
+    "DynamicQuantizeMatMul": (2, 3),
+    "MatMulIntegerToFloat": (2, 3, 4, 5),
+    "MatMulNBits": (2, 3, 4),
+    "DynamicQuantizeLSTM": (4, 5, 6, 8, 9, 10, 11),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (4, 5, 6)),
     "Resize": (1, 2, 3),
     "Upsample": (1,),
-    "QGemm": (1, 2, 4, 5, 7, 8),
-    "QLinearAdd": (1, 2, 4, 5, 6, 7),
-    "QLinearMul": (1, 2, 4, 5, 6, 7),
+    "Pad": (1, 2, 3),
+    "OneHot": (1, 2),
+    "Range": (0, 1, 2),
+    "NonMaxSuppression": (2, 3, 4),
 }
 # Integers of 32 bits are biases here, elsewhere axes and shapes.
 _BIASES = {"DequantizeLinear": 0, "QLinearConv": 8, "QGemm": 6}
@@ -33,7 +37,12 @@ _SCALES = {
     ("ConvInteger", 1): 3,
     ("MatMulInteger", 1): 3,
     ("QGemm", 3): 4,
+    ("DynamicQuantizeLSTM", 1): 8,
+    ("DynamicQuantizeLSTM", 2): 10,
 }
+# They move elements, or change their type or their zero, and not what they stand for.
+_PASSING = ("Cast", "Sub", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity")
+_MOST_STEPS = 8
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
@@ -64,11 +73,11 @@ def _attribute(attribute: onnx.AttributeProto) -> onnx.TensorProto | None:
     return onnx.helper.make_tensor("", kinds[attribute.name], dims, values)
 
 
-def read_constants(tensors: Mapping[str, onnx.TensorProto], nodes: Iterable[Node]) -> dict[str, Constant]:
+def read_constants(tensors: Mapping[str, onnx.TensorProto], nodes: Sequence[Node]) -> dict[str, Constant]:
     """Return the facts about the constant tensors.
 
     Args:
-        tensors: What ``constants_of`` found.
+        tensors: What ``constants_of`` found, by the keys of the tensors.
         nodes: The operators that read them.
 
     Raises:
@@ -76,33 +85,114 @@ def read_constants(tensors: Mapping[str, onnx.TensorProto], nodes: Iterable[Node
     """
     weights: set[str] = set()
     per_channel: set[str] = set()
+    scales = _scales(tensors, nodes)
+    # The constants behind what is computed from constants alone: whoever reads that decides what they are.
+    behind: dict[str, tuple[str, ...]] = {key: (key,) for key in tensors}
     for node in nodes:
+        read = [name for name in node.inputs if name]
+        folded = bool(read) and not node.runs and all(name in behind for name in read)
+        sources: list[str] = []
         for position, name in enumerate(node.inputs):
-            tensor = tensors.get(name)
-            if tensor is None or not _is_weight(dtype_of(tensor.data_type), tensor.dims, node.kind, position):
+            if node.runs or not behind.get(name) or not _may_be_weight(tensors, node, position):
                 continue
-            weights.add(name)
+            sources += [each for each in behind[name] if each not in scales]
             at = _SCALES.get((node.kind, position), len(node.inputs))
             scale = tensors.get(node.inputs[at]) if at < len(node.inputs) else None
             if scale is not None and prod(scale.dims) > 1:
                 per_channel.add(name)
+        if folded:
+            behind.update((name, tuple(dict.fromkeys(sources))) for name in node.outputs if name)
+        else:
+            weights.update(sources)
     return {
-        name: Constant(
-            name=name,
+        key: Constant(
+            name=name_in_file(key),
             dtype=dtype_of(tensor.data_type),
             shape=tuple(tensor.dims),
-            bytes=_stored_bytes(name, tensor),
-            weight=name in weights,
-            per_channel=name in per_channel,
+            bytes=_stored_bytes(name_in_file(key), tensor),
+            weight=key in weights,
+            per_channel=key in per_channel,
         )
-        for name, tensor in tensors.items()
+        for key, tensor in tensors.items()
     }
 
 
-def _is_weight(dtype: str, dims: Sequence[int], kind: str, position: int) -> bool:
-    if not dims or position in _NO_WEIGHTS.get(kind, ()):
+def key_of(path: str, name: str) -> str:
+    """Return the key of a tensor in the graph at a path: names are unique in one graph alone."""
+    return f"{path}\0{name}" if path else name
+
+
+def name_in_file(key: str) -> str:
+    """Return the name of a tensor in its graph."""
+    return key.rpartition("\0")[2]
+
+
+def _may_be_weight(tensors: Mapping[str, onnx.TensorProto], node: Node, position: int) -> bool:
+    """Whether an operator may read weights here: of what is computed from constants, the place is all that is known."""
+    if position in _NO_WEIGHTS.get(node.kind, ()):
         return False
-    return is_float(dtype) or dtype in NARROW or (dtype == "int32" and _BIASES.get(kind) == position)
+    tensor = tensors.get(node.inputs[position])
+    if tensor is None:
+        return True
+    dtype = dtype_of(tensor.data_type)
+    if not tensor.dims:
+        return False
+    bias = dtype == "int32" and _BIASES.get(node.kind) == position
+    if node.kind.startswith("QLinear") or node.kind == "QGemm":
+        # Every float is a scale here, and what follows it its zero point.
+        before = tensors.get(node.inputs[position - 1]) if position else None
+        behind_scale = before is not None and is_float(dtype_of(before.data_type))
+        return bias or (dtype in NARROW and not behind_scale)
+    return bias or is_float(dtype) or dtype in NARROW
+
+
+def _scales(tensors: Mapping[str, onnx.TensorProto], nodes: Sequence[Node]) -> set[str]:
+    """Return the constants that narrow integers, or sums of their products, are multiplied with or moved by.
+
+    A quantizer that has no operator for it writes a weight as Cast and Mul, or a scale as a Mul behind a ConvInteger.
+    """
+    writers = {name: node for node in nodes for name in node.outputs if name}
+    found: set[str] = set()
+    for node in nodes:
+        if node.kind not in ("Mul", "Div", "Sub") or len(node.inputs) != 2:
+            continue
+        for one, other in (node.inputs, node.inputs[::-1]):
+            if node.kind == "Sub" and (one, other) != node.inputs:
+                continue
+            held = _held(other, writers, tensors)
+            if held is not None and _quantized(one, writers, tensors):
+                found.add(held)
+    return found
+
+
+def _held(name: str, writers: Mapping[str, Node], tensors: Mapping[str, onnx.TensorProto]) -> str | None:
+    """Return the constant that a tensor is, as it is or in another type or shape."""
+    for _ in range(_MOST_STEPS):
+        if name in tensors:
+            return name
+        writer = writers.get(name)
+        if writer is None or writer.kind not in _PASSING:
+            return None
+        name = writer.inputs[0]
+    return None
+
+
+def _quantized(name: str, writers: Mapping[str, Node], tensors: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether a tensor holds quantized integers in another type, or the scale of those that are made on the way."""
+    for _ in range(_MOST_STEPS):
+        writer = writers.get(name)
+        if writer is None:
+            return False
+        if writer.kind == "DynamicQuantizeLinear":
+            return writer.outputs.index(name) == 1
+        if writer.kind in ("ConvInteger", "MatMulInteger"):
+            return True
+        if writer.kind not in _PASSING or not writer.inputs:
+            return False
+        name = writer.inputs[0]
+        if name in tensors:
+            return dtype_of(tensors[name].data_type) in NARROW
+    return False
 
 
 def _stored_bytes(name: str, tensor: onnx.TensorProto) -> int:

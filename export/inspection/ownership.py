@@ -15,12 +15,14 @@ class Node:
         name: Its own name, or that of its first output.
         inputs: The keys of the tensors that it reads; empty for an optional one that is left out.
         outputs: The keys of the tensors that it writes.
+        runs: Whether it runs other graphs, so that its inputs do not tell all that it reads.
     """
 
     type: str
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    runs: bool = False
 
     @property
     def kind(self) -> str:
@@ -52,14 +54,14 @@ def find_owners(nodes: Sequence[Node], constants: Mapping[str, Constant]) -> Own
     works on constants alone, hands what it reads to the one that reads it.
 
     Args:
-        nodes: The operators, in an order in which they can run.
+        nodes: The operators, in an order in which they can run; what one runs stands before it.
         constants: The constants by the keys of their tensors.
     """
     behind: dict[str, tuple[str, ...]] = {key: (key,) for key in constants}
     folded = []
     for node in nodes:
         read = [key for key in node.inputs if key]
-        folded.append(bool(read) and all(key in behind for key in read))
+        folded.append(bool(read) and not node.runs and all(key in behind for key in read))
         if folded[-1]:
             passed = tuple(dict.fromkeys(source for key in read for source in behind[key]))
             for key in node.outputs:

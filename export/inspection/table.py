@@ -34,6 +34,8 @@ def inspection_text(told: Inspection, *, width: int) -> str:
         lines.append("scale and zero point of a float: those of the quantizer beside it")
     lines += ["", *_table_lines(_layer_table(told, width), width)]
     hidden = len(told.layers) - _MOST_LAYERS
+    if any(operator.graph for operator in told.layers[:_MOST_LAYERS]):
+        lines.append("12/body/3: operator 3 of what operator 12 runs; its MACs are those of one round")
     if hidden > 0:
         lines.append(f"and {hidden} smaller {'one' if hidden == 1 else 'ones'}: --json tells all")
     return "\n".join(lines)
@@ -70,27 +72,61 @@ def _cost_facts(told: Inspection) -> Iterable[tuple[str, str]]:
     yield "computes in", told.arithmetic
     if told.quantization == "integer":
         yield "in floats", _islands(told)
-    boundaries = {operator.type for operator in told.graph.operators if operator.arithmetic == BOUNDARY}
+    boundaries = {operator.type for operator in told.operators if operator.arithmetic == BOUNDARY}
     counts = told.operator_counts
     inner = _counted({kind: count for kind, count in counts.items() if kind not in boundaries})
     between = _counted({kind: count for kind, count in counts.items() if kind in boundaries})
     yield "operators", "; conversions: ".join(part for part in (inner, between) if part) or "none"
+    loops = [operator for operator in told.operators if operator.inside]
+    if loops:
+        inside = sum(len(operator.inside) for operator in loops)
+        yield "", f"{inside} of them inside {_named([(each, _rounds(each)) for each in loops])}"
     if told.graph.further_graphs:
-        yield "", f"and further graphs (loops, branches, signatures), not counted: {told.graph.further_graphs}"
+        count = told.graph.further_graphs
+        yield "", f"with those of {count} graph{'s' * (count > 1)} that the main one does not run, such as signatures"
     yield "parameters", f"{told.parameters:,}"
+    yield "MACs", f"{told.macs:,} for one {'sample' if told.graph.one_sample else 'run'}{_unknown(told)}"
+
+
+def _rounds(operator: Operator) -> str:
+    return "" if operator.rounds is None else f" ({operator.rounds:,} rounds)"
+
+
+def _unknown(told: Inspection) -> str:
+    """Return how many operators have MACs that the file does not tell, and which these are."""
+    if not told.macs_unknown:
+        return ""
     plural = "" if told.macs_unknown == 1 else "s"
-    unknown = f", and unknown for {told.macs_unknown} operator{plural}" if told.macs_unknown else ""
-    yield "MACs", f"{told.macs:,} for one {'sample' if told.graph.one_sample else 'run'}{unknown}"
+    causes = [(operator, why) for operator in told.graph.operators for operator, why in _causes(operator)]
+    return f", and unknown for {told.macs_unknown} operator{plural}: {_named(causes)}"
+
+
+def _causes(operator: Operator) -> Iterable[tuple[Operator, str]]:
+    """Give the operators, this one or some inside it, whose MACs are unknown, and why if that can be said."""
+    if operator.macs is not None:
+        return
+    inner = [cause for each in operator.inside for cause in _causes(each)]
+    loop = any(each.graph.endswith("/body") for each in operator.inside)
+    reason = (" (rounds unknown)" if loop else " (sides differ)") if operator.inside else ""
+    yield from inner or [(operator, reason)]
+
+
+def _named(operators: Sequence[tuple[Operator, str]]) -> str:
+    """Return the types and names of operators, each with what is to be said of it."""
+    shown = [
+        _glued(f"{operator.type} {_tail(operator.name, _LONGEST_NAME)}{remark}")
+        for operator, remark in operators[:_MOST_ISLANDS]
+    ]
+    more = f", and {len(operators) - _MOST_ISLANDS} more" if len(operators) > _MOST_ISLANDS else ""
+    return f"{', '.join(shown)}{more}"
 
 
 def _islands(told: Inspection) -> str:
     islands = told.float_islands
     if not islands:
         return "none"
-    computing = [operator for operator in told.graph.operators if operator.arithmetic in (INTEGER, FLOAT)]
-    named = [_glued(f"{operator.type} {_tail(operator.name, _LONGEST_NAME)}") for operator in islands[:_MOST_ISLANDS]]
-    more = f", and {len(islands) - _MOST_ISLANDS} more" if len(islands) > _MOST_ISLANDS else ""
-    return f"{len(islands)} of {len(computing)} operators: {', '.join(named)}{more}"
+    computing = [operator for operator in told.running if operator.arithmetic in (INTEGER, FLOAT)]
+    return f"{len(islands)} of {len(computing)} operators: {_named([(each, '') for each in islands])}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:
@@ -158,7 +194,8 @@ def _layer_table(told: Inspection, width: int) -> Table:
 def _layer_row(operator: Operator) -> tuple[str, ...]:
     macs = "unknown" if operator.macs is None else f"{operator.macs:,}"
     runs = operator.arithmetic if operator.arithmetic in (INTEGER, FLOAT) else "-"
-    numbers = (f"{operator.number}", f"{operator.bytes:,}", f"{operator.parameters:,}", macs)
+    place = f"{operator.graph}/{operator.number}" if operator.graph else f"{operator.number}"
+    numbers = (place, f"{operator.bytes:,}", f"{operator.parameters:,}", macs)
     return _tail(operator.type, _LONGEST_TYPE), operator.name, runs, *numbers
 
 

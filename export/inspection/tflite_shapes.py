@@ -5,13 +5,14 @@ dilated convolution moves pixels into the batch axis, and a Reshape may join the
 axis is followed from the inputs on, and what cannot be followed stays unknown.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from edgeport.export.inspection.macs import size
+from edgeport.export.inspection.macs import Shape, size
 
-Shape = tuple[int | None, ...]
+# Says what the operator at a place writes that runs other graphs, from the shapes so far.
+Called = Callable[[int, "Step", Sequence[Shape]], Sequence[Shape]]
 
 _SAME_ELEMENTS = {"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"}
 _REDUCTIONS = {"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"}
@@ -38,42 +39,57 @@ class Step:
 
 
 def shapes_for_one_sample(
-    signatures: Sequence[Shape],
+    signatures: Sequence[tuple[int | None, ...]],
     steps: Sequence[Step],
     *,
-    inputs: Collection[int],
+    given: Mapping[int, Shape],
     constants: Mapping[int, tuple[int, ...]],
+    run: Mapping[int, Called] | None = None,
 ) -> list[Shape]:
     """Return the shape of every tensor when one sample goes in; None for an axis that cannot be told.
 
     Args:
         signatures: The shapes in the file, None for a free axis.
         steps: The operators, in the order in which they run.
-        inputs: The numbers of the tensors that go in.
+        given: The numbers of the tensors that go in, and their shapes for one sample.
         constants: The numbers of the constant tensors, and the values of those that hold a few integers.
+        run: For the places of the operators that run other graphs, what says the shapes of what they write.
     """
-    shapes = [
-        (1, *shape[1:]) if index in inputs and shape and shape[0] is None else shape
-        for index, shape in enumerate(signatures)
+    shapes: list[Shape] = [
+        _joined(signature, given[index]) if index in given else signature for index, signature in enumerate(signatures)
     ]
-    for step in steps:
+    for place, step in enumerate(steps):
+        if run and place in run:
+            for output, shape in zip(step.outputs, run[place](place, step, shapes), strict=False):
+                if output >= 0:
+                    shapes[output] = _joined(signatures[output], shape)
+            continue
         for output in step.outputs:
-            if output >= 0 and shapes[output].count(None) == 1:
+            shape = shapes[output] if output >= 0 else None
+            if shape is not None and shape.count(None) == 1:
                 length = _length(step, output, signatures, shapes, constants)
-                shapes[output] = tuple(length if axis is None else axis for axis in shapes[output])
+                shapes[output] = tuple(length if axis is None else axis for axis in shape)
     return shapes
+
+
+def _joined(signature: tuple[int | None, ...], known: Shape) -> Shape:
+    """Return a shape of the file with what is known of its free axes."""
+    if known is None or len(known) != len(signature):
+        return signature
+    return tuple(length if axis is None else axis for axis, length in zip(signature, known, strict=True))
 
 
 def _length(
     step: Step,
     output: int,
-    signatures: Sequence[Shape],
+    signatures: Sequence[tuple[int | None, ...]],
     shapes: Sequence[Shape],
     constants: Mapping[int, tuple[int, ...]],
 ) -> int | None:
     """Return the length of the one free axis of what an operator writes, or None."""
-    shape = shapes[output]
-    data = [index for index in step.inputs if index >= 0 and index not in constants]
+    shape = signatures[output]
+    known = {index: shapes[index] or () for index in step.inputs if index >= 0}
+    data = [index for index in known if index not in constants]
     if step.type in _SAME_ELEMENTS:
         return _divided(size(shapes[data[0]]) if data else None, prod(axis for axis in shape if axis is not None))
     if shape[0] is not None:
@@ -81,15 +97,15 @@ def _length(
     if step.type == "GATHER" and len(step.inputs) > 1 and -1 not in step.inputs[:2]:
         # Rows of a table: (words, width) by (n, words) gives (n, words, width). Along another axis it differs.
         table, rows = signatures[step.inputs[0]], signatures[step.inputs[1]]
-        return shapes[step.inputs[1]][0] if rows and (*rows, *table[1:]) == signatures[output] else None
-    if step.type == "FULLY_CONNECTED" and len(data) == 1 and len(shapes[data[0]]) != len(shape) == 2:
+        return known[step.inputs[1]][0] if rows and (*rows, *table[1:]) == signatures[output] else None
+    if step.type == "FULLY_CONNECTED" and len(data) == 1 and len(known[data[0]]) != len(shape) == 2:
         # It flattens what it reads to rows that are as long as its weights are wide.
         return _divided(size(shapes[data[0]]), (signatures[step.inputs[1]] or (None,))[-1])
     # The samples are the first axis only where that is the one axis that is free.
-    batched = [index for index in data if shapes[index] and None not in signatures[index][1:]]
+    batched = [index for index in data if known[index] and None not in signatures[index][1:]]
     if step.type not in _REDUCTIONS:
-        batched = [index for index in batched if len(shapes[index]) == len(shape)]
-    batches = {shapes[index][0] for index in batched}
+        batched = [index for index in batched if len(known[index]) == len(shape)]
+    batches = {known[index][0] for index in batched}
     return _batch(step, batches.pop(), constants) if len(batches) == 1 else None
 
 

@@ -1,9 +1,13 @@
 """What the unit tests share: the small committed artefacts and their recorded answers."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+# For hand_made.py, which several of them use.
+sys.path.insert(0, str(Path(__file__).parent))
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -37,6 +37,7 @@ KERAS_MODULES = {
     "benchmarks/studies/raw_converters.py",
 }  # fmt: skip
 ONNX_PASSES = {path.relative_to(ROOT).as_posix() for path in MODULES if path.parent.name == "passes"}
+ONNX_INSPECTION = {f"export/inspection/onnx_{name}.py" for name in ("constants", "file", "scopes", "shapes", "values")}
 # What the measuring scripts compare the export with.
 ONNX_SCRIPTS = {"benchmarks/studies/onnx_quantizers.py", "benchmarks/studies/raw_converters.py"}
 ONNX_PROFILES = {"benchmarks/profiling/onnx_parts.py", "benchmarks/profiling/onnx_peak.py"}
@@ -50,15 +51,15 @@ ENGINES = {
         "export/onnx/convert.py", "export/onnx/tf2onnx_operators.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,
     },
     "onnx": {
-        "export/onnx/convert.py", "export/inspection/onnx_file.py", "export/inspection/onnx_shapes.py",
-        "export/inspection/onnx_constants.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
+        "export/onnx/convert.py", *ONNX_INSPECTION, *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
     },
     "onnxruntime": {
         "runtime/onnx_engine.py", "benchmarks/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
     },
     "flatbuffers": {"export/tflite/standard_metadata.py", "benchmarks/profiling/tflite_parts.py"},
     "ai_edge_litert": {
-        "export/inspection/tflite_file.py", "benchmarks/peers/litert_peer.py", *TFLITE_PROFILES,
+        "export/inspection/tflite_file.py", "export/inspection/tflite_tensors.py", "benchmarks/peers/litert_peer.py",
+        *TFLITE_PROFILES,
     },
     "litert_quantizer": {"benchmarks/studies/tflite_quantizers.py"},
     "mlperf_loadgen": {"benchmarks/mlperf_process.py"},

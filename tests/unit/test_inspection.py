@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -391,7 +392,7 @@ def test_a_free_axis_of_tflite_is_followed_and_never_guessed() -> None:
         Step("RESHAPE", (3,), (4,)),
         Step("CUSTOM what", (4,), (5,)),
     ]
-    shapes = shapes_for_one_sample(signatures, steps, inputs={0}, constants={2: (), 6: (2, 2)})
+    shapes = shapes_for_one_sample(signatures, steps, given={0: (1, 8, 8, 2)}, constants={2: (), 6: (2, 2)})
     assert [shape[0] for shape in shapes[:6]] == [1, 4, 3, 4, 4 * 3 * 3 * 4 // 8, None]
 
 
@@ -502,6 +503,27 @@ def test_what_cannot_be_read_is_one_line(
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["a.ort", "a.onnx", "a.tflite"])
+def test_onnxruntimes_own_format_is_recognised(
+    name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "made.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(data / "tiny.float32.onnx", options, providers=["CPUExecutionProvider"])
+    path = (tmp_path / "made.ort").rename(tmp_path / name)
+    for command in (["inspect", str(path)], ["predict", str(path), str(data / "golden.npz")]):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert f"{name} is in onnxruntime's own format (ORT), which onnxruntime alone reads" in error
+        assert error.count("\n") == 1
+    with pytest.raises(ArtefactError, match=r"the artefact is in onnxruntime's own format .* take the \.onnx file"):
+        load(path.read_bytes(), verify=False)
+    if name == "a.ort":
+        assert main(["inspect", str(path), "--probe"]) == 2
+        assert "a.ort: a name in .ort is that of onnxruntime's own format" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", NAMES)

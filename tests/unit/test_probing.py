@@ -14,6 +14,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from hand_made import save_decoder
 
 from edgeport.export.inspection.command import add_arguments
 from edgeport.runtime import ArtefactError, InputError
@@ -182,3 +183,46 @@ def test_on_the_command_line_the_exit_code_tells(
     assert main(["inspect", str(data / "tiny.int8.onnx"), "--seconds", "3"]) == 2
     assert "--seconds is for --probe" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "none.onnx"), "--probe"]) == 2
+
+
+@pytest.mark.parametrize("suffix", ["tflite", "onnx"])
+def test_free_lengths_are_probed_at_the_shapes_that_are_given(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(save_decoder(tmp_path / f"m.{suffix}"))
+    for shapes, length in (([], 2), (["cache=1,7,4"], 8), (["cache=1,0,4", "step=1,1,4"], 1)):
+        options = [part for shape in shapes for part in ("--shape", shape)]
+        assert main(["inspect", path, "--probe", *options]) == 0
+        assert f"runs (zeros gave longer float32 (1, {length}, 4))" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", ["tflite", "onnx"])
+@pytest.mark.parametrize(
+    ("shapes", "told"),
+    [
+        (["audio=1,7"], "shape of 'audio': there is no such input; expected one of cache float32 (1, n, 4); step"),
+        (["cache=1,7"], "got (1, 7), which has 2 axes; expected 3: cache float32 (1, n, 4)"),
+        (["cache=1,7,5"], "got (1, 7, 5), but the file fixes axis 2 to 4: cache float32 (1, n, 4)"),
+        (["cache=1,7,0"], "got (1, 7, 0), but the file fixes axis 2 to 4: cache float32 (1, n, 4)"),
+        (["cache=1,-7,4"], "--shape: got 'cache=1,-7,4', expected an input's name and its axes"),
+        (["cache"], "--shape: got 'cache', expected"),
+        (["=1,2"], "--shape: got '=1,2', expected"),
+        (["cache=1,7,4", "cache=1,8,4"], "--shape: got 'cache' twice"),
+    ],
+)
+def test_a_shape_that_no_input_has_is_one_line(
+    suffix: str, shapes: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(save_decoder(tmp_path / f"m.{suffix}"))
+    assert main(["inspect", path, "--probe", *(part for shape in shapes for part in ("--shape", shape))]) == 2
+    ended = capsys.readouterr()
+    assert told in ended.err
+    assert (ended.out, ended.err.count("\n")) == ("", 1)
+
+
+def test_a_shape_that_no_memory_holds_is_too_much_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(save_decoder(tmp_path / "m.onnx"))
+    assert main(["inspect", path, "--probe", "--shape", "cache=1,900000000,4"]) == 1
+    assert "too much memory" in capsys.readouterr().out
+    assert main(["inspect", path, "--shape", "cache=1,9,4"]) == 2
+    assert "--shape is for --probe" in capsys.readouterr().err

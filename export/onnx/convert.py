@@ -70,7 +70,7 @@ def convert(
     if has_fake_quantization(graph):
         graph = with_float_weights(graph)
     elif precision == "int8" and calibration is not None:
-        graph = with_clamped_masks(graph, partial(_batches, calibration, graph))
+        graph = with_clamped_masks(graph, partial(_batches, calibration, graph), computed_in_integers=False)
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
     trained = take_ranges(model) if has_fake_quantization(graph) else {}

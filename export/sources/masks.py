@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph
+from edgeport.export.sources.graph import Graph, layer_of
 from edgeport.export.sources.running import Batch, answers, computed
+from edgeport.runtime.errors import ExportError
 
 _BELOW = 12.0
 # What a mask adds to logits: nothing that counts, or more than any logit.
@@ -81,12 +82,16 @@ class _Seen:
             self.low, self.high = min(self.low, float(kept.min())), max(self.high, float(kept.max()))
 
 
-def with_clamped_masks(graph: Graph, batches: Batches) -> Graph:
+def with_clamped_masks(graph: Graph, batches: Batches, *, computed_in_integers: bool) -> Graph:
     """Return the graph with clamped masks, or itself if it has none; its answers change by what integers cannot hold.
 
     Args:
         graph: A frozen graph; its softmax may stand anywhere.
         batches: Returns the calibration samples anew: for each batch an array an input, in order.
+        computed_in_integers: Whether integers compute a mask too, so that they must have seen it hide.
+
+    Raises:
+        ExportError: They must, and no sample has anything to hide.
     """
     nodes = {node.name: node for node in graph.definition.node}
     starts = [node for node in nodes.values() if node.op == "Softmax"]
@@ -101,8 +106,21 @@ def with_clamped_masks(graph: Graph, batches: Batches) -> Graph:
 
     clamped = _Clamped(graph)
     for mask in dict.fromkeys(mask for start in starts for mask in _masks_before(start, nodes, likelier)):
+        if computed_in_integers:
+            _check_hides(nodes, mask, seen[mask.tensor])
         clamped.clamp(mask, seen)
     return clamped.graph if _alike(graph, clamped.graph, batches) else graph
+
+
+def _check_hides(nodes: Mapping[str, Any], mask: _Mask, hiding: _Seen) -> None:
+    """Raise ExportError if a mask that is computed from the inputs is 0 for all samples: its integers would stay 0."""
+    node = nodes[mask.node]
+    computed_mask = nodes[_node_of(node.input[mask.hiding])].op != "Const" and node.op != "SelectV2"
+    if computed_mask and hiding.low == hiding.high == 0.0 and not hiding.hides:
+        raise ExportError(
+            f"the mask of {layer_of(node.name)} hides nothing in any calibration sample, so its integers would never "
+            "hide anything: add samples with what it hides (padding), or use float16 or dynamic"
+        )
 
 
 def _masks_before(softmax: Any, nodes: Mapping[str, Any], choose: Callable[[list[_Mask]], list[_Mask]]) -> list[_Mask]:

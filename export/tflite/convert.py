@@ -65,7 +65,7 @@ def convert(
     if calibrated and graph.loops:
         graph = _without_loops(graph, calibration, options, on_note)
     if calibrated and calibration is not None and not has_fake_quantization(graph):
-        graph = with_clamped_masks(graph, partial(_samples, calibration, graph))
+        graph = with_clamped_masks(graph, partial(_samples, calibration, graph), computed_in_integers=True)
     graph = with_outputs(graph, source.ends(at_logits=calibrated))
     graph = _with_outputs_apart(graph)
     if has_fake_quantization(graph):

@@ -26,11 +26,13 @@ KERAS_MODULES = {
     "train/fitting.py", "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/keras_file.py",
     "train/quantization_aware.py", "train/quantized_layers.py", "train/teacher.py", "train/training.py",
     "train/untuned.py",
-    "export/sources/fake_quantization.py", "export/sources/graph.py", "export/sources/keras_2.py",
-    "export/sources/keras_3.py", "export/sources/keras_model.py", "export/sources/list_shapes.py",
-    "export/sources/float64_graph.py", "export/sources/rounding.py", "export/sources/saved_model.py",
+    "export/sources/einsum.py", "export/sources/fake_quantization.py", "export/sources/float64.py",
+    "export/sources/float64_graph.py", "export/sources/fourier.py", "export/sources/graph.py",
+    "export/sources/keras_2.py", "export/sources/keras_3.py", "export/sources/rounding.py",
+    "export/sources/keras_model.py", "export/sources/list_shapes.py", "export/sources/resizing.py",
+    "export/sources/rewriting.py", "export/sources/rules.py", "export/sources/saved_model.py",
     "export/sources/tracing.py",
-    "export/onnx/convert.py", "export/tflite/convert.py",
+    "export/onnx/convert.py", "export/onnx/rules.py", "export/tflite/convert.py", "export/tflite/rules.py",
     "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",
     "benchmarks/studies/raw_converters.py",
 }  # fmt: skip
@@ -45,10 +47,11 @@ ENGINES = {
     "h5py": {"train/keras_writer.py", "train/unpacked_size.py"},
     "tensorflow": KERAS_MODULES | {"benchmarks/studies/tflite_quantizers.py"},
     "tf2onnx": {
-        "export/onnx/convert.py", "export/onnx/tf2onnx_operators.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,
+        "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,
     },
     "onnx": {
-        "export/onnx/convert.py", "export/inspection/onnx_file.py", "export/inspection/onnx_shapes.py",
+        "export/onnx/convert.py", "export/onnx/tf2onnx_select.py",
+        "export/inspection/onnx_file.py", "export/inspection/onnx_shapes.py",
         "export/inspection/onnx_constants.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
     },
     "onnxruntime": {

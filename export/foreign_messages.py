@@ -9,7 +9,9 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _NOISE = (
     re.compile(r"^\s*File \"[^\"]*\", line \d+.*(?:\n {4,}.*)*", re.MULTILINE),
     re.compile(r"^Traceback \(most recent call last\):\s*$", re.MULTILINE),
+    re.compile(r"^(?:Could not translate MLIR to FlatBuffer\.)?\S+\.py:\d+:\d+: ", re.MULTILINE),
     re.compile(r"<unknown>:0: "),
+    re.compile(r"\btflite/\S+\.(?:cc|h):\d+:? ?"),
     re.compile(r"(?:\s*@\s*)?\bloc\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\):?\s*"),
     re.compile(r"\s*\[\[\{\{.*?\}\}\]\]"),
     re.compile(r"\{\{.*?\}\}\s*"),
@@ -18,6 +20,8 @@ _NOISE = (
     re.compile(r"\(?/\S*?(?:site-packages|dist-packages|onnxruntime_src)/[^\s:,()]*(?::\d+)?\)?:?"),
     re.compile(r" at 0x[0-9a-f]+"),
 )
+# What TFLite's engine says of an operator that it has no kernel for in these types or shapes.
+_UNPREPARED = re.compile(r" \((?P<why>[^\n]*?)\s*Node number \d+ \((?P<operator>\w+)\) failed to [^\n]*")
 # What follows repeats the call, and not the cause.
 _ARGUMENTS = re.compile(
     r"\n\s*(?:Arguments received by |Call arguments received by |Original stack trace|Stack trace).*", re.DOTALL
@@ -38,6 +42,7 @@ def cleaned(error: BaseException | str, *, file: Path | str | None = None) -> st
     text = _CAUSE.sub("", text, count=1) or text
     for noise in _NOISE:
         text = noise.sub("", text)
+    text = _UNPREPARED.sub(lambda found: f": operator {found['operator']} stops it ({found['why']})", text)
     if file is not None:
         text = _without_path(text, str(file))
     text = _whole_sentences(" ".join(text.split()))

@@ -10,7 +10,7 @@ import tf2onnx
 
 from edgeport.export.foreign_messages import cleaned
 from edgeport.export.notes import OnNote, ignored
-from edgeport.export.onnx import tf2onnx_operators  # noqa: F401  (registers operators with tf2onnx)
+from edgeport.export.onnx import tf2onnx_select  # noqa: F401  (registers with tf2onnx)
 from edgeport.export.onnx.passes.fold_flatten import fold_flatten
 from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
 from edgeport.export.onnx.passes.keep_outputs import keep_outputs
@@ -20,11 +20,13 @@ from edgeport.export.onnx.passes.quantize_dynamic import quantize_dynamic
 from edgeport.export.onnx.passes.quantize_static import quantize_static
 from edgeport.export.onnx.passes.take_ranges import take_ranges
 from edgeport.export.onnx.passes.to_float16 import to_float16
+from edgeport.export.onnx.rules import rules
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.fake_quantization import has_fake_quantization, with_float_weights
-from edgeport.export.sources.graph import Graph, layer_of
+from edgeport.export.sources.graph import Graph
 from edgeport.export.sources.masks import with_clamped_masks
+from edgeport.export.sources.rewriting import rewritten
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card, to_json
@@ -98,9 +100,10 @@ def embed(content: bytes, card: Card) -> bytes:
 # Every precision begins with the same float32 model, and converting is what takes the time.
 @lru_cache(maxsize=1)
 def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
+    graph = rewritten(graph, rules())
     for node in graph.definition.node:
         if node.op in _CONVERTED_WRONGLY:
-            raise ExportError(f"operator {node.op} of {layer_of(node.name)}: ONNX has none like it")
+            raise ExportError(f"operator {node.op}{graph.place_of(node.name)}: ONNX has none like it")
     tensors = {f"{port.name}:0": port.name for port in (*graph.inputs, *graph.outputs)}
     try:
         with tf.device("/cpu:0"):
@@ -113,8 +116,8 @@ def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
                 tensors_to_rename=tensors,
             )
     except Exception as error:  # tf2onnx raises whatever it meets
-        raise ExportError(f"tf2onnx: {cleaned(error)}") from error
-    _check_operators(model)
+        raise ExportError(f"tf2onnx cannot convert it ({cleaned(error)})") from error
+    _check_operators(model, graph)
     mend_sizes(model)
     _order_ports(model, graph)
     if opset > _LAST_OPSET:
@@ -134,11 +137,11 @@ def _batches(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:
         yield [real[port.name] for port in graph.inputs]
 
 
-def _check_operators(model: onnx.ModelProto) -> None:
+def _check_operators(model: onnx.ModelProto, graph: Graph) -> None:
     """Raise ExportError for the first operator that stayed what it was in TensorFlow."""
     for node in model.graph.node:
         if not node.domain and not onnx.defs.has(node.op_type):
-            raise ExportError(f"operator {node.op_type} of {layer_of(node.name)}: ONNX has none like it")
+            raise ExportError(f"operator {node.op_type}{graph.place_of(node.name)}: ONNX has none like it")
 
 
 def _order_ports(model: onnx.ModelProto, graph: Graph) -> None:

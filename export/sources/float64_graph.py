@@ -50,11 +50,11 @@ def in_float64(graph: Graph) -> Graph | None:
         else:
             _widen(node)
             definition.node.append(node)
-    sides = [
+    inputs, outputs = (
         tuple(replace(port, dtype="float64" if port.dtype == "float32" else port.dtype) for port in side)
         for side in (graph.inputs, graph.outputs)
-    ]
-    return Graph(definition, *sides)
+    )
+    return replace(graph, definition=definition, inputs=inputs, outputs=outputs)
 
 
 def _has_wider(node: Any) -> bool:

@@ -1,8 +1,8 @@
 """A traced model: one TensorFlow graph with its weights as constants, which both converters start from."""
 
-import re
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -11,17 +11,16 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tensorflow.python.grappler import tf_optimizer
 
 from edgeport.export.sources.list_shapes import LOOPS, write_list_shapes
+from edgeport.export.sources.places import CALLS, place_of
 from edgeport.export.sources.port import Port
-from edgeport.runtime.errors import ExportError
+from edgeport.export.sources.purity import check_pure, needed_for
 
-_UNNAMED = re.compile(
-    r"(?:Stateful|Stateless)?PartitionedCall(?:_\d+)?|(?:functional|sequential|model)(?:_\d+)*|while(?:_\d+)?|body|cond|_\d+"
-)
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _PASS_THROUGH = ("Identity", "StopGradient")
 _ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 # What keeps a call from being inlined: Keras compiles some convolutions with XLA, which no converter knows.
 _KEPT_APART = ("_XlaMustCompile", "_noinline")
+# What turns a loop that is a function into operators of TensorFlow 1, which no converter knows either.
+_LOWERED = "_lower_using_switch_merge"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,53 +31,66 @@ class Graph:
         definition: The TensorFlow GraphDef; weights are constants, calls are inlined, loops stay functions.
         inputs: Its inputs, in the model's order.
         outputs: Its outputs, in the model's order.
+        layers: The names that the user knows: of the model, then of its layers; empty if unknown.
     """
 
     definition: Any
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    layers: tuple[str, ...] = ()
 
     @property
     def loops(self) -> tuple[str, ...]:
         """The names of the loops, which recurrent layers that could not be fused turn into."""
         return _loops(self.definition)
 
+    def place_of(self, node: str) -> str:
+        """Return in words the layer that a node belongs to, such as `` of layer dense``, or nothing."""
+        return place_of(node, self.layers)
 
-def freeze(function: Any, *, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
+
+def freeze(function: Any, *, inputs: Sequence[str], outputs: Sequence[str], layers: Sequence[str] = ()) -> Graph:
     """Return a concrete function as a graph with its weights as constants.
 
     Args:
         function: A TensorFlow concrete function whose flat inputs and outputs are tensors.
         inputs: What to call each input.
         outputs: What to call each output.
+        layers: See Graph.
 
     Raises:
-        ExportError: It is more than a function of its inputs: it changes a variable, or looks up in a table.
+        ExportError: It is more than a function of its inputs: it changes a variable, draws random numbers, or looks
+            up in a table.
     """
     definition = function.graph.as_graph_def()
-    _check_pure((*definition.node, *(node for inner in definition.library.function for node in inner.node_def)))
+    nodes = (*definition.node, *(node for inner in definition.library.function for node in inner.node_def))
+    check_pure(nodes, layers, needed=needed_for(definition, [tensor.op.name for tensor in function.graph.outputs]))
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
     return tidy(
         frozen.graph.as_graph_def(),
         inputs={name: tensor.name for name, tensor in zip(inputs, frozen.inputs, strict=True)},
         outputs={name: tensor.name for name, tensor in zip(outputs, frozen.outputs, strict=True)},
+        layers=layers,
     )
 
 
-def tidy(definition: Any, *, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> Graph:
+def tidy(
+    definition: Any, *, inputs: Mapping[str, str], outputs: Mapping[str, str], layers: Sequence[str] = ()
+) -> Graph:
     """Return a frozen GraphDef as a graph: calls inlined, inputs and outputs renamed, shapes constant where known.
 
     Args:
         definition: A GraphDef without variables.
         inputs: For each input's new name the name of its tensor, such as ``serving_default_x:0``.
         outputs: The same for each output.
+        layers: See Graph.
 
     Raises:
         ExportError: See freeze.
     """
     outputs = _outside_calls(definition, outputs)
     definition = _inlined(definition, [*inputs.values(), *outputs.values()])
-    _check_pure(definition.node)
+    check_pure(definition.node, layers, needed=needed_for(definition, [_node_of(name) for name in outputs.values()]))
     old_names = {_node_of(tensor) for tensor in inputs.values()}
     taken = {node.name for node in definition.node} - old_names
     names = {_node_of(tensor): _free(name, taken) for name, tensor in inputs.items()}
@@ -96,7 +108,7 @@ def tidy(definition: Any, *, inputs: Mapping[str, str], outputs: Mapping[str, st
         port = _port(_free(name, taken | set(names.values()) | {end.name for end in ends}), source)
         _add_identity(definition, port.name, source.name, source.dtype.as_datatype_enum)
         ends.append(port)
-    return with_outputs(Graph(definition, starts, tuple(ends)), [end.name for end in ends])
+    return with_outputs(Graph(definition, starts, tuple(ends), tuple(layers)), [end.name for end in ends])
 
 
 def with_outputs(graph: Graph, names: Iterable[str]) -> Graph:
@@ -104,7 +116,8 @@ def with_outputs(graph: Graph, names: Iterable[str]) -> Graph:
     known = {port.name: port for port in graph.outputs}
     outputs = tuple(known[name] for name in names)
     kept = [port.name for port in (*outputs, *graph.inputs)]
-    return Graph(tf.compat.v1.graph_util.extract_sub_graph(graph.definition, kept), graph.inputs, outputs)
+    definition = tf.compat.v1.graph_util.extract_sub_graph(graph.definition, kept)
+    return replace(graph, definition=definition, outputs=outputs)
 
 
 def with_shapes(graph: Graph, shapes: Mapping[str, tuple[int | None, ...]]) -> Graph:
@@ -124,13 +137,11 @@ def with_shapes(graph: Graph, shapes: Mapping[str, tuple[int | None, ...]]) -> G
             # What was inferred for the old shapes.
             node.attr.pop("_output_shapes", None)
     live = _imported(definition)
-    return Graph(
-        definition,
-        *(
-            tuple(_port(port.name, live.get_tensor_by_name(f"{port.name}:0")) for port in ports)
-            for ports in (graph.inputs, graph.outputs)
-        ),
+    inputs, outputs = (
+        tuple(_port(port.name, live.get_tensor_by_name(f"{port.name}:0")) for port in ports)
+        for ports in (graph.inputs, graph.outputs)
     )
+    return replace(graph, definition=definition, inputs=inputs, outputs=outputs)
 
 
 def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Port], dict[str, str]]:
@@ -156,32 +167,43 @@ def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Port], dict[str, str
             name = _free("logits" if len(graph.outputs) == 1 else f"{port.name}_logits", nodes.keys())
             _add_identity(definition, name, node.input[0], node.attr["T"].type)
             logits[port.name] = Port(name, port.shape, port.dtype)
-    return Graph(definition, graph.inputs, (*graph.outputs, *logits.values())), logits, activations
-
-
-def layer_of(node: str) -> str:
-    """Return in words the layer that a node belongs to, as the user knows it.
-
-    That is the node's name without the operator's, without calls and loops, and without the names that Keras gives to
-    models that nobody named.
-    """
-    *path, operator = node.split("/")
-    layers = [part for part in path if not _UNNAMED.fullmatch(part)]
-    return f"layer {'/'.join(layers) or operator}"
+    with_logits = replace(graph, definition=definition, outputs=(*graph.outputs, *logits.values()))
+    return with_logits, logits, activations
 
 
 def function_of(graph: Graph) -> Any:
     """Return a concrete function that takes the inputs in order and returns the list of outputs."""
-    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph.definition, name=""), [])
+    definition = _with_own_functions(graph.definition)
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
     return wrapped.prune(
         [wrapped.graph.get_tensor_by_name(f"{port.name}:0") for port in graph.inputs],
         [wrapped.graph.get_tensor_by_name(f"{port.name}:0") for port in graph.outputs],
     )
 
 
+def _with_own_functions(definition: Any) -> Any:
+    """Return the GraphDef with names of its own for its functions.
+
+    TensorFlow keeps all functions of a process by name, and takes no other one of the same name.
+    """
+    library = b"".join(function.SerializeToString(deterministic=True) for function in definition.library.function)
+    suffix = hashlib.sha256(library).hexdigest()[:16]
+    definition = _copy(definition)
+    known = {function.signature.name for function in definition.library.function}
+    for nodes in (definition.node, *(function.node_def for function in definition.library.function)):
+        for node in nodes:
+            for attribute in node.attr.values():
+                for called in (attribute.func, *attribute.list.func):
+                    if called.name in known:
+                        called.name = f"{called.name}_{suffix}"
+    for function in definition.library.function:
+        function.signature.name = f"{function.signature.name}_{suffix}"
+    return definition
+
+
 def _outside_calls(definition: Any, outputs: Mapping[str, str]) -> dict[str, str]:
     """Return the outputs with an Identity in place of each that is a call itself: such a call is not inlined."""
-    calls = {node.name: node for node in definition.node if node.op in _CALLS}
+    calls = {node.name: node for node in definition.node if node.op in CALLS}
     moved = {}
     for name, tensor in outputs.items():
         node, _, place = tensor.partition(":")
@@ -197,21 +219,6 @@ def _loops(definition: Any) -> tuple[str, ...]:
     return tuple(node.name for node in definition.node if node.op in LOOPS)
 
 
-def _check_pure(nodes: Iterable[Any]) -> None:
-    for node in nodes:
-        if node.op.startswith("Assign") and node.op.endswith("VariableOp"):
-            raise ExportError(
-                f"operator {node.op} of {layer_of(node.name)} changes a variable of the model, so its answers depend "
-                "on what it was asked before: rebuild the layer without state (stateful=False), or leave a random "
-                "layer out"
-            )
-        if node.op.startswith("LookupTable"):
-            raise ExportError(
-                f"operator {node.op} of {layer_of(node.name)}: neither format has tables; look the values up before "
-                "the model, and export the rest"
-            )
-
-
 def _inlined(definition: Any, ends: Sequence[str]) -> Any:
     """Return the GraphDef with every call replaced by what it calls; loops stay."""
     for holder in (*definition.node, *definition.library.function):
@@ -221,7 +228,8 @@ def _inlined(definition: Any, ends: Sequence[str]) -> Any:
         for node in nodes:
             # With its weights frozen a model has no state, but calls that say they have are not all inlined.
             node.op = "PartitionedCall" if node.op == "StatefulPartitionedCall" else node.op
-    if not any(node.op in _CALLS for node in definition.node):
+            node.attr.pop(_LOWERED, None)
+    if not any(node.op in CALLS for node in definition.node):
         return definition
     live = _imported(definition)
     settings = config_pb2.ConfigProto()

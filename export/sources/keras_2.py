@@ -89,6 +89,7 @@ def open_keras_2(model: tf_keras.Model, origin: Origin) -> Opened:
         Signature(tuple(positional), named),
         origin,
         output_names=output_names,
+        layers=[model.name, *(layer.name for layer in layers)],
         scales_pixels=isinstance(first, kinds),
         vocabulary=min(vocabularies, default=None),
     )

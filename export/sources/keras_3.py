@@ -69,6 +69,7 @@ def open_keras_3(model: keras.Model, origin: Origin) -> Opened:
         _signature(model, origin.what),
         origin,
         output_names=output_names,
+        layers=[model.name, *(layer.name for layer in _layers(model))],
         scales_pixels=_scales_pixels(model),
         vocabulary=min(vocabularies, default=None),
     )

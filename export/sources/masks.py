@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph, layer_of
+from edgeport.export.sources.graph import Graph
 from edgeport.export.sources.running import Batch, answers, computed
 from edgeport.runtime.errors import ExportError
 
@@ -107,18 +107,18 @@ def with_clamped_masks(graph: Graph, batches: Batches, *, computed_in_integers: 
     clamped = _Clamped(graph)
     for mask in dict.fromkeys(mask for start in starts for mask in _masks_before(start, nodes, likelier)):
         if computed_in_integers:
-            _check_hides(nodes, mask, seen[mask.tensor])
+            _check_hides(graph, nodes[mask.node], mask, seen[mask.tensor])
         clamped.clamp(mask, seen)
     return clamped.graph if _alike(graph, clamped.graph, batches) else graph
 
 
-def _check_hides(nodes: Mapping[str, Any], mask: _Mask, hiding: _Seen) -> None:
+def _check_hides(graph: Graph, node: Any, mask: _Mask, hiding: _Seen) -> None:
     """Raise ExportError if a mask that is computed from the inputs is 0 for all samples: its integers would stay 0."""
-    node = nodes[mask.node]
-    computed_mask = nodes[_node_of(node.input[mask.hiding])].op != "Const" and node.op != "SelectV2"
-    if computed_mask and hiding.low == hiding.high == 0.0 and not hiding.hides:
+    constants = {each.name for each in graph.definition.node if each.op == "Const"}
+    is_computed = node.op != "SelectV2" and _node_of(node.input[mask.hiding]) not in constants
+    if is_computed and hiding.low == hiding.high == 0.0 and not hiding.hides:
         raise ExportError(
-            f"the mask of {layer_of(node.name)} hides nothing in any calibration sample, so its integers would never "
+            f"the mask{graph.place_of(node.name)} hides nothing in any calibration sample, so its integers would never "
             "hide anything: add samples with what it hides (padding), or use float16 or dynamic"
         )
 

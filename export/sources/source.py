@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
+from edgeport.export.sources.float64 import in_float32
 from edgeport.export.sources.graph import Graph, cut_activations, with_outputs, with_shapes
 from edgeport.export.sources.keras_model import open_keras_file, open_keras_model
 from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.export.sources.port import Port
+from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
@@ -138,6 +140,12 @@ class Source:
                     f"{self.opened.what}: its output {port.name} is one number for all samples, expected one for each: "
                     "keep the batch axis (keepdims=True)"
                 )
+            got, fed = len(parts[0][place]), min(batch, count)
+            if got != fed:
+                raise ExportError(
+                    f"{self.opened.what}: its output {port.name} has {got} rows for {fed} samples, expected one for "
+                    "each: put the batch axis first"
+                )
         outputs = {
             port.name: np.concatenate([part[place] for part in parts]) for place, port in enumerate(self.outputs)
         }
@@ -178,7 +186,8 @@ def load_source(
         InputError: The name or the activation does not fit.
     """
     check_backend()
-    opened = _open(model, custom_objects or {})
+    opened = in_float32(_open(model, custom_objects or {}))
+    check_ports(opened)
     record = record_beside(opened.file, sha256=opened.sha256) if opened.file else None
     graph, logits, activations = cut_activations(opened.graph)
     first = opened.graph.outputs[0]
@@ -192,7 +201,7 @@ def load_source(
         raise InputError(
             f"--activation {activation}: got the output {first}, expected real numbers, 2 or more for softmax"
         )
-    labels = record.labels if record and len(record.labels) == first.shape[-1] else ()
+    labels = record.labels if record and first.shape[-1:] == (len(record.labels),) else ()
     return Source(
         name=_artefact_name(name or (record.model if record else opened.name)),
         opened=opened,
@@ -224,9 +233,15 @@ def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:
 
 
 def _shaped(opened: Opened, graph: Graph, shapes: Shapes) -> Graph:
-    if all(shapes[port.name] == port.shape for port in graph.inputs):
+    if not opened.one_size and all(shapes[port.name] == port.shape for port in graph.inputs):
         return graph
-    if graph.loops and opened.trace:
+    if opened.one_size:
+        free = next((port for port in graph.inputs if None in shapes[port.name][1:]), None)
+        if free is not None:
+            raise ExportError(
+                f"{opened.what}: its input {free} can be traced for one size only: give samples, which say which"
+            )
+    if (graph.loops or opened.one_size) and opened.trace:
         # The lists that a loop fills have the batch in their shapes, as constants, which only tracing anew changes.
         return cut_activations(opened.trace(shapes))[0]
     return with_shapes(graph, shapes)

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import tensorflow as tf
@@ -12,6 +14,9 @@ from edgeport.export.sources.graph import Graph, freeze
 from edgeport.export.sources.opened import Opened, Origin, Shapes
 from edgeport.export.untrusted_operators import check_graph_def
 from edgeport.runtime.errors import ExportError
+
+# Of free axes that a model cannot be traced with; what halves them a few times needs a multiple of 32.
+_STAND_IN_LENGTHS = (64, 96, 256, 512)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,7 @@ def open_traced(
     origin: Origin,
     *,
     output_names: Callable[[Any], Sequence[str]],
+    layers: Sequence[str] = (),
     scales_pixels: bool = True,
     vocabulary: int | None = None,
 ) -> Opened:
@@ -53,42 +59,45 @@ def open_traced(
         signature: Its arguments.
         origin: Where it comes from.
         output_names: From the structure of the outputs to a name for each, in the order of ``tf.nest``.
+        layers: See Graph.
         scales_pixels: See Opened.
         vocabulary: See Opened.
 
     Raises:
         ExportError: The model takes text, or cannot be traced.
     """
-    strings = [spec.name for spec in signature.flat if spec.dtype == tf.string]
-    if strings:
-        raise ExportError(
-            f"{origin.what} takes text ({', '.join(strings)}), and neither format's engine does: look up the tokens "
-            "before the model, and export the rest"
-        )
-    try:
-        function = _traced(call, signature)
-    except Exception as error:  # a layer's own code runs here, and raises what it likes
-        raise ExportError(f"{origin.what} cannot be traced for export ({cleaned(error)})") from error
-    # Before anything of it runs, and a constant that a file is read into would be one of the first.
+    _check_no_text(signature, origin.what)
+    function, one_size = _traced_at_any_size(call, signature, origin.what)
     check_graph_def(function.graph.as_graph_def().SerializeToString(), name=origin.what)
     inputs = [spec.name for spec in signature.flat]
     outputs = output_names(function.structured_outputs)
 
     def trace(shapes: Shapes) -> Graph:
-        return freeze(_traced(call, signature, shapes), inputs=inputs, outputs=outputs)
+        return freeze(_traced(call, signature, shapes), inputs=inputs, outputs=outputs, layers=layers)
+
+    @lru_cache(maxsize=1)
+    def at_size(*shapes: tuple[int | None, ...]) -> Any:
+        return _traced(call, signature, dict(zip(inputs, shapes, strict=True)))
 
     def answer(arrays: Sequence[Any]) -> list[Any]:
         tensors = [tf.convert_to_tensor(array) for array in arrays]
-        return [tensor.numpy() for tensor in tf.nest.flatten(function(*tensors))]
+        traced = at_size(*((None, *array.shape[1:]) for array in arrays)) if one_size else function
+        return [tensor.numpy() for tensor in tf.nest.flatten(traced(*tensors))]
 
+    graph = freeze(function, inputs=inputs, outputs=outputs, layers=layers)
+    if one_size:
+        shapes = [tuple(spec.shape) for spec in signature.flat]
+        ports = (replace(port, shape=shape) for port, shape in zip(graph.inputs, shapes, strict=True))
+        graph = replace(graph, inputs=tuple(ports))
     return Opened(
         what=origin.what,
         name=origin.name,
         file=origin.file,
         sha256=origin.sha256,
-        graph=freeze(function, inputs=inputs, outputs=outputs),
+        graph=graph,
         call=answer,
         trace=trace,
+        one_size=one_size,
         scales_pixels=scales_pixels,
         vocabulary=vocabulary,
     )
@@ -120,11 +129,34 @@ def with_names(structure: Any, names: Sequence[str]) -> Any:
     return tf.nest.pack_sequence_as(structure, specs)
 
 
+def _check_no_text(signature: Signature, what: str) -> None:
+    strings = [spec.name for spec in signature.flat if spec.dtype == tf.string]
+    if strings:
+        raise ExportError(
+            f"{what} takes text ({', '.join(strings)}), and neither format's engine does: look up the tokens, "
+            "or decode the pictures, before the model, and export the rest"
+        )
+
+
+def _traced_at_any_size(call: Callable[..., Any], signature: Signature, what: str) -> tuple[Any, bool]:
+    """Return the forward pass as a concrete function, and whether it is one for stand-in lengths alone.
+
+    Some layers (UpSampling2D, bilinear) cannot be traced for images of any size.
+    """
+    try:
+        return _traced(call, signature), False
+    except Exception as error:  # a layer's own code runs here, and raises what it likes
+        specs = [spec for spec in signature.flat if spec.shape.rank is not None]
+        for length in _STAND_IN_LENGTHS if any(None in spec.shape[1:] for spec in specs) else ():
+            shapes = {spec.name: (spec.shape[0], *(axis or length for axis in spec.shape[1:])) for spec in specs}
+            with suppress(Exception):
+                return _traced(call, signature, shapes), True
+        raise ExportError(f"{what} cannot be traced for export ({cleaned(error)})") from error
+
+
 def _traced(call: Callable[..., Any], signature: Signature, shapes: Shapes | None = None) -> Any:
     """Return the forward pass as a concrete function of its flat inputs, for other shapes if they are given."""
-    flat = [
-        tf.TensorSpec(shapes[spec.name] if shapes else spec.shape, spec.dtype, spec.name) for spec in signature.flat
-    ]
+    flat = [tf.TensorSpec((shapes or {}).get(spec.name, spec.shape), spec.dtype, spec.name) for spec in signature.flat]
 
     def forward(*tensors: Any) -> Any:
         positional, named = tf.nest.pack_sequence_as(signature.structure, tensors)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.framework import function_def_to_graph
 
-from edgeport.export.sources.graph import Graph, layer_of, with_outputs
+from edgeport.export.sources.graph import Graph, with_outputs
 from edgeport.runtime.errors import ExportError
 
 _LOOPS = ("While", "StatelessWhile")
@@ -87,6 +87,7 @@ class _Writer:
         self.graph = tf.Graph()
         self.steps: dict[str, int] = {}
         self._limit = limit
+        self._place_of = graph.place_of
         self._taken = 0
         self._functions = {function.signature.name: function for function in graph.definition.library.function}
         self._bodies: dict[str, tuple[Any, list[str], list[str]]] = {}
@@ -124,15 +125,16 @@ class _Writer:
             if any(isinstance(value, _List) for value in inputs):
                 raise _UnknownError
         except _UnknownError:
-            where = layer_of(scope + node.name)
+            place = self._place_of(scope + node.name)
             raise ExportError(
-                f"operator {node.op} of {where}: its loop cannot be written out step by step, since a length in it "
+                f"operator {node.op}{place}: its loop cannot be written out step by step, since a length in it "
                 "depends on the data; use dynamic"
             ) from None
         return self._operation(node, inputs, scope)
 
     def _loop(self, node: Any, state: Sequence[Any], scope: str) -> Sequence[Any]:
-        where = layer_of(scope + node.name)
+        place = self._place_of(scope + node.name)
+        where = place.removeprefix(" of ").removeprefix(" in ") or "the model"
         condition, body = (node.attr[name].func.name for name in ("cond", "body"))
         before = 0 if not scope else self._taken
         self._taken = before
@@ -141,7 +143,7 @@ class _Writer:
             known = _static(goes_on)
             if known is None:
                 raise ExportError(
-                    f"operator While of {where}: how many steps its loop has depends on the data, and TFLite's "
+                    f"operator While{place}: how many steps its loop has depends on the data, and TFLite's "
                     "calibrator cannot see into a loop; use dynamic"
                 )
             if not known:
@@ -149,7 +151,7 @@ class _Writer:
                 return state
             if self._taken >= self._limit:
                 raise ExportError(
-                    f"operator While of {where}: its loop has more than {self._limit} steps, and TFLite's calibrator "
+                    f"operator While{place}: its loop has more than {self._limit} steps, and TFLite's calibrator "
                     "cannot see into a loop that is not written out step by step; use dynamic, or give a higher "
                     "--unroll-limit"
                 )

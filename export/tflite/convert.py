@@ -15,21 +15,29 @@ from edgeport.export.notes import OnNote, ignored
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
-from edgeport.export.sources.graph import Graph, function_of, layer_of, with_outputs
+from edgeport.export.sources.graph import Graph, function_of, with_outputs
 from edgeport.export.sources.masks import with_clamped_masks
 from edgeport.export.sources.port import Port
+from edgeport.export.sources.rewriting import rewritten
 from edgeport.export.sources.source import Source
 from edgeport.export.sources.unrolling import unroll
 from edgeport.export.tflite.embedded_metadata import embed_card
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined
+from edgeport.export.tflite.rules import rules
 from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.export.tflite.substitutes import without_reversals, without_squared_differences
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card
 from edgeport.runtime.errors import ExportError
 
-_UNSUPPORTED = re.compile(r"'?tf\.(\w+)'? op")
+# What the converter says of an operator that stays: ``tf.Erfinv(tensor<1x6xf32>) -> (tensor<1x6xf32>)``.
+_LACKING = re.compile(r"^\s*tf\.(\w+)\((.*?)\) ->", re.MULTILINE)
+_FAILING = re.compile(r"error: 'tfl?\.(\w+)' op (?!is neither a custom op)(.+)")
+_TENSOR = re.compile(r"tensor<([^<>]*?)(?:[^\w?*][^<>]*)?>")
+_KINDS = {"f64": "float64", "f32": "float32", "f16": "float16", "i1": "bool", "!tf_type.string": "text"} | {
+    f"{sign}i{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)
+}
 _INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
 
@@ -67,7 +75,7 @@ def convert(
     if calibrated and calibration is not None and not has_fake_quantization(graph):
         graph = with_clamped_masks(graph, partial(_samples, calibration, graph), computed_in_integers=True)
     graph = with_outputs(graph, source.ends(at_logits=calibrated))
-    graph = _with_outputs_apart(graph)
+    graph = rewritten(_with_outputs_apart(graph), rules(in_integers=calibrated))
     if has_fake_quantization(graph):
         graph = with_rounded_weights(graph)
     if calibrated:
@@ -200,8 +208,7 @@ def _quantize(
     if precision == "int16x8" and tokens:
         operator, layer = _first_use(graph, tokens[0])
         raise ExportError(
-            f"operator {operator} of {layer}: TFLite's int16x8 takes no integers ({tokens[0].name}); use int8 or "
-            "dynamic"
+            f"operator {operator}{layer}: TFLite's int16x8 takes no integers ({tokens[0].name}); use int8 or dynamic"
         )
     ops = tf.lite.OpsSet
     converter.representative_dataset = lambda: _samples(calibration, graph)
@@ -227,16 +234,32 @@ def _samples(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:
 
 
 def _first_use(graph: Graph, port: Port) -> tuple[str, str]:
-    """Return the operator that takes an input first, and its layer."""
+    """Return the operator that takes an input first, and in words its layer."""
     users = [node for node in graph.definition.node if port.name in node.input]
-    return (users[0].op, layer_of(users[0].name)) if users else ("Placeholder", layer_of(port.name))
+    return (users[0].op, graph.place_of(users[0].name)) if users else ("Placeholder", "")
 
 
 def _reason(error: Exception, graph: Graph) -> str:
-    unsupported = _UNSUPPORTED.search(str(error))
-    if unsupported is None:
-        return cleaned(error)
-    operator = unsupported.group(1)
-    nodes = [node.name for node in graph.definition.node if node.op == operator]
-    where = f" of {layer_of(nodes[0])}" if nodes else ""
-    return f"operator {operator}{where}: TFLite has none like it"
+    """Return why the converter failed: the operator, its layer, and what it is not converted for."""
+    text = str(error)
+    lacking = _LACKING.search(text)
+    if lacking is not None:
+        operator, types = lacking.groups()
+        taken = ", ".join(dict.fromkeys(_type(each) for each in _TENSOR.findall(types)))
+        return f"operator {operator}{_place(operator, graph)}: TFLite has none for {taken or 'it'}"
+    failing = _FAILING.search(text)
+    if failing is not None:
+        operator, problem = failing.groups()
+        return f"operator {operator}{_place(operator, graph)}: TFLite's converter stops ({problem.strip()})"
+    return cleaned(error)
+
+
+def _place(operator: str, graph: Graph) -> str:
+    return next((graph.place_of(node.name) for node in graph.definition.node if node.op == operator), "")
+
+
+def _type(tensor: str) -> str:
+    """Return MLIR's type of a tensor in words: ``1x?x4xf64`` is float64 (1, n, 4)."""
+    *lengths, kind = tensor.replace("*x", "").split("x")
+    axes = ", ".join("n" if length == "?" else length for length in lengths)
+    return f"{_KINDS.get(kind, kind)} ({axes})"

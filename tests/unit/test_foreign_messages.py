@@ -25,11 +25,22 @@ ENGINE = (
     "[ONNXRuntimeError] : 1 : FAIL : Load model from bytes failed:/onnxruntime_src/onnxruntime/core/graph/model.cc:149 "
     "Status: Unsupported model IR version: 99"
 )
+UNPREPARED = (
+    "a.tflite: ai_edge_litert cannot open it (tflite/kernels/div.cc:89 input1->type != input2->type (INT16 != "
+    "FLOAT32)Node number 5 (DIV) failed to prepare.)"
+)
+PLACE = "Could not translate MLIR to FlatBuffer./home/me/export/command.py:143:1: error: 'tfl.x' op fails"
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
+        (
+            UNPREPARED,
+            "a.tflite: ai_edge_litert cannot open it: operator DIV stops it (input1->type != input2->type (INT16 != "
+            "FLOAT32))",
+        ),
+        (PLACE, "error: 'tfl.x' op fails"),
         (KERAS, "Received an invalid value for `units`, expected a positive integer. Received: units=-2"),
         (CALLED, "Input 0 of layer 'dense' is incompatible with the layer: expected axis -1 to have value 3"),
         (CONVERTER, "error: 'tfl.reshape' op requires one element"),

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgeport.export.onnx.passes.graph_queries import axis_lengths, only_consumer, uses
+from edgeport.export.onnx.passes.graph_queries import axis_lengths, only_consumer, permutation_of, uses
 
 _MATRIX_PRODUCTS = ("MatMul", "Gemm")
 
@@ -26,8 +26,8 @@ def fold_flatten(model: onnx.ModelProto) -> None:
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for transpose in [node for node in graph.node if node.op_type == "Transpose"]:
-        permutation = list(transpose.attribute[0].ints)
         lengths = shapes.get(transpose.input[0], [])[1:]
+        permutation = permutation_of(transpose, rank=len(lengths) + 1)
         reshape = only_consumer(graph, transpose.output[0])
         if reshape is None or reshape.op_type != "Reshape" or permutation[0] != 0 or not lengths or not all(lengths):
             continue

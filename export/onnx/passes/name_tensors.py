@@ -13,20 +13,22 @@ def name_tensors(model: onnx.ModelProto) -> None:
     """Rename nodes, constants and inner tensors by operator and position, and sort constants by their first use.
 
     ``conv_3`` is the output of the fourth node, a Conv, and ``conv_3_input_1`` a constant that it takes. The names
-    of the graph's own inputs and outputs stay. The graph is changed in place.
+    of the graph's own inputs and outputs stay, and no other tensor gets one of them. The graph is changed in place.
     """
     graph = model.graph
     names = {tensor.name: tensor.name for tensor in (*graph.input, *graph.output)}
     constants = {tensor.name: tensor for tensor in graph.initializer}
+    taken = {*names, *_inner_names(graph.node)}
     ordered = []
     for number, node in enumerate(graph.node):
         node.name = f"{node.op_type.lower()}_{number}"
         for place, name in enumerate(node.input):
             if name in constants and name not in names:
-                names[name] = f"{node.name}_input_{place}"
+                names[name] = _free(f"{node.name}_input_{place}", taken)
                 ordered.append(constants[name])
         for place, name in enumerate(node.output):
-            names.setdefault(name, node.name if place == 0 else f"{node.name}_output_{place}")
+            if name and name not in names:
+                names[name] = _free(node.name if place == 0 else f"{node.name}_output_{place}", taken)
     # A constant that only an inner graph (of a Loop, If or Scan) uses keeps its name and comes last.
     ordered += [constant for name, constant in sorted(constants.items()) if name not in names]
     for constant in ordered:
@@ -36,6 +38,27 @@ def name_tensors(model: onnx.ModelProto) -> None:
     graph.initializer.extend(copies)
     del graph.value_info[:]
     _rename(graph.node, names)
+
+
+def _inner_names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
+    """Return every name in the inner graphs of loops and branches, which see the outer ones."""
+    graphs = [each.g for node in nodes for each in node.attribute if each.type == onnx.AttributeProto.GRAPH]
+    return {
+        name
+        for graph in graphs
+        for name in (
+            *(value.name for value in (*graph.input, *graph.initializer)),
+            *(name for node in graph.node for name in (*node.input, *node.output)),
+            *_inner_names(graph.node),
+        )
+    }
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name = f"{name}_"
+    taken.add(name)
+    return name
 
 
 def _rename(nodes: Iterable[onnx.NodeProto], names: dict[str, str]) -> None:

@@ -26,7 +26,14 @@ def quantize_dynamic(model: onnx.ModelProto, *, reduce_range: bool) -> onnx.Mode
     """
     with prepared_files(model) as (prepared, quantized):
         # The quantizer breaks the inner graphs of loops: onnxruntime aborts on what it writes.
-        nodes = [node.name for node in onnx.load(prepared).graph.node if node.op_type in _INTEGER_KERNELS]
+        graph = onnx.load(prepared).graph
+        # Nor has a stack of matrices the zero points that onnxruntime asks for.
+        stacks = {constant.name for constant in graph.initializer if len(constant.dims) > 2}
+        nodes = [
+            node.name
+            for node in graph.node
+            if node.op_type == "LSTM" or (node.op_type in _INTEGER_KERNELS and stacks.isdisjoint(node.input))
+        ]
         # It makes a MatMul of this name, and an Add, of a Gemm.
         nodes += [f"{name}_MatMul" for name in nodes]
         if nodes:

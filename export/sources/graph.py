@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import tensorflow as tf
@@ -22,6 +23,8 @@ _PASS_THROUGH = ("Identity", "StopGradient")
 _ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 # What keeps a call from being inlined: Keras compiles some convolutions with XLA, which no converter knows.
 _KEPT_APART = ("_XlaMustCompile", "_noinline")
+# A constant of more elements holds weights: no shape and no axes, which the shapes of other tensors follow from.
+_LARGEST_SHAPE = 1_024
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +86,11 @@ def tidy(definition: Any, *, inputs: Mapping[str, str], outputs: Mapping[str, st
     taken = {node.name for node in definition.node} - old_names
     names = {_node_of(tensor): _free(name, taken) for name, tensor in inputs.items()}
     _rename_nodes(definition, names)
-    live = _imported(definition)
+    live = live_graph(definition)
     _write_known_shapes(definition, live)
     if _loops(definition):
         write_list_shapes(definition, live)
-        live = _imported(definition)
+        live = live_graph(definition)
     starts = tuple(_port(name, live.get_tensor_by_name(f"{name}:0")) for name in names.values())
     ends: list[Port] = []
     for name, tensor in outputs.items():
@@ -123,7 +126,7 @@ def with_shapes(graph: Graph, shapes: Mapping[str, tuple[int | None, ...]]) -> G
         for node in nodes:
             # What was inferred for the old shapes.
             node.attr.pop("_output_shapes", None)
-    live = _imported(definition)
+    live = live_graph(definition)
     return Graph(
         definition,
         *(
@@ -157,6 +160,35 @@ def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Port], dict[str, str
             _add_identity(definition, name, node.input[0], node.attr["T"].type)
             logits[port.name] = Port(name, port.shape, port.dtype)
     return Graph(definition, graph.inputs, (*graph.outputs, *logits.values())), logits, activations
+
+
+def activations_of(graph: Graph) -> int:
+    """Return how many numbers a model computes for one sample, weights aside; a free axis counts as 1."""
+    count = 0
+    for operator in live_graph(graph.definition).get_operations():
+        if operator.type not in ("Const", *_PASS_THROUGH):
+            shapes = [tensor.shape for tensor in operator.outputs if tensor.shape.rank]
+            count += sum(prod(axis or 1 for axis in shape[1:]) for shape in shapes)
+    return count
+
+
+def live_graph(definition: Any) -> Any:
+    """Return a TensorFlow graph that knows the shape of each tensor, with placeholders in place of weights.
+
+    TensorFlow would hold each weight several times over.
+    """
+    light = tf.compat.v1.GraphDef(library=definition.library, versions=definition.versions)
+    for node in definition.node:
+        if node.op == "Const" and _size(node) > _LARGEST_SHAPE:
+            placeholder = light.node.add(name=node.name, op="Placeholder")
+            placeholder.attr["dtype"].CopyFrom(node.attr["dtype"])
+            placeholder.attr["shape"].shape.CopyFrom(node.attr["value"].tensor.tensor_shape)
+        else:
+            light.node.add().CopyFrom(node)
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.graph_util.import_graph_def(light, name="")
+    return graph
 
 
 def layer_of(node: str) -> str:
@@ -223,7 +255,7 @@ def _inlined(definition: Any, ends: Sequence[str]) -> Any:
             node.op = "PartitionedCall" if node.op == "StatefulPartitionedCall" else node.op
     if not any(node.op in _CALLS for node in definition.node):
         return definition
-    live = _imported(definition)
+    live = live_graph(definition)
     settings = config_pb2.ConfigProto()
     settings.graph_options.rewrite_options.optimizers[:] = ["function"]
     settings.graph_options.rewrite_options.min_graph_nodes = -1
@@ -251,11 +283,8 @@ def _write_known_shapes(definition: Any, live: Any) -> None:
         node.attr["Tshape"].type = tf.int32.as_datatype_enum
 
 
-def _imported(definition: Any) -> Any:
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.graph_util.import_graph_def(definition, name="")
-    return graph
+def _size(constant: Any) -> int:
+    return prod(axis.size for axis in constant.attr["value"].tensor.tensor_shape.dim)
 
 
 def _add_identity(definition: Any, name: str, tensor: str, datatype: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.conversion_metadata_schema_py_generated import ModelType
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.foreign_messages import cleaned
@@ -44,6 +45,7 @@ class _FrozenGraphConverter(tf.lite.TFLiteConverter):  # type: ignore[misc]
     def __init__(self, graph: Graph) -> None:
         live = live_graph(graph.definition)
         super().__init__([SimpleNamespace(graph=live)])
+        self._metadata.environment.modelType = ModelType.TF_CONCRETE_FUNCTIONS
         self._frozen = graph
         self._inputs, self._outputs = (
             [live.get_tensor_by_name(f"{port.name}:0") for port in ports] for ports in (graph.inputs, graph.outputs)

@@ -69,11 +69,11 @@ def measure_exports(
         folder = Path(name)
         for model in models:
             on_step(f"{model}: building")
-            _cost_of([*_RAW, "build", model, str(_SAMPLES), str(folder)])
+            cost_of([*_RAW, "build", model, str(_SAMPLES), str(folder)])
             for number in range(rounds):
                 for what, command in _commands(folder, folder / f"{model}.keras"):
                     on_step(f"{model}: {what}, round {number + 1} of {rounds}")
-                    cpu_s, peak_bytes = _cost_of(command)
+                    cpu_s, peak_bytes = cost_of(command)
                     costs.append(Cost(model, what, cpu_s, peak_bytes))
     return ExportMemory(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -96,7 +96,7 @@ def _commands(folder: Path, model: Path) -> Iterator[tuple[str, list[str]]]:
     yield RAW_ALL, [*_RAW, "all", str(model), samples]
 
 
-def _cost_of(command: Sequence[str]) -> tuple[float, int]:
+def cost_of(command: Sequence[str]) -> tuple[float, int]:
     """Run a process, and return the CPU seconds and the most bytes that it and its children took.
 
     This process must stay small: a child is born with the size of its parent as its own peak.

@@ -166,7 +166,7 @@ def activations_of(graph: Graph) -> int:
     """Return how many numbers a model computes for one sample, weights aside; a free axis counts as 1."""
     count = 0
     for operator in live_graph(graph.definition).get_operations():
-        if operator.type not in ("Const", *_PASS_THROUGH):
+        if operator.type not in ("Const", "Placeholder", *_PASS_THROUGH):
             shapes = [tensor.shape for tensor in operator.outputs if tensor.shape.rank]
             count += sum(prod(axis or 1 for axis in shape[1:]) for shape in shapes)
     return count

@@ -110,10 +110,7 @@ def export(
         _ = job.reference.answers
     _check_required(job)
     outcomes: list[Artefact | Refusal] = []
-    with (
-        cycles_freed_early(),
-        staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder,
-    ):
+    with cycles_freed_early(), staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:
         for event in _outcomes(job, folder):
             if isinstance(event, str):
                 now = Progress(now.done + 1, steps, event)

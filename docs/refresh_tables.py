@@ -37,7 +37,13 @@ from edgeport.benchmarks.peers import peers_report
 from edgeport.benchmarks.presenting.table import markdown_table
 from edgeport.benchmarks.profiling.profile_facts import from_document
 from edgeport.benchmarks.profiling.profile_table import profile_markdown
-from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report, trust_report
+from edgeport.benchmarks.studies import (
+    export_memory_report,
+    export_speed_report,
+    quantizer_report,
+    runtime_cost_report,
+    trust_report,
+)
 from edgeport.benchmarks.sweep.results import is_sweep, read_results
 from edgeport.benchmarks.sweep.table import sweep_table
 from edgeport.train.zoo import published_models
@@ -50,6 +56,7 @@ _PROFILE = re.compile(r"(<!-- profile: (\S+) (\S+) -->\n).*?(<!-- end of profile
 _GOALS = re.compile(r"(<!-- goals: (\S+) -->\n).*?(<!-- end of goals -->)", re.DOTALL)
 _TABLES: dict[str, Callable[[Path], str]] = {
     "": lambda path: markdown_table(read_report(path)),
+    export_memory_report.KIND: lambda path: export_memory_report.markdown(export_memory_report.read_report(path)),
     export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
     "keras-files": lambda path: keras_files_table(json.loads(path.read_text())["rows"]),
     "empty-call": lambda path: empty_call_table(json.loads(path.read_text())["p50_us"]),

@@ -14,6 +14,7 @@ from pathlib import Path
 from edgeport.export.foreign_messages import cleaned
 from edgeport.export.interrupts import interrupts_kept
 from edgeport.export.manifest import FILE_NAME, Artefact, InputSpec, Manifest, Refusal, manifest_text, read_manifest
+from edgeport.export.memory import cycles_freed_early, free_memory
 from edgeport.export.notes import OnNote
 from edgeport.export.options import Options
 from edgeport.export.precisions import PRECISIONS, Precision, precision_named
@@ -109,7 +110,7 @@ def export(
         _ = job.reference.answers
     _check_required(job)
     outcomes: list[Artefact | Refusal] = []
-    with staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:
+    with cycles_freed_early(), staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:
         for event in _outcomes(job, folder):
             if isinstance(event, str):
                 now = Progress(now.done + 1, steps, event)
@@ -153,6 +154,7 @@ def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusa
     """
     converted: dict[str, tuple[Format, Precision, tuple[str, ...], float]] = {}
     for row, precision in job.options.variants:
+        free_memory()
         file = f"{job.source.name}.{precision.name}{row.suffix}"
         yield f"converting {file}"
         started = time.perf_counter()
@@ -165,7 +167,8 @@ def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusa
             continue
         (folder / file).write_bytes(content)
         converted[file] = row, precision, tuple(notes), time.perf_counter() - started
-    answers = run_in_engines(folder, list(converted), job.calibration.held_out)
+    free_memory()
+    answers = run_in_engines(folder, list(converted), job.calibration.held_out, at_once=job.source.samples_at_once)
     for file, (row, precision, noted, seconds) in converted.items():
         yield f"verifying {file}"
         outcome = _verify(job, folder / file, row, precision, next(answers))

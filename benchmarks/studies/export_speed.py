@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgeport.export import CalibrationSet
     from edgeport.export.exporting import Progress
 
-_PACKAGES = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+PACKAGES = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,7 +79,7 @@ def time_export(
             raw.append(convert_all(model, images))
     return ExportSpeed(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        versions={name: version(name) for name in _PACKAGES},
+        versions={name: version(name) for name in PACKAGES},
         host=host_facts(),
         model=source.name,
         model_sha256=source.opened.sha256,

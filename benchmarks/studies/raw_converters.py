@@ -23,7 +23,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from edgeport.runtime.arrays import FloatArray
 
 _OPSET = 17
-_BATCH = 100
+# Many small images at a time are quick; the activations of many large ones would fill the memory.
+_LARGEST_BATCH = 100
+_LARGEST_INPUT = 2_000_000
 
 
 def convert_all(path: Path, images: FloatArray) -> dict[str, float]:
@@ -51,6 +53,11 @@ def convert_all(path: Path, images: FloatArray) -> dict[str, float]:
         timed("onnx dynamic", lambda: _to_dynamic(float32, Path(folder, "dynamic.onnx")))
         timed("onnx int8", lambda: _to_int8(float32, Path(folder, "int8.onnx"), images))
     return seconds
+
+
+def convert_to_int8(path: Path, images: FloatArray) -> bytes:
+    """Return the int8 TFLite file of a Keras file; see convert_all."""
+    return _to_tflite(keras.models.load_model(path), "int8", images)
 
 
 def _to_tflite(model: Any, precision: str, images: FloatArray) -> bytes:
@@ -111,7 +118,8 @@ def _one_by_one(images: FloatArray) -> Iterator[list[FloatArray]]:
 
 class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, images: FloatArray) -> None:
-        self._parts = iter(np.split(images, range(_BATCH, len(images), _BATCH)))
+        batch = max(1, min(_LARGEST_BATCH, _LARGEST_INPUT // images[0].size))
+        self._parts = iter(np.split(images, range(batch, len(images), batch)))
 
     def get_next(self) -> dict[str, object] | None:
         part = next(self._parts, None)

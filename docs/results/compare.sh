@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Renew docs/results/quantizers.json and export-speed.json, which docs/quantizers.md quotes.
+# Renew docs/results/quantizers.json, export-speed.json and export-memory.json, which docs/quantizers.md quotes.
 # It needs the models that `make results` trains, and: .venv/bin/pip install -e '.[all,dev,quantizers]'
 # EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
 set -euo pipefail
@@ -15,4 +15,5 @@ TF_CPP_MIN_LOG_LEVEL=3 "$python" tests/e2e/save_architectures.py "$models" \
     runs/mnist-edge/train/model.keras runs/mnist-classic/train/model.keras "$models"/*.keras
 "$python" -m edgeport.benchmarks.studies.export_speed runs/mnist-edge/train/model.keras --dataset mnist \
     -o docs/results/export-speed.json
+"$python" -m edgeport.benchmarks.studies.export_memory -o docs/results/export-memory.json
 "$python" docs/refresh_tables.py

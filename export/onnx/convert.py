@@ -1,14 +1,18 @@
 """From a model to the bytes of a .onnx file."""
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import onnx
 import tensorflow as tf
-import tf2onnx
+from tf2onnx.optimizer import optimize_graph
+from tf2onnx.tf_loader import tf_optimize
+from tf2onnx.tfonnx import process_tf_graph
 
 from edgeport.export.foreign_messages import cleaned
+from edgeport.export.memory import free_memory
 from edgeport.export.notes import OnNote, ignored
 from edgeport.export.onnx import tf2onnx_select  # noqa: F401  (registers with tf2onnx)
 from edgeport.export.onnx.passes.fold_flatten import fold_flatten
@@ -35,9 +39,10 @@ from edgeport.runtime.errors import ExportError
 METADATA_KEY = "edgeport"
 # tf2onnx writes opsets up to 18; later ones come from the converter of onnx.
 _LAST_OPSET = 18
-_SAMPLES_AT_A_TIME = 16
 # What tf2onnx writes as something else, with other answers.
 _CONVERTED_WRONGLY = ("ResizeArea",)
+# Every precision begins with the same float32 model, and converting is what takes the time.
+_CONVERTED: WeakKeyDictionary[Graph, dict[tuple[str, int], onnx.ModelProto]] = WeakKeyDictionary()
 
 
 def convert(
@@ -72,7 +77,9 @@ def convert(
     if has_fake_quantization(graph):
         graph = with_float_weights(graph)
     elif precision == "int8" and calibration is not None:
-        graph = with_clamped_masks(graph, partial(_batches, calibration, graph), computed_in_integers=False)
+        graph = with_clamped_masks(
+            graph, partial(_batches, calibration, graph, source.samples_at_once), computed_in_integers=False
+        )
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
     trained = take_ranges(model) if has_fake_quantization(graph) else {}
@@ -84,7 +91,13 @@ def convert(
     elif precision == "int8":
         if calibration is None:
             raise ExportError("int8 needs calibration samples, to know the ranges of its activations")
-        model = quantize_static(model, calibration, reduce_range=options.reduce_range, trained=trained)
+        model = quantize_static(
+            model,
+            calibration,
+            at_once=source.samples_at_once,
+            reduce_range=options.reduce_range,
+            trained=trained,
+        )
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -97,24 +110,19 @@ def embed(content: bytes, card: Card) -> bytes:
     return sealed
 
 
-# Every precision begins with the same float32 model, and converting is what takes the time.
-@lru_cache(maxsize=1)
 def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
-    graph = rewritten(graph, rules())
+    models = _CONVERTED.setdefault(graph, {})
+    if (name, opset) not in models:
+        models[name, opset] = _converted(rewritten(graph, rules()), name, opset)
+    return models[name, opset]
+
+
+def _converted(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
     for node in graph.definition.node:
         if node.op in _CONVERTED_WRONGLY:
             raise ExportError(f"operator {node.op}{graph.place_of(node.name)}: ONNX has none like it")
-    tensors = {f"{port.name}:0": port.name for port in (*graph.inputs, *graph.outputs)}
     try:
-        with tf.device("/cpu:0"):
-            model, _ = tf2onnx.convert.from_graph_def(
-                graph.definition,
-                name=name,
-                input_names=[f"{port.name}:0" for port in graph.inputs],
-                output_names=[f"{port.name}:0" for port in graph.outputs],
-                opset=min(opset, _LAST_OPSET),
-                tensors_to_rename=tensors,
-            )
+        model = _by_tf2onnx(graph, name, min(opset, _LAST_OPSET))
     except Exception as error:  # tf2onnx raises whatever it meets
         raise ExportError(f"tf2onnx cannot convert it ({cleaned(error)})") from error
     _check_operators(model, graph)
@@ -129,12 +137,51 @@ def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
     return model
 
 
-def _batches(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:
+def _batches(calibration: CalibrationSet, graph: Graph, at_once: int) -> Iterator[list[Any]]:
     fixed = graph.inputs[0].shape[0]
-    batch = fixed or _SAMPLES_AT_A_TIME
+    batch = fixed or at_once
     for start in range(0, calibration.count, batch):
         real = calibration.to_real(calibration.part(start, batch, filled=fixed is not None))
         yield [real[port.name] for port in graph.inputs]
+
+
+def _by_tf2onnx(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
+    """Return what tf2onnx makes of a graph.
+
+    Its ``from_graph_def`` does the same, but imports the graph once more, and copies the whole model before each run of
+    each of its optimizers, lest one fails. Here nothing is copied, and only where one has failed all is done anew.
+    """
+    converted = _onnx_graph(graph, opset)
+    # Each optimizer ends with it. Nobody reads what it writes before the model is made, which begins with it once more,
+    # and each call would keep another copy of all weights, since protobuf frees nothing of a message that lives.
+    converted.update_proto = lambda: None
+    try:
+        converted = optimize_graph(converted, catch_errors=False)
+        del converted.update_proto
+    except Exception:  # an optimizer raises whatever it meets, and leaves the graph half changed
+        converted = optimize_graph(_onnx_graph(graph, opset), catch_errors=True)
+    return converted.make_model(f"converted from {name}")
+
+
+def _onnx_graph(graph: Graph, opset: int) -> Any:
+    """Return the graph in tf2onnx's own form, not yet optimized."""
+    inputs, outputs = ([f"{port.name}:0" for port in ports] for ports in (graph.inputs, graph.outputs))
+    with tf.Graph().as_default(), tf.device("/cpu:0"):
+        definition = tf_optimize(inputs, outputs, graph.definition)
+    free_memory()
+    with tf.Graph().as_default() as live:
+        tf.import_graph_def(definition, name="")
+        del definition
+        converted = process_tf_graph(
+            live,
+            continue_on_error=True,
+            opset=opset,
+            input_names=inputs,
+            output_names=outputs,
+            tensors_to_rename={f"{port.name}:0": port.name for port in (*graph.inputs, *graph.outputs)},
+        )
+    free_memory()
+    return converted
 
 
 def _check_operators(model: onnx.ModelProto, graph: Graph) -> None:

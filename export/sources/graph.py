@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import tensorflow as tf
@@ -21,6 +22,8 @@ _ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 _KEPT_APART = ("_XlaMustCompile", "_noinline")
 # What turns a loop that is a function into operators of TensorFlow 1, which no converter knows either.
 _LOWERED = "_lower_using_switch_merge"
+# A constant of more elements holds weights: no shape and no axes, which the shapes of other tensors follow from.
+_LARGEST_SHAPE = 1_024
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +98,11 @@ def tidy(
     taken = {node.name for node in definition.node} - old_names
     names = {_node_of(tensor): _free(name, taken) for name, tensor in inputs.items()}
     _rename_nodes(definition, names)
-    live = _imported(definition)
+    live = live_graph(definition)
     _write_known_shapes(definition, live)
     if _loops(definition):
         write_list_shapes(definition, live)
-        live = _imported(definition)
+        live = live_graph(definition)
     starts = tuple(_port(name, live.get_tensor_by_name(f"{name}:0")) for name in names.values())
     ends: list[Port] = []
     for name, tensor in outputs.items():
@@ -136,7 +139,7 @@ def with_shapes(graph: Graph, shapes: Mapping[str, tuple[int | None, ...]]) -> G
         for node in nodes:
             # What was inferred for the old shapes.
             node.attr.pop("_output_shapes", None)
-    live = _imported(definition)
+    live = live_graph(definition)
     inputs, outputs = (
         tuple(_port(port.name, live.get_tensor_by_name(f"{port.name}:0")) for port in ports)
         for ports in (graph.inputs, graph.outputs)
@@ -169,6 +172,35 @@ def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Port], dict[str, str
             logits[port.name] = Port(name, port.shape, port.dtype)
     with_logits = replace(graph, definition=definition, outputs=(*graph.outputs, *logits.values()))
     return with_logits, logits, activations
+
+
+def activations_of(graph: Graph) -> int:
+    """Return how many numbers a model computes for one sample, weights aside; a free axis counts as 1."""
+    count = 0
+    for operator in live_graph(graph.definition).get_operations():
+        if operator.type not in ("Const", "Placeholder", *_PASS_THROUGH):
+            shapes = [tensor.shape for tensor in operator.outputs if tensor.shape.rank]
+            count += sum(prod(axis or 1 for axis in shape[1:]) for shape in shapes)
+    return count
+
+
+def live_graph(definition: Any) -> Any:
+    """Return a TensorFlow graph that knows the shape of each tensor, with placeholders in place of weights.
+
+    TensorFlow would hold each weight several times over.
+    """
+    light = tf.compat.v1.GraphDef(library=definition.library, versions=definition.versions)
+    for node in definition.node:
+        if node.op == "Const" and _size(node) > _LARGEST_SHAPE:
+            placeholder = light.node.add(name=node.name, op="Placeholder")
+            placeholder.attr["dtype"].CopyFrom(node.attr["dtype"])
+            placeholder.attr["shape"].shape.CopyFrom(node.attr["value"].tensor.tensor_shape)
+        else:
+            light.node.add().CopyFrom(node)
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.graph_util.import_graph_def(light, name="")
+    return graph
 
 
 def function_of(graph: Graph) -> Any:
@@ -231,7 +263,7 @@ def _inlined(definition: Any, ends: Sequence[str]) -> Any:
             node.attr.pop(_LOWERED, None)
     if not any(node.op in CALLS for node in definition.node):
         return definition
-    live = _imported(definition)
+    live = live_graph(definition)
     settings = config_pb2.ConfigProto()
     settings.graph_options.rewrite_options.optimizers[:] = ["function"]
     settings.graph_options.rewrite_options.min_graph_nodes = -1
@@ -259,11 +291,8 @@ def _write_known_shapes(definition: Any, live: Any) -> None:
         node.attr["Tshape"].type = tf.int32.as_datatype_enum
 
 
-def _imported(definition: Any) -> Any:
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.graph_util.import_graph_def(definition, name="")
-    return graph
+def _size(constant: Any) -> int:
+    return prod(axis.size for axis in constant.attr["value"].tensor.tensor_shape.dim)
 
 
 def _add_identity(definition: Any, name: str, tensor: str, datatype: int) -> None:

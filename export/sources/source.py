@@ -1,6 +1,6 @@
 """The model to export, wherever it comes from: its graph, its answers, and what is known about it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
 from edgeport.export.sources.float64 import in_float32
-from edgeport.export.sources.graph import Graph, cut_activations, with_outputs, with_shapes
+from edgeport.export.sources.graph import Graph, activations_of, cut_activations, with_outputs, with_shapes
 from edgeport.export.sources.keras_model import open_keras_file, open_keras_model
 from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.export.sources.port import Port
@@ -25,7 +25,10 @@ from edgeport.train.keras_backend import check_backend
 from edgeport.train.keras_writer import KERAS_SUFFIXES
 from edgeport.train.record import record_beside
 
-_BATCH = 64
+_MOST_AT_ONCE = 64
+# As float32, a quarter of a GB.
+_ACTIVATIONS_AT_ONCE = 1 << 26
+_Samples = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +107,11 @@ class Source:
         return replace(self, graph=graph, opened=replace(self.opened, call=call, trace=None), _graphs={})
 
     def at_batch(self, batch: int | None) -> Graph:
-        """Return the graph for a batch of that many samples, or of any number; each is traced once."""
+        """Return the graph for a batch of that many samples, or of any number; the latest is kept."""
         if batch not in self._graphs:
             shapes = {port.name: (batch, *port.shape[1:]) for port in self.inputs}
+            # Each holds all weights, and one format after the other is made.
+            self._graphs.clear()
             self._graphs[batch] = _shaped(self.opened, self.graph, shapes)
         return self._graphs[batch]
 
@@ -117,21 +122,32 @@ class Source:
             return self
         return replace(self, graph=_shaped(self.opened, self.graph, wanted), _graphs={})
 
-    def answers(self, samples: Mapping[str, npt.NDArray[Any]]) -> dict[str, Tensor]:
-        """Return the model's own outputs for real inputs, as the artefacts shall give them.
+    @cached_property
+    def samples_at_once(self) -> int:
+        """How many samples can be answered at a time without their activations filling the memory."""
+        return max(1, min(_MOST_AT_ONCE, _ACTIVATIONS_AT_ONCE // activations_of(self.graph)))
+
+    def answers(
+        self, samples: _Samples, *, to_real: Callable[[_Samples], _Samples] = lambda samples: samples
+    ) -> dict[str, Tensor]:
+        """Return the model's own outputs, as the artefacts shall give them.
+
+        Args:
+            samples: For each input an array of shape (n, ...).
+            to_real: Turns a few of them at a time into what the model takes.
 
         Real numbers are float32; booleans and integers keep their own types.
 
         Raises:
             ExportError: The model cannot take the samples, or answers with NaN or infinity.
         """
-        batch = self.inputs[0].shape[0] or _BATCH
+        batch = self.inputs[0].shape[0] or self.samples_at_once
         count = len(next(iter(samples.values())))
+        parts = []
         try:
-            parts = [
-                self.opened.call([samples[port.name][start : start + batch] for port in self.inputs])
-                for start in range(0, count, batch)
-            ]
+            for start in range(0, count, batch):
+                real = to_real({name: array[start : start + batch] for name, array in samples.items()})
+                parts.append(self.opened.call([real[port.name] for port in self.inputs]))
         except Exception as error:  # TensorFlow raises whatever an operator meets, a token out of range for example
             raise ExportError(f"{self.opened.what} cannot run on the samples ({cleaned(error)})") from error
         for place, port in enumerate(self.outputs):
@@ -190,7 +206,8 @@ def load_source(
     check_ports(opened)
     record = record_beside(opened.file, sha256=opened.sha256) if opened.file else None
     graph, logits, activations = cut_activations(opened.graph)
-    first = opened.graph.outputs[0]
+    opened = replace(opened, graph=graph)
+    first = graph.outputs[0]
     if activation is not None and activations[first.name] != "none":
         raise InputError(
             f"--activation {activation}: {opened.what} ends in a {activations[first.name]} of its own, leave it out"

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.conversion_metadata_schema_py_generated import ModelType
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.foreign_messages import cleaned
@@ -15,7 +17,7 @@ from edgeport.export.notes import OnNote, ignored
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
-from edgeport.export.sources.graph import Graph, function_of, with_outputs
+from edgeport.export.sources.graph import Graph, live_graph, with_outputs
 from edgeport.export.sources.masks import with_clamped_masks
 from edgeport.export.sources.port import Port
 from edgeport.export.sources.rewriting import rewritten
@@ -39,6 +41,26 @@ _KINDS = {"f64": "float64", "f32": "float32", "f16": "float16", "i1": "bool", "!
     f"{sign}i{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)
 }
 _INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+
+
+class _FrozenGraphConverter(tf.lite.TFLiteConverter):  # type: ignore[misc]
+    """TFLiteConverter on a graph whose weights are constants already.
+
+    ``from_concrete_functions`` would make a function of the graph and freeze that again, with ten copies of all weights
+    on the way.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        live = live_graph(graph.definition)
+        super().__init__([SimpleNamespace(graph=live)])
+        self._metadata.environment.modelType = ModelType.TF_CONCRETE_FUNCTIONS
+        self._frozen = graph
+        self._inputs, self._outputs = (
+            [live.get_tensor_by_name(f"{port.name}:0") for port in ports] for ports in (graph.inputs, graph.outputs)
+        )
+
+    def _freeze_concrete_function(self) -> tuple[Any, list[Any], list[Any], Any]:
+        return self._frozen.definition, self._inputs, self._outputs, None
 
 
 def convert(
@@ -134,14 +156,14 @@ def _converted(
         content: bytes = converter.convert()
         if front is None:
             return content
-        head = tf.lite.TFLiteConverter.from_concrete_functions([function_of(_with_outputs_apart(front.head))]).convert()
+        head = _FrozenGraphConverter(_with_outputs_apart(front.head)).convert()
     except Exception as error:  # the converter raises whatever it meets
         raise ExportError(_reason(error, graph)) from error
     return joined(head, content, front.fed, [port.name for port in graph.inputs])
 
 
 def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options) -> Any:
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function_of(graph)])
+    converter = _FrozenGraphConverter(graph)
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph
+from edgeport.export.sources.graph import Graph, live_graph
 from edgeport.export.sources.port import Port
 from edgeport.export.sources.running import Batch, answers
 
@@ -126,9 +126,7 @@ def _cut(graph: Graph, nodes: Mapping[str, Any], region: set[str], inputs: set[s
     head, rest = (tf.compat.v1.GraphDef() for _ in range(2))
     head.CopyFrom(graph.definition)
     rest.CopyFrom(graph.definition)
-    live = tf.Graph()
-    with live.as_default():
-        tf.graph_util.import_graph_def(graph.definition, name="")
+    live = live_graph(graph.definition)
     placeholders: dict[str, Port] = {}
     fed, ends = {}, []
     for node in rest.node:

@@ -79,7 +79,7 @@ class CalibrationSet:
         return {
             port.name: table[samples[port.name]]
             if samples[port.name].dtype == np.uint8 and port.is_image
-            else samples[port.name].astype(port.dtype)
+            else samples[port.name].astype(port.dtype, copy=False)
             for port in self.inputs
         }
 

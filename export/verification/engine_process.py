@@ -23,7 +23,7 @@ from edgeport.runtime.predictor import Predictor
 from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec
 
-_FREE_BATCH = 50
+_SAMPLES = ".samples.npy"
 _Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -46,19 +46,21 @@ class EngineAnswer:
     answers: Mapping[str, Tensor] | None = None
 
 
-def run_in_engines(folder: Path, files: Sequence[str], samples: _Arrays) -> Iterator[EngineAnswer]:
+def run_in_engines(folder: Path, files: Sequence[str], samples: _Arrays, *, at_once: int) -> Iterator[EngineAnswer]:
     """Yield what the engines answer for each of the files, in their order.
 
     Args:
         folder: Where the artefacts are.
         files: Their names.
         samples: For each input uint8 pixels, or the values that the model takes, of shape (n, ...).
+        at_once: How many samples an artefact with a free batch answers at a time.
     """
     waiting = list(files)
     with tempfile.TemporaryDirectory(prefix="edgeport-") as exchange:
-        np.savez(Path(exchange, "samples.npz"), allow_pickle=False, **samples)
+        for name, array in samples.items():
+            np.save(Path(exchange, f"{name}{_SAMPLES}"), array, allow_pickle=False)
         while waiting:
-            command = [sys.executable, "-m", __name__, str(folder), exchange, *waiting]
+            command = [sys.executable, "-m", __name__, str(folder), exchange, str(at_once), *waiting]
             verbose = os.environ.get("EDGEPORT_VERBOSE")
             with subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.DEVNULL, text=True
@@ -93,10 +95,10 @@ def _cause(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _answers(predictor: Predictor, samples: _Arrays) -> dict[str, Tensor]:
+def _answers(predictor: Predictor, samples: _Arrays, at_once: int) -> dict[str, Tensor]:
     """Answer a few samples at a time: the activations of all of a large model's would fill the memory."""
     batch = predictor.spec.input.shape[0] if predictor.spec.input.shape else None
-    step = batch or _FREE_BATCH
+    step = batch or at_once
     count = len(next(iter(samples.values())))
     parts = [
         _answer(predictor, {name: array[start : start + step] for name, array in samples.items()})
@@ -120,15 +122,18 @@ def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, Tensor]:
 
 
 def main() -> None:
-    """Run in the child: FOLDER EXCHANGE FILE... Each answer goes to a file, and one JSON line tells of it."""
-    folder, exchange, *files = sys.argv[1:]
-    with np.load(Path(exchange, "samples.npz"), allow_pickle=False) as arrays:
-        samples = dict(arrays)
+    """Run in the child: FOLDER EXCHANGE AT_ONCE FILE... Each answer goes to a file, and one JSON line tells of it."""
+    folder, exchange, at_once, *files = sys.argv[1:]
+    # Mapped, so that only those that are looked at take memory.
+    samples = {
+        path.name.removesuffix(_SAMPLES): np.load(path, mmap_mode="r", allow_pickle=False)
+        for path in Path(exchange).glob(f"*{_SAMPLES}")
+    }
     for file in files:
         line: dict[str, Any] = {"file": file, "error": ""}
         try:
             predictor = load(Path(folder, file))
-            answers = _answers(predictor, samples)
+            answers = _answers(predictor, samples, int(at_once))
         except (EdgeportError, RuntimeError, ValueError) as error:
             line["error"] = " ".join(str(error).split())
         except Exception as error:  # onnxruntime's errors share no base class below Exception

@@ -38,14 +38,14 @@ class Reference:
     @cached_property
     def answers(self) -> dict[str, Tensor]:
         """What the model itself answers."""
-        return self.source.answers(self.calibration.to_real(self.calibration.held_out))
+        return self.source.answers(self.calibration.held_out, to_real=self.calibration.to_real)
 
     @cached_property
     def unrounded_answers(self) -> dict[str, Tensor]:
         """The same without the rounding of a quantization-aware model, for what is not int8."""
         if not self.source.is_quantization_aware:
             return self.answers
-        return self.source.for_precision("float32").answers(self.calibration.to_real(self.calibration.held_out))
+        return self.source.for_precision("float32").answers(self.calibration.held_out, to_real=self.calibration.to_real)
 
     @cached_property
     def decisions(self) -> dict[str, str]:

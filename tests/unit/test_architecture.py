@@ -36,7 +36,7 @@ KERAS_MODULES = {
     "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/rules.py",
     "export/tflite/substitutes.py",
     "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",
-    "benchmarks/studies/raw_converters.py",
+    "benchmarks/studies/raw_converters.py", "benchmarks/studies/raw_process.py",
 }  # fmt: skip
 ONNX_PASSES = {path.relative_to(ROOT).as_posix() for path in MODULES if path.parent.name == "passes"}
 ONNX_INSPECTION = {f"export/inspection/onnx_{name}.py" for name in ("constants", "file", "scopes", "shapes", "values")}

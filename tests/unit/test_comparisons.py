@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgeport.benchmarks.studies import export_speed_report, quantizer_report
+from edgeport.benchmarks.studies import export_memory_report, export_speed_report, quantizer_report
+from edgeport.benchmarks.studies.export_memory_report import EXPORT, RAW_ALL, RAW_INT8, Cost, ExportMemory
 from edgeport.benchmarks.studies.export_speed_report import LOADING, REST, ExportSpeed
 from edgeport.benchmarks.studies.quantizer_report import QuantizerReport, Tried
 from edgeport.benchmarks.studies.script import check_output_file, run_script
@@ -60,6 +61,25 @@ def test_the_ratio_is_that_of_the_median_rounds() -> None:
     ]
 
 
+def test_the_memory_of_an_export_is_the_median_of_its_rounds(tmp_path: Path) -> None:
+    costs = [
+        Cost("net", what, cpu_s, peak_bytes)
+        for what, cpu_s, peak_bytes in (
+            (RAW_INT8, 10.0, 2_000_000_000), (EXPORT, 50.0, 2_100_000_000), (EXPORT, 70.0, 9_000_000_000),
+            (EXPORT, 60.0, 2_200_000_000), (RAW_ALL, 80.0, 4_000_000_000),
+        )
+    ]  # fmt: skip
+    report = ExportMemory("2026-01-01T00:00:00+00:00", {"edgeport": "0"}, {"cores": 2}, 100, tuple(costs))
+    path = tmp_path / "result.json"
+    path.write_text(export_memory_report.report_text(report))
+    assert export_memory_report.read_report(path) == report
+    assert export_memory_report.markdown(report).splitlines()[2:] == [
+        "| net | TFLiteConverter, int8 | 2.00 | 10 |",
+        "| net | all nine converters' calls | 4.00 | 80 |",
+        "| net | edgeport export | 2.20 | 60 |",
+    ]
+
+
 def test_both_results_survive_a_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(export_speed_report.report_text(SPEED))
@@ -68,7 +88,7 @@ def test_both_results_survive_a_round_trip(tmp_path: Path) -> None:
     assert quantizer_report.markdown(quantizer_report.read_report(path)) == quantizer_report.markdown(QUANTIZERS)
 
 
-@pytest.mark.parametrize("module", [export_speed_report, quantizer_report])
+@pytest.mark.parametrize("module", [export_memory_report, export_speed_report, quantizer_report])
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "other", "schema": 1}', None])
 def test_a_missing_or_foreign_result_is_one_error(module: object, text: str | None, tmp_path: Path) -> None:
     path = tmp_path / "result.json"

@@ -16,7 +16,13 @@ from edgeport.benchmarks.presenting.html_report import html_report
 from edgeport.benchmarks.profiling.profile_facts import Boundaries, OperatorTime, Profile, Roofline
 from edgeport.benchmarks.report import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
-from edgeport.benchmarks.studies import export_speed_report, quantizer_report, runtime_cost_report, trust_report
+from edgeport.benchmarks.studies import (
+    export_memory_report,
+    export_speed_report,
+    quantizer_report,
+    runtime_cost_report,
+    trust_report,
+)
 from edgeport.benchmarks.sweep import results as sweep_results
 from edgeport.benchmarks.sweep.summary import Line, lines_of
 from edgeport.export import command, read_manifest
@@ -248,6 +254,19 @@ def test_an_export_costs_little_more_than_its_converters() -> None:
     report = quantizer_report.read_report(ROOT / "docs/results/quantizers.json")
     seconds = report.find("edge", "tflite", "int16x8, TFLiteConverter").p50_us * report.models[0]["held_out"] / 1e6
     assert seconds > 0.5 * export_speed_report.median(speed.edgeport, export_speed_report.REST)
+
+
+def test_an_export_takes_little_more_memory_and_time_than_its_converters() -> None:
+    memory = export_memory_report.read_report(ROOT / "docs/results/export-memory.json")
+    assert memory.models == ["MobileNetV2", "ResNet50V2"]
+    for model in memory.models:
+        export, all_nine, int8 = (
+            export_memory_report.EXPORT,
+            export_memory_report.RAW_ALL,
+            export_memory_report.RAW_INT8,
+        )
+        assert memory.peak_bytes(model, export) <= 1.3 * memory.peak_bytes(model, int8)
+        assert memory.cpu_s(model, export) <= 1.1 * memory.cpu_s(model, all_nine)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)

@@ -14,15 +14,12 @@ from edgeport.export.onnx.passes.take_ranges import Steps
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.errors import ExportError
 
-# Many small samples at a time are quick; the activations of a few large ones fill the memory.
-_LARGEST_BATCH = 100
-_LARGEST_INPUT = 2_000_000
-
 
 def quantize_static(
     model: onnx.ModelProto,
     calibration: CalibrationSet,
     *,
+    at_once: int,
     reduce_range: bool,
     trained: Mapping[str, Steps] | None = None,
 ) -> onnx.ModelProto:
@@ -31,6 +28,7 @@ def quantize_static(
     Args:
         model: A float32 model.
         calibration: Decides the ranges of the activations, by their minimum and maximum.
+        at_once: How many samples to compute at a time.
         reduce_range: Use 7 of the 8 bits of weights: CPUs without VNNI add pairs of products in 16 bits, which 8-bit
             weights overflow, so the same file would answer differently there.
         trained: The steps of tensors whose ranges are known from quantization-aware training.
@@ -43,7 +41,7 @@ def quantize_static(
         quantization.quantize_static(
             prepared,
             quantized,
-            _Reader(model, calibration),
+            _Reader(model, calibration, at_once),
             quant_format=quantization.QuantFormat.QDQ,
             nodes_to_quantize=nodes,
             # int8 would be turned into uint8 on x86 when the file is loaded, but not around residual connections.
@@ -91,12 +89,11 @@ def _overrides(graph: Any, trained: Mapping[str, Steps]) -> dict[str, list[dict[
 
 
 class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, model: onnx.ModelProto, calibration: CalibrationSet) -> None:
+    def __init__(self, model: onnx.ModelProto, calibration: CalibrationSet, at_once: int) -> None:
         self._calibration = calibration
         self._names = [tensor.name for tensor in model.graph.input]
         fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-        size = sum(array[0].size for array in calibration.samples.values())
-        self._batch = fixed or max(1, min(_LARGEST_BATCH, _LARGEST_INPUT // size))
+        self._batch = fixed or at_once
         self._fixed = bool(fixed)
         self._starts = iter(range(0, calibration.count, self._batch))
 

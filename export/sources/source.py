@@ -125,7 +125,7 @@ class Source:
     @cached_property
     def samples_at_once(self) -> int:
         """How many samples can be answered at a time without their activations filling the memory."""
-        return max(1, min(_MOST_AT_ONCE, _ACTIVATIONS_AT_ONCE // activations_of(self.graph)))
+        return max(1, min(_MOST_AT_ONCE, _ACTIVATIONS_AT_ONCE // max(1, activations_of(self.graph))))
 
     def answers(
         self, samples: _Samples, *, to_real: Callable[[_Samples], _Samples] = lambda samples: samples

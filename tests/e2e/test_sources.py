@@ -130,10 +130,14 @@ def test_inputs_that_are_no_real_numbers_keep_their_type(dtype: str, tmp_path: P
     options = Options(precisions=("float32", "int16x8"))
     manifest, files = exported(model, tmp_path / "out", options=options)
     samples = RANDOM.integers(0, 2, (5, 6)).astype(dtype)
-    for path in files.values():
+    for variant, path in files.items():
         assert load(path).spec.input.dtype == dtype
         answer = next(iter(load(path).answer({"x": samples}).values()))
-        np.testing.assert_allclose(answer, model.predict(samples, verbose=0), atol=1e-5)
+        atol = 1e-5 if variant.endswith("float32") else 0.02
+        np.testing.assert_allclose(answer, model.predict(samples, verbose=0), atol=atol)
+    if dtype == "bool":
+        assert "tflite.int16x8" in files
+        return
     assert ["operator Cast: TFLite's int16x8 takes no integers" in refusal.reason for refusal in manifest.refused] == [
         True
     ]

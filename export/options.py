@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from edgeport.export.graphs.port import Port
 from edgeport.export.precisions import PRECISIONS, Precision, Required, precision_named
-from edgeport.export.sources.port import Port
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.formats import FORMATS, Format, format_named
 

@@ -14,7 +14,7 @@ from edgeport.benchmarks.profiling.onnx_origins import Fused, find_origins, plai
 from edgeport.benchmarks.profiling.parts import Cut, Part
 from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, MLAS, PLAIN, UNTIMED
 from edgeport.export.inspection.facts import Inspection
-from edgeport.export.inspection.onnx_file import inlined
+from edgeport.export.inspection.onnx.file import inlined
 from edgeport.export.inspection.ownership import Node
 from edgeport.runtime.arrays import Tensor
 

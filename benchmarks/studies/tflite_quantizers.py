@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from litert_quantizer import quantizer, recipe
 
-from edgeport.export.sources.graph import Graph, function_of, with_outputs
+from edgeport.export.graphs.graph import Graph, function_of, with_outputs
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.arrays import FloatArray

@@ -17,7 +17,7 @@ from edgeport.benchmarks.sweep.definitions import definitions_of
 from edgeport.benchmarks.sweep.pool import Event, Pool
 from edgeport.benchmarks.sweep.results import Latencies, Results
 from edgeport.benchmarks.sweep.sweep_file import SweepFile
-from edgeport.export.sources.port import Port
+from edgeport.export.graphs.port import Port
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.output import check_output_folder, write_whole

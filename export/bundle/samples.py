@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.export.graphs.port import Port
 from edgeport.export.manifest import InputSpec, Manifest
-from edgeport.export.sources.port import Port
 from edgeport.export.verification.calibration import RANDOM, load_calibration
 from edgeport.export.verification.calibration_files import read_splits
 from edgeport.runtime.errors import InputError

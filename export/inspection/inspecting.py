@@ -32,7 +32,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         chosen = format_of(head, name=path.name)
         content = head + file.read()
     seal, card = _seal(content, path.name)
-    reader = importlib.import_module(f"edgeport.export.inspection.{chosen.name}_file")
+    reader = importlib.import_module(f"edgeport.export.inspection.{chosen.name}.file")
     graph: Graph = reader.read_graph(content, name=path.name)
     return Inspection(
         file=str(path),

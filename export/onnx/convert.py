@@ -12,6 +12,10 @@ from tf2onnx.tf_loader import tf_optimize
 from tf2onnx.tfonnx import process_tf_graph
 
 from edgeport.export.foreign_messages import cleaned
+from edgeport.export.graphs.fake_quantization import has_fake_quantization, with_float_weights
+from edgeport.export.graphs.graph import Graph
+from edgeport.export.graphs.masks import with_clamped_masks
+from edgeport.export.graphs.rewriting import rewritten
 from edgeport.export.memory import free_memory
 from edgeport.export.notes import OnNote, ignored
 from edgeport.export.onnx import tf2onnx_select  # noqa: F401  (registers with tf2onnx)
@@ -27,10 +31,6 @@ from edgeport.export.onnx.passes.to_float16 import to_float16
 from edgeport.export.onnx.rules import rules
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
-from edgeport.export.sources.fake_quantization import has_fake_quantization, with_float_weights
-from edgeport.export.sources.graph import Graph
-from edgeport.export.sources.masks import with_clamped_masks
-from edgeport.export.sources.rewriting import rewritten
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.card import Card, to_json

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgeport.export.sources.einsum import einsum_as_product
-from edgeport.export.sources.fourier import part_of_transform
-from edgeport.export.sources.resizing import resize_area, resize_bicubic, scale_and_translate
-from edgeport.export.sources.rewriting import Rule, constant_of
-from edgeport.export.sources.rules import arg_extreme, exact_log1p, expm1, integer_product, log1p
+from edgeport.export.graphs.operators.einsum import einsum_as_product
+from edgeport.export.graphs.operators.fourier import part_of_transform
+from edgeport.export.graphs.operators.resizing import resize_area, resize_bicubic, scale_and_translate
+from edgeport.export.graphs.operators.rules import arg_extreme, exact_log1p, expm1, integer_product, log1p
+from edgeport.export.graphs.rewriting import Rule, constant_of
 
 _MOST_LETTERS = 5
 

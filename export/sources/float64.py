@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph
+from edgeport.export.graphs.graph import Graph
+from edgeport.export.graphs.operators.rules import arg_extreme
+from edgeport.export.graphs.port import Port
+from edgeport.export.graphs.rewriting import rewritten
 from edgeport.export.sources.opened import Opened, Shapes
-from edgeport.export.sources.port import Port
-from edgeport.export.sources.rewriting import rewritten
-from edgeport.export.sources.rules import arg_extreme
 
 _DOUBLE, _FLOAT = tf.float64.as_datatype_enum, tf.float32.as_datatype_enum
 

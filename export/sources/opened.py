@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgeport.export.sources.graph import Graph
+from edgeport.export.graphs.graph import Graph
 
 Shapes = Mapping[str, tuple[int | None, ...]]
 

@@ -1,7 +1,7 @@
 """What no artefact can have as an input or an output, said before anything is converted."""
 
+from edgeport.export.graphs.port import Port
 from edgeport.export.sources.opened import Opened
-from edgeport.export.sources.port import Port
 from edgeport.runtime.errors import ExportError
 
 # TensorFlow's numbers for its two kinds of float8.

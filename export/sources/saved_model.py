@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from edgeport.export.foreign_messages import cleaned
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced
-from edgeport.export.untrusted_operators import check_saved_model
+from edgeport.export.sources.untrusted_operators import check_saved_model
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 

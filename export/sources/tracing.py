@@ -10,9 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from edgeport.export.foreign_messages import cleaned
-from edgeport.export.sources.graph import Graph, freeze
+from edgeport.export.graphs.graph import Graph, freeze
 from edgeport.export.sources.opened import Opened, Origin, Shapes
-from edgeport.export.untrusted_operators import check_graph_def
+from edgeport.export.sources.untrusted_operators import check_graph_def
 from edgeport.runtime.errors import ExportError
 
 # Of free axes that a model cannot be traced with; what halves them a few times needs a multiple of 32.

@@ -13,16 +13,16 @@ from tensorflow.lite.python.conversion_metadata_schema_py_generated import Model
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.foreign_messages import cleaned
+from edgeport.export.graphs.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
+from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
+from edgeport.export.graphs.masks import with_clamped_masks
+from edgeport.export.graphs.port import Port
+from edgeport.export.graphs.rewriting import rewritten
+from edgeport.export.graphs.unrolling import unroll
 from edgeport.export.notes import OnNote, ignored
 from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
-from edgeport.export.sources.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
-from edgeport.export.sources.graph import Graph, live_graph, with_outputs
-from edgeport.export.sources.masks import with_clamped_masks
-from edgeport.export.sources.port import Port
-from edgeport.export.sources.rewriting import rewritten
 from edgeport.export.sources.source import Source
-from edgeport.export.sources.unrolling import unroll
 from edgeport.export.tflite.embedded_metadata import embed_card
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph, live_graph
-from edgeport.export.sources.port import Port
-from edgeport.export.sources.running import Batch, answers
+from edgeport.export.graphs.graph import Graph, live_graph
+from edgeport.export.graphs.port import Port
+from edgeport.export.graphs.running import Batch, answers
 
 _ARITHMETIC = (
     "Add", "AddV2", "BiasAdd", "Sub", "Mul", "RealDiv", "DivNoNan", "Maximum", "Minimum", "Neg", "Abs", "Square",

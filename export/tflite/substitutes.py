@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph
+from edgeport.export.graphs.graph import Graph
 
 
 def without_squared_differences(graph: Graph) -> Graph:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.sources.port import Port
+from edgeport.export.graphs.port import Port
 from edgeport.export.verification.calibration_files import Splits, read_splits
 from edgeport.runtime.errors import InputError
 

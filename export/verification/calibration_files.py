@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.sources.port import Port
+from edgeport.export.graphs.port import Port
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import read_images
 from edgeport.train.datasets import load_dataset

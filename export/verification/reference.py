@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.export.precisions import Precision
-from edgeport.export.sources.rounding import answers_of_two_roundings
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.export.verification.evidence import constant_columns, inconclusive_figures
+from edgeport.export.verification.rounding import answers_of_two_roundings
 from edgeport.export.verification.rounding_error import Rounding, measured, sampled
 from edgeport.runtime.arrays import Tensor
 

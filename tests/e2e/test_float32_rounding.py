@@ -11,11 +11,11 @@ import tensorflow as tf
 from keras import layers, ops
 
 from edgeport.export import Manifest, Options, export, load_source
+from edgeport.export.graphs.float64_graph import in_float64
 from edgeport.export.onnx import convert as to_onnx
-from edgeport.export.sources.float64_graph import in_float64
-from edgeport.export.sources.rounding import answers_of_two_roundings, nudged
 from edgeport.export.tflite import convert as to_tflite
 from edgeport.export.verification.calibration import CalibrationSet
+from edgeport.export.verification.rounding import answers_of_two_roundings, nudged
 
 Build = Callable[..., keras.Model]
 RANDOM = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from edgeport.export import load_source
-from edgeport.export.untrusted_operators import check_graph_def, reaches_out
+from edgeport.export.sources.untrusted_operators import check_graph_def, reaches_out
 from edgeport.runtime import InputError
 from edgeport.runtime.cli import main
 

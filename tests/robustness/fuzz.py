@@ -23,7 +23,7 @@ from PIL import Image
 from edgeport.benchmarks import read_report
 from edgeport.benchmarks.sweep.sweep_file import read_sweep_file
 from edgeport.export.manifest import read_manifest
-from edgeport.export.untrusted_operators import check_saved_model
+from edgeport.export.sources.untrusted_operators import check_saved_model
 from edgeport.runtime import EdgeportError
 from edgeport.runtime.golden import read_golden
 from edgeport.runtime.images import read_images

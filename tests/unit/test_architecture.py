@@ -22,24 +22,22 @@ MODULES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.p
 
 # Each engine is imported in these modules alone; everything else reaches it through them.
 KERAS_MODULES = {
-    "train/augmentation.py", "train/edge_family.py", "train/fake_quantization.py",
-    "train/fitting.py", "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/keras_file.py",
-    "train/quantization_aware.py", "train/quantized_layers.py", "train/teacher.py", "train/training.py",
-    "train/untuned.py",
-    "export/onnx/convert.py", "export/onnx/rules.py", "export/sources/einsum.py",
-    "export/sources/fake_quantization.py", "export/sources/float64.py", "export/sources/float64_graph.py",
-    "export/sources/fourier.py", "export/sources/graph.py", "export/sources/keras_2.py", "export/sources/keras_3.py",
-    "export/sources/keras_model.py", "export/sources/list_shapes.py", "export/sources/masks.py",
-    "export/sources/resizing.py", "export/sources/rewriting.py", "export/sources/rounding.py",
-    "export/sources/rules.py", "export/sources/running.py", "export/sources/saved_model.py",
-    "export/sources/tracing.py", "export/sources/unrolling.py", "export/tflite/convert.py",
-    "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/rules.py",
-    "export/tflite/substitutes.py",
     "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",
-    "benchmarks/studies/raw_converters.py", "benchmarks/studies/raw_process.py",
+    "benchmarks/studies/raw_converters.py", "benchmarks/studies/raw_process.py", "export/graphs/fake_quantization.py",
+    "export/graphs/float64_graph.py", "export/graphs/graph.py", "export/graphs/list_shapes.py",
+    "export/graphs/masks.py", "export/graphs/operators/einsum.py", "export/graphs/operators/fourier.py",
+    "export/graphs/operators/resizing.py", "export/graphs/operators/rules.py", "export/graphs/rewriting.py",
+    "export/graphs/running.py", "export/graphs/unrolling.py", "export/onnx/convert.py", "export/onnx/rules.py",
+    "export/sources/float64.py", "export/sources/keras_2.py", "export/sources/keras_3.py",
+    "export/sources/keras_model.py", "export/sources/saved_model.py", "export/sources/tracing.py",
+    "export/tflite/convert.py", "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/rules.py",
+    "export/tflite/substitutes.py", "export/verification/rounding.py", "train/augmentation.py",
+    "train/edge_family.py", "train/fake_quantization.py", "train/fitting.py", "train/keras_file.py",
+    "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/quantization_aware.py",
+    "train/quantized_layers.py", "train/teacher.py", "train/training.py", "train/untuned.py",
 }  # fmt: skip
 ONNX_PASSES = {path.relative_to(ROOT).as_posix() for path in MODULES if path.parent.name == "passes"}
-ONNX_INSPECTION = {f"export/inspection/onnx_{name}.py" for name in ("constants", "file", "scopes", "shapes", "values")}
+ONNX_INSPECTION = {f"export/inspection/onnx/{name}.py" for name in ("constants", "file", "scopes", "shapes", "values")}
 # What the measuring scripts compare the export with.
 ONNX_SCRIPTS = {"benchmarks/studies/onnx_quantizers.py", "benchmarks/studies/raw_converters.py"}
 ONNX_PROFILES = {"benchmarks/profiling/onnx_parts.py", "benchmarks/profiling/onnx_peak.py"}
@@ -61,7 +59,7 @@ ENGINES = {
     },
     "flatbuffers": {"export/tflite/standard_metadata.py", "benchmarks/profiling/tflite_parts.py"},
     "ai_edge_litert": {
-        "export/inspection/tflite_file.py", "export/inspection/tflite_tensors.py", "benchmarks/peers/litert_peer.py",
+        "export/inspection/tflite/file.py", "export/inspection/tflite/tensors.py", "benchmarks/peers/litert_peer.py",
         *TFLITE_PROFILES,
     },
     "litert_quantizer": {"benchmarks/studies/tflite_quantizers.py"},

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeport.export.inspection import Inspection, inspect, to_document
 from edgeport.export.inspection.table import inspection_text
-from edgeport.export.inspection.tflite_shapes import Step, shapes_for_one_sample
+from edgeport.export.inspection.tflite.shapes import Step, shapes_for_one_sample
 from edgeport.runtime import load
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import ArtefactError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeport.export.untrusted_operators import check_graph_def, check_operators, check_saved_model, reaches_out
+from edgeport.export.sources.untrusted_operators import check_graph_def, check_operators, check_saved_model, reaches_out
 from edgeport.runtime import ArtefactError, InputError
 
 ROOT = Path(__file__).parents[2]

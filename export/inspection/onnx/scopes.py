@@ -16,10 +16,10 @@ from edgeport.export.inspection.macs import (
     matrix_product,
     product_either_way,
 )
-from edgeport.export.inspection.onnx_arithmetic import BOUNDARIES
-from edgeport.export.inspection.onnx_constants import constants_of, key_of
-from edgeport.export.inspection.onnx_shapes import Tensor, batch_names, dtype_of, infer_tensors, one_sample, tensor_of
-from edgeport.export.inspection.onnx_values import computed
+from edgeport.export.inspection.onnx.arithmetic import BOUNDARIES
+from edgeport.export.inspection.onnx.constants import constants_of, key_of
+from edgeport.export.inspection.onnx.shapes import Tensor, batch_names, dtype_of, infer_tensors, one_sample, tensor_of
+from edgeport.export.inspection.onnx.values import computed
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.rounds import Small, SmallTensors, first_failing
 from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, Place, Run, Scope

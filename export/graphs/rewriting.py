@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 from tensorflow.python.framework.graph_to_function_def import graph_to_function_def
 
-from edgeport.export.sources.graph import Graph, with_outputs
+from edgeport.export.graphs.graph import Graph, with_outputs
 
 # From an operator in a live graph to what stands in for its first output; None where the rule does not hold.
 Rule = Callable[[Any], Any]

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.framework import function_def_to_graph
 
-from edgeport.export.sources.graph import Graph, with_outputs
+from edgeport.export.graphs.graph import Graph, with_outputs
 from edgeport.runtime.errors import ExportError
 
 _LOOPS = ("While", "StatelessWhile")

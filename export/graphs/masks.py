@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph
-from edgeport.export.sources.running import Batch, answers, computed
+from edgeport.export.graphs.graph import Graph
+from edgeport.export.graphs.running import Batch, answers, computed
 from edgeport.runtime.errors import ExportError
 
 _BELOW = 12.0

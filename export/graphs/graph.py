@@ -11,10 +11,10 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.grappler import tf_optimizer
 
-from edgeport.export.sources.list_shapes import LOOPS, write_list_shapes
-from edgeport.export.sources.places import CALLS, place_of
-from edgeport.export.sources.port import Port
-from edgeport.export.sources.purity import check_pure, needed_for
+from edgeport.export.graphs.list_shapes import LOOPS, write_list_shapes
+from edgeport.export.graphs.places import CALLS, place_of
+from edgeport.export.graphs.port import Port
+from edgeport.export.graphs.purity import check_pure, needed_for
 
 _PASS_THROUGH = ("Identity", "StopGradient")
 _ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}

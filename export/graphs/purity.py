@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edgeport.export.sources.places import place_of
+from edgeport.export.graphs.places import place_of
 from edgeport.runtime.errors import ExportError
 
 # With a seed or without, these go on to other numbers; Stateless ones follow from their seed.

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph, function_of
+from edgeport.export.graphs.graph import Graph, function_of
 
 _OPERATORS = ("FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel")
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.sources.float64_graph import in_float64
-from edgeport.export.sources.graph import Graph, with_outputs
+from edgeport.export.graphs.float64_graph import in_float64
+from edgeport.export.graphs.graph import Graph, with_outputs
 from edgeport.export.sources.source import Source
 from edgeport.runtime.quantization import activate
 

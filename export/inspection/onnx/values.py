@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from edgeport.export.inspection.onnx_shapes import Tensor, dtype_of
+from edgeport.export.inspection.onnx.shapes import Tensor, dtype_of
 from edgeport.runtime.arrays import Tensor as Array
 
 _SHAPE = "Shape"

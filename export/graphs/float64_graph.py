@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import kernels, op_def_registry
 
-from edgeport.export.sources.graph import Graph
+from edgeport.export.graphs.graph import Graph
 
 _WIDER = {types_pb2.DT_FLOAT: types_pb2.DT_DOUBLE, types_pb2.DT_COMPLEX64: types_pb2.DT_COMPLEX128}
 _NARROWER = {wide: narrow for narrow, wide in _WIDER.items()}

@@ -10,8 +10,8 @@ from edgeport.export.inspection.macs import Rule, Shape, each_input, each_output
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.rounds import Small, SmallTensors, first_failing
 from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, START, Place, Run, Scope
-from edgeport.export.inspection.tflite_shapes import Step, shapes_for_one_sample
-from edgeport.export.inspection.tflite_tensors import TfliteTensor, is_weight
+from edgeport.export.inspection.tflite.shapes import Step, shapes_for_one_sample
+from edgeport.export.inspection.tflite.tensors import TfliteTensor, is_weight
 
 # Weights of a convolution are (out, height, width, in), of a depthwise one (1, height, width, out); in three dimensions
 # (depth, height, width, in, out), transposed with the last two the other way round.

@@ -6,7 +6,7 @@ from math import prod
 import onnx
 
 from edgeport.export.inspection.facts import NARROW, Constant, bytes_of, is_float
-from edgeport.export.inspection.onnx_shapes import dtype_of
+from edgeport.export.inspection.onnx.shapes import dtype_of
 from edgeport.export.inspection.ownership import Node
 
 # Which inputs of an operator hold scales, zero points, sizes, or the state that a recurrent layer starts with.

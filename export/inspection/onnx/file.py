@@ -9,10 +9,10 @@ import onnx
 import onnx.inliner
 
 from edgeport.export.inspection.facts import NARROW, Constant, Graph, is_float
-from edgeport.export.inspection.onnx_arithmetic import Wiring
-from edgeport.export.inspection.onnx_constants import constants_of, read_constants
-from edgeport.export.inspection.onnx_scopes import Reader
-from edgeport.export.inspection.onnx_shapes import Tensor, tensor_of
+from edgeport.export.inspection.onnx.arithmetic import Wiring
+from edgeport.export.inspection.onnx.constants import constants_of, read_constants
+from edgeport.export.inspection.onnx.scopes import Reader
+from edgeport.export.inspection.onnx.shapes import Tensor, tensor_of
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.scopes import Scope, operators_in, outputs_of, owners_in, places_of
 from edgeport.runtime.errors import ArtefactError

@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.sources.graph import Graph
+from edgeport.export.graphs.graph import Graph
 
 Batch = Sequence[npt.NDArray[Any]]
 

@@ -9,9 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT, INTEGER, NEITHER, Graph, is_float
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.scopes import Scope, operators_in, owners_in
-from edgeport.export.inspection.tflite_scopes import RUNS, Reader, Table
-from edgeport.export.inspection.tflite_shapes import Step
-from edgeport.export.inspection.tflite_tensors import TfliteTensor, numbers, read_tensor, spec_of
+from edgeport.export.inspection.tflite.scopes import RUNS, Reader, Table
+from edgeport.export.inspection.tflite.shapes import Step
+from edgeport.export.inspection.tflite.tensors import TfliteTensor, numbers, read_tensor, spec_of
 from edgeport.runtime.errors import ArtefactError
 
 _BOUNDARIES = ("QUANTIZE", "DEQUANTIZE")

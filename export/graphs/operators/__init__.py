@@ -1,0 +1,1 @@
+"""Operators that a format lacks, in operators that every format has."""

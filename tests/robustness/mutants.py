@@ -29,9 +29,10 @@ from edgeport.runtime import ArtefactError, EdgeportError, load
 from edgeport.runtime.card import read_card
 from edgeport.runtime.flatbuffer import Walk
 from edgeport.runtime.formats import format_of
-from edgeport.runtime.onnx_structure import _BYTES, _CHILDREN, _fields
+from edgeport.runtime.onnx_structure import _CHILDREN
 from edgeport.runtime.output import write_whole
 from edgeport.runtime.probing import probe
+from edgeport.runtime.protobuf_walk import BYTES, fields
 from edgeport.runtime.tflite_structure import check_structure
 
 ROOT = Path(__file__).parents[2]
@@ -63,10 +64,10 @@ def structure_bytes(content: bytes, format_name: str) -> list[int]:
 
 
 def _tags(message: memoryview, kind: str, base: int) -> Iterator[int]:
-    for number, wire, tag, start, end in _fields(message):
+    for number, wire, tag, start, end in fields(message):
         yield from range(base + tag, base + start)
         child = _CHILDREN.get(kind, {}).get(number)
-        if child and wire == _BYTES:
+        if child and wire == BYTES:
             yield from _tags(message[start:end], child, base + start)
 
 

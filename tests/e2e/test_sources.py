@@ -133,14 +133,12 @@ def test_inputs_that_are_no_real_numbers_keep_their_type(dtype: str, tmp_path: P
     for variant, path in files.items():
         assert load(path).spec.input.dtype == dtype
         answer = next(iter(load(path).answer({"x": samples}).values()))
-        atol = 1e-5 if variant.endswith("float32") else 0.02
-        np.testing.assert_allclose(answer, model.predict(samples, verbose=0), atol=atol)
-    if dtype == "bool":
-        assert "tflite.int16x8" in files
-        return
-    assert ["operator Cast: TFLite's int16x8 takes no integers" in refusal.reason for refusal in manifest.refused] == [
-        True
-    ]
+        error = 1e-5 if variant.endswith("float32") else 2e-2
+        np.testing.assert_allclose(answer, model.predict(samples, verbose=0), atol=error)
+    # TFLite's int16x8 takes bools, and no other integers.
+    reasons = [refusal.reason for refusal in manifest.refused]
+    assert len(reasons) == (dtype != "bool")
+    assert all("operator Cast: TFLite's int16x8 takes no integers" in reason for reason in reasons)
 
 
 FREE = {

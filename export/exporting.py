@@ -172,6 +172,7 @@ def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusa
     for file, (row, precision, noted, seconds) in converted.items():
         yield f"verifying {file}"
         outcome = _verify(job, folder / file, row, precision, next(answers))
+        free_memory()
         yield replace(outcome, notes=noted), seconds
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import kernels, op_def_registry
 
-from edgeport.export.graphs.graph import Graph
+from edgeport.export.graphs.graph import Graph, live_graph
 
 _WIDER = {types_pb2.DT_FLOAT: types_pb2.DT_DOUBLE, types_pb2.DT_COMPLEX64: types_pb2.DT_COMPLEX128}
 _NARROWER = {wide: narrow for narrow, wide in _WIDER.items()}
@@ -34,9 +34,7 @@ def in_float64(graph: Graph) -> Graph | None:
             argument.type = _WIDER.get(argument.type, argument.type)
         for node in function.node_def:
             _widen(node)
-    live = tf.Graph()
-    with live.as_default():
-        tf.graph_util.import_graph_def(graph.definition, name="")
+    live = live_graph(graph.definition)
     nodes = [_copy(node) for node in definition.node]
     del definition.node[:]
     kept = {node.name for node in nodes if not _has_wider(node) and not _is_normalization(node)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -191,7 +192,7 @@ def live_graph(definition: Any) -> Any:
     """
     light = tf.compat.v1.GraphDef(library=definition.library, versions=definition.versions)
     for node in definition.node:
-        if node.op == "Const" and _size(node) > _LARGEST_SHAPE:
+        if _holds_weights(node):
             placeholder = light.node.add(name=node.name, op="Placeholder")
             placeholder.attr["dtype"].CopyFrom(node.attr["dtype"])
             placeholder.attr["shape"].shape.CopyFrom(node.attr["value"].tensor.tensor_shape)
@@ -201,6 +202,13 @@ def live_graph(definition: Any) -> Any:
     with graph.as_default():
         tf.graph_util.import_graph_def(light, name="")
     return graph
+
+
+def weights_of(definition: Any) -> dict[str, npt.NDArray[Any]]:
+    """Return the weights that a ``live_graph`` has placeholders for, by the names of these tensors."""
+    return {
+        f"{node.name}:0": tf.make_ndarray(node.attr["value"].tensor) for node in definition.node if _holds_weights(node)
+    }
 
 
 def function_of(graph: Graph) -> Any:
@@ -291,8 +299,10 @@ def _write_known_shapes(definition: Any, live: Any) -> None:
         node.attr["Tshape"].type = tf.int32.as_datatype_enum
 
 
-def _size(constant: Any) -> int:
-    return prod(axis.size for axis in constant.attr["value"].tensor.tensor_shape.dim)
+def _holds_weights(node: Any) -> bool:
+    return (
+        node.op == "Const" and prod(axis.size for axis in node.attr["value"].tensor.tensor_shape.dim) > _LARGEST_SHAPE
+    )
 
 
 def _add_identity(definition: Any, name: str, tensor: str, datatype: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.export.graphs.graph import Graph
+from edgeport.export.graphs.graph import Graph, live_graph, weights_of
 
 Batch = Sequence[npt.NDArray[Any]]
 
@@ -21,15 +21,13 @@ def computed(
         tensors: What to call each, and its name in the graph, such as ``dense/MatMul:0``.
         batches: An array for each input of the graph, in order.
     """
-    live = tf.Graph()
-    with live.as_default():
-        tf.graph_util.import_graph_def(graph.definition, name="")
+    live, weights = live_graph(graph.definition), weights_of(graph.definition)
     # Several of these may run in turns, which sessions that are entered cannot.
     session = tf.compat.v1.Session(graph=live)
     try:
         for batch in batches:
             feed = {f"{port.name}:0": array for port, array in zip(graph.inputs, batch, strict=True)}
-            yield session.run(dict(tensors), feed)
+            yield session.run(dict(tensors), feed | weights)
     finally:
         session.close()
 

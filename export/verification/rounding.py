@@ -9,7 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from edgeport.export.graphs.float64_graph import in_float64
-from edgeport.export.graphs.graph import Graph, with_outputs
+from edgeport.export.graphs.graph import Graph, live_graph, weights_of, with_outputs
 from edgeport.export.sources.source import Source
 from edgeport.runtime.quantization import activate
 
@@ -55,16 +55,13 @@ def with_moved_offsets(graph: Graph) -> Graph:
     The error of a sum of n terms grows with the root of n where roundings are independent (N. J. Higham, Accuracy and
     Stability of Numerical Algorithms, chapter 4); a quarter of that, in units of the last place, is a usual one.
     """
-    live = tf.Graph()
-    with live.as_default():
-        tf.graph_util.import_graph_def(graph.definition, name="")
-    operations = live.get_operations()
-    fixed: set[str] = set()
+    operations = live_graph(graph.definition).get_operations()
+    fixed = {node.name for node in graph.definition.node if node.op == "Const"}
     summed: set[str] = set()
     terms = [1]
     for operation in operations:
         sources = {tensor.op.name for tensor in operation.inputs}
-        if operation.type == "Const" or (sources and sources <= fixed):
+        if sources and sources <= fixed:
             fixed.add(operation.name)
         if operation.type in _SUMS or sources & summed:
             summed.add(operation.name)
@@ -119,9 +116,7 @@ def _answers(graph: Graph, samples: _Arrays) -> dict[str, npt.NDArray[Any]]:
     batch = graph.inputs[0].shape[0] or _BATCH
     places = np.arange(count + -count % batch)
     places[places >= count] = 0
-    live = tf.Graph()
-    with live.as_default():
-        tf.graph_util.import_graph_def(graph.definition, name="")
+    live, weights = live_graph(graph.definition), weights_of(graph.definition)
     # In a session of its own: functions of the same name in both graphs would clash in the eager context.
     with tf.compat.v1.Session(graph=live) as session:
         parts = [
@@ -130,7 +125,8 @@ def _answers(graph: Graph, samples: _Arrays) -> dict[str, npt.NDArray[Any]]:
                 {
                     f"{port.name}:0": samples[port.name][places[start : start + batch]].astype(port.dtype)
                     for port in graph.inputs
-                },
+                }
+                | weights,
             )
             for start in range(0, len(places), batch)
         ]

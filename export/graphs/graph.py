@@ -300,9 +300,11 @@ def _write_known_shapes(definition: Any, live: Any) -> None:
 
 
 def _holds_weights(node: Any) -> bool:
-    return (
-        node.op == "Const" and prod(axis.size for axis in node.attr["value"].tensor.tensor_shape.dim) > _LARGEST_SHAPE
-    )
+    """Return whether a node is a constant of more elements than any shape has."""
+    if node.op != "Const":
+        return False
+    size: int = prod(axis.size for axis in node.attr["value"].tensor.tensor_shape.dim)
+    return size > _LARGEST_SHAPE
 
 
 def _add_identity(definition: Any, name: str, tensor: str, datatype: int) -> None:

@@ -55,6 +55,8 @@ def cleaned(error: BaseException | str, *, file: Path | str | None = None) -> st
 def _without_path(text: str, path: str) -> str:
     for name in (re.escape(path), rf"(?:/[^\s/:'\"]+)*/{re.escape(Path(path).name)}"):
         text = re.sub(rf"^\s*['\"]?{name}['\"]?\s*:\s*", "", text)
+    text = re.sub(rf"^\s*{re.escape(Path(path).name)}\s*:\s*", "", text)
+    for name in (re.escape(path), rf"(?:/[^\s/:'\"]+)*/{re.escape(Path(path).name)}"):
         text = re.sub(rf"['\"]?{name}['\"]?(?!\w|\.\w)", "the file", text)
     return text
 

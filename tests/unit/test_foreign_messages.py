@@ -71,6 +71,7 @@ def test_a_key_error_and_an_empty_error_say_their_kind() -> None:
             "File not found: filepath=the file. Ensure it exists",
         ),
         ("/tmp/a b/m.keras: truncated", "truncated"),
+        ("m.keras: truncated", "truncated"),
         ("cannot read '/tmp/a b/m.keras' (m.keras.bak is there)", "cannot read the file (m.keras.bak is there)"),
         ("/tmp/other/.partial/m.keras: no card", "no card"),
     ],

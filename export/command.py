@@ -110,7 +110,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        help="what pixel 0 and pixel 255 are to the model (default 0 255: normalisation is part of the model)",
+        help="what pixel 0 and 255 are to the model (default: 0 255 for uint8 samples; floats are taken as they are)",
     )
 
 
@@ -119,14 +119,13 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     check_output_folder(arguments.output, overwrite=arguments.overwrite)
     options = _options(arguments)
-    low, high = arguments.input_range or (0.0, 255.0)
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
+    input_range = _input_range(arguments.input_range)
     if arguments.name is not None and steers(arguments.name):
         raise InputError(f"--name: got '{visible(arguments.name)}', expected text without control characters")
     published = find_published(arguments.model)
     # TensorFlow takes seconds to import, and logs while it does.
     with quiet_stderr():
+        from edgeport.export.graphs.scaling import scales_pixels
         from edgeport.export.sources.custom_objects import objects_of
         from edgeport.export.sources.source import load_source
 
@@ -144,21 +143,31 @@ def run(arguments: argparse.Namespace) -> int:
         inputs=source.inputs,
         count=arguments.calibration_count,
         seed=arguments.calibration_seed,
-        input_range=(low, high),
+        input_range=input_range,
         vocabulary=source.opened.vocabulary,
         data_dir=arguments.data_dir,
     )
-    if arguments.input_range is None and source.takes_an_image and not source.opened.scales_pixels:
-        _warn(
-            f"{arguments.model} has no layer that scales raw pixels; if it was trained on other values than 0 to 255, "
-            "give --input-range LOW HIGH"
-        )
+    for port in source.inputs:
+        if input_range is None and calibration.range_of(port) and not scales_pixels(source.graph, port):
+            _warn(
+                f"{arguments.model} has no layer that scales the pixels of {port.name} before its first weights; if it "
+                "was trained on other values than 0 to 255, give --input-range LOW HIGH"
+            )
     for warning in calibration.warnings:
         _warn(warning)
     manifest = _export(source, arguments.output, calibration, options, console)
     for warning in manifest.warnings[len(calibration.warnings) :]:
         _warn(warning)
     return _end(manifest, arguments.output, console)
+
+
+def _input_range(given: list[float] | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    low, high = given
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
+    return low, high
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -97,7 +97,7 @@ def export(
     options = options or Options()
     job = _Job(source.with_lengths(calibration.shapes), calibration, options)
     options.batch_of(job.source.inputs[0], usual=None)
-    if options.tflite_metadata and not source.ends_in_probabilities:
+    if options.tflite_metadata and not (source.ends_in_probabilities and calibration.range_of(source.inputs[0])):
         raise InputError(
             "TFLite metadata is for classifiers of one image that end in a softmax or sigmoid, and "
             f"{source.opened.what} is none: leave --tflite-metadata out"
@@ -229,7 +229,7 @@ def _verify(job: _Job, path: Path, row: Format, precision: Precision, answer: En
 
 
 def _card(job: _Job, precision: Precision) -> Card:
-    source, pixel_range = job.source, job.calibration.input_range
+    source = job.source
     names = source.ends(at_logits=precision.calibrated)
     left = {
         port.name: source.activations[port.name] if name != port.name else "none"
@@ -242,9 +242,7 @@ def _card(job: _Job, precision: Precision) -> Card:
     return Card(
         model=source.name,
         precision=precision.name,
-        inputs=tuple(
-            InputFacts(port.name, port.layout, pixel_range if port.is_image else None) for port in source.inputs
-        ),
+        inputs=tuple(InputFacts(port.name, port.layout, job.calibration.range_of(port)) for port in source.inputs),
         outputs=tuple(OutputFacts(name, left[port.name]) for port, name in zip(source.outputs, names, strict=True)),
         labels=job.labels,
         dataset=source.dataset,
@@ -269,7 +267,7 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
                 shape=tuple(axis or 0 for axis in port.shape[1:]),
                 dtype=port.dtype,
                 layout=port.layout,
-                range=job.calibration.input_range if port.is_image else None,
+                range=job.calibration.range_of(port),
             )
             for port in source.inputs
         ),

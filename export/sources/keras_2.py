@@ -80,9 +80,6 @@ def open_keras_2(model: tf_keras.Model, origin: Origin) -> Opened:
         names = getattr(model, "output_names", None)
         return path_names(structure) if isinstance(structure, Mapping) or not names else unique_names(names)
 
-    kinds = (tf_keras.layers.Rescaling, tf_keras.layers.Normalization, tf_keras.layers.BatchNormalization)
-    leaves = (layer for layer in layers if not isinstance(layer, tf_keras.Model))
-    first = next((layer for layer in leaves if layer.weights or isinstance(layer, kinds)), None)
     vocabularies = [layer.input_dim for layer in layers if isinstance(layer, tf_keras.layers.Embedding)]
     return open_traced(
         partial(model, training=False),
@@ -90,7 +87,6 @@ def open_keras_2(model: tf_keras.Model, origin: Origin) -> Opened:
         origin,
         output_names=output_names,
         layers=[model.name, *(layer.name for layer in layers)],
-        scales_pixels=isinstance(first, kinds),
         vocabulary=min(vocabularies, default=None),
     )
 

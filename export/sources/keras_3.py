@@ -15,7 +15,6 @@ from edgeport.export.sources.configuration_check import dictionaries
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced, path_names, unique_names
 from edgeport.runtime.errors import ArtefactError, ExportError
-from edgeport.train.fake_quantization import FakeQuantize
 from edgeport.train.keras_writer import HDF5_SUFFIXES
 
 _UNKNOWN_OBJECT = re.compile(r"(?:Could not locate (?:class|function)|Unknown [a-z ]+:?) '?\"?([\w>.]+)")
@@ -70,7 +69,6 @@ def open_keras_3(model: keras.Model, origin: Origin) -> Opened:
         origin,
         output_names=output_names,
         layers=[model.name, *(layer.name for layer in _layers(model))],
-        scales_pixels=_scales_pixels(model),
         vocabulary=min(vocabularies, default=None),
     )
 
@@ -167,14 +165,6 @@ def _compute_in_float32(model: keras.Model) -> None:
     for layer in _layers(model):
         if layer.variable_dtype == "float32" and layer.compute_dtype in ("float16", "bfloat16"):
             layer.dtype_policy = "float32"
-
-
-def _scales_pixels(model: keras.Model) -> bool:
-    kinds = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
-    leaves = (layer for layer in _layers(model) if not isinstance(layer, keras.Model))
-    first = next((layer for layer in leaves if layer.weights or isinstance(layer, kinds)), None)
-    # A quantization-aware model has its scaling in a kernel, and the range of its pixels in front.
-    return isinstance(first, kinds) or (isinstance(first, FakeQuantize) and float(first.high) == 255.0)
 
 
 def _layers(model: keras.Model) -> list[Any]:

@@ -39,7 +39,6 @@ class Opened(Origin):
         trace: Traces the model anew for other input shapes; None for one that is nothing but a graph.
         one_size: Whether it cannot be traced with free axes, batch aside. Then the graph holds for stand-in lengths,
             while its inputs have the free axes, and it is traced anew for the lengths that the samples have.
-        scales_pixels: Whether it has a layer that brings raw pixels to the range it works in; True if unknown.
         vocabulary: One more than the largest token that it can take; None if unknown.
     """
 
@@ -47,5 +46,4 @@ class Opened(Origin):
     call: Callable[[Sequence[npt.NDArray[Any]]], Sequence[npt.NDArray[Any]]]
     trace: Callable[[Shapes], Graph] | None = None
     one_size: bool = False
-    scales_pixels: bool = True
     vocabulary: int | None = None

@@ -14,6 +14,7 @@ from edgeport.export.graphs.fake_quantization import call_of, has_fake_quantizat
 from edgeport.export.graphs.graph import Graph, activations_of, cut_activations, with_outputs, with_shapes
 from edgeport.export.graphs.port import Port
 from edgeport.export.sources.float64 import in_float32
+from edgeport.export.sources.integer_inputs import with_integer_inputs
 from edgeport.export.sources.keras_model import open_keras_file, open_keras_model
 from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.export.sources.port_check import check_ports
@@ -141,12 +142,15 @@ class Source:
         Raises:
             ExportError: The model cannot take the samples, or answers with NaN or infinity.
         """
-        batch = self.inputs[0].shape[0] or self.samples_at_once
+        fixed = self.inputs[0].shape[0]
+        batch = fixed or self.samples_at_once
         count = len(next(iter(samples.values())))
         parts = []
         try:
             for start in range(0, count, batch):
-                real = to_real({name: array[start : start + batch] for name, array in samples.items()})
+                # A fixed batch is filled up with the first samples, and what they get is cut off.
+                places = np.arange(start, start + batch if fixed else min(start + batch, count)) % count
+                real = to_real({name: array[places] for name, array in samples.items()})
                 parts.append(self.opened.call([real[port.name] for port in self.inputs]))
         except Exception as error:  # TensorFlow raises whatever an operator meets, a token out of range for example
             raise ExportError(f"{self.opened.what} cannot run on the samples ({cleaned(error)})") from error
@@ -156,14 +160,15 @@ class Source:
                     f"{self.opened.what}: its output {port.name} is one number for all samples, expected one for each: "
                     "keep the batch axis (keepdims=True)"
                 )
-            got, fed = len(parts[0][place]), min(batch, count)
+            got, fed = len(parts[0][place]), fixed or min(batch, count)
             if got != fed:
                 raise ExportError(
                     f"{self.opened.what}: its output {port.name} has {got} rows for {fed} samples, expected one for "
                     "each: put the batch axis first"
                 )
         outputs = {
-            port.name: np.concatenate([part[place] for part in parts]) for place, port in enumerate(self.outputs)
+            port.name: np.concatenate([part[place] for part in parts])[:count]
+            for place, port in enumerate(self.outputs)
         }
         # Ids beyond 2^24 are others in float32.
         outputs = {
@@ -202,7 +207,7 @@ def load_source(
         InputError: The name or the activation does not fit.
     """
     check_backend()
-    opened = in_float32(_open(model, custom_objects or {}))
+    opened = with_integer_inputs(in_float32(_open(model, custom_objects or {})))
     check_ports(opened)
     record = record_beside(opened.file, sha256=opened.sha256) if opened.file else None
     graph, logits, activations = cut_activations(opened.graph)

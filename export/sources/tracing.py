@@ -49,7 +49,6 @@ def open_traced(
     *,
     output_names: Callable[[Any], Sequence[str]],
     layers: Sequence[str] = (),
-    scales_pixels: bool = True,
     vocabulary: int | None = None,
 ) -> Opened:
     """Trace a model and freeze it.
@@ -60,7 +59,6 @@ def open_traced(
         origin: Where it comes from.
         output_names: From the structure of the outputs to a name for each, in the order of ``tf.nest``.
         layers: See Graph.
-        scales_pixels: See Opened.
         vocabulary: See Opened.
 
     Raises:
@@ -98,7 +96,6 @@ def open_traced(
         call=answer,
         trace=trace,
         one_size=one_size,
-        scales_pixels=scales_pixels,
         vocabulary=vocabulary,
     )
 

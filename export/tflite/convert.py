@@ -108,13 +108,14 @@ def convert(
     content = _converted(graph, front, precision, calibration, options)
     if has_fake_quantization(graph):
         content = _with_port_names(content, graph)
-    if options.tflite_metadata and calibration is not None and not calibrated and source.ends_in_probabilities:
+    pixels = calibration.range_of(source.inputs[0]) if calibration is not None and options.tflite_metadata else None
+    if pixels is not None and calibration is not None and not calibrated and source.ends_in_probabilities:
         # Its readers apply no softmax, so what ends at the logits must not claim to give probabilities.
         return embed_metadata(
             content,
             name=source.name,
             labels=source.class_names(calibration.labels),
-            input_range=calibration.input_range,
+            input_range=pixels,
             channels=source.inputs[0].shape[3] or 0,
         )
     return content

@@ -18,6 +18,7 @@ from edgeport.runtime.errors import InputError
 Samples = Mapping[str, npt.NDArray[Any]]
 
 RANDOM = "random"
+_PIXELS = (0.0, 255.0)
 _HELD_OUT_COUNT = 1_000
 _FEW = 100
 _LEAST, _MOST = 10, 100_000
@@ -35,7 +36,7 @@ class CalibrationSet:
         samples: For the quantizer, by input: uint8 pixels for an image input, or real values, or integers, of shape
             (n, ...).
         held_out: Of the same kinds; the quantizer does not see them.
-        input_range: The real values that the pixels 0 and 255 are to the model.
+        input_range: The real values that the pixels 0 and 255 are to the model; None if that was not said.
         labels: The class names of the data set, or empty.
         warnings: What a user should know about these samples.
     """
@@ -45,7 +46,7 @@ class CalibrationSet:
     inputs: tuple[Port, ...]
     samples: Samples
     held_out: Samples
-    input_range: tuple[float, float] = (0.0, 255.0)
+    input_range: tuple[float, float] | None = None
     labels: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -67,6 +68,16 @@ class CalibrationSet:
             digest.update(np.ascontiguousarray(self.samples[name]).data)
         return {"source": self.source, "count": self.count, "seed": self.seed, "sha256": digest.hexdigest()}
 
+    def range_of(self, port: Port) -> tuple[float, float] | None:
+        """Return what the pixels 0 and 255 are to an input, or None for one that takes real numbers or integers.
+
+        uint8 samples of images are pixels. Floats are real numbers, taken as they are, unless a range was given for
+        pixels: a spectrogram has the shape of an image too.
+        """
+        if not port.is_image or (self.input_range is None and self.samples[port.name].dtype != np.uint8):
+            return None
+        return self.input_range or _PIXELS
+
     def part(self, start: int, count: int, *, filled: bool) -> Samples:
         """Return some of the quantizer's samples; ``filled`` begins anew at the end, so that it is always ``count``."""
         places = np.arange(start, start + count)
@@ -75,7 +86,7 @@ class CalibrationSet:
 
     def to_real(self, samples: Samples) -> dict[str, npt.NDArray[Any]]:
         """Return samples in the model's own types: pixels as the real values that they stand for."""
-        table = np.linspace(*self.input_range, 256).astype(np.float32)
+        table = np.linspace(*(self.input_range or _PIXELS), 256).astype(np.float32)
         return {
             port.name: table[samples[port.name]]
             if samples[port.name].dtype == np.uint8 and port.is_image
@@ -90,7 +101,7 @@ def load_calibration(
     inputs: Sequence[Port],
     count: int = 500,
     seed: int = 0,
-    input_range: tuple[float, float] = (0.0, 255.0),
+    input_range: tuple[float, float] | None = None,
     vocabulary: int | None = None,
     data_dir: Path | None = None,
 ) -> CalibrationSet:
@@ -102,7 +113,8 @@ def load_calibration(
         inputs: The inputs of the model.
         count: How many samples the quantizer sees, at least 10; fewer if there are fewer.
         seed: Decides which.
-        input_range: The real values that the pixels 0 and 255 are to the model.
+        input_range: The real values that the pixels 0 and 255 are to the model. Without it uint8 samples are pixels
+            from 0 to 255, and floats are taken as they are.
         vocabulary: One more than the largest token that the model can take, if known.
         data_dir: See load_dataset.
 
@@ -204,7 +216,7 @@ def _check_values(array: npt.NDArray[Any], port: Port, source: str, vocabulary: 
 
 
 def _warnings(
-    source: str, samples: Samples, inputs: Sequence[Port], input_range: tuple[float, float]
+    source: str, samples: Samples, inputs: Sequence[Port], input_range: tuple[float, float] | None
 ) -> tuple[str, ...]:
     warnings = []
     count = _count(samples)
@@ -217,8 +229,8 @@ def _warnings(
         warnings.append(f"calibrated on {count} samples only: a few hundred give ranges that hold")
     for port in inputs:
         array = samples[port.name]
-        low, high = input_range
-        if port.is_image and array.dtype.kind == "f" and _is_other_range(array, low, high):
+        if input_range and port.is_image and array.dtype.kind == "f" and _is_other_range(array, *input_range):
+            low, high = input_range
             warnings.append(
                 f"the samples of {port.name} lie between {array.min():.3g} and {array.max():.3g}, while pixels will be "
                 f"fed as {low:g} to {high:g}: check --input-range"

@@ -250,8 +250,8 @@ def test_what_misses_a_limit_is_kept_aside_on_request_alone(edgeport, trained: P
         ("model.keras", 5_000, "truncated or no Keras model"),
         ("model.keras", 0, "truncated or no Keras model"),
         ("model.h5", 5_000, "truncated or no Keras model"),
-        ("model.pt", 5_000, "ends with .keras or .h5"),
-        ("model", 5_000, "ends with .keras or .h5"),
+        ("model.pt", 5_000, "ends with .keras, .h5 or .hdf5"),
+        ("model", 5_000, "ends with .keras, .h5 or .hdf5"),
     ],
 )
 def test_what_is_no_model_is_told(edgeport, trained: Path, tmp_path: Path, name: str, cut: int, told: str) -> None:

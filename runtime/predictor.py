@@ -322,10 +322,7 @@ class Predictor:
         pixel_range = card.inputs[0].range if card else (0.0, 255.0)
         if pixel_range is None or len(self.spec.inputs) > 1:
             inputs = "; ".join(map(str, self.spec.inputs))
-            raise InputError(
-                f"{self.spec.name} takes {inputs}, and no pixels: use run() or answer(), or export it with uint8 "
-                "samples or --input-range LOW HIGH"
-            )
+            raise InputError(f"{self.spec.name} takes {inputs}, and no pixels: use run(), or export with --input-range")
         return pixel_encoder(_encode(np.linspace(*pixel_range, 256), tensor))
 
     def _checked(self, images: Pixels) -> Pixels:

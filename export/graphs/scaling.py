@@ -47,10 +47,11 @@ def scales_pixels(graph: Graph, port: Port) -> bool:
 
 
 def _largest(node: Any, nodes: dict[str, Any]) -> float | None:
+    """Return the upper end of a fake-quant operator's range, behind what keeps it above the lower end."""
     end = nodes[_node_of(node.input[2])]
-    while end.op == "Identity":
+    while end.op in ("Identity", "Reshape", "Maximum"):
         end = nodes[_node_of(end.input[0])]
-    return float(tf.make_ndarray(end.attr["value"].tensor)) if end.op == "Const" else None
+    return float(tf.make_ndarray(end.attr["value"].tensor).item()) if end.op == "Const" else None
 
 
 def _node_of(tensor: str) -> str:

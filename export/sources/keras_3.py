@@ -15,6 +15,7 @@ from edgeport.export.sources.configuration_check import dictionaries
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced, path_names, unique_names
 from edgeport.runtime.errors import ArtefactError, ExportError
+from edgeport.train import fake_quantization  # noqa: F401  (registers its layers with Keras)
 from edgeport.train.keras_writer import HDF5_SUFFIXES
 
 _UNKNOWN_OBJECT = re.compile(r"(?:Could not locate (?:class|function)|Unknown [a-z ]+:?) '?\"?([\w>.]+)")

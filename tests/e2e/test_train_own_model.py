@@ -90,4 +90,4 @@ def test_a_damaged_file_is_refused_in_one_line(edgeport, tmp_path: Path) -> None
 def test_no_epochs_are_too_few_without_qat(edgeport, tmp_path: Path) -> None:
     net().save(tmp_path / "mine.keras")
     arguments = (*TRAIN, "--model", tmp_path / "mine.keras", "--epochs", 0, "-o", tmp_path / "run")
-    assert "--epochs: got 0, expected 1 or more" in edgeport(*arguments, code=2).stderr
+    assert "--epochs: got 0, expected 1 to 1,000,000" in edgeport(*arguments, code=2).stderr

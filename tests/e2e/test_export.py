@@ -148,7 +148,7 @@ def test_a_model_without_normalisation_is_remarked_on(edgeport, tmp_path: Path) 
     x = keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(image))
     keras.Model(image, x).save(tmp_path / "bare.keras")
     arguments = ("export", tmp_path / "bare.keras", "-o", tmp_path / "out", "--calibration", "mnist-5k")
-    assert "no layer that scales raw pixels" in edgeport(*arguments).stderr
+    assert "no layer that scales the pixels of" in edgeport(*arguments).stderr
 
 
 def softmax_function(x: object) -> object:

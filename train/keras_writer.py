@@ -1,6 +1,5 @@
 """Which Keras wrote a file, read without opening the model: Keras 2 and Keras 3 give some layers other formulas."""
 
-import json
 import re
 import zipfile
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import h5py
 
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.json_file import parse_json
 from edgeport.runtime.plain_file import MOST_MODEL, read_plain
 from edgeport.train.unpacked_size import check_unpacked_size
 
@@ -47,14 +47,17 @@ def read_keras_file(path: Path) -> KerasFile:
             it, or was written by a Keras that neither Keras 3 nor tf-keras reads.
     """
     check_unpacked_size(read_plain(path, most=MOST_MODEL), name=str(path))
-    version, config = _from_hdf5(path) if path.suffix.lower() in HDF5_SUFFIXES else _from_archive(path)
+    version, config = _from_hdf5(path) if path.suffix in HDF5_SUFFIXES else _from_archive(path)
     found = _VERSION.match(version)
     if found is None:
         raise ArtefactError(
             f"{path} does not say which Keras wrote it, and Keras 2 and 3 compute some layers differently: load it "
             "where it was made, and save it again with model.save()"
         )
-    if int(found.group(1)) not in (2, 3):
+    major = int(found.group(1))
+    if major > 3:
+        raise ArtefactError(f"{path} was written by Keras {version[:20]}, expected Keras 2 or 3: update edgeport")
+    if major < 2:
         raise ArtefactError(
             f"{path} was written by Keras {version}, expected Keras 2 or 3: load it with Keras 2 (Python 3.7, "
             "keras==2.2.5, tensorflow==1.15), and save it again with model.save()"
@@ -69,12 +72,14 @@ def _from_archive(path: Path) -> tuple[str, Any]:
             # Keras itself does not compare each file with its checksum.
             if archive.testzip() is not None:
                 raise _damaged(path)
-            metadata, config = (_json(archive.read(name)) for name in ("metadata.json", "config.json"))
+            metadata, config = (parse_json(archive.read(name)) for name in ("metadata.json", "config.json"))
     except ArtefactError:
         raise
     except Exception as error:  # zipfile raises whatever a damaged archive leads it into
         raise _damaged(path) from error
-    return str(metadata.get("keras_version", "")) if isinstance(metadata, dict) else "", config
+    if not (isinstance(metadata, dict) and isinstance(config, dict)):
+        raise _damaged(path)
+    return str(metadata.get("keras_version", "")), config
 
 
 def _from_hdf5(path: Path) -> tuple[str, Any]:
@@ -92,15 +97,17 @@ def _from_hdf5(path: Path) -> tuple[str, Any]:
         )
     if not config:
         raise ArtefactError(f"{path} holds no Keras model: save it with model.save()")
-    return version, _json(config.encode())
+    try:
+        parsed = parse_json(config.encode())
+    except ValueError as error:
+        raise _damaged(path) from error
+    if not isinstance(parsed, dict):
+        raise _damaged(path)
+    return version, parsed
 
 
 def _text(attribute: Any) -> str:
     return attribute.decode("utf-8", "replace") if isinstance(attribute, bytes) else str(attribute or "")
-
-
-def _json(content: bytes) -> Any:
-    return json.loads(content.decode("utf-8"))
 
 
 def _damaged(path: Path) -> ArtefactError:

@@ -36,7 +36,7 @@ def load_keras_3(path: Path, config: Any, custom_objects: Mapping[str, Any]) -> 
         ArtefactError: Keras cannot load it.
         ExportError: The model needs custom objects that were not given, or holds code.
     """
-    functions = _functions_in(config) if path.suffix.lower() in HDF5_SUFFIXES else []
+    functions = _functions_in(config) if path.suffix in HDF5_SUFFIXES else []
     if functions:
         raise ArtefactError(
             f"{path} uses {functions[0]}, a function that Keras 3 writes into HDF5 files and cannot read back: build "

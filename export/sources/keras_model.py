@@ -53,7 +53,7 @@ def open_keras_model(model: Any) -> Opened:
     of_keras_2 = tf_keras is not None and isinstance(model, tf_keras.Model)
     if not of_keras_2 and not isinstance(model, keras.Model):
         raise ExportError(f"got a {type(model).__name__}, expected a Keras model, a .keras or .h5 file, or a folder")
-    digest = hashlib.sha256(json.dumps(model.get_config(), sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(json.dumps(_configuration(model), sort_keys=True, default=str).encode())
     for variable in model.variables:
         digest.update(np.ascontiguousarray(variable.numpy()).data)
     origin = Origin(f"the model {model.name}", model.name, None, digest.hexdigest())
@@ -62,3 +62,10 @@ def open_keras_model(model: Any) -> Opened:
     from edgeport.export.sources.keras_2 import open_keras_2
 
     return open_keras_2(model, origin)
+
+
+def _configuration(model: Any) -> Any:
+    try:
+        return model.get_config()
+    except NotImplementedError:  # a layer of the user's own without get_config, which a model object need not have
+        return [(type(layer).__qualname__, layer.name) for layer in model._flatten_layers(include_self=False)]

@@ -245,7 +245,7 @@ def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:
         if not is_saved_model(path):
             raise ArtefactError(f"{path}: got a folder without saved_model.pb, expected a SavedModel or a .keras file")
         return open_saved_model(path)
-    if path.suffix.lower() not in KERAS_SUFFIXES:
+    if path.suffix not in KERAS_SUFFIXES:
         if not path.exists():
             raise ArtefactError(f"cannot read {path}: No such file or directory")
         raise ArtefactError(

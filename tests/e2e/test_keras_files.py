@@ -141,6 +141,10 @@ def test_what_neither_keras_opens_gets_one_line(tmp_path: Path) -> None:
         file.attrs["keras_version"] = "1.2.2"
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = [1, 2]
+    for name, config in (("no-json.h5", "{nope"), ("deep.h5", "[" * 20_000 + "]" * 20_000), ("list.h5", "[1, 2]")):
+        old.save(tmp_path / name)
+        with h5py.File(tmp_path / name, "r+") as file:
+            file.attrs["model_config"] = config
     (tmp_path / "cut.h5").write_bytes((tmp_path / "unsaid.h5").read_bytes()[:3000])
     reasons = {
         "new.weights.h5": "weights without the model",
@@ -149,6 +153,9 @@ def test_what_neither_keras_opens_gets_one_line(tmp_path: Path) -> None:
         "ancient.h5": "written by Keras 1.2.2",
         "other.h5": "no Keras model",
         "cut.h5": "truncated",
+        "no-json.h5": "no Keras model",
+        "deep.h5": "no Keras model",
+        "list.h5": "no Keras model",
     }
     for name, reason in reasons.items():
         with pytest.raises(EdgeportError, match=reason) as caught:

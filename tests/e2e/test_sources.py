@@ -262,6 +262,22 @@ def test_a_subclass_with_several_arguments_needs_a_build_that_names_them(tmp_pat
         load_source(unknown)
 
 
+def test_a_model_object_needs_no_layer_that_can_be_saved(tmp_path: Path) -> None:
+    class Scaled(layers.Layer):
+        def __init__(self, factor: object) -> None:
+            super().__init__()
+            self.factor = factor
+
+        def call(self, x: object) -> object:
+            return self.factor * x
+
+    inputs = keras.Input((4,), name="x")
+    model = keras.Model(inputs, layers.Dense(2, name="y")(Scaled(3.0)(inputs)))
+    _, files = exported(model, tmp_path / "out")
+    samples = RANDOM.normal(size=(5, 4)).astype(np.float32)
+    assert_same_answers(files, {"x": samples}, {"y": model.predict(samples, verbose=0)})
+
+
 def test_models_without_a_shape_or_with_a_state_are_refused() -> None:
     with pytest.raises(ExportError, match="does not know the shape of its inputs"):
         load_source(keras.Sequential([layers.Dense(3)]))

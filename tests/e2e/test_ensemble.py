@@ -38,7 +38,7 @@ def test_it_gives_the_mean_of_their_answers_and_refuses_what_does_not_fit(tmp_pa
         ((paths[0], tmp_path / "other.keras", "-o", tmp_path / "x.keras"), "gives (7,), expected"),
         ((paths[0], "-o", tmp_path / "x.keras"), "expected two or more"),
         ((*paths, "-o", output), "expected the name of a new .keras file"),
-        ((paths[0], tmp_path / "none.keras", "-o", tmp_path / "x.keras"), "expected the .keras file"),
+        ((paths[0], tmp_path / "none.keras", "-o", tmp_path / "x.keras"), "none.keras: No such file"),
     ):
         ended = run(*arguments)
         assert ended.returncode == 2

@@ -81,7 +81,7 @@ def test_damaged_answers_and_teachers_that_do_not_fit_are_told(edgeport, teacher
         assert not (tmp_path / "x").exists()
         return ended.stderr
 
-    assert "expected the .keras file" in refusal(tmp_path / "none.keras")
+    assert "none.keras: No such file" in refusal(tmp_path / "none.keras")
     (tmp_path / "broken.keras").write_bytes(b"no model")
     assert "no Keras model" in refusal(tmp_path / "broken.keras")
     other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])

@@ -12,7 +12,6 @@ from tensorflow.python.framework import kernels, op_def_registry
 from edgeport.export.graphs.graph import Graph, live_graph
 
 _WIDER = {types_pb2.DT_FLOAT: types_pb2.DT_DOUBLE, types_pb2.DT_COMPLEX64: types_pb2.DT_COMPLEX128}
-_NARROWER = {wide: narrow for narrow, wide in _WIDER.items()}
 # FusedBatchNorm has no float64, and is where values are divided by what may be tiny.
 _NORMALIZATIONS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 # A bit pattern is another number in another type; a constant is cast, and takes no more room in the graph.

@@ -19,7 +19,7 @@ from edgeport.benchmarks.measuring.protocol import Protocol
 from edgeport.benchmarks.report import ENGINE_CALL, LABEL, PREDICT, Measured, Report
 from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
-from edgeport.runtime.golden import digest_of
+from edgeport.runtime.golden.answers import digest_of
 from edgeport.runtime.quantization import softmax
 from edgeport.runtime.versions import version_of
 

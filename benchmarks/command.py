@@ -29,12 +29,12 @@ from edgeport.benchmarks.report import BASELINE, Report
 from edgeport.benchmarks.results import write_results
 from edgeport.export.manifest import read_manifest
 from edgeport.runtime.arrays import Pixels
-from edgeport.runtime.claim import claimed_folder
 from edgeport.runtime.cli import needing
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError
-from edgeport.runtime.golden import FILE_NAME, read_golden
-from edgeport.runtime.output import check_output_folder
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.claim import claimed_folder
+from edgeport.runtime.files.output import check_output_folder
+from edgeport.runtime.golden.answers import FILE_NAME, read_golden
 from edgeport.train.zoo import find_published
 
 # Stages have a folder each; the report goes beside theirs.

@@ -9,12 +9,12 @@ from edgeport.benchmarks.assembly import Classes, Entry, Sweep, assembled_report
 from edgeport.benchmarks.measuring.contender import artefact_contender
 from edgeport.benchmarks.report import Report
 from edgeport.runtime.arrays import FloatArray, Pixels
-from edgeport.runtime.card import Card, read_card
-from edgeport.runtime.digest import sha256_hex
+from edgeport.runtime.embedded_metadata import Card, read_card
 from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.files.checksum import sha256_hex
+from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.formats import format_called
-from edgeport.runtime.golden import FILE_NAME, Golden
-from edgeport.runtime.plain_file import MOST_MODEL, read_plain
+from edgeport.runtime.golden.answers import FILE_NAME, Golden
 
 
 def benchmark_golden(

@@ -24,10 +24,10 @@ from edgeport.benchmarks.measuring.host import host_facts, usable_cores
 from edgeport.benchmarks.report_file import read_result
 from edgeport.benchmarks.studies.script import check_output_file, run_script
 from edgeport.runtime.arrays import Pixels
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
+from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.loading import load
-from edgeport.runtime.output import write_whole
-from edgeport.runtime.quiet import quiet_stderr
 
 KIND = "loadgen"
 SCHEMA = 1

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from edgeport.runtime.output import check_output_folder, staged_folder
+from edgeport.runtime.files.output import check_output_folder, staged_folder
 from edgeport.train.datasets import load_dataset
 
 _EPOCHS = 40

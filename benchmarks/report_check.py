@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgeport.benchmarks.report import Report
-from edgeport.runtime.json_schema import problem_of
+from edgeport.runtime.files.json_schema import problem_of
 
 _DATASET = {"name": str, "split": str, "count": int, "sha256": str, "labels": list[str]}
 

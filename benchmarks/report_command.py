@@ -9,7 +9,7 @@ from edgeport.benchmarks.presenting.html_machines import differences, machine_na
 from edgeport.benchmarks.presenting.html_report import html_report
 from edgeport.benchmarks.report_file import FILE_NAME, read_report
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.visible_text import visible
 
 

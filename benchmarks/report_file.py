@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from edgeport.benchmarks.report import Report
 from edgeport.benchmarks.report_check import problem_in
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.json_file import parse_json
-from edgeport.runtime.json_schema import built
-from edgeport.runtime.plain_file import MOST_REPORT, read_plain
+from edgeport.runtime.files.json_file import parse_json
+from edgeport.runtime.files.json_schema import built
+from edgeport.runtime.files.plain_file import MOST_REPORT, read_plain
 from edgeport.runtime.visible_text import visible
 
 Result = TypeVar("Result")

@@ -10,8 +10,8 @@ from edgeport.benchmarks.presenting.table import markdown_report
 from edgeport.benchmarks.report import Report
 from edgeport.benchmarks.report_file import FILE_NAME, report_text, with_visible_texts
 from edgeport.runtime.arrays import Pixels
-from edgeport.runtime.claim import Claim
-from edgeport.runtime.output import staged_result
+from edgeport.runtime.files.claim import Claim
+from edgeport.runtime.files.output import staged_result
 
 FLIPS = "flips.npz"
 _PICTURES = ("accuracy-latency.png", "latency-distributions.png", "flips.png", "confusion-matrices.png")

@@ -22,11 +22,11 @@ from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
 from edgeport.export.verification.reference import Reference
-from edgeport.runtime.card import Card, InputFacts, OutputFacts, seal
+from edgeport.runtime.embedded_metadata import Card, InputFacts, OutputFacts, seal
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
+from edgeport.runtime.files.output import staged_folder
 from edgeport.runtime.formats import FORMATS, Format
-from edgeport.runtime.output import staged_folder
-from edgeport.runtime.quiet import quiet_stderr
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from edgeport.export.verification.comparison import Verification
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.json_file import read_json
-from edgeport.runtime.json_schema import built, problem_of
+from edgeport.runtime.files.json_file import read_json
+from edgeport.runtime.files.json_schema import built, problem_of
 from edgeport.runtime.records import to_plain
 from edgeport.runtime.spec import TensorSpec
 from edgeport.runtime.visible_text import steers

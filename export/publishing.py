@@ -23,9 +23,9 @@ from edgeport.export.options import Options
 from edgeport.runtime import load
 from edgeport.runtime.cli import exit_code_of, needing
 from edgeport.runtime.cpu import cpu_facts, cpu_model
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import check_output_folder, staged_folder
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.output import check_output_folder, staged_folder
 from edgeport.runtime.records import to_plain
 from edgeport.train.dataset import Dataset
 from edgeport.train.datasets import load_dataset

@@ -18,7 +18,7 @@ from edgeport.runtime.lazy_names import lazy_names
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from edgeport.runtime.card import Card
+    from edgeport.runtime.embedded_metadata import Card
     from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
     from edgeport.runtime.loading import load
     from edgeport.runtime.predictor import Classification, Predictor
@@ -41,7 +41,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "ArtefactError": "errors",
-        "Card": "card",
+        "Card": "embedded_metadata",
         "Classification": "predictor",
         "EdgeportError": "errors",
         "InputError": "errors",

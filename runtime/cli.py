@@ -64,7 +64,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("predict", "edgeport.runtime.predict_command", "labels and probabilities for image files"),
     Command(
         "selftest",
-        "edgeport.runtime.selftest_command",
+        "edgeport.runtime.golden.selftest_command",
         "compare what the engines here answer with golden answers from another machine",
     ),
     Command(
@@ -138,7 +138,7 @@ def _code_of(program: str, action: Callable[[], int]) -> int:
         return 2
     except OSError as error:
         # Only for errors: it takes what every start of the runtime can do without.
-        from edgeport.runtime.temporary import full_temporary_folder
+        from edgeport.runtime.files.temporary import full_temporary_folder
 
         if error.errno == errno.ENOENT and not _has_working_folder():
             _complain(program, "the folder that it was started in has been removed: change to another")

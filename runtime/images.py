@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.engine_errors import raised_within
+from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import EdgeportError, InputError
-from edgeport.runtime.plain_file import MOST_PICTURE, open_plain
+from edgeport.runtime.files.plain_file import MOST_PICTURE, open_plain
 
 if TYPE_CHECKING:
     from PIL import Image

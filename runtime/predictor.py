@@ -10,12 +10,12 @@ import numpy as np
 
 from edgeport.runtime.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.batches import samples_at_a_time
-from edgeport.runtime.card import Card
 from edgeport.runtime.checks import TensorCheck, fits
 from edgeport.runtime.decoding import Decoder
-from edgeport.runtime.engine import Engine, Origin
+from edgeport.runtime.embedded_metadata import Card
+from edgeport.runtime.engines.forking import survive_fork
+from edgeport.runtime.engines.protocol import Engine, Origin
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.forking import survive_fork
 from edgeport.runtime.pixels import pixel_encoder
 from edgeport.runtime.quantization import quantize
 from edgeport.runtime.spec import Spec, TensorSpec

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.runtime.output import check_output_folder
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.output import check_output_folder
 from edgeport.train.datasets import load_dataset
 from edgeport.train.recipe import OWN_MODEL, RECIPES, Recipe
 from edgeport.train.record import STATE

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeport.runtime.cli import exit_code_of, needing
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import write_whole
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.output import write_whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.json_file import read_json
-from edgeport.runtime.json_schema import built, problem_of
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.json_file import read_json
+from edgeport.runtime.files.json_schema import built, problem_of
+from edgeport.runtime.files.output import write_whole
 
 
 @dataclass(frozen=True)

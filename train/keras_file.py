@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.plain_file import MOST_MODEL, read_plain
+from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.train.dataset import Dataset
 from edgeport.train.keras_writer import read_keras_file
 

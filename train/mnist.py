@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.plain_file import read_plain
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.plain_file import read_plain
 from edgeport.train.dataset import Dataset, Split
 from edgeport.train.npz_file import read_arrays
 

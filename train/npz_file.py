@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.plain_file import open_plain
-from edgeport.runtime.unpacking import check_unpacked
+from edgeport.runtime.files.plain_file import open_plain
+from edgeport.runtime.files.unpacking import check_unpacked
 from edgeport.train.dataset import Dataset, Split, stratified
 
 _VALIDATION_SHARE = 0.1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.json_file import read_json
+from edgeport.runtime.files.json_file import read_json
 from edgeport.runtime.versions import version_of
 
 SCHEMA = 1

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.output import write_whole
 from edgeport.train.augmentation import augment, draw_changes
 from edgeport.train.dataset import Dataset
 from edgeport.train.keras_file import check_classifier, keras_file_sha256, open_keras_file, shapes_of

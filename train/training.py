@@ -13,9 +13,9 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edgeport.runtime.claim import Claim, claimed_folder
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import staged_result
+from edgeport.runtime.files.claim import Claim, claimed_folder
+from edgeport.runtime.files.output import staged_result
 from edgeport.train.dataset import Dataset, Images
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.fitting import HISTORY, OnEpoch, OnStep, OnWait, Run, fit, load_best, probabilities_of

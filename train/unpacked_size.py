@@ -9,9 +9,9 @@ from typing import Any
 
 import h5py
 
-from edgeport.runtime.engine_errors import raised_within
+from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.unpacking import check_unpacked
+from edgeport.runtime.files.unpacking import check_unpacked
 
 # Keras stores weights as they are; a small file of zeros that somebody packed is no reason to refuse it.
 _HARMLESS = 64 << 20

@@ -8,8 +8,8 @@ import numpy as np
 
 from edgeport.benchmarks.report import ENGINE_CALL, LABEL
 from edgeport.runtime.arrays import FloatArray, Pixels
+from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.formats import format_of
-from edgeport.runtime.installed import engine_for
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
 

@@ -25,9 +25,9 @@ from edgeport.benchmarks.peers.peers_report import ModelFacts, PeersReport, Row,
 from edgeport.benchmarks.peers.subjects import Subject, exported_subject, mobilenet_subject
 from edgeport.benchmarks.report import Condition
 from edgeport.benchmarks.studies.script import check_output_file, run_script
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, MissingDependencyError
-from edgeport.runtime.output import write_whole
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.output import write_whole
 
 OnStep = Callable[[str], None]
 _RUNS = (Path("runs/mnist-classic/export"), Path("runs/mnist-edge/export"))

@@ -29,7 +29,7 @@ from edgeport.benchmarks.studies.export_memory_report import (
 from edgeport.benchmarks.studies.export_speed import PACKAGES
 from edgeport.benchmarks.studies.script import check_output_file, run_script
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.output import write_whole
 
 _MODELS = ("MobileNetV2", "ResNet50V2")
 _SAMPLES = 100

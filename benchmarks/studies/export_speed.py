@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from edgeport.benchmarks.measuring.host import host_facts
 from edgeport.benchmarks.studies.export_speed_report import LOADING, REST, ExportSpeed, markdown, report_text
 from edgeport.benchmarks.studies.script import check_output_file, run_script
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import write_whole
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.output import write_whole
 
 if TYPE_CHECKING:
     from edgeport.export import CalibrationSet

@@ -22,11 +22,11 @@ from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT
 from edgeport.export.verification.comparison import compare
 from edgeport.runtime.arrays import FloatArray, Tensor
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
 from edgeport.runtime.quantization import quantize
-from edgeport.runtime.quiet import quiet_stderr
 from edgeport.train.datasets import load_dataset
 
 _OPENINGS = 5

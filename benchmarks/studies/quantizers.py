@@ -10,8 +10,8 @@ from pathlib import Path
 
 from edgeport.benchmarks.studies.quantizer_report import report_text
 from edgeport.benchmarks.studies.script import check_output_file, run_script
-from edgeport.runtime.output import write_whole
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.files.output import write_whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -30,9 +30,9 @@ from edgeport.benchmarks.studies.runtime_cost_report import (
 )
 from edgeport.benchmarks.studies.script import check_output_file, run_script
 from edgeport.runtime import load
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import write_whole
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.output import write_whole
 
 _PACKAGES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime", "onnxruntime": "onnxruntime"}
 _BATCHES = (8, 32, 128)

@@ -28,7 +28,7 @@ from edgeport.benchmarks.studies.script import check_output_file, run_script
 from edgeport.benchmarks.studies.trust_report import PlantedLoss, Repetition, Trial, Trust, markdown, report_text
 from edgeport.runtime import load
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.output import write_whole
 
 _SLOWED = "edgeport.benchmarks.studies.planted:open_slowed"
 _FACTOR = 1.1

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgeport.benchmarks.sweep.cell import Order, read_order
 from edgeport.benchmarks.sweep.cell_process import CellProcess
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.output import write_whole
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgeport.benchmarks.sweep.cell import IDENTITY, RECORD
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.json_file import read_json
+from edgeport.runtime.files.json_file import read_json
 
 SCHEMA = 1
 _TEXTS = ("format", "precision", "file", "sha256")

@@ -24,8 +24,8 @@ from edgeport.export.sources.source import Source, load_source
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.loading import load
-from edgeport.runtime.output import write_whole
 from edgeport.runtime.predictor import Predictor
 from edgeport.train.dataset import Dataset, Split
 from edgeport.train.datasets import DATASETS, load_dataset

@@ -20,10 +20,10 @@ from edgeport.benchmarks.sweep.results import FILE_NAME, Latencies, Results, rea
 from edgeport.benchmarks.sweep.sweep_file import SweepFile, read_sweep_file
 from edgeport.benchmarks.sweep.sweeping import Work, check_folder, plan_work, records_of, results_of, run_cells
 from edgeport.benchmarks.sweep.table import sweep_table
-from edgeport.runtime.claim import claimed_folder
 from edgeport.runtime.cli import needing
 from edgeport.runtime.errors import EdgeportError, InputError
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.claim import claimed_folder
+from edgeport.runtime.files.output import write_whole
 from edgeport.train.dataset import Dataset
 from edgeport.train.datasets import load_dataset
 

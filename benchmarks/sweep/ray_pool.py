@@ -14,9 +14,9 @@ from edgeport.benchmarks.sweep.away import Made, make_away, unpack
 from edgeport.benchmarks.sweep.cell import RECORD, Order, Shared, order_text
 from edgeport.benchmarks.sweep.dataset_archive import write_archive
 from edgeport.benchmarks.sweep.pool import Event
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import staged_folder
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.output import staged_folder
 from edgeport.train.dataset import Dataset
 from edgeport.train.datasets import DATASETS, load_dataset
 

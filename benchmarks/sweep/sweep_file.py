@@ -12,7 +12,7 @@ from typing import Any
 from edgeport.benchmarks.sweep.cell import Cell, Shared
 from edgeport.export.precisions import precision_named
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.runtime.plain_file import MOST_JSON, read_plain
+from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
 from edgeport.train.datasets import DATASETS
 from edgeport.train.recipe import RECIPES, Recipe
 

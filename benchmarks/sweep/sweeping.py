@@ -20,8 +20,8 @@ from edgeport.benchmarks.sweep.sweep_file import SweepFile
 from edgeport.export.graphs.port import Port
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import check_output_folder, write_whole
-from edgeport.runtime.plain_file import MOST_MODEL, read_plain
+from edgeport.runtime.files.output import check_output_folder, write_whole
+from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.versions import version_of
 from edgeport.train.dataset import Dataset
 

@@ -19,7 +19,7 @@ from edgeport.benchmarks.measuring.protocol import Protocol
 from edgeport.benchmarks.report import ENGINE_CALL
 from edgeport.benchmarks.sweep.results import read_results
 from edgeport.export import Options, export, load_calibration, load_source
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.output import write_whole
 from edgeport.train import load_dataset
 
 KIND = "empty-call"

@@ -14,7 +14,7 @@ import numpy as np
 from edgeport.benchmarks.statistics.paired import paired_answers
 from edgeport.benchmarks.sweep.results import read_results
 from edgeport.runtime import load
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.output import write_whole
 from edgeport.train import Split, load_dataset
 
 KIND = "ptq-loss"

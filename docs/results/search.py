@@ -33,7 +33,7 @@ from edgeport.benchmarks.report import ENGINE_CALL
 from edgeport.benchmarks.statistics.latency import latency_ratio
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect
-from edgeport.runtime.output import write_whole
+from edgeport.runtime.files.output import write_whole
 from edgeport.train import load_dataset
 from edgeport.train.fitting import Run, fit, probabilities_of
 from edgeport.train.history import best_epoch

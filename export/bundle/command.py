@@ -10,9 +10,9 @@ from rich.console import Console
 from edgeport.export.bundle.archive import archive_bytes
 from edgeport.export.bundle.bundling import Bundle, BundleOptions, make_bundle
 from edgeport.export.bundle.targets import ENGINES, SYSTEMS
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.output import write_whole
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.visible_text import visible
 
 _SUFFIXES = (".tar.gz", ".tgz")

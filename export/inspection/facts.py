@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from edgeport.runtime.card import Card
+from edgeport.runtime.embedded_metadata import Card
 from edgeport.runtime.spec import TensorSpec
 
 # What an operator computes in. A boundary turns floats into integers or back; an operator on shapes or indices alone

@@ -33,7 +33,7 @@ from edgeport.export.options import Options
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
-from edgeport.runtime.card import Card, to_json
+from edgeport.runtime.embedded_metadata import Card, to_json
 from edgeport.runtime.errors import ExportError
 
 METADATA_KEY = "edgeport"

@@ -15,7 +15,7 @@ from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced
 from edgeport.export.sources.untrusted_operators import check_saved_model
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.plain_file import MOST_MODEL, read_plain
+from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 
 _GRAPH, _IN_PIECES = "saved_model.pb", "saved_model.cpb"
 _DEFAULT_SIGNATURE = "serving_default"

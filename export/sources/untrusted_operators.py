@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.protobuf_walk import BYTES, BrokenMessageError, fields
+from edgeport.runtime.foreign.protobuf import BYTES, BrokenMessageError, fields
 from edgeport.runtime.visible_text import visible
 
 _CHECKPOINT = "reads or writes a checkpoint"

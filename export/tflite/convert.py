@@ -30,7 +30,7 @@ from edgeport.export.tflite.rules import rules
 from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.export.tflite.substitutes import without_reversals, without_squared_differences
 from edgeport.export.verification.calibration import CalibrationSet
-from edgeport.runtime.card import Card
+from edgeport.runtime.embedded_metadata import Card
 from edgeport.runtime.errors import ExportError
 
 # What the converter says of an operator that stays: ``tf.Erfinv(tensor<1x6xf32>) -> (tensor<1x6xf32>)``.

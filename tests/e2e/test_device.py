@@ -11,7 +11,7 @@ import pytest
 
 from edgeport.benchmarks import Report, read_report
 from edgeport.runtime import load
-from edgeport.runtime.golden import golden_bytes
+from edgeport.runtime.golden.answers import golden_bytes
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"

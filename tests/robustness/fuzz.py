@@ -25,10 +25,10 @@ from edgeport.benchmarks.sweep.sweep_file import read_sweep_file
 from edgeport.export.manifest import read_manifest
 from edgeport.export.sources.untrusted_operators import check_saved_model
 from edgeport.runtime import EdgeportError
-from edgeport.runtime.golden import read_golden
+from edgeport.runtime.foreign.onnx import sound_content as sound_onnx
+from edgeport.runtime.foreign.tflite import sound_content as sound_tflite
+from edgeport.runtime.golden.answers import read_golden
 from edgeport.runtime.images import read_images
-from edgeport.runtime.onnx_structure import sound_content as sound_onnx
-from edgeport.runtime.tflite_structure import sound_content as sound_tflite
 from edgeport.train.keras_writer import read_keras_file
 from edgeport.train.npz_file import load_npz
 from edgeport.train.record import record_beside
@@ -60,7 +60,7 @@ def _npz() -> bytes:
 
 
 def _golden() -> bytes:
-    from edgeport.runtime.golden import golden_bytes
+    from edgeport.runtime.golden.answers import golden_bytes
 
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), np.uint8)
     return golden_bytes(DATA, ["tiny.int8.tflite"], {"image": images})

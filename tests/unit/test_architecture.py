@@ -56,7 +56,7 @@ ENGINES = {
         *ONNX_SCRIPTS,
     },
     "onnxruntime": {
-        "runtime/onnx_engine.py", "benchmarks/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
+        "runtime/engines/onnx.py", "benchmarks/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
     },
     "flatbuffers": {"export/tflite/standard_metadata.py", "benchmarks/profiling/tflite_parts.py"},
     "ai_edge_litert": {

@@ -35,7 +35,7 @@ from edgeport.export.bundle.targets import (
 from edgeport.export.bundle.wheel import own_wheel
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
-from edgeport.runtime.golden import FILE_NAME, read_golden
+from edgeport.runtime.golden.answers import FILE_NAME, read_golden
 
 ROOT = Path(__file__).parents[2]
 

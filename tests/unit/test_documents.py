@@ -29,8 +29,8 @@ from edgeport.export import command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
-from edgeport.runtime.card import Card
 from edgeport.runtime.cli import COMMANDS
+from edgeport.runtime.embedded_metadata import Card
 from edgeport.runtime.spec import TensorSpec
 from edgeport.train.recipe import RECIPES
 

@@ -8,8 +8,8 @@ import pytest
 from hand_made import save_decoder, save_tflite
 
 from edgeport.runtime import InputError, load
-from edgeport.runtime.empty_axes import EmptyAxes
-from edgeport.runtime.engine import Origin
+from edgeport.runtime.engines.empty_axes import EmptyAxes
+from edgeport.runtime.engines.protocol import Origin
 
 
 def save_resizing(path: Path) -> Path:

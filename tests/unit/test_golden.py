@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError, load
-from edgeport.runtime.array_archive import archive_bytes, read_archive
-from edgeport.runtime.golden import Golden, GoldenAnswer, golden_bytes, read_golden
-from edgeport.runtime.golden_check import GoldenCheck, check_golden
+from edgeport.runtime.files.array_archive import archive_bytes, read_archive
+from edgeport.runtime.golden.answers import Golden, GoldenAnswer, golden_bytes, read_golden
+from edgeport.runtime.golden.check import GoldenCheck, check_golden
 
 FILES = ("tiny.float32.onnx", "tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
 ENGINES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
@@ -167,7 +167,7 @@ def test_another_class_fails_unless_it_was_a_near_tie(answers: Golden, data: Pat
     level = {name: np.array(array) for name, array in answer.raw.items()}
     next(iter(level.values()))[0, second] = row[best] + np.float32(1e-5)
     tied = GoldenAnswer(**{**vars(answer), "raw": level})
-    from edgeport.runtime.golden_check import _compare
+    from edgeport.runtime.golden.check import _compare
 
     ours = {name: np.array(array) for name, array in level.items()}
     next(iter(ours.values()))[0, [best, second]] = row[best], row[best] - np.float32(1e-5)

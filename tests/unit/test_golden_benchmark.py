@@ -10,7 +10,7 @@ from edgeport.benchmarks import Protocol, Sweep, read_report
 from edgeport.benchmarks.golden_benchmark import benchmark_golden
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.cli import main
-from edgeport.runtime.golden import Golden, golden_bytes, read_golden
+from edgeport.runtime.golden.answers import Golden, golden_bytes, read_golden
 
 FILES = ("tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
 FAST = Sweep(protocol=Protocol(launches=1, turns=1, calls=3, warmup_calls=0, warmup_seconds=0.0))

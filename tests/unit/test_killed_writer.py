@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from edgeport.runtime import swap
-from edgeport.runtime.output import staged_folder
+from edgeport.runtime.files import swap
+from edgeport.runtime.files.output import staged_folder
 
 KILLS, FILES = 50, 30
 MINE = {"mine.txt": "mine", "notes/deep/day.txt": "sunny"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeport.runtime import InputError
-from edgeport.runtime.output import check_output_folder, staged_folder, write_whole
+from edgeport.runtime.files.output import check_output_folder, staged_folder, write_whole
 
 
 def test_a_result_appears_at_the_end_and_leaves_other_files_alone(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_full_disk_is_one_error_and_loses_nothing(tmp_path: Path) -> None:
 import resource
 from pathlib import Path
 from edgeport.runtime import InputError
-from edgeport.runtime.output import staged_folder, write_whole
+from edgeport.runtime.files.output import staged_folder, write_whole
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 def stage(path, content):
     with staged_folder(path.parent, record=None) as staging:

@@ -429,7 +429,7 @@ def test_what_a_signal_handler_raises_passes_through_the_engine(
 @pytest.mark.parametrize("name", NAMES)
 def test_a_signal_handler_may_predict(name: str, data: Path, golden: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     # As on a machine with as many threads as cores: there is one interpreter, and it is in use.
-    monkeypatch.setattr("edgeport.runtime.tflite_engine._cores", lambda: 1)
+    monkeypatch.setattr("edgeport.runtime.engines.tflite._cores", lambda: 1)
     predictor = load(data / name)
     expected = predictor.predict(golden["images"][:1])
     answers = []

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.runtime.array_archive import archive_bytes, read_archive
 from edgeport.runtime.cli import main
-from edgeport.runtime.golden import golden_bytes
+from edgeport.runtime.files.array_archive import archive_bytes, read_archive
+from edgeport.runtime.golden.answers import golden_bytes
 
 FILES = ("tiny.float32.onnx", "tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeport.runtime import InputError, claim, swap
-from edgeport.runtime.claim import claimed_folder
-from edgeport.runtime.output import check_output_folder, staged_folder
+from edgeport.runtime import InputError
+from edgeport.runtime.files import claim, swap
+from edgeport.runtime.files.claim import claimed_folder
+from edgeport.runtime.files.output import check_output_folder, staged_folder
 
 
 @pytest.fixture
@@ -217,7 +218,7 @@ def hold(folder: Path) -> "subprocess.Popen[str]":
     code = f"""
 import time
 from pathlib import Path
-from edgeport.runtime.output import staged_folder
+from edgeport.runtime.files.output import staged_folder
 with staged_folder(Path({str(folder)!r}), record="record.json") as staging:
     (staging / "half.bin").write_text("half")
     print("writing", flush=True)

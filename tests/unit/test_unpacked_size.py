@@ -83,8 +83,8 @@ def test_from_what_is_no_keras_file_nothing_unpacks(content: bytes) -> None:
 
 
 def test_an_archive_of_arrays_that_is_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeport.runtime.unpacking._HARMLESS", 1 << 20)
-    monkeypatch.setattr("edgeport.runtime.unpacking.check_unpacked.__kwdefaults__", {"harmless": 1 << 20})
+    monkeypatch.setattr("edgeport.runtime.files.unpacking._HARMLESS", 1 << 20)
+    monkeypatch.setattr("edgeport.runtime.files.unpacking.check_unpacked.__kwdefaults__", {"harmless": 1 << 20})
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros(50_000_000, np.uint8))
     with pytest.raises(InputError, match="would unpack to"):
         read_arrays(tmp_path / "a.npz")

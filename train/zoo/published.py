@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.runtime.errors import ArtefactError, InputError, unknown_name
-from edgeport.runtime.json_file import read_json
+from edgeport.runtime.files.json_file import read_json
 
 SCHEMA = 1
 MODEL, TRAINING, MANIFEST, SCORES = "model.keras", "training.json", "manifest.json", "scores.json"

@@ -8,7 +8,7 @@ for every version, so each combination of shapes is tried once, in a process of 
 import os
 from collections.abc import Sequence
 
-from edgeport.runtime.engine import Origin
+from edgeport.runtime.engines.protocol import Origin
 from edgeport.runtime.errors import InputError
 
 # Far more than a call on nothing takes, also on a small computer that has to load the engine first.
@@ -49,7 +49,7 @@ class EmptyAxes:
                 "only on Linux can that be tried in a process of its own; run the ONNX file of this model"
             )
         # Those who give no empty axes need none of it.
-        from edgeport.runtime.probing import probe_content
+        from edgeport.runtime.foreign.probing import probe_content
 
         told = probe_content(
             origin.content,

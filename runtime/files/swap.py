@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeport.runtime.claim import Claim, hidden_name, staging_in
+from edgeport.runtime.files.claim import Claim, hidden_name, staging_in
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 # The system, the file system or this one folder cannot be exchanged: it is old or foreign, a mount point, holds

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
-from edgeport.runtime.golden import FILE_NAME, Golden, digest_of, read_golden
-from edgeport.runtime.golden_check import GoldenCheck, check_golden
-from edgeport.runtime.plain_file import MOST_JSON, read_plain
-from edgeport.runtime.quiet import quiet_stderr
+from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
+from edgeport.runtime.golden.answers import FILE_NAME, Golden, digest_of, read_golden
+from edgeport.runtime.golden.check import GoldenCheck, check_golden
 from edgeport.runtime.visible_text import visible
 
 _SUMS = "SHA256SUMS"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.runtime.empty_axes import EmptyAxes
+from edgeport.runtime.engines.empty_axes import EmptyAxes
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.loading import load
 from edgeport.runtime.spec import TensorSpec

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.temporary import full_temporary_folder
+from edgeport.runtime.files.temporary import full_temporary_folder
 
 _LOCK, _STAGING = "lock", "result"
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeport.runtime.claim import Claim, claimed_folder, hidden_name, refusals_told
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.swap import deliver
+from edgeport.runtime.files.claim import Claim, claimed_folder, hidden_name, refusals_told
+from edgeport.runtime.files.swap import deliver
 
 _PARTIAL_PREFIX = ".partial-"
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.protobuf_walk import BYTES, VARINT, BrokenMessageError, fields
+from edgeport.runtime.foreign.protobuf import BYTES, VARINT, BrokenMessageError, fields
 
 # Where tensors can be: for each message the fields that lead there.
 _CHILDREN = {

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import onnxruntime
 
 from edgeport.runtime.arrays import Tensor
-from edgeport.runtime.engine import Origin
-from edgeport.runtime.engine_errors import raised_within
+from edgeport.runtime.engines.protocol import Origin
+from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.spec import TensorSpec
 

@@ -12,8 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from edgeport.runtime.digest import sha256_hex
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.quantization import ACTIVATIONS
 from edgeport.runtime.records import to_plain
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from edgeport.runtime.arrays import Tensor
-from edgeport.runtime.empty_axes import EmptyAxes
-from edgeport.runtime.engine import Origin, distinct
-from edgeport.runtime.engine_errors import raised_within
+from edgeport.runtime.engines.empty_axes import EmptyAxes
+from edgeport.runtime.engines.protocol import Origin, distinct
+from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.spec import TensorSpec
 

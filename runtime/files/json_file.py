@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from edgeport.runtime.errors import ArtefactError, EdgeportError
-from edgeport.runtime.plain_file import MOST_JSON, read_plain
+from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
 
 # Ours have up to ten levels; what walks through a value calls itself once a level.
 _DEEPEST = 64

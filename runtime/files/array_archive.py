@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.plain_file import read_plain
+from edgeport.runtime.files.plain_file import read_plain
 
 _LARGEST_FILE = 1 << 30
 _SUFFIX = ".npy"

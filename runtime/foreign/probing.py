@@ -16,17 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.errors import InputError, MissingDependencyError
+from edgeport.runtime.files.plain_file import MOST_MODEL, open_plain
 from edgeport.runtime.formats import format_called
-from edgeport.runtime.installed import engine_for
-from edgeport.runtime.plain_file import MOST_MODEL, open_plain
 from edgeport.runtime.visible_text import visible
 
 OUTCOMES = ("runs", "refused", "crashed", "timed out", "too much memory")
 
 # No folder that the caller happens to stand in may bring modules of its own: those are the empty names.
 _START = (
-    "import sys; sys.path[:] = [each for each in sys.path if each]; from edgeport.runtime import probe_child as c; "
+    "import sys; sys.path[:] = [each for each in sys.path if each]; "
+    "from edgeport.runtime.foreign import probe_child as c; "
 )
 _MOST_OUTPUT = 1 << 16
 # A day, and all that a process can address.

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.tflite_schema import Fields, fields_of, members_of
+from edgeport.runtime.foreign.tflite_schema import Fields, fields_of, members_of
 
 # A table's fields by name: numbers, text as bytes, vectors of numbers as memory views, tables, lists of tables.
 Record = Mapping[str, Any]

@@ -1,0 +1,1 @@
+"""Files that nobody vouches for: walks within bounds, and the probe."""

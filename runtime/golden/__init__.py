@@ -1,0 +1,1 @@
+"""Golden answers: made where the artefact was verified, compared on the device."""

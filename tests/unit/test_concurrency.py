@@ -7,8 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +76,6 @@ def test_an_interpreter_that_got_lost_in_an_exception_is_replaced(data: Path, go
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_forked_child_answers_and_ends(name: str, threads: int, data: Path) -> None:
-    # In a process of its own: the tests' process has threads of other libraries.
     code = f"""
 import os, sys
 import numpy as np
@@ -90,14 +87,7 @@ if os.fork():
     sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
 sys.exit(0 if np.array_equal(predictor.predict(images), expected) else 5)
 """
-    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        told = child.communicate(timeout=60)[1]
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-        pytest.fail("the forked child hangs")
-    assert child.returncode == 0, told
+    ends_well([sys.executable, "-c", code])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,11 +101,33 @@ def test_a_predictor_is_pickled_with_its_bytes(name: str, data: Path, golden: di
 
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
-def test_a_predictor_goes_to_a_pool_of_processes(start_method: str, data: Path, golden: dict) -> None:
-    predictor, batches = load(data / "tiny.int8.onnx"), np.split(golden["images"], 4)
-    with ProcessPoolExecutor(2, mp_context=get_context(start_method)) as pool:
-        answers = list(pool.map(predictor.predict, batches))
-    np.testing.assert_array_equal(np.concatenate(answers), predictor.predict(golden["images"]))
+def test_a_predictor_goes_to_a_pool_of_processes(start_method: str, data: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"""
+import numpy as np
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from edgeport.runtime import load
+if __name__ == "__main__":
+    images = np.load({str(data / "golden.npz")!r})["images"]
+    predictor = load({str(data / "tiny.int8.onnx")!r})
+    with ProcessPoolExecutor(2, mp_context=get_context({start_method!r})) as pool:
+        answers = list(pool.map(predictor.predict, np.split(images, 4)))
+    np.testing.assert_array_equal(np.concatenate(answers), predictor.predict(images))
+""")
+    ends_well([sys.executable, str(program)])
+
+
+def ends_well(command: list[str]) -> None:
+    """Run a program that forks, in a process of its own: the tests' process has threads of other libraries."""
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        complaint = child.communicate(timeout=60)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        pytest.fail("the program or its child hangs")
+    assert child.returncode == 0, complaint
 
 
 def test_a_closed_predictor_says_so(data: Path, golden: dict) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -79,12 +80,15 @@ def test_the_watch_goes_on_after_a_file_that_is_no_picture(data: Path, golden: d
     Image.fromarray(golden["images"][0].reshape(28, 28)).save(inbox / "2.png")
     command = [sys.executable, str(script), str(data / "tiny.int8.tflite"), str(inbox), "--seconds", "0.01"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as child:
+        late = threading.Timer(60, child.kill)
+        late.start()
         try:
             started, answered = child.stdout.readline(), child.stdout.readline()
             complained = next(line for line in child.stderr if not line.startswith("INFO: "))
             os.rename(inbox / "2.png", inbox / "3.png")
             again = child.stdout.readline()
         finally:
+            late.cancel()
             child.kill()
     assert started.startswith("Watching ")
     assert answered.startswith(f"2.png: {golden['tiny.int8.tflite'][0].argmax()} (")

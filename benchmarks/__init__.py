@@ -18,13 +18,13 @@ from edgeport.train import keras_backend  # noqa: F401  (chooses the backend bef
 if TYPE_CHECKING:
     from edgeport.benchmarks.assembly import Sweep
     from edgeport.benchmarks.benchmarking import benchmark
-    from edgeport.benchmarks.comparison import compare_reports
+    from edgeport.benchmarks.compare.comparison import compare_reports
     from edgeport.benchmarks.measuring.contender import Contender
     from edgeport.benchmarks.measuring.measure import time_contenders
     from edgeport.benchmarks.measuring.protocol import Protocol
-    from edgeport.benchmarks.presenting.html_report import html_report
-    from edgeport.benchmarks.report import Measured, Report
-    from edgeport.benchmarks.report_file import read_report
+    from edgeport.benchmarks.report.html_report import html_report
+    from edgeport.benchmarks.report.record import Measured, Report
+    from edgeport.benchmarks.report.report_file import read_report
 
 __all__ = [
     "Contender",
@@ -43,14 +43,14 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Contender": "measuring.contender",
-        "Measured": "report",
+        "Measured": "report.record",
         "Protocol": "measuring.protocol",
-        "Report": "report",
+        "Report": "report.record",
         "Sweep": "assembly",
         "benchmark": "benchmarking",
-        "compare_reports": "comparison",
-        "html_report": "presenting.html_report",
-        "read_report": "report_file",
+        "compare_reports": "compare.comparison",
+        "html_report": "report.html_report",
+        "read_report": "report.report_file",
         "time_contenders": "measuring.measure",
     },
 )

@@ -16,7 +16,7 @@ from edgeport.benchmarks.measuring.contender import Contender
 from edgeport.benchmarks.measuring.host import host_facts
 from edgeport.benchmarks.measuring.measure import Answers, Timings, answers_of, time_contenders
 from edgeport.benchmarks.measuring.protocol import Protocol
-from edgeport.benchmarks.report import ENGINE_CALL, LABEL, PREDICT, Measured, Report
+from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Measured, Report
 from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden.answers import digest_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgeport.benchmarks.assembly import Entry, Sweep, assembled_report, check_file, check_samples
 from edgeport.benchmarks.measuring.contender import Contender, artefact_contender
-from edgeport.benchmarks.report import BASELINE, Report
+from edgeport.benchmarks.report.record import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.embedded_metadata import read_card
 from edgeport.runtime.errors import ArtefactError, InputError

@@ -15,18 +15,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from edgeport.benchmarks.assembly import OnStep, Sweep
-from edgeport.benchmarks.baseline import Baseline, check_baseline, read_baseline
-from edgeport.benchmarks.compare_command import add_limits, judge, limits_of
+from edgeport.benchmarks.compare.baseline import Baseline, check_baseline, read_baseline
+from edgeport.benchmarks.compare.compare_command import add_limits, judge, limits_of
 from edgeport.benchmarks.golden_benchmark import benchmark_golden, samples_digest
 from edgeport.benchmarks.measuring.host import usable_cores
 from edgeport.benchmarks.measuring.protocol import Protocol
 from edgeport.benchmarks.mlperf import LoadgenResult, run_loadgen
 from edgeport.benchmarks.mlperf import markdown as loadgen_markdown
-from edgeport.benchmarks.presenting.table import legend_of, report_notes, terminal_table, verdict_notes
 from edgeport.benchmarks.profiling.profile_facts import from_document
 from edgeport.benchmarks.profiling.profile_table import profile_table
-from edgeport.benchmarks.report import BASELINE, Report
-from edgeport.benchmarks.results import write_results
+from edgeport.benchmarks.report.record import BASELINE, Report
+from edgeport.benchmarks.report.results import write_results
+from edgeport.benchmarks.report.table import legend_of, report_notes, terminal_table, verdict_notes
 from edgeport.export.manifest import read_manifest
 from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.cli import needing

@@ -7,7 +7,7 @@ import numpy as np
 
 from edgeport.benchmarks.assembly import Classes, Entry, Sweep, assembled_report, check_file, check_samples
 from edgeport.benchmarks.measuring.contender import artefact_contender
-from edgeport.benchmarks.report import Report
+from edgeport.benchmarks.report.record import Report
 from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.embedded_metadata import Card, read_card
 from edgeport.runtime.errors import ArtefactError, InputError

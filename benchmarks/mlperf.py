@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.measuring.host import host_facts, usable_cores
-from edgeport.benchmarks.report_file import read_result
+from edgeport.benchmarks.report.report_file import read_result
 from edgeport.benchmarks.studies.script import check_output_file, run_script
 from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.engines.quiet import quiet_stderr

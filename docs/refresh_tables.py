@@ -34,9 +34,9 @@ from same_answers_table import same_answers_table
 
 from edgeport.benchmarks import mlperf, read_report
 from edgeport.benchmarks.peers import peers_report
-from edgeport.benchmarks.presenting.table import markdown_table
 from edgeport.benchmarks.profiling.profile_facts import from_document
 from edgeport.benchmarks.profiling.profile_table import profile_markdown
+from edgeport.benchmarks.report.table import markdown_table
 from edgeport.benchmarks.studies import (
     export_memory_report,
     export_speed_report,

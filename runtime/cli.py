@@ -81,13 +81,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "compare",
-        "edgeport.benchmarks.compare_command",
+        "edgeport.benchmarks.compare.compare_command",
         "judge a benchmark against an earlier one, beyond noise; the exit code is for CI",
         "device",
     ),
     Command(
         "report",
-        "edgeport.benchmarks.report_command",
+        "edgeport.benchmarks.report.report_command",
         "one HTML page from the benchmarks of one or several machines",
         "device",
     ),

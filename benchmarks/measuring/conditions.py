@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeport.benchmarks.measuring.host import usable_cores
 from edgeport.benchmarks.measuring.sensors import ROOT, busy_clock_mhz, temperature_c, text_of, throttled_bits
-from edgeport.benchmarks.report import Condition
+from edgeport.benchmarks.report.record import Condition
 
 # What other processes, or the hypervisor, may take before the run counts as disturbed, in cores: on average over the
 # run, and in any one generation. A desktop at rest takes some hundredths.

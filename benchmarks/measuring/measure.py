@@ -13,7 +13,7 @@ from edgeport.benchmarks.measuring.contender import Contender
 from edgeport.benchmarks.measuring.host import usable_cores
 from edgeport.benchmarks.measuring.process import MeasuringProcess
 from edgeport.benchmarks.measuring.protocol import Protocol
-from edgeport.benchmarks.report import ENGINE_CALL, PREDICT, Condition, Series, Start
+from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series, Start
 from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import EdgeportError, InputError
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from edgeport.benchmarks.report import ENGINE_CALL, LABEL
+from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL
 from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.formats import format_of

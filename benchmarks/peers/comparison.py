@@ -23,7 +23,7 @@ from edgeport.benchmarks.peers.environments import tflite_runtime_python
 from edgeport.benchmarks.peers.line_up import BY_TF2ONNX, EDGEPORT, KERAS_FILE, Entrant, line_up
 from edgeport.benchmarks.peers.peers_report import ModelFacts, PeersReport, Row, markdown, report_text
 from edgeport.benchmarks.peers.subjects import Subject, exported_subject, mobilenet_subject
-from edgeport.benchmarks.report import Condition
+from edgeport.benchmarks.report.record import Condition
 from edgeport.benchmarks.studies.script import check_output_file, run_script
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, MissingDependencyError

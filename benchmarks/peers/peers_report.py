@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.measuring.conditions import disturbances
-from edgeport.benchmarks.report import ENGINE_CALL, PREDICT, Condition, Series
-from edgeport.benchmarks.report_file import read_result
+from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series
+from edgeport.benchmarks.report.report_file import read_result
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
 
 KIND = "peers"

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edgeport.benchmarks.report_file import read_result
+from edgeport.benchmarks.report.report_file import read_result
 
 KIND = "export memory"
 SCHEMA = 1

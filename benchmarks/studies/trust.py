@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.benchmarks.assembly import Entry, Sweep, assembled_report
-from edgeport.benchmarks.comparison import Limits, compare_reports, compare_within
+from edgeport.benchmarks.compare.comparison import Limits, compare_reports, compare_within
 from edgeport.benchmarks.measuring.conditions import disturbances
 from edgeport.benchmarks.measuring.contender import Contender, artefact_contender
 from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.report import BASELINE, Report
-from edgeport.benchmarks.report_file import read_report
+from edgeport.benchmarks.report.record import BASELINE, Report
+from edgeport.benchmarks.report.report_file import read_report
 from edgeport.benchmarks.statistics.paired import paired_answers
 from edgeport.benchmarks.statistics.verdicts import accuracy_verdict
 from edgeport.benchmarks.studies.raw_engines import random_pixels

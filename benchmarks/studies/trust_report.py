@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.report_file import read_result
+from edgeport.benchmarks.report.report_file import read_result
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
 
 KIND = "trust"

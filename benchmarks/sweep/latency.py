@@ -10,7 +10,7 @@ from edgeport.benchmarks.measuring.contender import artefact_contender
 from edgeport.benchmarks.measuring.host import host_facts
 from edgeport.benchmarks.measuring.measure import time_contenders
 from edgeport.benchmarks.measuring.protocol import Protocol
-from edgeport.benchmarks.report import ENGINE_CALL
+from edgeport.benchmarks.report.record import ENGINE_CALL
 from edgeport.benchmarks.sweep.cell import EXPORT
 from edgeport.benchmarks.sweep.results import Latencies, Timed
 from edgeport.runtime.arrays import Pixels

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from edgeport.benchmarks.presenting.words import DASH, amount, amounts, counted, percent, signed
+from edgeport.benchmarks.report.words import DASH, amount, amounts, counted, percent, signed
 from edgeport.benchmarks.sweep.results import Results
 from edgeport.benchmarks.sweep.summary import Line, lines_of, ratios_of, spread
 

@@ -9,7 +9,7 @@ import pytest
 from edgeport.benchmarks.peers.line_up import BY_TF2ONNX, KERAS_FILE, KERAS_LAUNCHES, KERAS_WAYS
 from edgeport.benchmarks.peers.peers_report import EDGEPORT, PeersReport, markdown, read_report
 from edgeport.benchmarks.peers.subjects import FILES, exported_subject, mobilenet_subject
-from edgeport.benchmarks.report import ENGINE_CALL, PREDICT
+from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT
 from edgeport.runtime import load
 
 LAUNCHES, IMAGES = 3, 100

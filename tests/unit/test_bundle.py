@@ -237,7 +237,7 @@ def test_the_wheel_holds_every_module_and_what_goes_to_the_device() -> None:
     }
     assert set(held) == expected
     assert "edgeport/export/bundle/device/install.sh" in held
-    assert "edgeport/benchmarks/presenting/html_report.css" in held
+    assert "edgeport/benchmarks/report/html_report.css" in held
     assert all(content == (ROOT / name.removeprefix("edgeport/")).read_bytes() for name, content in held.items())
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.compare_command import add_arguments, run
-from edgeport.benchmarks.comparison import Comparison, Limits, compare_reports, compare_within
-from edgeport.benchmarks.presenting.comparison_table import comparison_markdown, next_step, verdict_lines
-from edgeport.benchmarks.report import Condition, Measured, Report, Series, Start
-from edgeport.benchmarks.report_file import report_text
+from edgeport.benchmarks.compare.compare_command import add_arguments, run
+from edgeport.benchmarks.compare.comparison import Comparison, Limits, compare_reports, compare_within
+from edgeport.benchmarks.compare.comparison_table import comparison_markdown, next_step, verdict_lines
+from edgeport.benchmarks.report.record import Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.report_file import report_text
 from edgeport.runtime.cli import exit_code_of
 from edgeport.runtime.errors import ArtefactError, InputError
 

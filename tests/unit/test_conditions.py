@@ -16,7 +16,7 @@ from edgeport.benchmarks.measuring import sensors
 from edgeport.benchmarks.measuring.conditions import Snapshot, condition, disturbances, snapshot
 from edgeport.benchmarks.measuring.host import host_facts, usable_cores
 from edgeport.benchmarks.measuring.yardstick import yardstick
-from edgeport.benchmarks.report import Condition
+from edgeport.benchmarks.report.record import Condition
 
 CALM = Condition(2.0, 0.02, 0.0, 41_000, 2400.0, 55.0, 0)
 TICK = os.sysconf("SC_CLK_TCK")

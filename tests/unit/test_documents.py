@@ -12,9 +12,9 @@ from statistics import mean
 import pytest
 
 from edgeport.benchmarks import mlperf, read_report
-from edgeport.benchmarks.presenting.html_report import html_report
 from edgeport.benchmarks.profiling.profile_facts import Boundaries, OperatorTime, Profile, Roofline
-from edgeport.benchmarks.report import Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.html_report import html_report
+from edgeport.benchmarks.report.record import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.studies import (
     export_memory_report,

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeport.benchmarks import report_command
-from edgeport.benchmarks.presenting.findings import findings_of
-from edgeport.benchmarks.presenting.html_flips import MOST_PICTURES
-from edgeport.benchmarks.presenting.html_report import html_report
-from edgeport.benchmarks.presenting.svg_labels import Box, place_labels
-from edgeport.benchmarks.presenting.svg_scales import Scale, fitted, scale_over, text_width, tick_texts
-from edgeport.benchmarks.presenting.svg_scatter import Spot, pareto_front
-from edgeport.benchmarks.presenting.words import amount, amounts, enumerated, figures, percent_span, span
-from edgeport.benchmarks.report import TIMED, Condition, Measured, Report, Series, Start
-from edgeport.benchmarks.report_file import report_text
+from edgeport.benchmarks.report import report_command
+from edgeport.benchmarks.report.findings import findings_of
+from edgeport.benchmarks.report.html_flips import MOST_PICTURES
+from edgeport.benchmarks.report.html_report import html_report
+from edgeport.benchmarks.report.record import TIMED, Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.report_file import report_text
+from edgeport.benchmarks.report.svg_labels import Box, place_labels
+from edgeport.benchmarks.report.svg_scales import Scale, fitted, scale_over, text_width, tick_texts
+from edgeport.benchmarks.report.svg_scatter import Spot, pareto_front
+from edgeport.benchmarks.report.words import amount, amounts, enumerated, figures, percent_span, span
 from edgeport.benchmarks.statistics.latency import latency_ratio
 from edgeport.benchmarks.statistics.shares import wilson_interval
 from edgeport.runtime.errors import ArtefactError, InputError
@@ -387,7 +387,7 @@ def test_reports_of_other_data_models_or_files_are_told() -> None:
 
 def test_no_engine_and_no_drawing_package_is_needed() -> None:
     script = (
-        "import sys, edgeport.benchmarks.presenting.html_report\n"
+        "import sys, edgeport.benchmarks.report.html_report\n"
         "print(sorted({'matplotlib', 'scipy', 'tensorflow', 'onnxruntime', 'PIL'} & set(sys.modules)))"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

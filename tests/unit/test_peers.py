@@ -21,7 +21,7 @@ from edgeport.benchmarks.peers.peers_report import (
     read_report,
     report_text,
 )
-from edgeport.benchmarks.report import ENGINE_CALL, LABEL, PREDICT, Condition, Series
+from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Series
 from edgeport.runtime import load
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.quantization import dequantize, quantize, softmax

@@ -16,8 +16,10 @@ from PIL import Image
 from rich.console import Console
 
 from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.presenting import figures
-from edgeport.benchmarks.presenting.table import (
+from edgeport.benchmarks.report import figures
+from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.report_file import read_report, report_text
+from edgeport.benchmarks.report.table import (
     LEGEND,
     legend_of,
     markdown_report,
@@ -27,9 +29,7 @@ from edgeport.benchmarks.presenting.table import (
     terminal_table,
     verdict_notes,
 )
-from edgeport.benchmarks.presenting.words import DASH
-from edgeport.benchmarks.report import ENGINE_CALL, LABEL, PREDICT, Condition, Measured, Report, Series, Start
-from edgeport.benchmarks.report_file import read_report, report_text
+from edgeport.benchmarks.report.words import DASH
 from edgeport.benchmarks.statistics.shares import wilson_interval
 
 LABELS = ["zero", "one", "two", "three"]
@@ -437,7 +437,7 @@ def test_names_are_drawn_as_they_are(draw, tmp_path: Path, drawn: Drawn) -> None
 
 def test_the_table_and_the_report_need_no_matplotlib_and_no_engine() -> None:
     code = (
-        "import sys, edgeport.benchmarks.presenting.table, edgeport.benchmarks.measuring.yardstick\n"
+        "import sys, edgeport.benchmarks.report.table, edgeport.benchmarks.measuring.yardstick\n"
         "print([name for name in ('matplotlib', 'scipy', 'tensorflow', 'onnxruntime', 'onnx') if name in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

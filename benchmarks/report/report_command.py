@@ -1,0 +1,57 @@
+"""``edgeport report``: one self-contained page for one benchmark, or for those of several machines side by side."""
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+
+from edgeport.benchmarks.report.html_machines import differences, machine_names
+from edgeport.benchmarks.report.html_report import html_report
+from edgeport.benchmarks.report.report_file import FILE_NAME, read_report
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.output import write_whole
+from edgeport.runtime.visible_text import visible
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "reports",
+        metavar="REPORT.json",
+        type=Path,
+        nargs="+",
+        help="a report.json of edgeport benchmark, or its folder; the others are compared with the first",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", required=True, help="the page, such as report.html"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read the reports and write the page."""
+    output: Path = arguments.output
+    files = [path / FILE_NAME if path.is_dir() else path for path in arguments.reports]
+    _check_output(output, files, overwrite=arguments.overwrite)
+    reports = [read_report(file) for file in files]
+    write_whole(output, html_report(reports).encode())
+    names = machine_names(reports)
+    for line in differences(reports, names):
+        print(visible(f"Note: {line}"))
+    print(visible(f"Written to {output}: {'; '.join(names)}"))
+    print(f"\n{visible(f'Next: open {shlex.quote(str(output))}')}")
+    return 0
+
+
+def _check_output(output: Path, files: list[Path], *, overwrite: bool) -> None:
+    """Raise InputError if the page may not be written there."""
+    if output.is_dir():
+        raise InputError(f"-o: got the folder {output}, expected the name of a file, such as {output / 'report.html'}")
+    if not output.parent.is_dir():
+        raise InputError(f"-o: got {output}, and there is no folder {output.parent}: make it first")
+    if any(os.path.realpath(output) == os.path.realpath(file) for file in files):
+        raise InputError(f"-o: got {output}, which is one of the reports: choose another name")
+    if (output.exists() or output.is_symlink()) and not output.is_file():
+        raise InputError(f"-o: got {output}, which is no plain file: choose another name")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} exists: choose another name with -o, or replace it with --overwrite")

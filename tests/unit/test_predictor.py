@@ -410,9 +410,14 @@ def test_what_a_signal_handler_raises_passes_through_the_engine(
         raise error
 
     def predict_for(seconds: float) -> None:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        while True:
-            predictor.predict(golden["images"][:8])
+        # Once a second after that: Python drops what a handler raises in a destructor or a callback of the garbage
+        # collector, as hypothesis has one.
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+        try:
+            while True:
+                predictor.predict(golden["images"][:8])
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     before = signal.signal(signal.SIGALRM, handler)
     try:

@@ -20,8 +20,8 @@ from edgeport.benchmarks.compare.compare_command import add_limits, judge, limit
 from edgeport.benchmarks.golden_benchmark import benchmark_golden, samples_digest
 from edgeport.benchmarks.measuring.host import usable_cores
 from edgeport.benchmarks.measuring.protocol import Protocol
-from edgeport.benchmarks.mlperf import LoadgenResult, run_loadgen
-from edgeport.benchmarks.mlperf import markdown as loadgen_markdown
+from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, run_loadgen
+from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profiling.profile_facts import from_document
 from edgeport.benchmarks.profiling.profile_table import profile_table
 from edgeport.benchmarks.report.record import BASELINE, Report

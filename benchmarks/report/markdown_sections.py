@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from edgeport.benchmarks.mlperf import LoadgenResult
-from edgeport.benchmarks.mlperf import markdown as loadgen_markdown
+from edgeport.benchmarks.mlperf.loadgen import LoadgenResult
+from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profiling.profile_facts import from_document
 from edgeport.benchmarks.profiling.profile_table import profile_markdown
 from edgeport.benchmarks.report.findings import PERCENTS, Findings, Subject

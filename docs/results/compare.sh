@@ -11,9 +11,9 @@ trap 'rm -rf "$models"' EXIT
 TF_CPP_MIN_LOG_LEVEL=3 "$python" tests/e2e/save_architectures.py "$models" \
     "DS-CNN for keyword spotting" "U-Net, transposed convolution" "1-D CNN with Normalization" "Transformer encoder" \
     LayerNormalization BatchNormalization MobileNetV2
-"$python" -m edgeport.benchmarks.studies.quantizers -o docs/results/quantizers.json \
+"$python" -m edgeport.benchmarks.lab.quantizers -o docs/results/quantizers.json \
     runs/mnist-edge/train/model.keras runs/mnist-classic/train/model.keras "$models"/*.keras
-"$python" -m edgeport.benchmarks.studies.export_speed runs/mnist-edge/train/model.keras --dataset mnist \
+"$python" -m edgeport.benchmarks.lab.export_cost.export_speed runs/mnist-edge/train/model.keras --dataset mnist \
     -o docs/results/export-speed.json
-"$python" -m edgeport.benchmarks.studies.export_memory -o docs/results/export-memory.json
-"$python" docs/refresh_tables.py
+"$python" -m edgeport.benchmarks.lab.export_cost.export_memory -o docs/results/export-memory.json
+"$python" -m edgeport.benchmarks.lab.documents.refresh_tables

@@ -34,4 +34,4 @@ for model in "$@"; do
 done
 mkdir -p docs/results/quickstart
 $edgeport quickstart --overwrite | tee docs/results/quickstart/console.txt
-.venv/bin/python docs/refresh_tables.py
+.venv/bin/python -m edgeport.benchmarks.lab.documents.refresh_tables

@@ -8,9 +8,9 @@ cd "$(dirname "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
 results=docs/results
 
-"$python" -m edgeport.benchmarks.studies.runtime_cost runs/mnist-edge/export -o $results/runtime.json
-"$python" -m edgeport.benchmarks.studies.trust runs/mnist-edge/export \
+"$python" -m edgeport.benchmarks.lab.studies.runtime_cost runs/mnist-edge/export -o $results/runtime.json
+"$python" -m edgeport.benchmarks.lab.studies.trust runs/mnist-edge/export \
     --report $results/mnist-edge/report.json -o $results/trust.json
-"$python" -m edgeport.benchmarks.peers.comparison --tflite-runtime build/tflite-runtime -o $results/peers.json
-"$python" -m edgeport.benchmarks.mlperf runs/mnist-edge/export runs/mnist-classic/export -o $results/loadgen.json
-"$python" docs/refresh_tables.py
+"$python" -m edgeport.benchmarks.lab.peers.comparison --tflite-runtime build/tflite-runtime -o $results/peers.json
+"$python" -m edgeport.benchmarks.lab.studies.loadgen runs/mnist-edge/export runs/mnist-classic/export -o $results/loadgen.json
+"$python" -m edgeport.benchmarks.lab.documents.refresh_tables

@@ -11,4 +11,4 @@ for model in train/zoo/*/model.keras; do
     .venv/bin/edgeport export "zoo:$name" -o "build/zoo/$name" --overwrite || [ $? = 1 ]
     echo
 done
-.venv/bin/python docs/results/check_published.py "$EDGEPORT_DATA" build/zoo
+.venv/bin/python benchmarks/lab/family/check_published.py "$EDGEPORT_DATA" build/zoo

@@ -11,7 +11,7 @@ from edgeport.train import build_model
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgeport.train.ensemble", *map(str, arguments)]
+    command = [sys.executable, "-m", "edgeport.benchmarks.lab.family.ensemble", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

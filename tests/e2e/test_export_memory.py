@@ -10,7 +10,9 @@ import pytest
 from keras import layers
 
 # In a small process: a child is born with the size of its parent as its own peak, and this one has TensorFlow.
-_MEASURE = "import sys; from edgeport.benchmarks.studies.export_memory import cost_of; print(cost_of(sys.argv[1:])[1])"
+_MEASURE = (
+    "import sys; from edgeport.benchmarks.lab.export_cost.export_memory import cost_of; print(cost_of(sys.argv[1:])[1])"
+)
 _SIDE = 160
 
 
@@ -35,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def alone(model: Path) -> int:
     """The peak of TFLiteConverter's own conversion to int8."""
-    return _peak("-m", "edgeport.benchmarks.studies.raw_process", "int8", model, model.with_name("uint8.npz"))
+    return _peak("-m", "edgeport.benchmarks.lab.export_cost.raw_process", "int8", model, model.with_name("uint8.npz"))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.mlperf import QUERIES, LoadgenResult, read_report, run_loadgen
+from edgeport.benchmarks.lab.studies.loadgen import read_report
+from edgeport.benchmarks.mlperf.loadgen import QUERIES, LoadgenResult, run_loadgen
 from edgeport.runtime.errors import ArtefactError, InputError
 
 pytest.importorskip("mlperf_loadgen")
@@ -66,7 +67,7 @@ def test_the_script_writes_what_it_shows_and_leaves_no_logs(exported: Path, tmp_
     (folder / "classic.int8.tflite").write_bytes((exported / "classic.int8.tflite").read_bytes())
     (folder / "classic.broken.onnx").write_bytes(b"no model")
     output = tmp_path / "out.json"
-    command = [sys.executable, "-m", "edgeport.benchmarks.mlperf", folder, "-o", output, "--seconds", "1"]
+    command = [sys.executable, "-m", "edgeport.benchmarks.lab.studies.loadgen", folder, "-o", output, "--seconds", "1"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     report = read_report(output)

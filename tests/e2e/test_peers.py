@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeport.benchmarks.peers.line_up import BY_TF2ONNX, KERAS_FILE, KERAS_LAUNCHES, KERAS_WAYS
-from edgeport.benchmarks.peers.peers_report import EDGEPORT, PeersReport, markdown, read_report
-from edgeport.benchmarks.peers.subjects import FILES, exported_subject, mobilenet_subject
+from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, KERAS_FILE, KERAS_LAUNCHES, KERAS_WAYS
+from edgeport.benchmarks.lab.peers.peers_report import EDGEPORT, PeersReport, markdown, read_report
+from edgeport.benchmarks.lab.peers.subjects import FILES, exported_subject, mobilenet_subject
 from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT
 from edgeport.runtime import load
 
@@ -24,7 +24,7 @@ PEERS = {
 
 
 def compare(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgeport.benchmarks.peers.comparison", *map(str, arguments)]
+    command = [sys.executable, "-m", "edgeport.benchmarks.lab.peers.comparison", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -1,4 +1,4 @@
-"""The wheel: every module and no test, and the same labels where nothing but one engine is installed."""
+"""The wheel: every module, no lab and no test, and the same labels where nothing but one engine is installed."""
 
 import ast
 import json
@@ -29,10 +29,15 @@ assert not heavy, heavy
 """
 
 
-def test_the_wheel_holds_every_module_and_no_test(wheel: Path) -> None:
+def test_the_wheel_holds_every_module_but_those_of_the_lab_and_no_test(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     layers = ("train", "export", "runtime", "benchmarks")
-    modules = {f"edgeport/{path.relative_to(ROOT)}" for layer in layers for path in (ROOT / layer).rglob("*.py")}
+    modules = {
+        f"edgeport/{path.relative_to(ROOT)}"
+        for layer in layers
+        for path in (ROOT / layer).rglob("*.py")
+        if not path.is_relative_to(ROOT / "benchmarks" / "lab")
+    }
     assert {name for name in held if name.endswith(".py")} == modules
     published = {f"edgeport/{path.relative_to(ROOT)}" for path in ZOO.glob("*/*") if path.parent.name != "__pycache__"}
     assert any(name.endswith("/model.keras") for name in published)
@@ -40,6 +45,7 @@ def test_the_wheel_holds_every_module_and_no_test(wheel: Path) -> None:
     device = ROOT / "export" / "bundle" / "device"
     assert {f"edgeport/{path.relative_to(ROOT)}" for path in device.iterdir() if path.is_file()} <= held
     assert {f"edgeport/{layer}/py.typed" for layer in layers} <= held
+    assert not [name for name in held if "/lab/" in name]
     assert not [name for name in held if "tests" in name or "/test_" in name or name == "edgeport/__init__.py"]
 
 

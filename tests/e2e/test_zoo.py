@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeport.benchmarks.lab.family.publishing import vectors_of_cpu
 from edgeport.export.manifest import Manifest, read_manifest
-from edgeport.export.publishing import vectors_of_cpu
 from edgeport.train.zoo import ZOO, PublishedModel, published_models
 from edgeport.train.zoo.published import SCORES
 

@@ -19,11 +19,13 @@ ROOT = Path(__file__).parents[2]
 LAYERS = ("runtime", "train", "export", "benchmarks")
 PACKAGES = (*LAYERS, "export.inspection")
 MODULES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
+# What measures edgeport itself: it uses the product, is used by none of it, and is no part of the wheel.
+LAB = "benchmarks/lab"
+PACKAGED = [path for path in MODULES if not path.is_relative_to(ROOT / LAB)]
 
 # Each engine is imported in these modules alone; everything else reaches it through them.
 KERAS_MODULES = {
-    "benchmarks/measuring/keras_opener.py", "benchmarks/peers/keras_peer.py", "benchmarks/peers/mobilenet.py",
-    "benchmarks/studies/raw_converters.py", "benchmarks/studies/raw_process.py", "export/graphs/fake_quantization.py",
+    "benchmarks/measuring/keras_opener.py", "export/graphs/fake_quantization.py",
     "export/graphs/float64_graph.py", "export/graphs/graph.py", "export/graphs/list_shapes.py",
     "export/graphs/masks.py", "export/graphs/operators/einsum.py", "export/graphs/operators/fourier.py",
     "export/graphs/operators/resizing.py", "export/graphs/operators/rules.py", "export/graphs/rewriting.py",
@@ -37,37 +39,47 @@ KERAS_MODULES = {
     "train/layer_graph.py", "train/mnist.py", "train/models.py", "train/quantization_aware.py",
     "train/quantized_layers.py", "train/teacher.py", "train/training.py", "train/untuned.py",
 }  # fmt: skip
+# What edgeport is measured beside.
+KERAS_LAB = {
+    f"{LAB}/{name}.py"
+    for name in (
+        "export_cost/raw_converters", "export_cost/raw_process", "family/empty_call", "family/search",
+        "peers/keras_peer", "peers/mobilenet",
+    )
+}  # fmt: skip
+ONNX_LAB = {f"{LAB}/quantizers/onnx_quantizers.py", f"{LAB}/export_cost/raw_converters.py"}
+# It counts with the engines alone what the published models have right.
+CHECK = f"{LAB}/family/check_published.py"
 ONNX_PASSES = {path.relative_to(ROOT).as_posix() for path in MODULES if path.parent.name == "passes"}
 ONNX_INSPECTION = {f"export/inspection/onnx/{name}.py" for name in ("constants", "file", "scopes", "shapes", "values")}
-# What the measuring scripts compare the export with.
-ONNX_SCRIPTS = {"benchmarks/studies/onnx_quantizers.py", "benchmarks/studies/raw_converters.py"}
 ONNX_PROFILES = {"benchmarks/profiling/onnx_parts.py", "benchmarks/profiling/onnx_peak.py"}
 TFLITE_PROFILES = {"benchmarks/profiling/tflite_parts.py", "benchmarks/profiling/tflite_peak.py"}
 ENGINES = {
-    "keras": KERAS_MODULES,
+    "keras": KERAS_MODULES | KERAS_LAB,
     "tf_keras": {"export/sources/keras_2.py"},
     "h5py": {"train/keras_writer.py", "train/unpacked_size.py"},
-    "tensorflow": KERAS_MODULES | {"benchmarks/studies/tflite_quantizers.py"},
+    "tensorflow": KERAS_MODULES | KERAS_LAB | {f"{LAB}/quantizers/tflite_quantizers.py"},
     "tf2onnx": {
-        "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", "benchmarks/peers/tf2onnx_int8.py", *ONNX_SCRIPTS,
+        "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", f"{LAB}/peers/tf2onnx_int8.py", *ONNX_LAB,
     },
     "onnx": {
         "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", *ONNX_INSPECTION, *ONNX_PASSES, *ONNX_PROFILES,
-        *ONNX_SCRIPTS,
+        *ONNX_LAB,
     },
     "onnxruntime": {
-        "runtime/engines/onnx.py", "benchmarks/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_SCRIPTS,
+        "runtime/engines/onnx.py", f"{LAB}/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_LAB,
+        CHECK,
     },
     "flatbuffers": {"export/tflite/standard_metadata.py", "benchmarks/profiling/tflite_parts.py"},
     "ai_edge_litert": {
-        "export/inspection/tflite/file.py", "export/inspection/tflite/tensors.py", "benchmarks/peers/litert_peer.py",
-        *TFLITE_PROFILES,
+        "export/inspection/tflite/file.py", "export/inspection/tflite/tensors.py", f"{LAB}/peers/litert_peer.py",
+        *TFLITE_PROFILES, CHECK,
     },
-    "litert_quantizer": {"benchmarks/studies/tflite_quantizers.py"},
-    "mlperf_loadgen": {"benchmarks/mlperf_process.py"},
+    "litert_quantizer": {f"{LAB}/quantizers/tflite_quantizers.py"},
+    "mlperf_loadgen": {"benchmarks/mlperf/loadgen_process.py"},
     "ray": {"benchmarks/sweep/ray_pool.py"},
-    "openvino": {"benchmarks/peers/openvino_peer.py"},
-    "tflite_runtime": {"benchmarks/peers/tflite_runtime_peer.py"},
+    "openvino": {f"{LAB}/peers/openvino_peer.py"},
+    "tflite_runtime": {f"{LAB}/peers/tflite_runtime_peer.py"},
 }  # fmt: skip
 
 
@@ -88,6 +100,11 @@ def test_data_flows_one_way() -> None:
         for name in imports_of(path):
             if name.startswith("edgeport"):
                 assert name.split(".")[1] in allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_what_is_packaged_knows_no_lab() -> None:
+    for path in PACKAGED:
+        assert LAB.replace("/", ".") not in path.read_text(), path
 
 
 def test_no_module_imports_in_a_circle() -> None:
@@ -158,9 +175,9 @@ def test_a_command_is_a_module_with_arguments_and_run() -> None:
         assert {"add_arguments", "run"} <= defined, command.name
 
 
-def test_every_folder_with_code_is_a_package_that_the_wheel_holds() -> None:
+def test_every_folder_with_code_but_the_lab_is_a_package_that_the_wheel_holds() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folders = {path.parent.relative_to(ROOT).as_posix() for path in MODULES}
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in PACKAGED}
     assert set(settings["packages"]) == {f"edgeport.{folder.replace('/', '.')}" for folder in folders}
     assert settings["package-dir"] == {"edgeport": "."}
     assert not (ROOT / "edgeport").exists()

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgeport.benchmarks.studies import export_memory_report, export_speed_report, quantizer_report
-from edgeport.benchmarks.studies.export_memory_report import EXPORT, RAW_ALL, RAW_INT8, Cost, ExportMemory
-from edgeport.benchmarks.studies.export_speed_report import LOADING, REST, ExportSpeed
-from edgeport.benchmarks.studies.quantizer_report import QuantizerReport, Tried
-from edgeport.benchmarks.studies.script import check_output_file, run_script
+from edgeport.benchmarks.lab.export_cost import export_memory_report, export_speed_report
+from edgeport.benchmarks.lab.export_cost.export_memory_report import EXPORT, RAW_ALL, RAW_INT8, Cost, ExportMemory
+from edgeport.benchmarks.lab.export_cost.export_speed_report import LOADING, REST, ExportSpeed
+from edgeport.benchmarks.lab.quantizers import quantizer_report
+from edgeport.benchmarks.lab.quantizers.quantizer_report import QuantizerReport, Tried
+from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.export.onnx.passes.chained_nodes import chained_nodes
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 

@@ -4,25 +4,24 @@ import argparse
 import json
 import re
 import shlex
-import sys
 from dataclasses import fields
 from pathlib import Path
 from statistics import mean
 
 import pytest
 
-from edgeport.benchmarks import mlperf, read_report
+from edgeport.benchmarks import read_report
+from edgeport.benchmarks.lab.documents.architecture_table import architecture_table, is_architectures
+from edgeport.benchmarks.lab.documents.frontier_table import empty_call_table, search_table
+from edgeport.benchmarks.lab.documents.refresh_tables import DOCUMENTS, refreshed, table_of
+from edgeport.benchmarks.lab.export_cost import export_memory_report, export_speed_report
+from edgeport.benchmarks.lab.quantizers import quantizer_report
+from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust_report
+from edgeport.benchmarks.mlperf.loadgen import AGREEMENT, LoadgenResult
 from edgeport.benchmarks.profiling.profile_facts import Boundaries, OperatorTime, Profile, Roofline
 from edgeport.benchmarks.report.html_report import html_report
 from edgeport.benchmarks.report.record import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
-from edgeport.benchmarks.studies import (
-    export_memory_report,
-    export_speed_report,
-    quantizer_report,
-    runtime_cost_report,
-    trust_report,
-)
 from edgeport.benchmarks.sweep import results as sweep_results
 from edgeport.benchmarks.sweep.summary import Line, lines_of
 from edgeport.export import command, read_manifest
@@ -35,19 +34,14 @@ from edgeport.runtime.spec import TensorSpec
 from edgeport.train.recipe import RECIPES
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "docs"))
-
-from architecture_table import architecture_table, is_architectures  # noqa: E402
-from frontier_table import empty_call_table, search_table  # noqa: E402
-from refresh_tables import DOCUMENTS, refreshed, table_of  # noqa: E402
-
+REFRESH = "python -m edgeport.benchmarks.lab.documents.refresh_tables"
 RESULTS = sorted((ROOT / "docs" / "results").glob("*/report.json"))
 IDS = [path.name for path in DOCUMENTS]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
 def test_tables_are_those_of_the_committed_reports(document: Path) -> None:
-    assert document.read_text() == refreshed(document.read_text()), "run: python docs/refresh_tables.py"
+    assert document.read_text() == refreshed(document.read_text()), f"run: {REFRESH}"
 
 
 def test_an_architecture_is_a_row_and_reasons_that_differ_in_names_and_figures_alone_share_a_note() -> None:
@@ -371,7 +365,7 @@ def test_the_runtime_costs_little_beside_the_bare_engines() -> None:
 
 @pytest.mark.parametrize(
     "facts",
-    [Report, Measured, Series, Start, Condition, Profile, OperatorTime, Boundaries, Roofline, mlperf.LoadgenResult],
+    [Report, Measured, Series, Start, Condition, Profile, OperatorTime, Boundaries, Roofline, LoadgenResult],
 )
 def test_every_key_of_a_report_is_explained(facts: type) -> None:
     text = (ROOT / "docs" / "report.md").read_text()
@@ -411,8 +405,8 @@ def test_the_profile_of_classic_explains_its_int8_by_the_first_convolution() -> 
 
 
 def test_loadgen_and_the_benchmark_agree_on_most_artefacts() -> None:
-    results = mlperf.read_report(ROOT / "docs/results/loadgen.json").results
+    results = loadgen.read_report(ROOT / "docs/results/loadgen.json").results
     assert len(results) == 18
     assert all(each.valid for each in results)
-    agreeing = [each for each in results if abs(each.difference) <= mlperf.AGREEMENT]
+    agreeing = [each for each in results if abs(each.difference) <= AGREEMENT]
     assert len(agreeing) >= 0.8 * len(results)

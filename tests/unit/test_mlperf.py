@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks import mlperf
-from edgeport.benchmarks.mlperf import LoadgenReport, LoadgenResult, markdown, read_report, report_text, run_loadgen
+from edgeport.benchmarks.lab.studies.loadgen import LoadgenReport, read_report, report_text
+from edgeport.benchmarks.mlperf import loadgen
+from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, markdown, run_loadgen
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 
 
@@ -86,13 +87,13 @@ def test_another_or_a_damaged_report_is_told(tmp_path: Path, damage: dict[str, o
 
 
 def test_a_missing_loadgen_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
-    monkeypatch.setattr(mlperf, "find_spec", lambda name: None)
+    monkeypatch.setattr(loadgen, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edgeport\[mlperf\]'"):
         run_loadgen(data / "tiny.int8.tflite", np.zeros((1, 8, 8, 1), np.uint8))
 
 
 @pytest.mark.parametrize("threads", [0, 10_000])
 def test_threads_that_the_machine_has_not_are_told(monkeypatch: pytest.MonkeyPatch, data: Path, threads: int) -> None:
-    monkeypatch.setattr(mlperf, "find_spec", lambda name: object())
+    monkeypatch.setattr(loadgen, "find_spec", lambda name: object())
     with pytest.raises(InputError, match=f"--threads: got {threads}, expected 1 to"):
         run_loadgen(data / "tiny.int8.tflite", np.zeros((1, 8, 8, 1), np.uint8), threads=threads)

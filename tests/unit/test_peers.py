@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.peers import by_hand
-from edgeport.benchmarks.peers.environments import tflite_runtime_python
-from edgeport.benchmarks.peers.peers_report import (
+from edgeport.benchmarks.lab.peers import by_hand
+from edgeport.benchmarks.lab.peers.environments import tflite_runtime_python
+from edgeport.benchmarks.lab.peers.peers_report import (
     EDGEPORT,
     ModelFacts,
     PeersReport,
@@ -80,7 +80,7 @@ def test_a_peer_answers_like_the_predictor(
     data: Path, golden: dict[str, np.ndarray], file: str, module: str, function: str
 ) -> None:
     pytest.importorskip({"litert_peer": "ai_edge_litert"}.get(module, module.removesuffix("_peer")))
-    peer_module = importlib.import_module(f"edgeport.benchmarks.peers.{module}")
+    peer_module = importlib.import_module(f"edgeport.benchmarks.lab.peers.{module}")
     predictor = load(data / file)
     images = golden["images"] if golden["images"].ndim == 4 else golden["images"][..., np.newaxis]
     peer = getattr(peer_module, function)(path=str(data / file), threads=1, activation=predictor.spec.activation)
@@ -152,6 +152,8 @@ def test_an_environment_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_a_comparison_loads_no_engine_until_it_runs() -> None:
-    code = "import sys, edgeport.benchmarks.peers.comparison; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = (
+        "import sys, edgeport.benchmarks.lab.peers.comparison; print(*{name.partition('.')[0] for name in sys.modules})"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"tensorflow", "keras", "onnxruntime", "openvino", "ai_edge_litert"} & set(told)

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeport.benchmarks.lab.documents.same_answers_table import same_answers_table
+
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "pi"), str(ROOT / "docs")]
+sys.path.insert(0, str(ROOT / "tests" / "pi"))
 
 from cache import made_once  # noqa: E402
 from comparison import Compared, Difference, Selftest, broken_promises, compare_rows  # noqa: E402
 from debian import Source, debian_source, sources_of_lines, sources_of_stanzas  # noqa: E402
 from processes import StoppedError, run  # noqa: E402
 from report import Report, report_text, write_report  # noqa: E402
-from same_answers_table import same_answers_table  # noqa: E402
 from systems import DEVICES, EMULATED, NATIVE  # noqa: E402
 
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeport.benchmarks.lab.family.publishing import CALIBRATION, publish
 from edgeport.export.manifest import read_manifest
 from edgeport.export.options import Options
-from edgeport.export.publishing import CALIBRATION, publish
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
 from edgeport.train.dataset import Dataset, Split
 from edgeport.train.zoo import PublishedModel, command, find_published, published_model, published_models
@@ -25,7 +25,7 @@ from edgeport.train.zoo.published import MANIFEST, MODEL, SCORES, TRAINING
 from edgeport.train.zoo.table import markdown_table, text_table
 
 ROOT = Path(__file__).parents[2]
-CHECK = ROOT / "docs" / "results" / "check_published.py"
+CHECK = ROOT / "benchmarks" / "lab" / "family" / "check_published.py"
 MODELS = published_models()
 BUDGET = 2_000_000
 LABELS = tuple("0123456789")

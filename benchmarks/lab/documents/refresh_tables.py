@@ -1,0 +1,97 @@
+"""Write the measured tables into README.md and docs/*.md.
+
+Run it with: python -m edgeport.benchmarks.lab.documents.refresh_tables
+
+A table stands between two comments, the first of which names the result that it comes from; the result's ``kind``
+decides which table it is, a result without one is a benchmark's report, and ``train/zoo`` is the published models:
+
+    <!-- table: docs/results/mnist-edge/report.json -->
+    <!-- end of table -->
+
+A profile from a benchmark's report stands between comments that name the report and the artefact:
+
+    <!-- profile: docs/results/mnist-classic/report.json classic.int8.onnx -->
+    <!-- end of profile -->
+
+The goals of the family stand between comments that name the result of the sweep:
+
+    <!-- goals: docs/results/frontier/results.json -->
+    <!-- end of goals -->
+
+A test fails when a document differs from what this script would write.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from edgeport.benchmarks import read_report
+from edgeport.benchmarks.lab.documents.architecture_table import architecture_table, is_architectures, keras_files_table
+from edgeport.benchmarks.lab.documents.frontier_table import empty_call_table, goals_table, loss_table, search_table
+from edgeport.benchmarks.lab.documents.mutants_table import is_mutants, mutants_table
+from edgeport.benchmarks.lab.documents.same_answers_table import KIND as SAME_ANSWERS
+from edgeport.benchmarks.lab.documents.same_answers_table import same_answers_table
+from edgeport.benchmarks.lab.export_cost import export_memory_report, export_speed_report
+from edgeport.benchmarks.lab.peers import peers_report
+from edgeport.benchmarks.lab.quantizers import quantizer_report
+from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust_report
+from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
+from edgeport.benchmarks.profiling.profile_facts import from_document
+from edgeport.benchmarks.profiling.profile_table import profile_markdown
+from edgeport.benchmarks.report.table import markdown_table
+from edgeport.benchmarks.sweep.results import is_sweep, read_results
+from edgeport.benchmarks.sweep.table import sweep_table
+from edgeport.train.zoo import published_models
+from edgeport.train.zoo.table import markdown_table as zoo_table
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+_TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_PROFILE = re.compile(r"(<!-- profile: (\S+) (\S+) -->\n).*?(<!-- end of profile -->)", re.DOTALL)
+_GOALS = re.compile(r"(<!-- goals: (\S+) -->\n).*?(<!-- end of goals -->)", re.DOTALL)
+_TABLES: dict[str, Callable[[Path], str]] = {
+    "": lambda path: markdown_table(read_report(path)),
+    export_memory_report.KIND: lambda path: export_memory_report.markdown(export_memory_report.read_report(path)),
+    export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
+    "keras-files": lambda path: keras_files_table(json.loads(path.read_text())["rows"]),
+    "empty-call": lambda path: empty_call_table(json.loads(path.read_text())["p50_us"]),
+    "search": lambda path: search_table(json.loads(path.read_text())["rows"]),
+    "ptq-loss": lambda path: loss_table(json.loads(path.read_text())["rows"]),
+    SAME_ANSWERS: lambda path: same_answers_table(json.loads(path.read_text())),
+    runtime_cost_report.KIND: lambda path: runtime_cost_report.markdown(runtime_cost_report.read_report(path)),
+    trust_report.KIND: lambda path: trust_report.markdown(trust_report.read_report(path)),
+    peers_report.KIND: lambda path: peers_report.markdown(peers_report.read_report(path)),
+    loadgen.KIND: lambda path: loadgen_markdown(loadgen.read_report(path).results),
+    quantizer_report.KIND: lambda path: quantizer_report.markdown(quantizer_report.read_report(path)),
+}
+
+
+def table_of(path: Path) -> str:
+    """Return the Markdown table of a result file, or of the folder of published models."""
+    if path.is_dir():
+        return zoo_table(published_models(path))
+    content = json.loads(path.read_text())
+    if is_architectures(content):
+        return architecture_table(content)
+    if is_mutants(content):
+        return mutants_table(content)
+    if is_sweep(content):
+        return sweep_table(read_results(path))
+    return _TABLES[content.get("kind", "")](path)
+
+
+def refreshed(text: str) -> str:
+    """Return a document with each of its tables made anew from the result that it names."""
+    text = _TABLE.sub(lambda match: f"{match[1]}{table_of(ROOT / match[2])}{match[3]}", text)
+    text = _GOALS.sub(lambda match: f"{match[1]}{goals_table(read_results(ROOT / match[2]))}{match[3]}", text)
+    return _PROFILE.sub(lambda match: f"{match[1]}{_profile(ROOT / match[2], match[3])}{match[4]}", text)
+
+
+def _profile(path: Path, file: str) -> str:
+    return profile_markdown(from_document(read_report(path).profiles[file]))
+
+
+if __name__ == "__main__":
+    for document in DOCUMENTS:
+        document.write_text(refreshed(document.read_text()))

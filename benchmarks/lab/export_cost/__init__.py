@@ -1,0 +1,1 @@
+"""An export beside its bare converters: time, memory."""

@@ -1,0 +1,139 @@
+"""Time a whole export against the converters' own calls for the same artefacts, side by side.
+
+Run it with: python -m edgeport.benchmarks.lab.export_cost.export_speed MODEL.keras --dataset mnist -o RESULT.json
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from datetime import datetime, timezone
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeport.benchmarks.lab.export_cost.export_speed_report import LOADING, REST, ExportSpeed, markdown, report_text
+from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.output import write_whole
+
+if TYPE_CHECKING:
+    from edgeport.export import CalibrationSet
+    from edgeport.export.exporting import Progress
+
+PACKAGES = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script and return its exit code."""
+    return run_script(
+        "edgeport.benchmarks.lab.export_cost.export_speed",
+        "Time a whole export against the converters' own calls for the same artefacts.",
+        add_arguments=_add_arguments,
+        run=_run,
+        extra="export",
+        argv=argv,
+    )
+
+
+def time_export(
+    model: Path,
+    dataset: str,
+    *,
+    rounds: int,
+    data_dir: Path | None = None,
+    on_step: Callable[[str], None] = lambda what: None,
+) -> ExportSpeed:
+    """Return the seconds of both sides, which take turns in this process.
+
+    Args:
+        model: A Keras file that takes images.
+        dataset: The data set to calibrate on.
+        rounds: How often each side has its turn; one more before that is not counted.
+        data_dir: See load_dataset.
+        on_step: Called with a few words before each step.
+
+    Raises:
+        ArtefactError: The model cannot be read.
+        InputError: The data set does not fit the model.
+        ExportError: The model cannot be exported.
+    """
+    with quiet_stderr():
+        from edgeport.benchmarks.lab.export_cost.raw_converters import convert_all
+        from edgeport.export import load_calibration, load_source
+
+        source = load_source(model)
+        calibration = load_calibration(dataset, inputs=source.inputs, data_dir=data_dir)
+    images = calibration.to_real(calibration.samples)[source.inputs[0].name]
+    ours, raw = [], []
+    for number in range(rounds + 1):
+        on_step(f"round {number} of {rounds}" if number else "warm-up")
+        # The TFLite converter prints about each model that it saves on the way.
+        with quiet_stderr(), redirect_stdout(StringIO()):
+            ours.append(_time_edgeport(model, calibration))
+            raw.append(convert_all(model, images))
+    return ExportSpeed(
+        created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        versions={name: version(name) for name in PACKAGES},
+        host=host_facts(),
+        model=source.name,
+        model_sha256=source.opened.sha256,
+        calibration=calibration.facts,
+        rounds=rounds,
+        edgeport=ours[1:],
+        raw=raw[1:],
+    )
+
+
+def _time_edgeport(model: Path, calibration: "CalibrationSet") -> dict[str, float]:
+    """Return the seconds of each part of one export: loading, each variant, and all the rest."""
+    from edgeport.export import export, load_source
+
+    seconds: dict[str, float] = {}
+
+    def note(progress: "Progress") -> None:
+        if progress.outcome is not None:
+            seconds[f"{progress.outcome.format} {progress.outcome.precision}"] = progress.seconds
+
+    with tempfile.TemporaryDirectory(prefix="edgeport-") as folder:
+        started = time.perf_counter()
+        source = load_source(model)
+        seconds[LOADING] = time.perf_counter() - started
+        manifest = export(source, Path(folder, "export"), calibration, on_progress=note)
+        seconds[REST] = time.perf_counter() - started - sum(seconds.values())
+    if manifest.refused:
+        first = manifest.refused[0]
+        raise InputError(f"{model}: {first.file} was refused ({first.reason}): time a model whose artefacts all pass")
+    return seconds
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a Keras file")
+    parser.add_argument("--dataset", default="mnist", metavar="NAME", help="to calibrate on (default mnist)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each side (default 7)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    check_output_file(arguments.output)
+    if arguments.rounds < 1:
+        raise InputError(f"--rounds: got {arguments.rounds}, expected 1 or more")
+    report = time_export(
+        arguments.model,
+        arguments.dataset,
+        rounds=arguments.rounds,
+        data_dir=arguments.data_dir,
+        on_step=lambda what: print(what, flush=True),
+    )
+    write_whole(arguments.output, report_text(report).encode())
+    print(markdown(report), end="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How the published models were found, scored and published."""

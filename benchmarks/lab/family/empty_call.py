@@ -1,0 +1,71 @@
+"""Time the family's int8 TFLite files beside the least that a call can do: one operator that only moves the pixels.
+
+Run it with: python -m edgeport.benchmarks.lab.family.empty_call runs/frontier -o docs/results/frontier/empty-call.json
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edgeport.benchmarks.measuring.conditions import disturbances
+from edgeport.benchmarks.measuring.contender import artefact_contender
+from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measuring.measure import time_contenders
+from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.report.record import ENGINE_CALL
+from edgeport.benchmarks.sweep.results import read_results
+from edgeport.export import Options, export, load_calibration, load_source
+from edgeport.runtime.files.output import write_whole
+from edgeport.train import load_dataset
+
+KIND = "empty-call"
+EMPTY = "empty"
+_LAUNCHES = 8
+
+
+def empty_artefact(folder: Path) -> Path:
+    """Export an int8 TFLite file whose only operator reshapes a 28x28 image; return its path."""
+    image = keras.Input((28, 28, 1), name="image")
+    source = load_source(keras.Model(image, keras.layers.Flatten()(image), name=EMPTY))
+    calibration = load_calibration("mnist-5k", inputs=source.inputs)
+    export(source, folder, calibration, options=Options(formats=("tflite",), precisions=("int8",)))
+    return next(folder.glob("*.tflite"))
+
+
+def main() -> None:
+    """Time all of them side by side, and write the median of each process in microseconds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sweep", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    results = read_results(arguments.sweep)
+    images = load_dataset(results.dataset["name"]).validation.images[:1]
+    first = {cell["model"]: cell for cell in reversed(results.cells)}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {EMPTY: empty_artefact(Path(folder) / EMPTY)}
+        for model, cell in first.items():
+            export_folder = arguments.sweep / model / cell["recipe"] / f"seed-{cell['seed']}" / "export"
+            paths[model] = export_folder / f"{model}.int8.tflite"
+        contenders = [artefact_contender(name, path) for name, path in paths.items()]
+        host = host_facts()
+        timings = time_contenders(
+            contenders, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),), on_step=print
+        )
+    document = {
+        "kind": KIND,
+        "host": host,
+        "disturbances": list(disturbances(timings.conditions, host)),
+        "p50_us": {
+            name: [round(float(np.median(launch)) / 1e3, 3) for launch in timings.series[name][0].launches]
+            for name in paths
+        },
+    }
+    write_whole(arguments.output, (json.dumps(document, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Several trained models as one that gives the mean of their answers: a teacher that knows more than each.
+
+Run it with: python -m edgeport.benchmarks.lab.family.ensemble MODEL.keras MODEL.keras ... -o teacher.keras
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeport.runtime.cli import exit_code_of, needing
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.output import write_whole
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script and return its exit code: 0 done, 2 refused with one line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edgeport.benchmarks.lab.family.ensemble",
+        description="Several trained models as one, for a teacher.",
+    )
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.keras", help="trained on the same data set")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.keras", help="must not exist yet")
+
+    def action() -> int:
+        arguments = parser.parse_args(argv)
+        if arguments.output.suffix != ".keras" or arguments.output.exists():
+            raise InputError(f"-o: got {arguments.output}, expected the name of a new .keras file")
+        # TensorFlow logs while it is imported.
+        with needing("train", "it"), quiet_stderr():
+            from edgeport.train.keras_file import open_keras_file
+            from edgeport.train.teacher import ensemble_of
+
+            ensemble = ensemble_of([open_keras_file(path, role="model") for path in arguments.models])
+        with tempfile.TemporaryDirectory() as folder:
+            ensemble.save(Path(folder, "ensemble.keras"))
+            arguments.output.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(arguments.output, Path(folder, "ensemble.keras").read_bytes())
+        print(f"Written to {arguments.output}: the mean of {len(arguments.models)} models")
+        print(f"\nNext: edgeport train --teacher {arguments.output} --model edge-10k -o runs/edge-10k/train")
+        return 0
+
+    return exit_code_of("edgeport.benchmarks.lab.family.ensemble", action)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

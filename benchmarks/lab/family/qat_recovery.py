@@ -1,0 +1,64 @@
+"""Fine-tune edge-2k with quantization in the loop, for every seed of a sweep, and count what int8 loses then.
+
+Run it with: python -m edgeport.benchmarks.lab.family.qat_recovery runs/frontier runs/teacher/model.keras -o RESULT.json
+"""
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from itertools import repeat
+from pathlib import Path
+
+from rich.console import Console
+
+from edgeport.benchmarks.lab.family.ptq_loss import answers_of, losses, write_rows
+from edgeport.benchmarks.sweep.results import read_results
+from edgeport.export import Options, export, load_calibration, load_source
+from edgeport.train import RECIPES, Run, load_dataset, train
+
+MODEL = "edge-2k"
+
+
+def fine_tuned(cell: Path, seed: int, teacher: Path, output: Path) -> Path:
+    """Go on from a trained cell with its own recipe, export the result to int8, and return the folder of the export."""
+    recipe = replace(RECIPES[MODEL], epochs=0)
+    run = Run(
+        MODEL, load_dataset("mnist"), recipe, seed, teacher=teacher, qat=True, start=cell / "train" / "model.keras"
+    )
+    train(run, output / "train", console=Console(), score_test=False)
+    source = load_source(output / "train" / "model.keras")
+    calibration = load_calibration("mnist-5k", inputs=source.inputs)
+    export(source, output / "export", calibration, options=Options(precisions=("int8",)))
+    return output / "export"
+
+
+def main() -> None:
+    """Fine-tune each seed, a core for each, and compare its int8 files with the float32 file it came from."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sweep", type=Path)
+    parser.add_argument("teacher", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    # TensorFlow reads it when a process begins.
+    os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+    cells = [cell for cell in read_results(arguments.sweep).cells if cell["model"] == MODEL]
+    seeds = [cell["seed"] for cell in cells]
+    folders = [arguments.sweep / MODEL / cell["recipe"] / f"seed-{cell['seed']}" for cell in cells]
+    test = load_dataset("mnist").test
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [Path(folder) / f"seed-{seed}" for seed in seeds]
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context) as pool:
+            exports = list(pool.map(fine_tuned, folders, seeds, repeat(arguments.teacher), outputs))
+        rows = []
+        for seed, cell, made in zip(seeds, folders, exports, strict=True):
+            reference = answers_of(cell / "export" / f"{MODEL}.float32.tflite", test.images)
+            rows += losses(f"{MODEL}, QAT", seed, made, reference, test)
+    write_rows(arguments.output, rows)
+
+
+if __name__ == "__main__":
+    main()

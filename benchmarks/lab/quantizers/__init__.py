@@ -1,0 +1,1 @@
+"""Ways to quantize the same models, side by side."""

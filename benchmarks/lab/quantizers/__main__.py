@@ -1,0 +1,46 @@
+"""Compare ways to quantize the same models: accuracy, size, latency and what stays in floats.
+
+Run it with: python -m edgeport.benchmarks.lab.quantizers -o docs/results/quantizers.json MODEL...
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeport.benchmarks.lab.quantizers.quantizer_report import report_text
+from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.files.output import write_whole
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script and return its exit code."""
+    return run_script(
+        "edgeport.benchmarks.lab.quantizers",
+        "Compare ways to quantize the same models.",
+        add_arguments=_add_arguments,
+        run=_run,
+        extra="export,quantizers",
+        argv=argv,
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="a .keras file with one input and output")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    check_output_file(arguments.output)
+    with quiet_stderr():
+        from edgeport.benchmarks.lab.quantizers.quantizer_comparison import compare_quantizers
+    report = compare_quantizers(
+        arguments.models, data_dir=arguments.data_dir, on_step=lambda what: print(what, flush=True)
+    )
+    write_whole(arguments.output, report_text(report).encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

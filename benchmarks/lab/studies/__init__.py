@@ -1,0 +1,1 @@
+"""The runtime beside the bare engines, and the benchmark on what is known."""

@@ -1,0 +1,1 @@
+"""Artefacts under MLPerf LoadGen."""

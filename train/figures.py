@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edgeport.train.dataset import Split
-from edgeport.train.history import Epoch
+from edgeport.train.history import Epoch, Score
 
 _RIGHT, _WRONG = "#2f6f4f", "#c0392b"
 _TRAIN, _VALIDATION = "#8a8f98", "#1f5fa8"
@@ -19,14 +19,24 @@ _TRAIN, _VALIDATION = "#8a8f98", "#1f5fa8"
 
 @rc_context({"text.parse_math": False})
 def draw_learning_curves(
-    path: Path, trained: Sequence[Epoch], fine_tuned: Sequence[Epoch] = (), *, best: Epoch
+    path: Path,
+    trained: Sequence[Epoch],
+    fine_tuned: Sequence[Epoch] = (),
+    *,
+    best: int,
+    start: Score | None = None,
 ) -> None:
     """Draw loss and error rate by epoch, for the train and validation splits, with the chosen epoch marked.
 
-    The epochs of quantization-aware fine-tuning, from which it is chosen then, follow after a dotted line.
+    Args:
+        path: Where to write the PNG.
+        trained: The epochs of the training; at least one here or there.
+        fine_tuned: Those of quantization-aware fine-tuning, from which it is chosen then, after a dotted line.
+        best: The number of the chosen epoch; 0 if the start was kept.
+        start: The score before the first epoch from which it is chosen, drawn as a dashed line.
     """
     history = [*trained, *(replace(epoch, number=len(trained) + epoch.number) for epoch in fine_tuned)]
-    chosen = best.number + (len(trained) if fine_tuned else 0)
+    chosen = best + (len(trained) if fine_tuned else 0)
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [epoch.number for epoch in history]
@@ -40,8 +50,15 @@ def draw_learning_curves(
     )
     errors = [100 * (1 - epoch.validation_accuracy) for epoch in history]
     right.plot(epochs, errors, color=_VALIDATION, label="validation", **style)
-    label = f"best epoch, {chosen}: {errors[chosen - 1]:.2f} %"
-    right.plot(chosen, errors[chosen - 1], "o", color=_VALIDATION, label=label)
+    if start is not None:
+        error = 100 * (1 - start.accuracy)
+        label = f"{'kept, the start' if not best else 'the start'}: {error:.2f} %"
+        left.axhline(start.loss, color=_VALIDATION, linestyle="--", linewidth=1, label="the start, validation")
+        right.axhline(error, color=_VALIDATION, linestyle="--", linewidth=1, label=label)
+        errors = [*errors, error]
+    if best:
+        label = f"best epoch, {chosen}: {errors[chosen - 1]:.2f} %"
+        right.plot(chosen, errors[chosen - 1], "o", color=_VALIDATION, label=label)
     right.set(title="Error rate, percent", xlabel="epoch")
     # A logarithmic axis has no place for an error rate of zero.
     if min(errors) > 0:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,12 +16,13 @@ import tensorflow as tf
 from edgeport.runtime.errors import InputError
 from edgeport.train.augmentation import Changes, augment, draw_changes
 from edgeport.train.dataset import Dataset, Split
-from edgeport.train.history import Epoch, best_epoch, read_history, write_history
+from edgeport.train.history import Epoch, Score, best_epoch, read_history, write_history
 from edgeport.train.keras_file import keras_file_sha256
 from edgeport.train.recipe import Recipe
 from edgeport.train.teacher import ROLE, Answers, softened, teacher_answers
 from edgeport.train.untuned import untuned
 
+OnStart = Callable[[Score], None]
 OnStep = Callable[[int, int, int], None]
 OnEpoch = Callable[[Epoch], None]
 OnWait = Callable[[str], None]
@@ -79,61 +80,86 @@ class Run:
         }
 
 
+class Fitted(NamedTuple):
+    """What a training came to.
+
+    Attributes:
+        model: That of the best epoch.
+        history: All epochs.
+        start: The score before the first of them, where the model was trained already.
+    """
+
+    model: keras.Model
+    history: list[Epoch]
+    start: Score | None
+
+
 def fit(
     run: Run,
     build: Callable[[], keras.Model],
     *,
     state: Path,
     resume: bool = False,
+    on_start: OnStart = lambda score: None,
     on_step: OnStep = lambda epoch, step, steps: None,
     on_epoch: OnEpoch = lambda epoch: None,
     on_wait: OnWait = lambda text: None,
-) -> tuple[keras.Model, list[Epoch]]:
+    begins_trained: bool = False,
+) -> Fitted:
     """Train and return the model of the best epoch, with the history of all epochs; without any, the model as it was.
 
     After each epoch the whole state is in ``state``, so an interruption costs one epoch at most.
 
     Args:
         run: What to train.
-        build: Makes the untrained model.
+        build: Makes the model to train.
         state: A folder for the state of the run; made if it does not exist.
         resume: Go on from the state of an interrupted run.
+        on_start: Called with the score before the first epoch, where there is one.
         on_step: Called with (epoch, step, steps in an epoch) after every step, all counted from 1.
         on_epoch: Called after every epoch.
         on_wait: Called with a line to show before something else than an epoch takes a while.
+        begins_trained: The model is good for something before the first epoch: it is scored on validation then, and
+            kept unless an epoch is better.
 
     Raises:
         InputError: ``resume`` is asked for and ``state`` holds no interrupted run, or another one.
     """
     keras.utils.set_random_seed(run.seed)
     tf.config.experimental.enable_op_determinism()
-    model, history = _restore(run, state) if resume else (_compiled(build(), run), [])
-    class_count = len(run.dataset.labels)
-    if not run.recipe.epochs and not resume:
+    model, history, start = _restore(run, state) if resume else (_compiled(build(), run), [], None)
+    validation = _examples(run.dataset.validation, len(run.dataset.labels), batch_size=500)
+    if begins_trained and not resume:
+        start = Score(*model.evaluate(validation, verbose=0))
+    if start is not None:
+        on_start(start)
+    if not resume and (begins_trained or not run.recipe.epochs):
         # Before its first step an optimizer has no state, and Keras warns when it reads none.
         model.optimizer.build(model.trainable_variables)
-        _store(run, model, history, state)
-    validation = _examples(run.dataset.validation, class_count, batch_size=500)
+        _store(run, model, history, start, state)
     for number in range(len(history) + 1, run.recipe.epochs + 1):
-        started = time.perf_counter()
         epoch_data = _augmented(run, epoch=number, on_wait=on_wait)
-        progress = keras.callbacks.LambdaCallback(
-            on_train_batch_end=partial(_report_step, on_step, number, len(epoch_data))
-        )
-        fitted = model.fit(epoch_data, shuffle=False, verbose=0, callbacks=[progress]).history
-        loss, accuracy = model.evaluate(validation, verbose=0)
-        epoch = Epoch(
-            number=number,
-            loss=fitted["loss"][0],
-            accuracy=fitted["accuracy"][0],
-            validation_loss=loss,
-            validation_accuracy=accuracy,
-            seconds=time.perf_counter() - started,
-        )
-        history.append(epoch)
-        _store(run, model, history, state)
-        on_epoch(epoch)
-    return load_best(state), history
+        history.append(_one_epoch(model, epoch_data, validation, number, on_step))
+        _store(run, model, history, start, state)
+        on_epoch(history[-1])
+    return Fitted(load_best(state), history, start)
+
+
+def _one_epoch(
+    model: keras.Model, data: tf.data.Dataset, validation: tf.data.Dataset, number: int, on_step: OnStep
+) -> Epoch:
+    started = time.perf_counter()
+    progress = keras.callbacks.LambdaCallback(on_train_batch_end=partial(_report_step, on_step, number, len(data)))
+    fitted = model.fit(data, shuffle=False, verbose=0, callbacks=[progress]).history
+    loss, accuracy = model.evaluate(validation, verbose=0)
+    return Epoch(
+        number=number,
+        loss=fitted["loss"][0],
+        accuracy=fitted["accuracy"][0],
+        validation_loss=loss,
+        validation_accuracy=accuracy,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def load_best(state: Path) -> keras.Model:
@@ -214,7 +240,7 @@ def _to_float(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32)
 
 
-def _store(run: Run, model: keras.Model, history: list[Epoch], state: Path) -> None:
+def _store(run: Run, model: keras.Model, history: list[Epoch], start: Score | None, state: Path) -> None:
     """Write the state of this epoch, then point at it, then remove the one before it."""
     folder = state / f"epoch-{len(history):04d}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -223,17 +249,18 @@ def _store(run: Run, model: keras.Model, history: list[Epoch], state: Path) -> N
     states = [variable.numpy().tolist() for variable in _random_states(model)]
     (folder / _RANDOM).write_text(json.dumps(states), encoding="utf-8")
     # An epoch that is not the best when it ends never becomes it, so its weights need not be kept.
-    if not history or best_epoch(history, validation_count=len(run.dataset.validation)) == history[-1].number:
+    count = len(run.dataset.validation)
+    if not history or best_epoch(history, validation_count=count, start=start) == history[-1].number:
         model.save(folder / _BEST, include_optimizer=False)
     else:
         shutil.copyfile(_newest(state) / _BEST, folder / _BEST)
-    write_history(state / HISTORY, run.identity, history)
+    write_history(state / HISTORY, run.identity, history, start)
     for older in set(state.glob("epoch-*")) - {folder}:
         shutil.rmtree(older)
 
 
-def _restore(run: Run, state: Path) -> tuple[keras.Model, list[Epoch]]:
-    identity, history = read_history(state / HISTORY)
+def _restore(run: Run, state: Path) -> Fitted:
+    identity, history, start = read_history(state / HISTORY)
     different = [key for key, value in run.identity.items() if identity.get(key) != value]
     if different:
         raise InputError(
@@ -245,7 +272,7 @@ def _restore(run: Run, state: Path) -> tuple[keras.Model, list[Epoch]]:
         saved = json.loads((_newest(state) / _RANDOM).read_bytes())
         for variable, value in zip(_random_states(model), saved, strict=True):
             variable.assign(value)
-        return model, history
+        return Fitted(model, history, start)
     except Exception as error:  # Keras raises whatever a damaged file leads it into
         raise InputError(f"the interrupted run in {state.parent} is damaged: start again with --overwrite") from error
 
@@ -256,5 +283,5 @@ def _random_states(model: keras.Model) -> list[keras.Variable]:
 
 
 def _newest(state: Path) -> Path:
-    _, history = read_history(state / HISTORY)
+    _, history, _ = read_history(state / HISTORY)
     return state / f"epoch-{len(history):04d}"

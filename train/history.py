@@ -35,43 +35,70 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class _History:
-    """What the file holds: the run's identity, and its epochs."""
+class Score:
+    """How a model does on the validation split.
 
+    Attributes:
+        loss: Mean loss, on the images as they are.
+        accuracy: 0 to 1.
+    """
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class _File:
     run: Mapping[str, Any]
     history: tuple[Epoch, ...]
+    start: Score | None = None
 
 
-def best_epoch(history: Sequence[Epoch], *, validation_count: int) -> int:
+def best_epoch(history: Sequence[Epoch], *, validation_count: int, start: Score | None = None) -> int:
     """Return the number of the last epoch whose validation accuracy is within one standard error of the best.
+
+    With a ``start``, epochs that are no better than it do not count; 0 if no other is left. Better is a higher
+    accuracy, or the same with a lower loss.
 
     The steps shrink towards the end, so of epochs that the validation images cannot tell apart the later one is the
     better bet; and an epoch that chance favoured by a handful of images is not (the one-standard-error rule of Breiman
     et al., Classification and Regression Trees, 1984).
 
     Args:
-        history: At least one epoch.
+        history: The epochs; at least one unless there is a start.
         validation_count: The images of the validation split.
+        start: The score of what the first epoch began with, where that was a trained model.
     """
-    best = max(epoch.validation_accuracy for epoch in history)
+    epochs = [epoch for epoch in history if start is None or _is_better(epoch, start)]
+    if start is not None and not epochs:
+        return 0
+    best = max(epoch.validation_accuracy for epoch in epochs)
     standard_error = math.sqrt(best * (1 - best) / validation_count)
-    return max(epoch.number for epoch in history if epoch.validation_accuracy >= best - standard_error)
+    return max(epoch.number for epoch in epochs if epoch.validation_accuracy >= best - standard_error)
 
 
-def write_history(path: Path, identity: dict[str, Any], history: Sequence[Epoch]) -> None:
+def _is_better(epoch: Epoch, start: Score) -> bool:
+    return (epoch.validation_accuracy, -epoch.validation_loss) > (start.accuracy, -start.loss)
+
+
+def write_history(path: Path, identity: dict[str, Any], history: Sequence[Epoch], start: Score | None = None) -> None:
     """Write the history of the run that ``identity`` describes, whole or not at all."""
-    content = {"run": identity, "history": [asdict(epoch) for epoch in history]}
+    content = {
+        "run": identity,
+        "history": [asdict(epoch) for epoch in history],
+        "start": asdict(start) if start else None,
+    }
     write_whole(path, json.dumps(content, indent=1).encode())
 
 
-def read_history(path: Path) -> tuple[dict[str, Any], list[Epoch]]:
-    """Return the run's identity and its epochs; raises InputError if there is no interrupted run to read."""
+def read_history(path: Path) -> tuple[dict[str, Any], list[Epoch], Score | None]:
+    """Return a run's identity, its epochs and its start; raises InputError if there is no interrupted run to read."""
     if not path.exists():
         raise InputError(f"{path.parent.parent} holds no interrupted run to resume: start it without --resume")
     hint = "start again with --overwrite"
     content = read_json(path, hint=hint, error=InputError)
-    problem = problem_of(content, _History, strict=False)
+    problem = problem_of(content, _File, strict=False)
     if problem:
         raise InputError(f"{path} is damaged ({problem}): {hint}")
-    history: _History = built(content, _History)
-    return dict(history.run), list(history.history)
+    file: _File = built(content, _File)
+    return dict(file.run), list(file.history), file.start

@@ -18,8 +18,19 @@ from edgeport.runtime.files.claim import Claim, claimed_folder
 from edgeport.runtime.files.output import staged_result
 from edgeport.train.dataset import Dataset, Images
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
-from edgeport.train.fitting import HISTORY, OnEpoch, OnStep, OnWait, Run, fit, load_best, probabilities_of
-from edgeport.train.history import Epoch, best_epoch, read_history
+from edgeport.train.fitting import (
+    HISTORY,
+    Fitted,
+    OnEpoch,
+    OnStart,
+    OnStep,
+    OnWait,
+    Run,
+    fit,
+    load_best,
+    probabilities_of,
+)
+from edgeport.train.history import Epoch, Score, best_epoch, read_history
 from edgeport.train.keras_file import check_classifier, open_keras_file
 from edgeport.train.models import build_model
 from edgeport.train.quantization_aware import quantize_aware
@@ -78,28 +89,37 @@ def _train(result: _Result, *, resume: bool) -> bool:
     if not resume:
         shutil.rmtree(state, ignore_errors=True)
     try:
-        model, history = _fit(run, build, result, state=state, resume=resume)
-        fine_tuned: list[Epoch] = []
+        phases = [_fit(run, build, result, state=state, resume=resume, begins_trained=run.start is not None)]
         if run.qat:
-            model, fine_tuned = _fine_tune(model, result, state=state / QAT_STATE)
+            phases.append(_fine_tune(phases[0].model, result, state=state / QAT_STATE))
     except KeyboardInterrupt:
         _keep_best(result)
         return False
     except OSError as error:
         raise InputError(f"cannot write to {result.output}: {error.strerror or error}") from error
-    _write(result, model, history, fine_tuned, finished=True)
+    _write(result, phases, finished=True)
     shutil.rmtree(state)
     return True
 
 
 def _fit(
-    run: Run, build: Callable[[], keras.Model], result: _Result, *, state: Path, resume: bool
-) -> tuple[keras.Model, list[Epoch]]:
-    with _progress(run, result.console) as (on_step, on_epoch, on_wait):
-        return fit(run, build, state=state, resume=resume, on_step=on_step, on_epoch=on_epoch, on_wait=on_wait)
+    run: Run, build: Callable[[], keras.Model], result: _Result, *, state: Path, resume: bool, begins_trained: bool
+) -> Fitted:
+    with _progress(run, result.console) as (on_start, on_step, on_epoch, on_wait):
+        return fit(
+            run,
+            build,
+            state=state,
+            resume=resume,
+            on_start=on_start,
+            on_step=on_step,
+            on_epoch=on_epoch,
+            on_wait=on_wait,
+            begins_trained=begins_trained,
+        )
 
 
-def _fine_tune(model: keras.Model, result: _Result, *, state: Path) -> tuple[keras.Model, list[Epoch]]:
+def _fine_tune(model: keras.Model, result: _Result, *, state: Path) -> Fitted:
     """Go on with a model that computes as its int8 artefacts will."""
     run = result.run
     recipe = replace(run.recipe, epochs=run.recipe.qat_epochs, learning_rate=run.recipe.qat_learning_rate)
@@ -110,6 +130,7 @@ def _fine_tune(model: keras.Model, result: _Result, *, state: Path) -> tuple[ker
         result,
         state=state,
         resume=(state / HISTORY).is_file(),
+        begins_trained=True,
     )
 
 
@@ -128,38 +149,39 @@ def _build(run: Run) -> Callable[[], keras.Model]:
 def _keep_best(result: _Result) -> None:
     output, run = result.output, result.run
     state = output / STATE
-    history, fine_tuned = (
-        read_history(place / HISTORY)[1] if (place / HISTORY).is_file() else [] for place in (state, state / QAT_STATE)
-    )
-    if not (history or fine_tuned):
+    places = [place for place in (state, state / QAT_STATE) if (place / HISTORY).is_file()]
+    phases = [Fitted(load_best(place), *read_history(place / HISTORY)[1:]) for place in places]
+    done = sum(len(phase.history) for phase in phases)
+    if not done:
         shutil.rmtree(state, ignore_errors=True)
         if output.is_dir() and not any(output.iterdir()):
             output.rmdir()
         result.console.print("\nInterrupted: no epoch was finished, so there is nothing to keep.")
         return
-    model = load_best(state / QAT_STATE if fine_tuned else state)
-    _write(result, model, history, fine_tuned, finished=False)
-    done, total = len(history) + len(fine_tuned), run.recipe.epochs + (run.recipe.qat_epochs if run.qat else 0)
+    _write(result, phases if phases[-1].history else phases[:1], finished=False)
+    total = run.recipe.epochs + (run.recipe.qat_epochs if run.qat else 0)
     result.console.print(
         f"\nInterrupted after epoch {done} of {total}: {output / 'model.keras'} is the best so far. "
         "Go on with the same command and --resume."
     )
 
 
-def _write(
-    result: _Result, model: keras.Model, history: Sequence[Epoch], fine_tuned: Sequence[Epoch], *, finished: bool
-) -> None:
+def _write(result: _Result, phases: Sequence[Fitted], *, finished: bool) -> None:
     """Write the result. An unfinished run does not touch the test split: its figure would guide the next try."""
     run, console = result.run, result.console
-    chosen = fine_tuned or history
-    best = chosen[best_epoch(chosen, validation_count=len(run.dataset.validation)) - 1]
-    record = {**_facts(run, model, finished=finished), **_outcome(history, fine_tuned, best, run.dataset)}
+    model = phases[-1].model
+    record = {**_facts(run, model, finished=finished), **_outcome(phases, run.dataset)}
     with staged_result(result.claim, record=FILE_NAME, stale=_RESULTS) as folder:
         model.save(folder / "model.keras")
         record["model_sha256"] = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
-        draw_learning_curves(folder / "learning-curves.png", history, fine_tuned, best=best)
-        phase = " of the fine-tuning" if fine_tuned else ""
-        console.print(f"Best epoch {best.number}{phase}: {best.validation_accuracy:.2%} of the validation images right")
+        if any(phase.history for phase in phases):
+            draw_learning_curves(
+                folder / "learning-curves.png",
+                *(phase.history for phase in phases),
+                best=record["best_epoch"],
+                start=phases[-1].start,
+            )
+        console.print(_verdict(phases, run.dataset))
         if finished and result.score_test:
             record["test"] = _score(model, run.dataset, folder, console)
         (folder / FILE_NAME).write_text(record_text(record), encoding="utf-8")
@@ -188,13 +210,40 @@ def _facts(run: Run, model: keras.Model, *, finished: bool) -> dict[str, Any]:
     }
 
 
-def _outcome(history: Sequence[Epoch], fine_tuned: Sequence[Epoch], best: Epoch, dataset: Dataset) -> dict[str, Any]:
+def _outcome(phases: Sequence[Fitted], dataset: Dataset) -> dict[str, Any]:
+    trained, *fine_tuned = phases
+    number, accuracy = _chosen(phases[-1], dataset)
     return {
-        "history": [asdict(epoch) for epoch in history],
-        "qat_history": [asdict(epoch) for epoch in fine_tuned],
-        "best_epoch": best.number,
-        "validation": {"accuracy": best.validation_accuracy, "count": len(dataset.validation)},
+        "history": [asdict(epoch) for epoch in trained.history],
+        "qat_history": [asdict(epoch) for phase in fine_tuned for epoch in phase.history],
+        "start_validation": asdict(trained.start) if trained.start else None,
+        "best_epoch": number,
+        "validation": {"accuracy": accuracy, "count": len(dataset.validation)},
+        # What quantization-aware fine-tuning began with, and what it is held against.
+        "float_validation": {"accuracy": _chosen(trained, dataset)[1]} if fine_tuned else None,
     }
+
+
+def _chosen(phase: Fitted, dataset: Dataset) -> tuple[int, float]:
+    """Return the number of a phase's best epoch, 0 for its start, and the validation accuracy that it had."""
+    number = best_epoch(phase.history, validation_count=len(dataset.validation), start=phase.start)
+    if number:
+        return number, phase.history[number - 1].validation_accuracy
+    assert phase.start is not None, "without a start, the best is one of the epochs"
+    return 0, phase.start.accuracy
+
+
+def _verdict(phases: Sequence[Fitted], dataset: Dataset) -> str:
+    best, accuracy = _chosen(phases[-1], dataset)
+    right, phase = f"{accuracy:.2%} of the validation images right", ""
+    if len(phases) > 1:
+        right += f", {_chosen(phases[0], dataset)[1]:.2%} before it in float32"
+        phase = " of the fine-tuning"
+    if best:
+        return f"Best epoch {best}{phase}: {right}"
+    if not phases[-1].history:
+        return f"Kept as it was, without an epoch{phase}: {right}"
+    return f"No epoch{phase} is better than the start, which is kept: {right}"
 
 
 def _score(model: keras.Model, dataset: Dataset, folder: Path, console: Console) -> dict[str, int]:
@@ -210,7 +259,7 @@ def _score(model: keras.Model, dataset: Dataset, folder: Path, console: Console)
 
 
 @contextmanager
-def _progress(run: Run, console: Console) -> Iterator[tuple[OnStep, OnEpoch, OnWait]]:
+def _progress(run: Run, console: Console) -> Iterator[tuple[OnStart, OnStep, OnEpoch, OnWait]]:
     """Yield the callbacks of ``fit`` that keep a bar moving and print a line an epoch."""
     epochs = run.recipe.epochs
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
@@ -218,6 +267,9 @@ def _progress(run: Run, console: Console) -> Iterator[tuple[OnStep, OnEpoch, OnW
         console.print(f"Training {run.model}: {epochs} epochs, seed {run.seed}")
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
+
+        def on_start(score: Score) -> None:
+            console.print(f"at the start  validation loss {score.loss:.4f}  accuracy {score.accuracy:.2%}")
 
         def on_step(epoch: int, step: int, steps: int) -> None:
             done = (epoch - 1) * steps + step
@@ -232,4 +284,4 @@ def _progress(run: Run, console: Console) -> Iterator[tuple[OnStep, OnEpoch, OnW
         def on_wait(text: str) -> None:
             console.print(f"{text} ...")
 
-        yield on_step, on_epoch, on_wait
+        yield on_start, on_step, on_epoch, on_wait

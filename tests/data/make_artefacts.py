@@ -43,7 +43,7 @@ def main() -> None:
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         run = Run("tiny", dataset, recipe, seed=0)
-        model, _ = fit(run, build, state=Path(folder, "state"), on_epoch=console.print)
+        model = fit(run, build, state=Path(folder, "state"), on_epoch=console.print).model
         model.save(Path(folder, "tiny.keras"))
         source = load_source(Path(folder, "tiny.keras"))
         calibration = load_calibration("mnist-5k", inputs=source.inputs)

@@ -101,10 +101,10 @@ def test_dropout_goes_on_where_it_was(tmp_path: Path) -> None:
     def stop(epoch: Epoch) -> None:
         raise KeyboardInterrupt
 
-    whole, _ = fit(run, build, state=tmp_path / "whole")
+    whole = fit(run, build, state=tmp_path / "whole").model
     with pytest.raises(KeyboardInterrupt):
         fit(run, build, state=tmp_path / "resumed", on_epoch=stop)
-    resumed, _ = fit(run, build, state=tmp_path / "resumed", resume=True)
+    resumed = fit(run, build, state=tmp_path / "resumed", resume=True).model
     for left, right in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
 

@@ -1,14 +1,22 @@
 """A model of the user's own: trained further from its weights, or made aware of quantization right away."""
 
 import hashlib
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
+from rich.console import Console
 
 import edgeport.train.fake_quantization  # noqa: F401  (Keras finds its layers by their registration)
+from edgeport.train.datasets import load_dataset
+from edgeport.train.fitting import Run
+from edgeport.train.recipe import OWN_MODEL
+from edgeport.train.training import train
 
 TRAIN = ("train", "--dataset", "mnist-5k")
 
@@ -39,6 +47,30 @@ def test_qat_can_follow_at_once(edgeport, tmp_path: Path) -> None:
     verified = {each["file"]: each["verified"] for each in manifest["artefacts"]}
     assert verified["mine.int8.tflite"]["agreement"] == 1
     assert verified["mine.int8.tflite"]["sqnr_db"] > 60, "the integers are those of the forward pass"
+
+
+@pytest.mark.parametrize("qat", [False, True])
+def test_a_model_that_no_epoch_makes_better_is_kept(trained: Path, tmp_path: Path, qat: bool) -> None:
+    start, dataset = trained / "model.keras", load_dataset("mnist-5k")
+    ruinous = replace(OWN_MODEL, epochs=0 if qat else 2, learning_rate=3.0, qat_epochs=1, qat_learning_rate=3.0)
+    console = Console(file=io.StringIO(), width=200)
+    assert train(Run("mine", dataset, ruinous, seed=1, start=start, qat=qat), tmp_path / "run", console=console)
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert record["best_epoch"] == 0
+    before, after = (keras.models.load_model(path, compile=False) for path in (start, tmp_path / "run" / "model.keras"))
+    images, classes = dataset.validation.images.astype("float32"), dataset.validation.classes
+    right = [float((model.predict(images, verbose=0).argmax(1) == classes).mean()) for model in (before, after)]
+    assert record["start_validation"]["accuracy"] == pytest.approx(right[0])
+    assert record["validation"]["accuracy"] == pytest.approx(right[1])
+    text = console.file.getvalue()
+    assert f"at the start  validation loss {record['start_validation']['loss']:.4f}  accuracy {right[0]:.2%}" in text
+    assert "is better than the start, which is kept" in text
+    if qat:
+        assert f"{right[0]:.2%} before it in float32" in text
+        assert right[1] > right[0] - 0.02
+    else:
+        for one, other in zip(before.get_weights(), after.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_a_layer_that_qat_does_not_know_is_told_before_the_first_epoch(edgeport, tmp_path: Path) -> None:

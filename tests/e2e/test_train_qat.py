@@ -53,7 +53,7 @@ def test_ctrl_c_in_the_second_phase_keeps_its_best_epoch_and_resume_ends_where_t
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     history = folder / ".training" / "qat" / "history.json"
     deadline = time.monotonic() + 120
-    while not history.exists():
+    while not history.exists() or not json.loads(history.read_text())["history"]:
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)

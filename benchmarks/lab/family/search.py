@@ -80,7 +80,7 @@ def try_design(design: str, teacher: Path, folder: Path) -> tuple[dict[str, Any]
     """Train a design with the recipe of edge-2k and export it; return what came of it, and its files by their kind."""
     dataset = load_dataset("mnist")
     run = Run(design, dataset, replace(RECIPES["edge-2k"], epochs=EPOCHS), seed=0, teacher=teacher)
-    model, history = fit(run, partial(build, design), state=folder / "state")
+    model, history, _ = fit(run, partial(build, design), state=folder / "state")
     answers = probabilities_of(model, dataset.validation).argmax(axis=1)
     source = load_source(model)
     calibration = load_calibration("mnist-5k", inputs=source.inputs)

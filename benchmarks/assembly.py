@@ -17,11 +17,11 @@ from edgeport.benchmarks.measuring.host import host_facts
 from edgeport.benchmarks.measuring.measure import Answers, Timings, answers_of, time_contenders
 from edgeport.benchmarks.measuring.protocol import Protocol
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Measured, Report
-from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden.answers import digest_of
-from edgeport.runtime.quantization import softmax
-from edgeport.runtime.versions import version_of
+from edgeport.runtime.machine import version_of
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels
+from edgeport.runtime.tensors.quantization import softmax
 
 _MOST_PICTURES = 100
 

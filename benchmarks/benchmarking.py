@@ -7,10 +7,10 @@ from edgeport.benchmarks.assembly import Entry, Sweep, assembled_report, check_f
 from edgeport.benchmarks.measuring.contender import Contender, artefact_contender
 from edgeport.benchmarks.report.record import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
-from edgeport.runtime.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_card
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.train.dataset import Dataset
+from edgeport.train.datasets.dataset import Dataset
 
 # TensorFlow takes seconds to start.
 _KERAS_LAUNCHES = 6

@@ -28,13 +28,13 @@ from edgeport.benchmarks.report.record import BASELINE, Report
 from edgeport.benchmarks.report.results import write_results
 from edgeport.benchmarks.report.table import legend_of, report_notes, terminal_table, verdict_notes
 from edgeport.export.manifest import read_manifest
-from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.cli import needing
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
+from edgeport.runtime.tensors.arrays import Pixels
 from edgeport.train.zoo import find_published
 
 # Stages have a folder each; the report goes beside theirs.
@@ -261,7 +261,7 @@ def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseli
     reference = reference or folder / (manifest.source["file"] or "model.keras")
     with quiet_stderr():
         from edgeport.benchmarks.benchmarking import benchmark
-        from edgeport.train.datasets import load_dataset
+        from edgeport.train.datasets.named import load_dataset
     dataset = load_dataset(name, data_dir=arguments.data_dir)
     check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
     if not reference.is_file():

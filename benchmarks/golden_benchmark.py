@@ -8,13 +8,13 @@ import numpy as np
 from edgeport.benchmarks.assembly import Classes, Entry, Sweep, assembled_report, check_file, check_samples
 from edgeport.benchmarks.measuring.contender import artefact_contender
 from edgeport.benchmarks.report.record import Report
-from edgeport.runtime.arrays import FloatArray, Pixels
-from edgeport.runtime.embedded_metadata import Card, read_card
+from edgeport.runtime.artefact.embedded_metadata import Card, read_card
+from edgeport.runtime.artefact.formats import format_called
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.runtime.formats import format_called
 from edgeport.runtime.golden.answers import FILE_NAME, Golden
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 
 def benchmark_golden(

@@ -13,7 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 from edgeport.runtime.files.output import check_output_folder, staged_folder
-from edgeport.train.datasets import load_dataset
+from edgeport.train.datasets.named import load_dataset
 
 _EPOCHS = 40
 # Enough for intervals, and little enough for an impatient newcomer.

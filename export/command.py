@@ -14,11 +14,11 @@ from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.options import OPSET, UNROLL_LIMIT, Options
 from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
+from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.runtime.formats import FORMATS
-from edgeport.runtime.visible_text import steers, visible
+from edgeport.runtime.terminal import steers, visible
 from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:

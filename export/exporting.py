@@ -11,22 +11,21 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from edgeport.export.foreign_messages import cleaned
-from edgeport.export.interrupts import interrupts_kept
+from edgeport.export.conversion.foreign_messages import cleaned
+from edgeport.export.conversion.interrupts import interrupts_kept
+from edgeport.export.conversion.memory import cycles_freed_early, free_memory
 from edgeport.export.manifest import FILE_NAME, Artefact, InputSpec, Manifest, Refusal, manifest_text, read_manifest
-from edgeport.export.memory import cycles_freed_early, free_memory
-from edgeport.export.notes import OnNote
-from edgeport.export.options import Options
+from edgeport.export.options import OnNote, Options
 from edgeport.export.precisions import PRECISIONS, Precision, precision_named
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
 from edgeport.export.verification.reference import Reference
-from edgeport.runtime.embedded_metadata import Card, InputFacts, OutputFacts, seal
+from edgeport.runtime.artefact.embedded_metadata import Card, InputFacts, OutputFacts, seal
+from edgeport.runtime.artefact.formats import FORMATS, Format
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
 from edgeport.runtime.files.output import staged_folder
-from edgeport.runtime.formats import FORMATS, Format
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.export.verification.comparison import Verification
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.files.json_file import read_json
+from edgeport.runtime.files.json_file import read_json, to_plain
 from edgeport.runtime.files.json_schema import built, problem_of
-from edgeport.runtime.records import to_plain
-from edgeport.runtime.spec import TensorSpec
-from edgeport.runtime.visible_text import steers
+from edgeport.runtime.terminal import steers
 
 SCHEMA = 3
 # What schema 3 adds to 2, some figures of `verified`, has a default here.

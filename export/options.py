@@ -1,12 +1,13 @@
 """The choices that hold for a whole export."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeport.export.graphs.port import Port
 from edgeport.export.precisions import PRECISIONS, Precision, Required, precision_named
+from edgeport.runtime.artefact.formats import FORMATS, Format, format_named
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.formats import FORMATS, Format, format_named
 
 # onnxruntime fuses quantized operators up to this opset in every version we know (its issue 28770 lost them at 22).
 OPSET = 17
@@ -14,6 +15,8 @@ OPSET = 17
 UNROLL_LIMIT = 256
 _MOST_STEPS = 100_000
 _OPSETS = range(13, 22)
+# Takes in one line what a conversion did to the model that its user should know.
+OnNote = Callable[[str], None]
 _TENSOR_TYPES = ("int8", "uint8", "float32")
 
 
@@ -107,3 +110,7 @@ class Options:
         if fixed not in (None, wanted):
             raise InputError(f"batch: got {self.batch}, but the model itself is fixed to a batch of {fixed}")
         return wanted
+
+
+def ignored(note: str) -> None:
+    """Take a note for which nobody asked."""

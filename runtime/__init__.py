@@ -18,11 +18,11 @@ from edgeport.runtime.lazy_names import lazy_names
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from edgeport.runtime.embedded_metadata import Card
+    from edgeport.runtime.artefact.embedded_metadata import Card
+    from edgeport.runtime.artefact.spec import Spec, TensorSpec
     from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
     from edgeport.runtime.loading import load
     from edgeport.runtime.predictor import Classification, Predictor
-    from edgeport.runtime.spec import Spec, TensorSpec
 
 __all__ = [
     "ArtefactError",
@@ -41,14 +41,14 @@ __getattr__ = lazy_names(
     __name__,
     {
         "ArtefactError": "errors",
-        "Card": "embedded_metadata",
+        "Card": "artefact.embedded_metadata",
         "Classification": "predictor",
         "EdgeportError": "errors",
         "InputError": "errors",
         "MissingDependencyError": "errors",
         "Predictor": "predictor",
-        "Spec": "spec",
-        "TensorSpec": "spec",
+        "Spec": "artefact.spec",
+        "TensorSpec": "artefact.spec",
         "load": "loading",
     },
 )

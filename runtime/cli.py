@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from edgeport.runtime.errors import EdgeportError, MissingDependencyError, unknown_name
-from edgeport.runtime.streams import failed_output, prepare_streams
-from edgeport.runtime.versions import version_of
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.machine import version_of
+from edgeport.runtime.terminal import failed_output, prepare_streams, visible
 
 # What the file system refuses is the user's to mend, and no bug of ours.
 _OF_THE_SYSTEM = {

@@ -5,12 +5,12 @@ import os
 
 import numpy as np
 
-from edgeport.runtime.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_card
+from edgeport.runtime.artefact.formats import Format, format_of, format_within
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.engines.protocol import Origin
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.runtime.formats import Format, format_of, format_within
 from edgeport.runtime.predictor import Predictor
 
 _LARGEST_THREADS = 64

@@ -14,7 +14,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import read_images
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Classification, Predictor
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.terminal import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,17 +8,16 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from edgeport.runtime.arrays import FloatArray, Pixels, Tensor
-from edgeport.runtime.batches import samples_at_a_time
-from edgeport.runtime.checks import TensorCheck, fits
-from edgeport.runtime.decoding import Decoder
-from edgeport.runtime.embedded_metadata import Card
+from edgeport.runtime.artefact.embedded_metadata import Card
+from edgeport.runtime.artefact.spec import Spec, TensorSpec
 from edgeport.runtime.engines.forking import survive_fork
 from edgeport.runtime.engines.protocol import Engine, Origin
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.pixels import pixel_encoder
-from edgeport.runtime.quantization import quantize
-from edgeport.runtime.spec import Spec, TensorSpec
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
+from edgeport.runtime.tensors.batches import samples_at_a_time
+from edgeport.runtime.tensors.checks import TensorCheck, fits
+from edgeport.runtime.tensors.decoding import Decoder
+from edgeport.runtime.tensors.encoding import encode, pixel_encoder
 
 # Compared on each call, which takes longer with numpy.uint8 itself.
 _PIXEL = np.dtype(np.uint8)
@@ -196,7 +195,7 @@ class Predictor:
             # What is no array becomes one if it can; a mask would be lost without a word.
             values = values if isinstance(values, np.ndarray) else _as_array(values, check.spec)
             check.check_samples(values)
-            encoded.append(_encode(values, check.spec))
+            encoded.append(encode(values, check.spec))
         raw = self._run_batches(encoded)
         return {
             tensor.name: decode(values)
@@ -323,7 +322,7 @@ class Predictor:
         if pixel_range is None or len(self.spec.inputs) > 1:
             inputs = "; ".join(map(str, self.spec.inputs))
             raise InputError(f"{self.spec.name} takes {inputs}, and no pixels: use run(), or export with --input-range")
-        return pixel_encoder(_encode(np.linspace(*pixel_range, 256), tensor))
+        return pixel_encoder(encode(np.linspace(*pixel_range, 256), tensor))
 
     def _checked(self, images: Pixels) -> Pixels:
         """Return the images with the model's own axes, or raise InputError."""
@@ -366,13 +365,6 @@ def _as_array(values: object, spec: TensorSpec) -> Tensor:
         return np.asarray(values)
     except ValueError as error:
         raise InputError(f"got values of uneven lengths, expected {spec}") from error
-
-
-def _encode(real: Tensor, tensor: TensorSpec) -> Tensor:
-    """Return real values in the artefact's own input type."""
-    if tensor.quantized:
-        return quantize(real, scale=tensor.scale, zero_point=tensor.zero_point, dtype=tensor.dtype)
-    return real.astype(tensor.dtype)
 
 
 def _spec_of(origin: Origin, engine: Engine, card: Card | None) -> Spec:

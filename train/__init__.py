@@ -18,11 +18,11 @@ from edgeport.runtime.lazy_names import lazy_names
 from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
-    from edgeport.train.dataset import Dataset, Split
-    from edgeport.train.datasets import load_dataset
-    from edgeport.train.fitting import Run, fit
-    from edgeport.train.models import build_model
-    from edgeport.train.quantization_aware import quantize_aware
+    from edgeport.train.datasets.dataset import Dataset, Split
+    from edgeport.train.datasets.named import load_dataset
+    from edgeport.train.loop.fitting import Run, fit
+    from edgeport.train.models.named import build_model
+    from edgeport.train.quantization_aware.quantize import quantize_aware
     from edgeport.train.recipe import RECIPES, Recipe
     from edgeport.train.training import train
 
@@ -43,14 +43,14 @@ __getattr__ = lazy_names(
     __name__,
     {
         "RECIPES": "recipe",
-        "Dataset": "dataset",
+        "Dataset": "datasets.dataset",
         "Recipe": "recipe",
-        "Run": "fitting",
-        "Split": "dataset",
-        "build_model": "models",
-        "fit": "fitting",
-        "load_dataset": "datasets",
-        "quantize_aware": "quantization_aware",
+        "Run": "loop.fitting",
+        "Split": "datasets.dataset",
+        "build_model": "models.named",
+        "fit": "loop.fitting",
+        "load_dataset": "datasets.named",
+        "quantize_aware": "quantization_aware.quantize",
         "train": "training",
     },
 )

@@ -10,7 +10,7 @@ from rich.console import Console
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.train.datasets import load_dataset
+from edgeport.train.datasets.named import load_dataset
 from edgeport.train.recipe import OWN_MODEL, RECIPES, Recipe
 from edgeport.train.record import STATE
 
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     # TensorFlow takes seconds to import, and logs while it does: not before the arguments are known to be right.
     with quiet_stderr():
-        from edgeport.train.fitting import Run
+        from edgeport.train.loop.fitting import Run
         from edgeport.train.training import train
 
     model = start.stem if start else arguments.model

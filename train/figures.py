@@ -10,8 +10,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from edgeport.train.dataset import Split
-from edgeport.train.history import Epoch, Score
+from edgeport.train.datasets.dataset import Split
+from edgeport.train.loop.history import Epoch, Score
 
 _RIGHT, _WRONG = "#2f6f4f", "#c0392b"
 _TRAIN, _VALIDATION = "#8a8f98", "#1f5fa8"

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.json_file import read_json
-from edgeport.runtime.versions import version_of
+from edgeport.runtime.machine import version_of
 
 SCHEMA = 1
 FILE_NAME = "training.json"

@@ -16,9 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.claim import Claim, claimed_folder
 from edgeport.runtime.files.output import staged_result
-from edgeport.train.dataset import Dataset, Images
+from edgeport.train.datasets.dataset import Dataset, Images
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
-from edgeport.train.fitting import (
+from edgeport.train.loop.fitting import (
     HISTORY,
     Fitted,
     OnEpoch,
@@ -30,12 +30,12 @@ from edgeport.train.fitting import (
     load_best,
     probabilities_of,
 )
-from edgeport.train.history import Epoch, Score, best_epoch, read_history
-from edgeport.train.keras_file import check_classifier, open_keras_file
-from edgeport.train.models import build_model
-from edgeport.train.quantization_aware import quantize_aware
+from edgeport.train.loop.history import Epoch, Score, best_epoch, read_history
+from edgeport.train.loop.teacher import open_teacher
+from edgeport.train.models.keras_file import check_classifier, open_keras_file
+from edgeport.train.models.named import build_model
+from edgeport.train.quantization_aware.quantize import quantize_aware
 from edgeport.train.record import FILE_NAME, STATE, record_text
-from edgeport.train.teacher import open_teacher
 
 # Inside the state of a run, that of its quantization-aware fine-tuning.
 QAT_STATE = "qat"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgeport.runtime.arrays import FloatArray, Pixels
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 
 class Opened(Protocol):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL
 from edgeport.export import load_source
 from edgeport.export.sources.opened import Opened
-from edgeport.runtime.arrays import FloatArray, Pixels
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 _CHUNK = 500
 

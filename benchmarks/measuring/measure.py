@@ -14,8 +14,8 @@ from edgeport.benchmarks.measuring.host import usable_cores
 from edgeport.benchmarks.measuring.process import MeasuringProcess
 from edgeport.benchmarks.measuring.protocol import Protocol
 from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series, Start
-from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import EdgeportError, InputError
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 OnStep = Callable[[str], None]
 _YARDSTICK = Contender("yardstick", "edgeport.benchmarks.measuring.yardstick:open_yardstick")

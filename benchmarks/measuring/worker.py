@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.tensors.arrays import Pixels
 
 Call = Callable[[], object]
 

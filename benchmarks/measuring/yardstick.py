@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgeport.runtime.arrays import FloatArray, Pixels
-from edgeport.runtime.versions import version_of
+from edgeport.runtime.machine import version_of
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 _PAGE, _LINE = 4096, 64
 # All of it fits into the first-level cache of a small computer, so that only the core's own speed counts.

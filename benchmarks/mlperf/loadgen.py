@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.measuring.host import usable_cores
-from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
+from edgeport.runtime.tensors.arrays import Pixels
 
 QUERIES = 1024
 # The two p90 of an artefact agree if they differ by no more than this.

@@ -18,10 +18,10 @@ from typing import Any
 import mlperf_loadgen
 import numpy as np
 
-from edgeport.runtime.arrays import Pixels, Tensor
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.tensors.arrays import Pixels, Tensor
 
 # How often each test is repeated.
 _LEAST_TESTS, _MOST_TESTS = 5, 25

@@ -16,7 +16,7 @@ from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, MLAS, PLAIN, UN
 from edgeport.export.inspection.facts import Inspection
 from edgeport.export.inspection.onnx.file import inlined
 from edgeport.export.inspection.ownership import Node
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.tensors.arrays import Tensor
 
 _INT8 = "int8"
 _PROVIDERS = ["CPUExecutionProvider"]

@@ -6,7 +6,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from edgeport.benchmarks.profiling.onnx_parts import session_options
 from edgeport.benchmarks.profiling.peaks import CONVOLUTIONS, PRODUCTS, Effort
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.tensors.arrays import Tensor
 
 # What quantized files have here: activations in uint8, weights in int8 that no kernel has to fear saturation from.
 _SCALES = {"scale": np.float32(0.1), "zero_u8": np.uint8(0), "zero_s8": np.int8(0)}

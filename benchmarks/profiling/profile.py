@@ -22,12 +22,12 @@ from edgeport.benchmarks.profiling.profile_facts import (
 from edgeport.benchmarks.profiling.sentences import method_of, sentences_of
 from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import Inspection
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.tensors.arrays import Tensor
 
 INT8, FLOAT32 = "int8", "float32"
 _CUTTERS = {

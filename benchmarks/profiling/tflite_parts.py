@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from edgeport.benchmarks.profiling.parts import DEQUANTIZE, QUANTIZE, Cut, Part
 from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, PLAIN, UNTIMED, XNNPACK
 from edgeport.export.inspection.facts import Inspection
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.tensors.arrays import Tensor
 
 _BOUNDARIES = {"QUANTIZE": QUANTIZE, "DEQUANTIZE": DEQUANTIZE}
 _DELEGATE = "DELEGATE"

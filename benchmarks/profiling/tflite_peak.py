@@ -7,7 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeport.benchmarks.profiling.peaks import CONVOLUTIONS, PRODUCTS, Effort
 from edgeport.benchmarks.profiling.tflite_parts import opened, packed
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.tensors.arrays import Tensor
 
 _RANDOM_BELOW = 60
 _SCALE = 0.1

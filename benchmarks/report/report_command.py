@@ -10,7 +10,7 @@ from edgeport.benchmarks.report.html_report import html_report
 from edgeport.benchmarks.report.report_file import FILE_NAME, read_report
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.terminal import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

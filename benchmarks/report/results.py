@@ -9,9 +9,9 @@ from edgeport.benchmarks.report.html_report import html_report
 from edgeport.benchmarks.report.record import Report
 from edgeport.benchmarks.report.report_file import FILE_NAME, report_text, with_visible_texts
 from edgeport.benchmarks.report.table import markdown_report
-from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.files.claim import Claim
 from edgeport.runtime.files.output import staged_result
+from edgeport.runtime.tensors.arrays import Pixels
 
 FLIPS = "flips.npz"
 _PICTURES = ("accuracy-latency.png", "latency-distributions.png", "flips.png", "confusion-matrices.png")

@@ -22,14 +22,14 @@ from edgeport.export.manifest import Manifest
 from edgeport.export.options import Options
 from edgeport.export.sources.source import Source, load_source
 from edgeport.export.verification.calibration import load_calibration
-from edgeport.runtime.arrays import FloatArray, Pixels
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
-from edgeport.train.dataset import Dataset, Split
-from edgeport.train.datasets import DATASETS, load_dataset
-from edgeport.train.fitting import HISTORY, Run
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels
+from edgeport.train.datasets.dataset import Dataset, Split
+from edgeport.train.datasets.named import DATASETS, load_dataset
+from edgeport.train.loop.fitting import HISTORY, Run
 from edgeport.train.record import FILE_NAME, STATE
 from edgeport.train.training import train
 

@@ -24,8 +24,8 @@ from edgeport.runtime.cli import needing
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import write_whole
-from edgeport.train.dataset import Dataset
-from edgeport.train.datasets import load_dataset
+from edgeport.train.datasets.dataset import Dataset
+from edgeport.train.datasets.named import load_dataset
 
 _TABLE, _PICTURE = "table.md", "frontier.png"
 _NOT_ALL, _INTERRUPTED = 1, 130

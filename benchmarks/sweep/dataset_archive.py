@@ -5,7 +5,7 @@ from typing import IO
 
 import numpy as np
 
-from edgeport.train.dataset import Dataset, Split
+from edgeport.train.datasets.dataset import Dataset, Split
 
 
 def write_archive(file: Path | IO[bytes], dataset: Dataset) -> None:

@@ -24,7 +24,7 @@ def definition_of(model: str, *, image_shape: tuple[int, int, int], class_count:
         InputError: The images are too small for the model.
     """
     # TensorFlow, which takes seconds.
-    from edgeport.train.models import build_model
+    from edgeport.train.models.named import build_model
 
     config = build_model(model, image_shape=image_shape, class_count=class_count).get_config()
     numbers = {layer["config"]["name"]: f"layer-{number}" for number, layer in enumerate(config["layers"])}

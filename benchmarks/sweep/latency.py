@@ -13,7 +13,7 @@ from edgeport.benchmarks.measuring.protocol import Protocol
 from edgeport.benchmarks.report.record import ENGINE_CALL
 from edgeport.benchmarks.sweep.cell import EXPORT
 from edgeport.benchmarks.sweep.results import Latencies, Timed
-from edgeport.runtime.arrays import Pixels
+from edgeport.runtime.tensors.arrays import Pixels
 
 # Enough for intervals: six pairs of processes bear one.
 PROTOCOL = Protocol(launches=8)

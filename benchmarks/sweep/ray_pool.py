@@ -17,8 +17,8 @@ from edgeport.benchmarks.sweep.pool import Event
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import staged_folder
-from edgeport.train.dataset import Dataset
-from edgeport.train.datasets import DATASETS, load_dataset
+from edgeport.train.datasets.dataset import Dataset
+from edgeport.train.datasets.named import DATASETS, load_dataset
 
 # Read when Ray is imported: nobody has asked edgeport's users whether they want to be counted.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

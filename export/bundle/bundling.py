@@ -19,12 +19,12 @@ from edgeport.export.bundle.vendored import download_wheels
 from edgeport.export.bundle.wheel import own_wheel
 from edgeport.export.manifest import FILE_NAME as MANIFEST
 from edgeport.export.manifest import Artefact, Manifest, manifest_text, read_manifest
+from edgeport.runtime.artefact.formats import format_named
 from edgeport.runtime.engines.installed import installed_engines
-from edgeport.runtime.formats import format_named
 from edgeport.runtime.golden.answers import FILE_NAME as GOLDEN
 from edgeport.runtime.golden.answers import golden_bytes
-from edgeport.runtime.versions import version_of
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.machine import version_of
+from edgeport.runtime.terminal import visible
 
 SCHEMA = 1
 

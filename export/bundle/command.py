@@ -13,7 +13,7 @@ from edgeport.export.bundle.targets import ENGINES, SYSTEMS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.terminal import visible
 
 _SUFFIXES = (".tar.gz", ".tgz")
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from edgeport.export.bundle.samples import GoldenSamples
 from edgeport.export.manifest import Manifest
-from edgeport.runtime.arrays import FloatArray
 from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.tensors.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from edgeport.export.manifest import InputSpec, Manifest
 from edgeport.export.verification.calibration import RANDOM, load_calibration
 from edgeport.export.verification.calibration_files import read_splits
 from edgeport.runtime.errors import InputError
-from edgeport.train.datasets import DATASETS, load_dataset
-from edgeport.train.npz_file import read_arrays
+from edgeport.train.datasets.named import DATASETS, load_dataset
+from edgeport.train.datasets.npz_file import read_arrays
 
 _MOST = 10_000
 # The least that load_calibration draws.

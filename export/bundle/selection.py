@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeport.export.bundle.targets import Engine, System, default_engines, engine_named, other_systems
 from edgeport.export.manifest import Artefact, Manifest
-from edgeport.runtime.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_card
 from edgeport.runtime.errors import ArtefactError, InputError, unknown_name
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 

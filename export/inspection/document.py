@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from edgeport.export.inspection.facts import Inspection, Operator
-from edgeport.runtime.records import to_plain
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.artefact.spec import TensorSpec
+from edgeport.runtime.files.json_file import to_plain
 
 # 2: what loops and branches run is among the layers and counted with them.
 SCHEMA = 2

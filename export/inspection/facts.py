@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from edgeport.runtime.embedded_metadata import Card
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.artefact.embedded_metadata import Card
+from edgeport.runtime.artefact.spec import TensorSpec
 
 # What an operator computes in. A boundary turns floats into integers or back; an operator on shapes or indices alone
 # computes in neither; "unknown" is an operator of which the file does not tell.

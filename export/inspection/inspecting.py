@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.export.inspection.facts import Graph, Inspection
-from edgeport.runtime.embedded_metadata import Card, read_card
+from edgeport.runtime.artefact.embedded_metadata import Card, read_card
+from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.plain_file import MOST_MODEL, open_plain
-from edgeport.runtime.formats import format_of
 
 _HEAD = 16
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT, INTEGER, Inspection, Operator, is_float
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.artefact.spec import TensorSpec
 
 _MOST_LAYERS = 10
 _MOST_ISLANDS = 10

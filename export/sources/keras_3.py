@@ -10,13 +10,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from edgeport.export.foreign_messages import cleaned
+from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.sources.configuration_check import dictionaries
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced, path_names, unique_names
 from edgeport.runtime.errors import ArtefactError, ExportError
-from edgeport.train import fake_quantization  # noqa: F401  (registers its layers with Keras)
-from edgeport.train.keras_writer import HDF5_SUFFIXES
+from edgeport.train.models.keras_writer import HDF5_SUFFIXES
+from edgeport.train.quantization_aware import fake_quantization  # noqa: F401  (registers its layers with Keras)
 
 _UNKNOWN_OBJECT = re.compile(r"(?:Could not locate (?:class|function)|Unknown [a-z ]+:?) '?\"?([\w>.]+)")
 

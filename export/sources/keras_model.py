@@ -13,7 +13,7 @@ import numpy as np
 from edgeport.export.sources.keras_3 import load_keras_3, open_keras_3
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.runtime.errors import ExportError, MissingDependencyError
-from edgeport.train.keras_writer import read_keras_file
+from edgeport.train.models.keras_writer import read_keras_file
 
 
 def open_keras_file(path: Path, custom_objects: Mapping[str, Any]) -> Opened:

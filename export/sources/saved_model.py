@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from edgeport.export.foreign_messages import cleaned
+from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced
 from edgeport.export.sources.untrusted_operators import check_saved_model

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.foreign_messages import cleaned
+from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.graphs.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
 from edgeport.export.graphs.graph import Graph, activations_of, cut_activations, with_outputs, with_shapes
 from edgeport.export.graphs.port import Port
@@ -19,11 +19,11 @@ from edgeport.export.sources.keras_model import open_keras_file, open_keras_mode
 from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
-from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
-from edgeport.runtime.quantization import activate
+from edgeport.runtime.tensors.arrays import Tensor
+from edgeport.runtime.tensors.quantization import activate
 from edgeport.train.keras_backend import check_backend
-from edgeport.train.keras_writer import KERAS_SUFFIXES
+from edgeport.train.models.keras_writer import KERAS_SUFFIXES
 from edgeport.train.record import record_beside
 
 _MOST_AT_ONCE = 64

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from edgeport.export.foreign_messages import cleaned
+from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.graphs.graph import Graph, freeze
 from edgeport.export.sources.opened import Opened, Origin, Shapes
 from edgeport.export.sources.untrusted_operators import check_graph_def

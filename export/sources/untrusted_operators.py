@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.foreign.protobuf import BYTES, BrokenMessageError, fields
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.terminal import visible
 
 _CHECKPOINT = "reads or writes a checkpoint"
 _KINDS: tuple[tuple[str, str], ...] = (

@@ -12,15 +12,14 @@ import tensorflow as tf
 from tensorflow.lite.python.conversion_metadata_schema_py_generated import ModelType
 from tensorflow.lite.tools import flatbuffer_utils
 
-from edgeport.export.foreign_messages import cleaned
+from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.graphs.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
 from edgeport.export.graphs.masks import with_clamped_masks
 from edgeport.export.graphs.port import Port
 from edgeport.export.graphs.rewriting import rewritten
 from edgeport.export.graphs.unrolling import unroll
-from edgeport.export.notes import OnNote, ignored
-from edgeport.export.options import Options
+from edgeport.export.options import OnNote, Options, ignored
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.source import Source
 from edgeport.export.tflite.embedded_metadata import embed_card
@@ -30,7 +29,7 @@ from edgeport.export.tflite.rules import rules
 from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.export.tflite.substitutes import without_reversals, without_squared_differences
 from edgeport.export.verification.calibration import CalibrationSet
-from edgeport.runtime.embedded_metadata import Card
+from edgeport.runtime.artefact.embedded_metadata import Card
 from edgeport.runtime.errors import ExportError
 
 # What the converter says of an operator that stays: ``tf.Erfinv(tensor<1x6xf32>) -> (tensor<1x6xf32>)``.

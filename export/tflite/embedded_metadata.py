@@ -1,7 +1,7 @@
 """Write a card into a .tflite file, as a metadata entry of its own."""
 
 from edgeport.export.tflite.splice import add_metadata
-from edgeport.runtime.embedded_metadata import Card, to_json
+from edgeport.runtime.artefact.embedded_metadata import Card, to_json
 
 METADATA_NAME = "edgeport"
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from edgeport.export.graphs.port import Port
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import read_images
-from edgeport.train.datasets import load_dataset
-from edgeport.train.image_folder import IMAGE_SUFFIXES
-from edgeport.train.npz_file import read_arrays
+from edgeport.train.datasets.image_folder import IMAGE_SUFFIXES
+from edgeport.train.datasets.named import load_dataset
+from edgeport.train.datasets.npz_file import read_arrays
 
 _DATASET_ARRAYS = {"x_train", "y_train", "x_test", "y_test"}
 

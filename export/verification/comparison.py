@@ -8,7 +8,7 @@ import numpy as np
 from edgeport.export.precisions import Limits, Required
 from edgeport.export.verification.evidence import decided, inconclusive_figures
 from edgeport.export.verification.rounding_error import Rounding
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.tensors.arrays import Tensor
 
 # An output that hardly varies has no range to speak of: errors are then taken relative to a share of its size.
 _LEAST_RANGE = 1e-2

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.files.json_file import to_plain
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
-from edgeport.runtime.records import to_plain
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.tensors.arrays import Tensor
 
 _SAMPLES = ".samples.npy"
 _Arrays = Mapping[str, npt.NDArray[Any]]

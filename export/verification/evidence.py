@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.tensors.arrays import Tensor
 
 # So many of the samples with one answer are nearly all of them.
 _NEARLY_ALL = 0.99

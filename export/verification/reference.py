@@ -13,7 +13,7 @@ from edgeport.export.verification.comparison import Verification, compare
 from edgeport.export.verification.evidence import constant_columns, inconclusive_figures
 from edgeport.export.verification.rounding import answers_of_two_roundings
 from edgeport.export.verification.rounding_error import Rounding, measured, sampled
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.tensors.arrays import Tensor
 
 # Rounding is measured on so many of the held-out samples: float64 is slow, and the largest errors are among them.
 _ROUNDED = 16

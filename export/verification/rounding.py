@@ -11,7 +11,7 @@ import tensorflow as tf
 from edgeport.export.graphs.float64_graph import in_float64
 from edgeport.export.graphs.graph import Graph, live_graph, weights_of, with_outputs
 from edgeport.export.sources.source import Source
-from edgeport.runtime.quantization import activate
+from edgeport.runtime.tensors.quantization import activate
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
 # The activations of a large model in float64 take room.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.tensors.arrays import Tensor
 
 # Engines round at other places than TensorFlow; where that happens not to round at all, they are still off by so many
 # units in the last place of the largest value.

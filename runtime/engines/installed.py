@@ -3,8 +3,8 @@
 import sys
 from importlib.util import find_spec
 
+from edgeport.runtime.artefact.formats import Format
 from edgeport.runtime.errors import MissingDependencyError, unknown_name
-from edgeport.runtime.formats import Format
 
 
 def installed_engines(chosen: Format) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import onnxruntime
 
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.engines.protocol import Origin
 from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.tensors.arrays import Tensor
 
 _DTYPES = {
     "tensor(float)": "float32",

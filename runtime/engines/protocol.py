@@ -4,9 +4,9 @@ import importlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from edgeport.runtime.arrays import Tensor
-from edgeport.runtime.formats import format_named
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.artefact.formats import format_named
+from edgeport.runtime.artefact.spec import TensorSpec
+from edgeport.runtime.tensors.arrays import Tensor
 
 
 class Engine(Protocol):

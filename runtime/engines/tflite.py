@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.engines.empty_axes import EmptyAxes
 from edgeport.runtime.engines.protocol import Origin, distinct
 from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.tensors.arrays import Tensor
 
 try:
     # The module queue takes both from here, and brings along others which take a quarter of a megabyte.

@@ -1,7 +1,8 @@
-"""The one way to read JSON that may come from elsewhere: a plain file, of a bounded size and depth."""
+"""The one way to read JSON that may come from elsewhere: a plain file of bounded size and depth. Records as JSON."""
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from edgeport.runtime.errors import ArtefactError, EdgeportError
@@ -50,3 +51,12 @@ def parse_json(content: bytes) -> Any:
         if not level:
             return value
     raise ValueError(too_deep)
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value with every ``NamedTuple`` in it, however deep, as a dictionary."""
+    if isinstance(value, Mapping):
+        return {key: to_plain(each) for key, each in value.items()}
+    if hasattr(value, "_asdict"):
+        return to_plain(value._asdict())
+    return [to_plain(each) for each in value] if isinstance(value, (tuple, list)) else value

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeport.runtime.artefact.formats import format_called
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.files.plain_file import MOST_MODEL, open_plain
-from edgeport.runtime.formats import format_called
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.terminal import visible
 
 OUTCOMES = ("runs", "refused", "crashed", "timed out", "too much memory")
 

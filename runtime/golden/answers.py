@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.cpu import cpu_model
+from edgeport.runtime.artefact.formats import FORMATS, format_called
 from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.files.array_archive import archive_bytes, read_archive
 from edgeport.runtime.files.json_file import parse_json
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.runtime.formats import FORMATS, format_called
 from edgeport.runtime.loading import load
+from edgeport.runtime.machine import cpu_model
 from edgeport.runtime.predictor import Predictor
-from edgeport.runtime.quantization import quantize
+from edgeport.runtime.tensors.quantization import quantize
 
 FILE_NAME = "golden.npz"
 SCHEMA = 1

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.runtime.artefact.formats import FORMATS, format_called
 from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError, unknown_name
-from edgeport.runtime.formats import FORMATS, format_called
 from edgeport.runtime.golden.answers import Golden, GoldenAnswer, digest_of, raw_answers, top1_of
 from edgeport.runtime.loading import load
 

@@ -28,7 +28,7 @@ LAST_ARTEFACT, DONE = b"digits.float16.onnx", b"Written to"
 IMPORTED = (
     "edgeport.export.command", "edgeport.export.exporting", "edgeport.export.tflite.convert",
     "edgeport.export.onnx.convert",
-    "edgeport.train.mnist_5k",
+    "edgeport.train.datasets.mnist_5k",
 )  # fmt: skip
 
 

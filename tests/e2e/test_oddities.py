@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.terminal import visible
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "results" / "mnist-edge" / "report.json"

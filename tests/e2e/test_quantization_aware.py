@@ -15,7 +15,7 @@ from edgeport.export import Options, load_source
 from edgeport.export.inspection import inspect
 from edgeport.export.tflite import convert as to_tflite
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.quantization import quantize
+from edgeport.runtime.tensors.quantization import quantize
 from edgeport.train import load_dataset, quantize_aware
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (500, 16, 16, 3), dtype=np.uint8)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeport.train import Recipe, load_dataset
-from edgeport.train.teacher import ANSWERS, softened, teacher_answers
+from edgeport.train.loop.teacher import ANSWERS, softened, teacher_answers
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from edgeport.train import RECIPES, Run, build_model, fit, load_dataset
-from edgeport.train.augmentation import augment, draw_changes
-from edgeport.train.history import Epoch
+from edgeport.train.loop.augmentation import augment, draw_changes
+from edgeport.train.loop.history import Epoch
 from edgeport.train.recipe import Recipe
 
 RUN = ("train", "--dataset", "mnist-5k", "--epochs", 4, "--seed", 7)

@@ -12,9 +12,9 @@ import pytest
 from keras import layers
 from rich.console import Console
 
-import edgeport.train.fake_quantization  # noqa: F401  (Keras finds its layers by their registration)
-from edgeport.train.datasets import load_dataset
-from edgeport.train.fitting import Run
+import edgeport.train.quantization_aware.fake_quantization  # noqa: F401  (Keras finds its layers by their registration)
+from edgeport.train.datasets.named import load_dataset
+from edgeport.train.loop.fitting import Run
 from edgeport.train.recipe import OWN_MODEL
 from edgeport.train.training import train
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-import edgeport.train.fake_quantization  # noqa: F401  (Keras finds its layers by their registration)
+import edgeport.train.quantization_aware.fake_quantization  # noqa: F401  (Keras finds its layers by their registration)
 
 RUN = ("train", "--dataset", "mnist-5k", "--model", "edge-2k", "--epochs", 2, "--qat")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.runtime import load
-from edgeport.runtime.formats import FORMATS
+from edgeport.runtime.artefact.formats import FORMATS
 
 
 def main(artefacts: str, digits: str, engine: str, answers: str) -> None:

@@ -33,7 +33,7 @@ from report import Report, table, write_report
 from systems import DEVICES, EMULATED, NATIVE, PC_BOOKWORM, Device, Trial
 
 from edgeport.runtime.errors import EdgeportError
-from edgeport.train.datasets import load_dataset
+from edgeport.train.datasets.named import load_dataset
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "pi"

@@ -36,7 +36,7 @@ _BOMB = """
 import sys
 from pathlib import Path
 content = Path(sys.argv[1]).read_bytes()
-from edgeport.train.unpacked_size import check_unpacked_size
+from edgeport.train.models.unpacked_size import check_unpacked_size
 try: check_unpacked_size(content, name=sys.argv[1])
 except ValueError as error: print(error, file=sys.stderr)
 """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgeport.train.batch_normalization_folding import Affine, batch_normalization, fold_after
+from edgeport.train.quantization_aware.batch_normalization_folding import Affine, batch_normalization, fold_after
 
 RANDOM = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgeport.runtime import ArtefactError, Card
-from edgeport.runtime.embedded_metadata import InputFacts, OutputFacts, read_card, seal, to_json
+from edgeport.runtime.artefact.embedded_metadata import InputFacts, OutputFacts, read_card, seal, to_json
 
 CARD = Card(
     model="digits",

@@ -10,7 +10,7 @@ from PIL import Image
 
 from edgeport.runtime import InputError
 from edgeport.train import Dataset, Split, load_dataset
-from edgeport.train.dataset import stratified
+from edgeport.train.datasets.dataset import stratified
 
 
 @pytest.fixture(scope="module")

@@ -28,9 +28,9 @@ from edgeport.export import command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
+from edgeport.runtime.artefact.embedded_metadata import Card
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.cli import COMMANDS
-from edgeport.runtime.embedded_metadata import Card
-from edgeport.runtime.spec import TensorSpec
 from edgeport.train.recipe import RECIPES
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgeport.export.foreign_messages import cleaned
+from edgeport.export.conversion.foreign_messages import cleaned
 
 KERAS = (
     "<class 'keras.src.models.functional.Functional'> could not be deserialized properly.\n\nconfig={'module': "

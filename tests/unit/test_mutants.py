@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeport.runtime.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_card
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "robustness"))
 

@@ -24,7 +24,7 @@ from edgeport.benchmarks.lab.peers.peers_report import (
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Series
 from edgeport.runtime import load
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.quantization import dequantize, quantize, softmax
+from edgeport.runtime.tensors.quantization import dequantize, quantize, softmax
 
 
 def row(by: str, medians: list[int], *, file: str = "int8.onnx", agreeing: int = 99) -> Row:

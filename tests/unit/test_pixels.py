@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgeport.runtime.pixels import pixel_encoder
+from edgeport.runtime.tensors.encoding import pixel_encoder
 
 IMAGES = np.arange(512).reshape(2, 16, 16, 1).astype(np.uint8)
 TABLES = {

@@ -12,7 +12,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeport.runtime import ArtefactError, InputError, TensorSpec, load
-from edgeport.runtime.checks import TensorCheck
+from edgeport.runtime.tensors.checks import TensorCheck
 
 NAMES = ("tiny.float32.tflite", "tiny.int8.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
 

@@ -18,10 +18,10 @@ from hand_made import save_decoder
 
 from edgeport.export.inspection.command import add_arguments
 from edgeport.runtime import ArtefactError, InputError
+from edgeport.runtime.artefact.formats import format_called
 from edgeport.runtime.cli import main
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.foreign.probing import OUTCOMES, Probe, _judged, _run, probe
-from edgeport.runtime.formats import format_called
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edgeport.runtime.decoding import Decoder
-from edgeport.runtime.quantization import activate, dequantize, quantize, sigmoid, softmax
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.artefact.spec import TensorSpec
+from edgeport.runtime.tensors.decoding import Decoder
+from edgeport.runtime.tensors.quantization import activate, dequantize, quantize, sigmoid, softmax
 
 
 def test_quantize_rounds_to_even_and_saturates() -> None:

@@ -13,7 +13,7 @@ from edgeport.benchmarks.sweep.dataset_archive import read_archive, write_archiv
 from edgeport.benchmarks.sweep.sweep_file import read_sweep_file
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import InputError
-from edgeport.train.datasets import load_dataset
+from edgeport.train.datasets.named import load_dataset
 from edgeport.train.recipe import RECIPES
 
 GOOD = """

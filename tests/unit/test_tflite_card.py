@@ -6,7 +6,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeport.export.tflite.embedded_metadata import embed_card
-from edgeport.runtime.embedded_metadata import Card, read_card, seal, to_json
+from edgeport.runtime.artefact.embedded_metadata import Card, read_card, seal, to_json
 
 
 @pytest.mark.parametrize("name", ["tiny.float32.tflite", "tiny.int8.tflite"])

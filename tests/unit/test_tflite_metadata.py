@@ -16,7 +16,7 @@ from edgeport.export.tflite.appended_files import append_files, moved_archive
 from edgeport.export.tflite.embedded_metadata import embed_card
 from edgeport.export.tflite.standard_metadata import embed_metadata
 from edgeport.runtime import load
-from edgeport.runtime.embedded_metadata import Card, OutputFacts, seal
+from edgeport.runtime.artefact.embedded_metadata import Card, OutputFacts, seal
 from edgeport.runtime.errors import ExportError
 
 DIGITS = tuple("0123456789")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edgeport.runtime import ArtefactError, InputError
-from edgeport.train.npz_file import read_arrays
-from edgeport.train.unpacked_size import check_unpacked_size
+from edgeport.train.datasets.npz_file import read_arrays
+from edgeport.train.models.unpacked_size import check_unpacked_size
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,7 +19,7 @@ from edgeport.benchmarks.lab.family.publishing import CALIBRATION, publish
 from edgeport.export.manifest import read_manifest
 from edgeport.export.options import Options
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
-from edgeport.train.dataset import Dataset, Split
+from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.zoo import PublishedModel, command, find_published, published_model, published_models
 from edgeport.train.zoo.published import MANIFEST, MODEL, SCORES, TRAINING
 from edgeport.train.zoo.table import markdown_table, text_table

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edgeport.runtime.formats import FORMATS
+from edgeport.runtime.artefact.formats import FORMATS
 
 _FORMATS = {row.name for row in FORMATS}
 # What a reason says of one model alone: the place of an operator in it, and the figures that it missed a limit by.

@@ -20,7 +20,7 @@ from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from edgeport.runtime.arrays import FloatArray
+from edgeport.runtime.tensors.arrays import FloatArray
 
 _OPSET = 17
 # Many small images at a time are quick; the activations of many large ones would fill the memory.

@@ -30,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"-o: got {arguments.output}, expected the name of a new .keras file")
         # TensorFlow logs while it is imported.
         with needing("train", "it"), quiet_stderr():
-            from edgeport.train.keras_file import open_keras_file
-            from edgeport.train.teacher import ensemble_of
+            from edgeport.train.loop.teacher import ensemble_of
+            from edgeport.train.models.keras_file import open_keras_file
 
             ensemble = ensemble_of([open_keras_file(path, role="model") for path in arguments.models])
         with tempfile.TemporaryDirectory() as folder:

@@ -22,13 +22,13 @@ from edgeport.export.manifest import Artefact, Manifest, manifest_text, read_man
 from edgeport.export.options import Options
 from edgeport.runtime import load
 from edgeport.runtime.cli import exit_code_of, needing
-from edgeport.runtime.cpu import cpu_facts, cpu_model
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.json_file import to_plain
 from edgeport.runtime.files.output import check_output_folder, staged_folder
-from edgeport.runtime.records import to_plain
-from edgeport.train.dataset import Dataset
-from edgeport.train.datasets import load_dataset
+from edgeport.runtime.machine import cpu_facts, cpu_model
+from edgeport.train.datasets.dataset import Dataset
+from edgeport.train.datasets.named import load_dataset
 from edgeport.train.zoo.published import (
     MANIFEST,
     MODEL,

@@ -35,8 +35,8 @@ from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect
 from edgeport.runtime.files.output import write_whole
 from edgeport.train import load_dataset
-from edgeport.train.fitting import Run, fit, probabilities_of
-from edgeport.train.history import best_epoch
+from edgeport.train.loop.fitting import Run, fit, probabilities_of
+from edgeport.train.loop.history import best_epoch
 from edgeport.train.recipe import RECIPES
 
 KIND = "search"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.lab.peers.by_hand import ByHand, dequantized, quantized, softmax, to_float32
-from edgeport.runtime.arrays import FloatArray, Pixels, Tensor
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 
 
 def opened_interpreter(interpreter: Any, engine: Mapping[str, str], *, activation: str) -> ByHand:

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from edgeport.benchmarks.lab.peers.by_hand import ByHand, to_float32
-from edgeport.runtime.arrays import Tensor
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.tensors.arrays import Tensor
 
 PREDICT, CALL, FUNCTION = "predict", "call", "function"
 

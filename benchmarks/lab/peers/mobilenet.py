@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from edgeport.runtime.arrays import Pixels
+from edgeport.runtime.tensors.arrays import Pixels
 
 NAME = "mobilenetv2"
 SIDE, CLASSES = 96, 10

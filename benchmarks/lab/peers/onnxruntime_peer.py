@@ -5,7 +5,7 @@ from functools import partial
 import onnxruntime
 
 from edgeport.benchmarks.lab.peers.by_hand import BATCH, ByHand, dequantized, quantized, softmax, to_float32
-from edgeport.runtime.arrays import FloatArray, Pixels, Tensor
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 
 
 def open_onnx(

@@ -4,7 +4,7 @@ import numpy as np
 import openvino
 
 from edgeport.benchmarks.lab.peers.by_hand import ByHand, softmax, to_float32
-from edgeport.runtime.arrays import FloatArray, Tensor
+from edgeport.runtime.tensors.arrays import FloatArray, Tensor
 
 
 def open_onnx(*, path: str, threads: int, activation: str = "none") -> ByHand:

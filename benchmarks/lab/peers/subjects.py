@@ -8,11 +8,11 @@ import numpy as np
 
 from edgeport.benchmarks.assembly import check_file
 from edgeport.export.manifest import Artefact, Manifest, read_manifest
-from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.files.output import staged_folder
-from edgeport.train.datasets import load_dataset
+from edgeport.runtime.tensors.arrays import Pixels
+from edgeport.train.datasets.named import load_dataset
 
 FILES = ("float32.tflite", "float32.onnx", "int8.tflite", "int8.onnx")
 _CALIBRATION_COUNT, _IMAGE_COUNT = 200, 200

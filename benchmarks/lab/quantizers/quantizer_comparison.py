@@ -21,13 +21,13 @@ from edgeport.export import load_calibration, load_source
 from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT
 from edgeport.export.verification.comparison import compare
-from edgeport.runtime.arrays import FloatArray, Tensor
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
-from edgeport.runtime.quantization import quantize
-from edgeport.train.datasets import load_dataset
+from edgeport.runtime.tensors.arrays import FloatArray, Tensor
+from edgeport.runtime.tensors.quantization import quantize
+from edgeport.train.datasets.named import load_dataset
 
 _OPENINGS = 5
 _PROTOCOL = Rounds(rounds=4, calls_per_round=12, warmup_calls=3, warmup_seconds=0.02)

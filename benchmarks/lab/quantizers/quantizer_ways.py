@@ -12,7 +12,7 @@ from edgeport.export.onnx import convert as to_onnx
 from edgeport.export.onnx.passes.chained_nodes import INTEGER_KERNELS, PRODUCTS
 from edgeport.export.sources.source import Source
 from edgeport.export.tflite import convert as to_tflite
-from edgeport.runtime.arrays import FloatArray
+from edgeport.runtime.tensors.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from litert_quantizer import quantizer, recipe
 from edgeport.export.graphs.graph import Graph, function_of, with_outputs
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
-from edgeport.runtime.arrays import FloatArray
+from edgeport.runtime.tensors.arrays import FloatArray
 
 RECIPES = {"int8": "static_wi8_ai8", "int16x8": "static_wi8_ai16", "dynamic": "dynamic_wi8_afp32"}
 _SIGNATURE = "serving_default"

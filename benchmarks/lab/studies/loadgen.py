@@ -18,11 +18,11 @@ from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.measuring.host import host_facts
 from edgeport.benchmarks.mlperf.loadgen import IMAGES, SECONDS, LoadgenResult, markdown, run_loadgen
 from edgeport.benchmarks.report.report_file import read_result
-from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.loading import load
+from edgeport.runtime.tensors.arrays import Pixels
 
 KIND = "loadgen"
 SCHEMA = 1

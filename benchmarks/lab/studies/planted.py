@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from edgeport.benchmarks.measuring.openers import OpenedArtefact
-from edgeport.runtime.arrays import Pixels
 from edgeport.runtime.loading import load
+from edgeport.runtime.tensors.arrays import Pixels
 
 
 class SlowedArtefact(OpenedArtefact):

@@ -16,8 +16,7 @@ from PIL import Image, ImageOps
 
 from edgeport.runtime import load
 from edgeport.runtime.cli import exit_code_of
-from edgeport.runtime.streams import failed_output
-from edgeport.runtime.visible_text import visible
+from edgeport.runtime.terminal import failed_output, visible
 
 
 def pixels_of(

@@ -15,8 +15,8 @@ from edgeport.export.inspection.onnx.scopes import Reader
 from edgeport.export.inspection.onnx.shapes import Tensor, tensor_of
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.scopes import Scope, operators_in, outputs_of, owners_in, places_of
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.spec import TensorSpec
 
 # Functions that call one another may unfold to any number of operators.
 _MOST_OPERATORS = 200_000

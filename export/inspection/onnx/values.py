@@ -12,7 +12,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from edgeport.export.inspection.onnx.shapes import Tensor, dtype_of
-from edgeport.runtime.arrays import Tensor as Array
+from edgeport.runtime.tensors.arrays import Tensor as Array
 
 _SHAPE = "Shape"
 # What computes with lengths, and makes no more elements of them than there were.

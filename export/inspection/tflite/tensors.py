@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeport.export.inspection.facts import NARROW, Constant, bytes_of, elements_of, is_float
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.artefact.spec import TensorSpec
 
 _DTYPES = {number: name.lower() for name, number in vars(schema.TensorType).items() if isinstance(number, int)}
 _MOST_AXES = 32

@@ -6,8 +6,8 @@ import numpy as np
 
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import SUFFIXES, picture_shape, read_images
-from edgeport.runtime.visible_text import steers
-from edgeport.train.dataset import Dataset, stratified
+from edgeport.runtime.terminal import steers
+from edgeport.train.datasets.dataset import Dataset, stratified
 
 IMAGE_SUFFIXES = SUFFIXES
 _LARGEST_SIDE = 256

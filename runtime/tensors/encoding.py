@@ -1,10 +1,12 @@
-"""From raw pixels to an artefact's own input type: 256 values decide it, and the usual ones need no look-up."""
+"""To an artefact's own input type: from real values, and from pixels, where 256 values decide all."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from edgeport.runtime.arrays import Pixels, Tensor
+from edgeport.runtime.artefact.spec import TensorSpec
+from edgeport.runtime.tensors.arrays import Pixels, Tensor
+from edgeport.runtime.tensors.quantization import quantize
 
 _FLOAT32, _INT8 = np.dtype(np.float32), np.dtype(np.int8)
 # A byte with its first bit turned over is the byte less 128, as a signed one.
@@ -35,3 +37,10 @@ def _as_float32(images: Pixels) -> Tensor:
 
 def _as_int8(images: Pixels) -> Tensor:
     return np.bitwise_xor(images, _FIRST_BIT, order="C", subok=False).view(_INT8)
+
+
+def encode(real: Tensor, tensor: TensorSpec) -> Tensor:
+    """Return real values in the artefact's own input type."""
+    if tensor.quantized:
+        return quantize(real, scale=tensor.scale, zero_point=tensor.zero_point, dtype=tensor.dtype)
+    return real.astype(tensor.dtype)

@@ -4,9 +4,9 @@ import sys
 
 import numpy as np
 
-from edgeport.runtime.arrays import Tensor
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.tensors.arrays import Tensor
 
 # Images that were resized or normalised elsewhere may leave their range by a little: half a step between two pixels.
 _SLACK = 0.5 / 255

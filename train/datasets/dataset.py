@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.visible_text import steers, visible
+from edgeport.runtime.terminal import steers, visible
 
 Images = npt.NDArray[np.uint8]
 Classes = npt.NDArray[np.int64]

@@ -19,11 +19,11 @@ import tensorflow as tf
 
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.train.augmentation import augment, draw_changes
-from edgeport.train.dataset import Dataset
-from edgeport.train.keras_file import check_classifier, keras_file_sha256, open_keras_file, shapes_of
+from edgeport.train.datasets.dataset import Dataset
+from edgeport.train.loop.augmentation import augment, draw_changes
+from edgeport.train.loop.untuned import untuned
+from edgeport.train.models.keras_file import check_classifier, keras_file_sha256, open_keras_file, shapes_of
 from edgeport.train.recipe import Recipe
-from edgeport.train.untuned import untuned
 
 Answers = npt.NDArray[np.float32]
 ROLE = "teacher"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgeport.train.dataset import Dataset, stratified
+from edgeport.train.datasets.dataset import Dataset, stratified
 
 _SEED = 5_000
 

@@ -5,7 +5,7 @@ from math import exp
 
 import numpy as np
 
-from edgeport.runtime.arrays import FloatArray, Tensor
+from edgeport.runtime.tensors.arrays import FloatArray, Tensor
 
 _SHORT = 32
 # exp() of such numbers neither overflows nor vanishes in float64, so that the largest need not be taken off first.

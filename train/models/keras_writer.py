@@ -11,7 +11,7 @@ import h5py
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import parse_json
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.train.unpacked_size import check_unpacked_size
+from edgeport.train.models.unpacked_size import check_unpacked_size
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 KERAS_SUFFIXES = (".keras", *HDF5_SUFFIXES)

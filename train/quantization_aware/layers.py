@@ -9,9 +9,14 @@ import numpy as np
 from keras import layers
 
 from edgeport.runtime.errors import InputError
-from edgeport.train.batch_normalization_folding import Affine, batch_normalization, fold_after
-from edgeport.train.fake_quantization import FakeQuantize, QuantizedConv2D, QuantizedDense, QuantizedDepthwiseConv2D
-from edgeport.train.layer_graph import LayerGraph, Step, layer_names
+from edgeport.train.quantization_aware.batch_normalization_folding import Affine, batch_normalization, fold_after
+from edgeport.train.quantization_aware.fake_quantization import (
+    FakeQuantize,
+    QuantizedConv2D,
+    QuantizedDense,
+    QuantizedDepthwiseConv2D,
+)
+from edgeport.train.quantization_aware.layer_graph import LayerGraph, Step, layer_names
 
 # What gives nothing but values that it takes, or zeros: these are on the steps of the same range already.
 _PASSES = (

@@ -9,8 +9,8 @@ import numpy as np
 
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.train.dataset import Dataset
-from edgeport.train.keras_writer import read_keras_file
+from edgeport.train.datasets.dataset import Dataset
+from edgeport.train.models.keras_writer import read_keras_file
 
 # So many answers tell probabilities from logits.
 _LOOKED_AT = 16

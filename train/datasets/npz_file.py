@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import open_plain
 from edgeport.runtime.files.unpacking import check_unpacked
-from edgeport.train.dataset import Dataset, Split, stratified
+from edgeport.train.datasets.dataset import Dataset, Split, stratified
 
 _VALIDATION_SHARE = 0.1
 _MOST_CLASSES = 10_000

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.runtime.arrays import FloatArray
+from edgeport.runtime.tensors.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
-from edgeport.train.fake_quantization import observe
-from edgeport.train.layer_graph import read_layers
-from edgeport.train.quantized_layers import build_quantized
+from edgeport.train.quantization_aware.fake_quantization import observe
+from edgeport.train.quantization_aware.layer_graph import read_layers
+from edgeport.train.quantization_aware.layers import build_quantized
 
 Samples = npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]]
 

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.train.edge_family import ImageShape, edge_2k, edge_10k, edge_35k, edge_100k, teacher
+from edgeport.train.models.edge_family import ImageShape, edge_2k, edge_10k, edge_35k, edge_100k, teacher
 
 
 def build_model(name: str, *, image_shape: ImageShape, class_count: int) -> keras.Model:

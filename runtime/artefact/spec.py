@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from edgeport.runtime.embedded_metadata import Card
+from edgeport.runtime.artefact.embedded_metadata import Card
 
 
 class TensorSpec(NamedTuple):

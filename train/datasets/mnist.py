@@ -14,8 +14,8 @@ import numpy.typing as npt
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.train.dataset import Dataset, Split
-from edgeport.train.npz_file import read_arrays
+from edgeport.train.datasets.dataset import Dataset, Split
+from edgeport.train.datasets.npz_file import read_arrays
 
 _VALIDATION = 5_000
 # 60,000 images of 28 x 28, and the header.

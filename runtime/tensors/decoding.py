@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from edgeport.runtime.arrays import FloatArray, Tensor
-from edgeport.runtime.quantization import ACTIVATIONS, activate, dequantize, is_short_row, shares
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.artefact.spec import TensorSpec
+from edgeport.runtime.tensors.arrays import FloatArray, Tensor
+from edgeport.runtime.tensors.quantization import ACTIVATIONS, activate, dequantize, is_short_row, shares
 
 # exp() of more than this leaves the range of float64 on its way down.
 _LONGEST_EXPONENT = 700.0

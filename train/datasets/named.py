@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.train.dataset import Dataset
-from edgeport.train.image_folder import load_image_folder
-from edgeport.train.mnist import load_fashion_mnist, load_mnist
-from edgeport.train.mnist_5k import load_mnist_5k
-from edgeport.train.npz_file import load_npz
+from edgeport.train.datasets.dataset import Dataset
+from edgeport.train.datasets.image_folder import load_image_folder
+from edgeport.train.datasets.mnist import load_fashion_mnist, load_mnist
+from edgeport.train.datasets.mnist_5k import load_mnist_5k
+from edgeport.train.datasets.npz_file import load_npz
 
 DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "mnist": load_mnist,

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.checksum import sha256_hex
-from edgeport.runtime.quantization import ACTIVATIONS
-from edgeport.runtime.records import to_plain
+from edgeport.runtime.files.json_file import to_plain
+from edgeport.runtime.tensors.quantization import ACTIVATIONS
 
 SCHEMA = 2
 _HEAD = b'{"edgeport_card":%d,"sha256":"' % SCHEMA

@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from edgeport.runtime.spec import TensorSpec
+from edgeport.runtime.artefact.spec import TensorSpec
 
 # What an engine computes in between takes tens of times as much as its inputs.
 _MOST_SAMPLES, _MOST_BYTES = 256, 2 << 20

@@ -1,0 +1,1 @@
+"""What every conversion needs around another library's converter."""

@@ -1,0 +1,1 @@
+"""What an artefact is: its format, what it says of itself, its tensors."""

@@ -1,0 +1,1 @@
+"""Arrays between people's values and an engine's own types: checked, encoded, decoded."""

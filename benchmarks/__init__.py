@@ -16,41 +16,41 @@ from edgeport.runtime.lazy_names import lazy_names
 from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
-    from edgeport.benchmarks.assembly import Sweep
+    from edgeport.benchmarks.assembly import Timing
     from edgeport.benchmarks.benchmarking import benchmark
     from edgeport.benchmarks.compare.comparison import compare_reports
-    from edgeport.benchmarks.measuring.contender import Contender
-    from edgeport.benchmarks.measuring.measure import time_contenders
-    from edgeport.benchmarks.measuring.protocol import Protocol
+    from edgeport.benchmarks.measure.candidate import Candidate
+    from edgeport.benchmarks.measure.protocol import Protocol
+    from edgeport.benchmarks.measure.rounds import time_candidates
     from edgeport.benchmarks.report.html_report import html_report
     from edgeport.benchmarks.report.record import Measured, Report
     from edgeport.benchmarks.report.report_file import read_report
 
 __all__ = [
-    "Contender",
+    "Candidate",
     "Measured",
     "Protocol",
     "Report",
-    "Sweep",
+    "Timing",
     "benchmark",
     "compare_reports",
     "html_report",
     "read_report",
-    "time_contenders",
+    "time_candidates",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
-        "Contender": "measuring.contender",
+        "Candidate": "measure.candidate",
         "Measured": "report.record",
-        "Protocol": "measuring.protocol",
+        "Protocol": "measure.protocol",
         "Report": "report.record",
-        "Sweep": "assembly",
+        "Timing": "assembly",
         "benchmark": "benchmarking",
         "compare_reports": "compare.comparison",
         "html_report": "report.html_report",
         "read_report": "report.report_file",
-        "time_contenders": "measuring.measure",
+        "time_candidates": "measure.rounds",
     },
 )

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.benchmarks.measuring.contender import Contender
-from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.measuring.measure import Answers, Timings, answers_of, time_contenders
-from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.measure.candidate import Candidate
+from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.protocol import Protocol
+from edgeport.benchmarks.measure.rounds import Answers, Timings, answers_of, time_candidates
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Measured, Report
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden.answers import digest_of
@@ -31,7 +31,7 @@ Classes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One contender of a report.
+    """One candidate of a report.
 
     Attributes:
         file: Its file name in the report.
@@ -39,7 +39,7 @@ class Entry:
         precision: Its precision.
         bytes: Its size; 0 if it is not known.
         sha256: The digest of its file.
-        contender: How it is run; None if its answers were recorded elsewhere.
+        candidate: How it is run; None if its answers were recorded elsewhere.
         recorded: The recorded answers, float32 of shape (n, classes).
         engine: ``name`` and ``version`` of what gave the recorded answers.
     """
@@ -49,13 +49,13 @@ class Entry:
     precision: str
     bytes: int
     sha256: str
-    contender: Contender | None = None
+    candidate: Candidate | None = None
     recorded: FloatArray | None = None
     engine: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Timing:
     """What is timed.
 
     Attributes:
@@ -82,7 +82,7 @@ def assembled_report(
     *,
     model: str,
     dataset: Mapping[str, Any],
-    sweep: Sweep,
+    timing: Timing,
     skip_refused: bool = False,
     on_step: OnStep = lambda what: None,
 ) -> Report:
@@ -94,7 +94,7 @@ def assembled_report(
         truth: The true class of each image.
         model: The model's name.
         dataset: ``name``, ``split``, ``count``, ``sha256`` and ``labels``.
-        sweep: What is timed.
+        timing: What is timed.
         skip_refused: Go on without an entry that cannot run here, and tell of it in ``skipped``.
         on_step: Called with a few words before each step.
 
@@ -105,10 +105,10 @@ def assembled_report(
     measured, running, left_out = _asked(entries, images, dataset, skip_refused=skip_refused, on_step=on_step)
     sweeping = [
         replace(each, name=_name(each, threads), threads=threads)
-        for threads in sweep.threads
+        for threads in timing.threads
         for each in running.values()
     ]
-    timings = time_contenders(sweeping, images, protocol=sweep.protocol, ways=sweep.ways, on_step=on_step)
+    timings = time_candidates(sweeping, images, protocol=timing.protocol, ways=timing.ways, on_step=on_step)
     report = Report(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         edgeport={"version": version_of("edgeport"), **_commit()},
@@ -116,8 +116,8 @@ def assembled_report(
         host=host_facts(),
         dataset=dataset,
         truth=[int(each) for each in truth],
-        protocol={**asdict(sweep.protocol), "batches": list(sweep.batches), "threads": list(sweep.threads)},
-        artefacts=tuple(_timed(each, running.get(each.file), timings, sweep.threads) for each in measured),
+        protocol={**asdict(timing.protocol), "batches": list(timing.batches), "threads": list(timing.threads)},
+        artefacts=tuple(_timed(each, running.get(each.file), timings, timing.threads) for each in measured),
         skipped=tuple(left_out),
         conditions=tuple(timings.conditions),
         partial=timings.partial,
@@ -163,15 +163,15 @@ def check_samples(truth: Classes, labels: Sequence[str], *, source: str) -> None
 
 def _asked(
     entries: Sequence[Entry], images: Pixels, dataset: Mapping[str, Any], *, skip_refused: bool, on_step: OnStep
-) -> tuple[list[Measured], dict[str, Contender], list[dict[str, str]]]:
-    """Return the answers of all entries, the contenders that can be timed by file, and what was left out."""
+) -> tuple[list[Measured], dict[str, Candidate], list[dict[str, str]]]:
+    """Return the answers of all entries, the candidates that can be timed by file, and what was left out."""
     measured = [_recorded(entry) for entry in entries if entry.recorded is not None]
-    asked = {entry.contender.name: entry for entry in entries if entry.contender is not None}
-    contenders = [entry.contender for entry in entries if entry.contender is not None]
-    running: dict[str, Contender] = {}
+    asked = {entry.candidate.name: entry for entry in entries if entry.candidate is not None}
+    candidates = [entry.candidate for entry in entries if entry.candidate is not None]
+    running: dict[str, Candidate] = {}
     left_out: list[dict[str, str]] = []
-    for contender, told in answers_of(contenders, images, on_step=on_step):
-        entry = asked[contender.name]
+    for candidate, told in answers_of(candidates, images, on_step=on_step):
+        entry = asked[candidate.name]
         if isinstance(told, EdgeportError):
             if not skip_refused:
                 raise told
@@ -179,14 +179,14 @@ def _asked(
             left_out.append({"file": entry.file, "reason": str(told)})
         else:
             measured.append(_answered(entry, told, count=len(images), classes=len(dataset["labels"])))
-            running[entry.file] = contender
+            running[entry.file] = candidate
     if not running:
         raise MissingDependencyError(f"nothing could be measured: {left_out[0]['file']}: {left_out[0]['reason']}")
     return measured, running, left_out
 
 
-def _name(contender: Contender, threads: int) -> str:
-    return f"{contender.name}, {threads} threads"
+def _name(candidate: Candidate, threads: int) -> str:
+    return f"{candidate.name}, {threads} threads"
 
 
 def _recorded(entry: Entry) -> Measured:
@@ -219,11 +219,11 @@ def _measured(entry: Entry, engine: Mapping[str, str], values: FloatArray) -> Me
     )
 
 
-def _timed(measured: Measured, contender: Contender | None, timings: Timings, threads: Sequence[int]) -> Measured:
-    """Return a contender with its times, if it was timed."""
-    if contender is None:
+def _timed(measured: Measured, candidate: Candidate | None, timings: Timings, threads: Sequence[int]) -> Measured:
+    """Return a candidate with its times, if it was timed."""
+    if candidate is None:
         return measured
-    names = [_name(contender, count) for count in threads]
+    names = [_name(candidate, count) for count in threads]
     return replace(
         measured,
         series=tuple(series for name in names for series in timings.series[name]),

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeport.benchmarks.assembly import Entry, Sweep, assembled_report, check_file, check_samples
-from edgeport.benchmarks.measuring.contender import Contender, artefact_contender
+from edgeport.benchmarks.assembly import Entry, Timing, assembled_report, check_file, check_samples
+from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
 from edgeport.benchmarks.report.record import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.artefact.embedded_metadata import read_card
@@ -22,7 +22,7 @@ def benchmark(
     reference: Path,
     dataset: Dataset,
     *,
-    sweep: Sweep,
+    timing: Timing,
     baseline: tuple[Path, Manifest] | None = None,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Report:
@@ -33,7 +33,7 @@ def benchmark(
         manifest: What it says about itself.
         reference: The Keras file that was exported.
         dataset: Its test split is what is measured on.
-        sweep: What is timed, and how.
+        timing: What is timed, and how.
         baseline: Another export folder and its manifest: its artefacts are measured in the same rounds, and are called
             ``baseline/NAME`` in the report.
         on_step: Called with a few words before each step.
@@ -62,7 +62,7 @@ def benchmark(
             "sha256": dataset.sha256,
             "labels": list(dataset.labels),
         },
-        sweep=sweep,
+        timing=timing,
         on_step=on_step,
     )
 
@@ -130,7 +130,7 @@ def _artefact_entry(folder: Path, artefact: Artefact, *, prefix: str = "") -> En
         precision=artefact.precision,
         bytes=artefact.bytes,
         sha256=artefact.sha256,
-        contender=artefact_contender(file, path),
+        candidate=artefact_candidate(file, path),
     )
 
 
@@ -141,12 +141,12 @@ def _keras_entry(path: Path, manifest: Manifest) -> Entry:
         "path": str(path.resolve()),
         "input_range": list((manifest.image and manifest.image.range) or (0.0, 255.0)),
     }
-    opener = "edgeport.benchmarks.measuring.keras_opener:open_keras"
+    opener = "edgeport.benchmarks.measure.keras_opener:open_keras"
     return Entry(
         file=path.name,
         format="keras",
         precision="float32",
         bytes=path.stat().st_size,
         sha256=sha256,
-        contender=Contender(path.name, opener, arguments, launches=_KERAS_LAUNCHES),
+        candidate=Candidate(path.name, opener, arguments, launches=_KERAS_LAUNCHES),
     )

@@ -14,12 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from edgeport.benchmarks.assembly import OnStep, Sweep
+from edgeport.benchmarks.assembly import OnStep, Timing
 from edgeport.benchmarks.compare.baseline import Baseline, check_baseline, read_baseline
 from edgeport.benchmarks.compare.compare_command import add_limits, judge, limits_of
 from edgeport.benchmarks.golden_benchmark import benchmark_golden, samples_digest
-from edgeport.benchmarks.measuring.host import usable_cores
-from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, run_loadgen
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profiling.profile_facts import from_document
@@ -46,10 +46,10 @@ _PROFILED = ("float32", "int8")
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """What is to be measured: the images, how many contenders at most, and the function that does it."""
+    """What is to be measured: the images, how many candidates at most, and the function that does it."""
 
     images: Pixels
-    contenders: int
+    candidates: int
     measure: Callable[..., Report]
 
 
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=_PROTOCOL.launches,
         metavar="N",
-        help=f"how often each contender is started anew and timed (default {_PROTOCOL.launches})",
+        help=f"how often each candidate is started anew and timed (default {_PROTOCOL.launches})",
     )
     parser.add_argument("--profile", action="store_true", help="also time operator by operator, and explain")
     parser.add_argument("--mlperf", action="store_true", help="also run each artefact under MLPerf LoadGen")
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     if not 1 <= arguments.launches <= 1000:
         raise InputError(f"--launches: got {arguments.launches}, expected 1 to 1000")
-    sweep = Sweep(
+    timing = Timing(
         batches=_numbers("--batches", arguments.batches, _LARGEST_BATCH),
         threads=_numbers("--threads", arguments.threads, len(usable_cores())),
         protocol=Protocol(launches=arguments.launches),
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         job = choose(arguments, folder, baseline)
         # A folder that cannot be written to is found before the long work, and kept for its result.
         with claimed_folder(output) as claim:
-            report = _measured(job, sweep, arguments, folder, console)
+            report = _measured(job, timing, arguments, folder, console)
             written = write_results(claim, report, job.images)
     _show(report, console)
     if not any(name.endswith(".png") for name in written):
@@ -141,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _exit_code(report: Report) -> int:
-    """Return 0, 130 for a run that was interrupted, or 2 for one that a contender has ended."""
+    """Return 0, 130 for a run that was interrupted, or 2 for one that a candidate has ended."""
     if not report.partial:
         return 0
     return 130 if report.partial.startswith("interrupted") else 2
@@ -174,20 +174,20 @@ def _show(report: Report, console: Console) -> None:
         console.print(f"\n{loadgen_markdown(results)}", end="")
 
 
-def _measured(job: _Job, sweep: Sweep, arguments: argparse.Namespace, folder: Path, console: Console) -> Report:
+def _measured(job: _Job, timing: Timing, arguments: argparse.Namespace, folder: Path, console: Console) -> Report:
     columns = SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}"), TimeElapsedColumn()
-    # A step for the answers of each contender, then one for each generation.
-    steps = job.contenders + sweep.protocol.launches
+    # A step for the answers of each candidate, then one for each round.
+    steps = job.candidates + timing.protocol.launches
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=steps, completed=-1)
 
         def on_step(what: str) -> None:
             progress.update(task, description=what, advance=1)
 
-        report = job.measure(sweep=sweep, on_step=on_step)
+        report = job.measure(timing=timing, on_step=on_step)
         if report.partial:
             return report
-        threads = sweep.threads[0]
+        threads = timing.threads[0]
         # What has been measured so far is kept, whatever becomes of the rest.
         try:
             if arguments.profile:
@@ -195,7 +195,7 @@ def _measured(job: _Job, sweep: Sweep, arguments: argparse.Namespace, folder: Pa
             if arguments.mlperf:
                 report = replace(report, mlperf=_mlperf(report, folder, job.images, threads, on_step))
         except KeyboardInterrupt:
-            report = replace(report, partial="interrupted after the last generation")
+            report = replace(report, partial="interrupted after the last round")
         except EdgeportError as error:
             what = "--mlperf" if report.profiles or not arguments.profile else "--profile"
             report = replace(report, skipped=(*report.skipped, {"file": what, "reason": str(error)}))
@@ -273,6 +273,6 @@ def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseli
     others = len(side_by_side[1].artefacts) if side_by_side else 0
     return _Job(
         images=dataset.test.images,
-        contenders=1 + len(manifest.artefacts) + others,
+        candidates=1 + len(manifest.artefacts) + others,
         measure=partial(benchmark, folder, manifest, reference, dataset, baseline=side_by_side),
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeport.benchmarks.assembly import Classes, Entry, Sweep, assembled_report, check_file, check_samples
-from edgeport.benchmarks.measuring.contender import artefact_contender
+from edgeport.benchmarks.assembly import Classes, Entry, Timing, assembled_report, check_file, check_samples
+from edgeport.benchmarks.measure.candidate import artefact_candidate
 from edgeport.benchmarks.report.record import Report
 from edgeport.runtime.artefact.embedded_metadata import Card, read_card
 from edgeport.runtime.artefact.formats import format_called
@@ -21,7 +21,7 @@ def benchmark_golden(
     folder: Path,
     golden: Golden,
     *,
-    sweep: Sweep,
+    timing: Timing,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Report:
     """Measure accuracy, start-up, memory and latency of the artefacts of golden answers, without TensorFlow.
@@ -31,7 +31,7 @@ def benchmark_golden(
     Args:
         folder: Where the artefacts and golden.npz are.
         golden: The golden answers, with labels and a reference.
-        sweep: What is timed, and how.
+        timing: What is timed, and how.
         on_step: Called with a few words before each step.
 
     Raises:
@@ -55,7 +55,7 @@ def benchmark_golden(
             "sha256": samples_digest(golden),
             "labels": list(labels),
         },
-        sweep=sweep,
+        timing=timing,
         skip_refused=True,
         on_step=on_step,
     )
@@ -79,7 +79,7 @@ def _entries(folder: Path, golden: Golden) -> tuple[list[Entry], list[Card]]:
                 precision=answer.precision,
                 bytes=path.stat().st_size,
                 sha256=answer.sha256,
-                contender=artefact_contender(file, path),
+                candidate=artefact_candidate(file, path),
             )
         )
     return entries, cards

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from edgeport.benchmarks.measuring.conditions import disturbances
+from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.report.record import BASELINE, Measured, Report, Series
 
 _HOST = {"cpu_model": "CPU model", "architecture": "architecture", "flags": "CPU flags"}
@@ -86,32 +86,32 @@ def timing_obstacles(base: Report, new: Report, pairs: Sequence[Pair]) -> list[s
     drift = drift_between(base, new)
     if drift is not None and not 1 / _LARGEST_DRIFT <= drift <= _LARGEST_DRIFT:
         found.append(
-            f"speed of the machine: its yardstick took {drift:.2f} times as long in NEW as in BASE, and "
+            f"speed of the machine: its reference workload took {drift:.2f} times as long in NEW as in BASE, and "
             f"{_LARGEST_DRIFT:g} is the most that can be allowed for"
         )
     return list(dict.fromkeys(found))
 
 
 def drift_between(base: Report, new: Report) -> float | None:
-    """Return how many times as long the yardstick took in the new run; None if a run has none."""
+    """Return how many times as long the reference workload took in the new run; None if a run has none."""
     times = [[each.yardstick_ns for each in report.conditions] for report in (base, new)]
     return median(times[1]) / median(times[0]) if all(times) else None
 
 
 def without_drift(series: Series, report: Report) -> list[list[int]]:
-    """Return the launches as they had been if every generation of the run were as fast as its median one.
+    """Return the launches as they had been if every round of the run were as fast as its median one.
 
     Args:
         series: The calls, in nanoseconds.
-        report: The run that they are of; if it has no yardstick, the calls stay as they are.
+        report: The run that they are of; if it has no reference workload, the calls stay as they are.
     """
-    yardsticks = [each.yardstick_ns for each in report.conditions]
-    if len(yardsticks) < len(series.launches):
+    workloads = [each.yardstick_ns for each in report.conditions]
+    if len(workloads) < len(series.launches):
         return series.launches
-    usual = median(yardsticks)
+    usual = median(workloads)
     return [
-        [round(ns * usual / yardstick) for ns in launch]
-        for launch, yardstick in zip(series.launches, yardsticks, strict=False)
+        [round(ns * usual / workload) for ns in launch]
+        for launch, workload in zip(series.launches, workloads, strict=False)
     ]
 
 
@@ -148,11 +148,13 @@ def notes_on_timing(base: Report, new: Report, pairs: Sequence[Pair]) -> list[st
     notes = [note for name, report in (("BASE", base), ("NEW", new)) for note in disturbance_notes(report, name)]
     drift = drift_between(base, new)
     if drift is None:
-        notes.append("No yardstick was timed in both: the ratios hold whatever drift there was between the two runs")
+        notes.append(
+            "No reference workload was timed in both: the ratios hold whatever drift there was between the two runs"
+        )
     elif abs(math.log(drift)) > math.log(1.02):
         notes.append(
             f"The machine itself was {abs(drift - 1):.0%} {'slower' if drift > 1 else 'faster'} in NEW, "
-            "by its yardstick: the ratios are without that"
+            "by its reference workload: the ratios are without that"
         )
     return notes + unshared_notes(pairs)
 
@@ -196,7 +198,7 @@ def _paired(base: Sequence[Measured], new: Sequence[Measured], skipped: Sequence
 
 
 def _key(measured: Measured) -> str:
-    """Return what a contender is found by: its file, but for the reference, which may be called anything."""
+    """Return what a candidate is found by: its file, but for the reference, which may be called anything."""
     return "the Keras model" if measured.format == "keras" else measured.file.removeprefix(BASELINE)
 
 

@@ -1,8 +1,8 @@
 """Two benchmarks against each other: what differs beyond noise, and whether that is a regression.
 
-Answers are paired image by image. Latencies are paired launch by launch where both were measured in one run
-(``compare_within``). Those of two runs (``compare_reports``) are counted in units of the yardstick, a fixed piece of
-arithmetic that is timed in every generation, as the machine may have been faster on one of the two days.
+Answers are paired image by image. Latencies are paired process by process where both were measured in one run
+(``compare_within``). Those of two runs (``compare_reports``) are counted in units of the reference workload, a fixed
+piece of arithmetic that is timed in every round, as the machine may have been faster on one of the two days.
 """
 
 import math

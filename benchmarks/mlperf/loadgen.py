@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.measuring.host import usable_cores
+from edgeport.benchmarks.measure.host import usable_cores
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.tensors.arrays import Pixels
 

@@ -32,9 +32,9 @@ _RIGHT_ANSWERS = ListedColormap(["#ebedf0"])
 
 @rc_context({"text.parse_math": False})
 def draw_accuracy_against_latency(path: Path, report: Report) -> None:
-    """Draw top-1 accuracy against the median engine call of every contender, both with 95 % intervals.
+    """Draw top-1 accuracy against the median engine call of every candidate, both with 95 % intervals.
 
-    The line is the Pareto front: no contender beats those on it in both. With nothing timed the picture says so.
+    The line is the Pareto front: no candidate beats those on it in both. With nothing timed the picture says so.
 
     Args:
         path: The PNG file to write.
@@ -66,7 +66,7 @@ def draw_accuracy_against_latency(path: Path, report: Report) -> None:
             label=f"{spot.name}: {x:.1f} us, {y:.2f}%" + _size(subject),
         )
     _latency_axis(axes, margins=(0.1, 0.1))
-    # Each step stands at the accuracy of the best contender that is at least as fast.
+    # Each step stands at the accuracy of the best candidate that is at least as fast.
     ends = [*(spot.latency[0] for spot in front), axes.get_xlim()[1]]
     levels = [spot.accuracy[0] for spot in front]
     axes.step(ends, [*levels, levels[-1]], where="post", color="black", linewidth=1, linestyle="--", alpha=0.6,
@@ -83,7 +83,7 @@ def draw_accuracy_against_latency(path: Path, report: Report) -> None:
 
 @rc_context({"text.parse_math": False})
 def draw_latency_distributions(path: Path, report: Report) -> None:
-    """Draw the distribution of every contender's engine calls, with p50 and, where enough calls support it, p90.
+    """Draw the distribution of every candidate's engine calls, with p50 and, where enough calls support it, p90.
 
     Args:
         path: The PNG file to write.
@@ -170,7 +170,7 @@ def draw_flips(path: Path, report: Report) -> None:
 
 @rc_context({"text.parse_math": False})
 def draw_confusion_matrices(path: Path, report: Report) -> None:
-    """Draw the confusion matrix of every contender: rows are true classes, columns are answers.
+    """Draw the confusion matrix of every candidate: rows are true classes, columns are answers.
 
     A cell's colour is the share of its row's images that were answered wrong in this way; right answers are all of one
     grey, so that a few mistakes among thousands of them can be seen.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from edgeport.benchmarks.measuring.conditions import disturbances
+from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.report.record import BASELINE, PREDICT, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, percentile_interval, percentile_supported
 from edgeport.benchmarks.statistics.paired import Paired, paired_answers
@@ -33,18 +33,18 @@ class Percentile:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One contender with all that the page says of it.
+    """One candidate with all that the page says of it.
 
     Attributes:
         measured: What was measured of it.
-        name: How the page calls it; no other contender of the report is called so.
+        name: How the page calls it; no other candidate of the report is called so.
         accuracy: The share of images that it has right, 0 to 1.
         accuracy_interval: The 95 % Wilson interval of that share.
         paired: Its answers beside the reference's; None for the reference.
         verdict: What they say; None for the reference.
         main: The calls that tables and charts show: the engine's on one image, if they were timed.
         percentiles: Those of PERCENTS that the number of calls supports.
-        base: The float32 contender of the same format; None if there is none, or it is this one.
+        base: The float32 candidate of the same format; None if there is none, or it is this one.
         ratio: Its latency as a multiple of the base's; None without a base.
     """
 
@@ -93,7 +93,7 @@ class Findings:
 
     Attributes:
         report: What was measured.
-        subjects: Its contenders, the reference first.
+        subjects: Its candidates, the reference first.
         disturbances: What disturbed the run, a sentence each.
     """
 
@@ -103,17 +103,17 @@ class Findings:
 
     @property
     def reference(self) -> Subject:
-        """The contender that all others are compared with."""
+        """The candidate that all others are compared with."""
         return self.subjects[0]
 
     @property
     def others(self) -> tuple[Subject, ...]:
-        """All contenders but the reference."""
+        """All candidates but the reference."""
         return self.subjects[1:]
 
     @property
     def timed(self) -> list[Subject]:
-        """The contenders that have times."""
+        """The candidates that have times."""
         return [subject for subject in self.subjects if subject.main]
 
     @property

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, for each contender."""
+"""Which classes are taken for which, for each candidate."""
 
 import xml.etree.ElementTree as ET
 
@@ -27,7 +27,7 @@ def confusions(findings: Findings, place: Place) -> ET.Element:
 
 
 def _groups(findings: Findings) -> list[list[Subject]]:
-    """Return the contenders, those that answer every image alike together."""
+    """Return the candidates, those that answer every image alike together."""
     groups: dict[bytes, list[Subject]] = {}
     for subject in findings.subjects:
         groups.setdefault(subject.measured.classes.tobytes(), []).append(subject)
@@ -35,7 +35,7 @@ def _groups(findings: Findings) -> list[list[Subject]]:
 
 
 def _confusion(findings: Findings, alike: list[Subject]) -> ET.Element:
-    """Return the confusions of contenders that answer alike."""
+    """Return the confusions of candidates that answer alike."""
     report, subject = findings.report, alike[0]
     truth, answers = report.true_classes, subject.measured.classes
     wrong = len(report.truth) - report.correct(subject.measured)

@@ -33,7 +33,7 @@ def trade_off(findings: Findings, place: Place) -> ET.Element | None:
         chart(
             lambda width, identifier: draw_scatter(spots, width, identifier, unit=unit, words=words),
             f"{place.prefix}scatter",
-            "Filled marks and the line are the Pareto front: no other contender is both faster and more accurate. Bars "
+            "Filled marks and the line are the Pareto front: no other candidate is both faster and more accurate. Bars "
             "are 95 % intervals; where they overlap, the order may be chance.",
         ),
     )
@@ -63,7 +63,7 @@ def latency(findings: Findings, place: Place) -> ET.Element | None:
         chart(
             lambda width, identifier: draw_strips(strips, width, identifier, unit=unit, words=f"Medians: {words}."),
             f"{place.prefix}strips",
-            f"Up to {counted(calls, 'timed call')} of {counted(processes, 'process', 'processes')} for each contender. "
+            f"Up to {counted(calls, 'timed call')} of {counted(processes, 'process', 'processes')} for each candidate. "
             "Solid line: p50; dashed: p90. The dots are the medians of single processes: two processes of the same "
             "file differ for as long as they live. The slowest hundredth of the calls is not drawn.",
         ),

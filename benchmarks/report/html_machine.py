@@ -40,12 +40,12 @@ _HOST = {
 }
 # Each figure of a condition: its name, its unit, and by what it is divided.
 _CONDITIONS = {
-    "yardstick_ns": ("yardstick", "\u00b5s", 1e3),
+    "yardstick_ns": ("reference workload", "\u00b5s", 1e3),
     "others_busy": ("other processes", "cores", 1.0),
     "stolen": ("taken by the hypervisor", "cores", 1.0),
     "frequency_mhz": ("frequency", "MHz", 1.0),
     "temperature_c": ("temperature", "\u00b0C", 1.0),
-    "seconds": ("time of a generation", "s", 1.0),
+    "seconds": ("time of a round", "s", 1.0),
 }
 
 
@@ -110,7 +110,7 @@ def legend(place: Place) -> ET.Element:
         listed(timed),
         listed(
             [
-                "Every contender is started anew several times, and all that live at the same time are timed in turns, "
+                "Every candidate is started anew several times, and all that live at the same time are timed in turns, "
                 "in shuffled order. Intervals count processes, not calls.",
                 f"All intervals are 95{THIN}% intervals: Wilson for shares, a bootstrap over images for losses, a "
                 "bootstrap over processes and calls for percentiles, and the signed-rank test over pairs of processes "
@@ -152,16 +152,16 @@ def _conditions(conditions: Sequence[Condition], place: Place) -> ET.Element:
     throttled = [each.throttled for each in conditions if each.throttled is not None]
     if throttled:
         hit = sum(bool(each) for each in throttled)
-        rows.append(["throttled", DASH, DASH, DASH, f"in {hit} of {len(throttled)} generations"])
+        rows.append(["throttled", DASH, DASH, DASH, f"in {hit} of {len(throttled)} rounds"])
     columns = [
         Column("condition", numeric=False),
         Column("least"),
         Column("median"),
         Column("most"),
-        Column("from the first generation to the last", numeric=False),
+        Column("from the first round to the last", numeric=False),
     ]
-    generations = counted(len(conditions), "generation")
-    caption = f"The machine during {generations} of processes; the yardstick is a fixed piece of arithmetic"
+    rounds = counted(len(conditions), "round")
+    caption = f"The machine during {rounds} of processes; the reference workload is a fixed piece of arithmetic"
     return table(caption, columns, rows)
 
 

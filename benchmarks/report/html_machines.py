@@ -228,7 +228,7 @@ def _answers_of(subject: Subject | None, first: Subject | None) -> Child:
 
 
 def _rows(findings: Sequence[Findings]) -> dict[str, list[Subject | None]]:
-    """Return each contender on each of the machines, by what tables call it; None where a machine has not run it."""
+    """Return each candidate on each of the machines, by what tables call it; None where a machine has not run it."""
     several = len({each.report.model for each in findings}) > 1
     rows: dict[str, list[Subject | None]] = {}
     keys = dict.fromkeys(_key(each, subject) for each in findings for subject in each.subjects)
@@ -241,7 +241,7 @@ def _rows(findings: Sequence[Findings]) -> dict[str, list[Subject | None]]:
 
 
 def _key(findings: Findings, subject: Subject) -> tuple[str, str]:
-    """Return what a contender is found by on another machine: its file, but for the reference, called as it may be."""
+    """Return what a candidate is found by on another machine: its file, but for the reference, called as it may be."""
     is_keras = subject is findings.reference and subject.measured.format == "keras"
     return findings.report.model, "the Keras model" if is_keras else subject.measured.file
 

@@ -1,4 +1,4 @@
-"""The summary: a line for each contender."""
+"""The summary: a line for each candidate."""
 
 import xml.etree.ElementTree as ET
 
@@ -41,7 +41,7 @@ def summary(findings: Findings, place: Place) -> ET.Element:
         Column("peak RSS", unit="MB"),
     ]
     rows = [_row(findings, subject) for subject in findings.subjects]
-    caption = f"All contenders on the same {len(findings.report.truth):,} images, with 95 % intervals below the figures"
+    caption = f"All candidates on the same {len(findings.report.truth):,} images, with 95 % intervals below the figures"
     return place.section(
         "summary",
         "Summary",
@@ -57,7 +57,7 @@ def summary(findings: Findings, place: Place) -> ET.Element:
 
 
 def named(subject: Subject) -> ET.Element:
-    """Return a contender's name with the mark that it has in all charts."""
+    """Return a candidate's name with the mark that it has in all charts."""
     mark = _mark(subject.measured.precision)
     return element("span", mark, subject.name, class_=f"named {colour_class(subject.measured.format)}")
 
@@ -69,7 +69,7 @@ def _mark(precision: str) -> ET.Element:
 
 
 def verdict_pill(subject: Subject) -> ET.Element:
-    """Return the verdict on a contender in a few words."""
+    """Return the verdict on a candidate in a few words."""
     if subject.verdict is None:
         return element("span", "reference", class_="pill neutral")
     class_, sign = _VERDICTS.get(subject.verdict.kind, ("unknown", "?"))

@@ -185,7 +185,7 @@ def machine(findings: Findings) -> str:
         *_meanwhile(report.conditions),
         f"Engines: {', '.join(engines)}",
         f"Data: {report.dataset['name']}, {report.dataset['split']} split, SHA-256 {report.dataset['sha256']}",
-        f"Measured in generations of fresh processes, timed in turns in shuffled order: {protocol}",
+        f"Measured in rounds of fresh processes, timed in turns in shuffled order: {protocol}",
         f"Written by edgeport {written}, {report.created_utc}",
     ]
     items = "".join(f"- {line}\n" for line in lines)
@@ -220,7 +220,7 @@ def _meanwhile(conditions: Sequence[Condition]) -> list[str]:
     told = (
         ("others_busy", 1.0, "cores used by others", 2),
         ("stolen", 1.0, "cores taken by the hypervisor", 2),
-        ("yardstick_ns", 1e3, "us for the yardstick", 1),
+        ("yardstick_ns", 1e3, "us for the reference workload", 1),
         ("frequency_mhz", 1.0, "MHz", 0),
         ("temperature_c", 1.0, "degrees Celsius", 0),
     )
@@ -229,7 +229,7 @@ def _meanwhile(conditions: Sequence[Condition]) -> list[str]:
         values = [value / factor for each in conditions if (value := getattr(each, name)) is not None]
         if values:
             parts.append(f"{min(values):,.{decimals}f} to {max(values):,.{decimals}f} {words}")
-    return [f"Meanwhile, by generation: {'; '.join(parts)}"] if parts else []
+    return [f"Meanwhile, by round: {'; '.join(parts)}"] if parts else []
 
 
 def _percentile(subject: Subject, percent_: int) -> str:

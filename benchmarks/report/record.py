@@ -22,14 +22,14 @@ _FORMAT_NAMES = {"keras": "Keras", "tflite": "TFLite", "onnx": "ONNX"}
 
 @dataclass(frozen=True)
 class Series:
-    """The timed calls of one contender in one way.
+    """The timed calls of one candidate in one way.
 
     Attributes:
         what: ``engine``, ``predict`` or ``label``: see TIMED.
         batch: Images a call.
         threads: Threads that the engine may use.
         launches: Nanoseconds of each timed call in the order of measurement, one list for each process that was
-            started for it. The processes of all contenders with the same index ran at the same time, in turns.
+            started for it. The processes of all candidates with the same index ran at the same time, in turns.
     """
 
     what: str
@@ -80,7 +80,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one contender: an artefact, or the Keras model that it came from.
+    """What was measured of one candidate: an artefact, or the Keras model that it came from.
 
     Attributes:
         file: Its file name. With the export folder of a baseline in the same run, those of the baseline begin with
@@ -143,10 +143,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Condition:
-    """The machine during one generation of processes.
+    """The machine during one round of processes.
 
     Attributes:
-        seconds: How long the generation took.
+        seconds: How long the round took.
         others_busy: CPU time that other processes used meanwhile, in cores: 1.0 is one core all the time.
         stolen: CPU time that the hypervisor kept from this machine, in cores.
         yardstick_ns: Median time of a fixed piece of arithmetic, which no artefact has a part in.
@@ -179,7 +179,7 @@ class Report:
         protocol: How latency was measured.
         artefacts: What was measured; the Keras reference comes first.
         skipped: What could not be run on this machine: ``file`` and ``reason``.
-        conditions: The machine meanwhile, one entry a generation of processes.
+        conditions: The machine meanwhile, one entry a round of processes.
         partial: Why the run ended before its time; empty if it did not.
         pictures: PNG files in base64 of test images that some artefact answers unlike the reference, by their index
             as text; the first hundred of them.
@@ -213,17 +213,17 @@ class Report:
         return np.asarray(self.truth, np.int64)
 
     def correct(self, measured: Measured) -> int:
-        """Return how many images a contender has right."""
+        """Return how many images a candidate has right."""
         return int((measured.classes == self.true_classes).sum())
 
     def accuracy(self, measured: Measured) -> float:
-        """Return the share of images that a contender has right, 0 to 1."""
+        """Return the share of images that a candidate has right, 0 to 1."""
         return self.correct(measured) / len(self.truth)
 
     def flips(self, measured: Measured) -> npt.NDArray[np.int64]:
-        """Return the indices of the images that a contender answers unlike the reference."""
+        """Return the indices of the images that a candidate answers unlike the reference."""
         return np.flatnonzero(measured.classes != self.reference.classes)
 
     def named(self, file: str) -> Measured | None:
-        """Return the contender of that file."""
+        """Return the candidate of that file."""
         return next((each for each in self.artefacts if each.file == file), None)

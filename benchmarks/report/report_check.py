@@ -39,7 +39,7 @@ def _wrong_values(content: Mapping[str, Any]) -> str:
     if any(not {"file", "reason"} <= entry.keys() for entry in content.get("skipped", ())):
         return "what was skipped lacks its file or its reason"
     if any(condition["yardstick_ns"] < 1 for condition in content.get("conditions", ())):
-        return "a yardstick took no time"
+        return "a reference workload took no time"
     files = [entry["file"] for entry in content["artefacts"]]
     if len(set(files)) < len(files):
         return "two artefacts have the same file name"

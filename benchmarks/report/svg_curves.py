@@ -1,4 +1,4 @@
-"""Throughput over batch sizes: a curve for each contender, with its name at its end."""
+"""Throughput over batch sizes: a curve for each candidate, with its name at its end."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from edgeport.benchmarks.report.svg_scales import fitted, scale_over, text_width
 
 @dataclass(frozen=True)
 class Curve:
-    """One contender.
+    """One candidate.
 
     Attributes:
         name: Its label.

@@ -89,7 +89,7 @@ def polyline(points: Sequence[tuple[float, float]], *, class_: str) -> ET.Elemen
 
 
 def marker(x: float, y: float, precision: str, *, radius: float = 6.0, class_: str = "marker") -> ET.Element:
-    """Return the mark of a precision, so that colour alone need not tell contenders apart."""
+    """Return the mark of a precision, so that colour alone need not tell candidates apart."""
     shape = _SHAPES.get(precision, "circle")
     r = radius
     if shape == "circle":

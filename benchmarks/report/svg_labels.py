@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _DIRECTIONS = [angle * math.pi / 8 for angle in (0, 8, 14, 2, 10, 6, 12, 4, 15, 1, 9, 7, 13, 3, 11, 5)]
 # In the unit of all costs: what a line through a mark or a label costs, a label over another one, and one that is
-# nearer to the mark of another contender than to its own.
+# nearer to the mark of another candidate than to its own.
 _CROSSING, _COVERING, _STRANGER = 1500.0, 20000.0, 700.0
 _DISTANCES = (14.0, 24.0, 38.0, 56.0, 78.0, 104.0, 134.0, 170.0, 215.0, 270.0)
 

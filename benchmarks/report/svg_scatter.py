@@ -22,7 +22,7 @@ from edgeport.benchmarks.report.svg_scales import Scale, fitted, scale_over, tex
 
 @dataclass(frozen=True)
 class Spot:
-    """One contender in the plane.
+    """One candidate in the plane.
 
     Attributes:
         name: Its label.
@@ -40,7 +40,7 @@ class Spot:
 
 
 def pareto_front(spots: Sequence[Spot]) -> list[Spot]:
-    """Return the contenders that no other one beats in both accuracy and latency, the fastest first."""
+    """Return the candidates that no other one beats in both accuracy and latency, the fastest first."""
     front: list[Spot] = []
     for spot in sorted(spots, key=lambda spot: (spot.latency[0], -spot.accuracy[0])):
         if not front or spot.accuracy[0] > front[-1].accuracy[0]:
@@ -99,7 +99,7 @@ def draw_scatter(spots: Sequence[Spot], width: float, identifier: str, *, unit: 
 
 
 def _latency_scale(spots: Sequence[Spot], left: float, right: float, *, room: bool) -> Scale:
-    """Return the scale of latency, with room for the name of the fastest contender at its left."""
+    """Return the scale of latency, with room for the name of the fastest candidate at its left."""
     scale = scale_over([end for spot in spots for end in spot.latency], left, right, logarithmic=True, margin=0.08)
     if not room:
         return scale
@@ -110,7 +110,7 @@ def _latency_scale(spots: Sequence[Spot], left: float, right: float, *, room: bo
 
 
 def _front_path(front: Sequence[Spot], across: Scale, up: Scale, *, right: float) -> list[tuple[float, float]]:
-    """Return the line below and to the right of which every contender is beaten by one of the front."""
+    """Return the line below and to the right of which every candidate is beaten by one of the front."""
     points: list[tuple[float, float]] = []
     for spot in front:
         x, y = across(spot.latency[0]), up(spot.accuracy[0])

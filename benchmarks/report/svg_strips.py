@@ -1,4 +1,4 @@
-"""How latency is distributed: a strip for each contender, with the medians of its processes below it."""
+"""How latency is distributed: a strip for each candidate, with the medians of its processes below it."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _SHOWN_PERCENT = 99.0
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """The timed calls of one contender.
+    """The timed calls of one candidate.
 
     Attributes:
         name: Its label.
@@ -78,7 +78,7 @@ def draw_strips(strips: Sequence[Strip], width: float, identifier: str, *, unit:
 
 
 def _strip(strip: Strip, scale: Scale, base: float) -> ET.Element:
-    """Return the density of one contender, with lines at p50 and p90 and a dot for the median of each process."""
+    """Return the density of one candidate, with lines at p50 and p90 and a dot for the median of each process."""
     edges = np.geomspace(scale.low, scale.high, max(80, int((scale.end - scale.start) / 2.5)))
     heights = np.histogram(strip.shown, bins=edges)[0].astype(np.float64)
     heights = np.convolve(heights, [0.25, 0.5, 0.25], mode="same")

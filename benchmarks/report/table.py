@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from edgeport.benchmarks.measuring.conditions import disturbances
+from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.report.findings import Findings, Subject, findings_of
 from edgeport.benchmarks.report.markdown_sections import SECTIONS, markdown_of
 from edgeport.benchmarks.report.record import PREDICT, Report
@@ -38,7 +38,7 @@ class _Column:
 
     Attributes:
         name: Its heading.
-        cell: What it says of a contender.
+        cell: What it says of a candidate.
         rank: In a terminal that is too narrow for all, the columns with the highest ranks are left out.
     """
 
@@ -72,7 +72,7 @@ def legend_of(table: Table) -> str:
 
 
 def table_rows(report: Report) -> list[tuple[str, ...]]:
-    """Return the cells of the Markdown summary as text, one row a contender."""
+    """Return the cells of the Markdown summary as text, one row a candidate."""
     return _rows(findings_of(report))
 
 

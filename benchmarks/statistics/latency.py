@@ -26,7 +26,7 @@ _normal_cdf = np.vectorize(normal_cdf, otypes=[np.float64])
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long one contender takes as another, with a 95 % interval.
+    """How many times as long one candidate takes as another, with a 95 % interval.
 
     Attributes:
         ratio: Above 1 the other is slower than the base; NaN if there was nothing to compare.
@@ -98,13 +98,13 @@ def latency_ratio(base: Launches, other: Launches) -> Ratio:
     Launches of the same index are a pair. Each gives the ratio of their medians, and the logarithms of the ratios
     the estimate of Hodges and Lehmann ("Estimates of location based on rank tests", 1963) with the exact interval of
     Wilcoxon's signed-rank test. It covers the truth whatever the noise between processes is, heavy tails included,
-    as long as both contenders have the same: the difference of two that are alike is symmetric. A disturbed launch,
+    as long as both candidates have the same: the difference of two that are alike is symmetric. A disturbed launch,
     however slow, counts as one launch.
 
     Fewer than six pairs bear no 95 % interval: it runs from 0 to infinity then.
 
     Args:
-        base: The timed calls of each process of one contender, in nanoseconds.
+        base: The timed calls of each process of one candidate, in nanoseconds.
         other: Those of the other. Launches without a partner, or without calls, are left out.
     """
     pairs = [(first, second) for first, second in zip(base, other, strict=False) if len(first) and len(second)]

@@ -34,7 +34,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
             all(isinstance(content[key], str) for key in ("model", "recipe"))
             and all(_is_count(content[key]) for key in ("seed", "parameters"))
             and bool(content["contenders"])
-            and all(_is_contender(each) for each in content["contenders"])
+            and all(_is_candidate(each) for each in content["contenders"])
         )
     except (KeyError, TypeError):
         whole = False
@@ -43,7 +43,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return content
 
 
-def _is_contender(content: Mapping[str, Any]) -> bool:
+def _is_candidate(content: Mapping[str, Any]) -> bool:
     scores = [content["validation"], *([content["test"]] if "test" in content else [])]
     return (
         all(isinstance(content[key], str) for key in _TEXTS)

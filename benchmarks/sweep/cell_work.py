@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.sweep.cell import EXPORT, IDENTITY, RECORD, TRAIN, Order
 from edgeport.benchmarks.sweep.cell_record import SCHEMA
 from edgeport.benchmarks.sweep.dataset_archive import read_archive
@@ -113,7 +113,7 @@ def _record(order: Order, dataset: Dataset, source: Source, manifest: Manifest) 
         "epochs": len(epochs),
         "best_epoch": training["best_epoch"],
         "parameters": inspect(deployed).parameters,
-        "contenders": _contenders(order, dataset, source, manifest),
+        "contenders": _candidates(order, dataset, source, manifest),
         "refused": [{"file": each.file, "reason": each.reason} for each in manifest.refused],
         "seconds": {"train": sum(epoch["seconds"] for epoch in epochs)},
         "versions": dict(manifest.versions),
@@ -121,7 +121,7 @@ def _record(order: Order, dataset: Dataset, source: Source, manifest: Manifest) 
     }
 
 
-def _contenders(order: Order, dataset: Dataset, source: Source, manifest: Manifest) -> list[dict[str, Any]]:
+def _candidates(order: Order, dataset: Dataset, source: Source, manifest: Manifest) -> list[dict[str, Any]]:
     """Return how the Keras model and each artefact, in its own engine, answer the validation and the test split."""
     splits = {"validation": dataset.validation}
     if order.shared.score_test:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from edgeport.benchmarks.measuring.host import usable_cores
+from edgeport.benchmarks.measure.host import usable_cores
 from edgeport.benchmarks.report.words import counted
 from edgeport.benchmarks.sweep.latency import time_cells
 from edgeport.benchmarks.sweep.local_pool import LocalPool

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.measuring.conditions import disturbances
-from edgeport.benchmarks.measuring.contender import artefact_contender
-from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.measuring.measure import time_contenders
-from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.measure.candidate import artefact_candidate
+from edgeport.benchmarks.measure.conditions import disturbances
+from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.protocol import Protocol
+from edgeport.benchmarks.measure.rounds import time_candidates
 from edgeport.benchmarks.report.record import ENGINE_CALL
 from edgeport.benchmarks.sweep.cell import EXPORT
 from edgeport.benchmarks.sweep.results import Latencies, Timed
@@ -34,7 +34,7 @@ def time_cells(
         cells: The records of its cells; the first one of each model is taken.
         images: uint8 of shape (n, height, width, channels).
         earlier: What was timed before: it holds if it was the same files, in the same way.
-        on_step: Called with a few words before each generation of processes.
+        on_step: Called with a few words before each round of processes.
 
     Returns:
         What was timed; None if there is nothing to time.
@@ -55,17 +55,17 @@ def time_cells(
     protocol = asdict(PROTOCOL)
     if earlier is not None and not earlier.partial and earlier.protocol == protocol and _same(earlier.timed, wanted):
         return earlier
-    contenders = [
-        artefact_contender(
+    candidates = [
+        artefact_candidate(
             f"{each.model}/{each.file}",
             output / each.model / each.recipe / f"seed-{each.seed}" / EXPORT / each.file,
         )
         for each in wanted
     ]
     host = host_facts()
-    timings = time_contenders(contenders, images, protocol=PROTOCOL, ways=((ENGINE_CALL, 1),), on_step=on_step)
-    for each, contender in zip(wanted, contenders, strict=True):
-        each.launches.extend(timings.series[contender.name][0].launches)
+    timings = time_candidates(candidates, images, protocol=PROTOCOL, ways=((ENGINE_CALL, 1),), on_step=on_step)
+    for each, candidate in zip(wanted, candidates, strict=True):
+        each.launches.extend(timings.series[candidate.name][0].launches)
     doubts = tuple(disturbances(timings.conditions, host))
     return Latencies(host, protocol, doubts, timings.partial, tuple(wanted))
 

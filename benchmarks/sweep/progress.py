@@ -83,9 +83,9 @@ class _Epochs(ProgressColumn):
 
 def _scores(cell: Cell, output: Path) -> str:
     """Return how the model and its integer artefact in one engine answer, in a few words."""
-    contenders = json.loads((output / cell.name / RECORD).read_bytes())["contenders"]
-    split = "test" if "test" in contenders[0] else "validation"
-    shown = [each for each in contenders if each["format"] == "keras" or each["precision"] == "int8"]
+    candidates = json.loads((output / cell.name / RECORD).read_bytes())["contenders"]
+    split = "test" if "test" in candidates[0] else "validation"
+    shown = [each for each in candidates if each["format"] == "keras" or each["precision"] == "int8"]
     return f"{split} " + ", ".join(
         f"{each['format']} {each['precision']} {each[split]['correct'] / each[split]['count']:.2%}" for each in shown
     )

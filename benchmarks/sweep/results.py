@@ -47,7 +47,7 @@ class Latencies:
 
     Attributes:
         host: The machine: see ``host_facts``.
-        protocol: How: the fields of ``measuring.protocol.Protocol``.
+        protocol: How: the fields of ``measure.protocol.Protocol``.
         disturbances: Why the times are in doubt, a sentence each.
         partial: Why it ended before its time; empty if it did not.
         timed: The artefacts.
@@ -87,8 +87,8 @@ class Results:
     @property
     def split(self) -> str:
         """The split that is told of: ``test`` where all cells were scored on it, else ``validation``."""
-        contenders = [each for cell in self.cells for each in cell["contenders"]]
-        return "test" if contenders and all("test" in each for each in contenders) else "validation"
+        candidates = [each for cell in self.cells for each in cell["contenders"]]
+        return "test" if candidates and all("test" in each for each in candidates) else "validation"
 
 
 def results_text(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""A sweep in figures: for each model, recipe and contender the accuracies of all seeds, its size and its latency."""
+"""A sweep in figures: for each model, recipe and candidate the accuracies of all seeds, its size and its latency."""
 
 import math
 import statistics
@@ -29,7 +29,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Line:
-    """One contender of a model under a recipe, over all seeds.
+    """One candidate of a model under a recipe, over all seeds.
 
     Attributes:
         model: The model's name.
@@ -64,7 +64,7 @@ class Line:
 
 
 def lines_of(results: Results) -> list[Line]:
-    """Return a line for each contender, model by model in the order of their sizes."""
+    """Return a line for each candidate, model by model in the order of their sizes."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for cell in results.cells:
         groups.setdefault((cell["model"], cell["recipe"]), []).append(cell)
@@ -123,8 +123,8 @@ def _line(
     )
 
 
-def _share(contender: Mapping[str, Any], split: str) -> float:
-    return float(contender[split]["correct"] / contender[split]["count"])
+def _share(candidate: Mapping[str, Any], split: str) -> float:
+    return float(candidate[split]["correct"] / candidate[split]["count"])
 
 
 def _latency(timed: Timed) -> Latency:

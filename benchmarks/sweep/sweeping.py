@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.sweep.cell import Cell, Order, differences, identity_of
 from edgeport.benchmarks.sweep.cell_record import read_identity, read_record
 from edgeport.benchmarks.sweep.definitions import definitions_of

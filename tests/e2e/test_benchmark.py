@@ -155,7 +155,7 @@ def test_ctrl_c_keeps_what_was_measured(exported: Path, tmp_path: Path) -> None:
     ) as process:
         os.close(terminal)
         seen = b""
-        while b"generation 3 of 500" not in seen:
+        while b"round 3 of 500" not in seen:
             assert select.select([controller], [], [], 120)[0], seen
             seen += os.read(controller, 4096)
         process.send_signal(signal.SIGINT)
@@ -166,6 +166,6 @@ def test_ctrl_c_keeps_what_was_measured(exported: Path, tmp_path: Path) -> None:
             assert process.wait() == 130, "the terminal is closed"
     os.close(controller)
     measured = read_report(tmp_path / "out" / "report.json")
-    assert measured.partial == "interrupted after 2 of 500 generations"
+    assert measured.partial == "interrupted after 2 of 500 rounds"
     assert {len(series.launches) for each in measured.artefacts for series in each.series} == {2}
     assert "interrupted after 2 of 500" in (tmp_path / "out" / "report.md").read_text()

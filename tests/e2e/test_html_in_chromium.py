@@ -289,7 +289,7 @@ def test_a_page_can_be_printed(browser: Browser, pages: dict[str, Path]) -> None
 
 
 def made_report() -> Report:
-    """Return a run of ten contenders over batches and threads, with flips, profiles and a condition."""
+    """Return a run of ten candidates over batches and threads, with flips, profiles and a condition."""
     random = np.random.default_rng(0)
     truth = np.arange(COUNT) % 10
     reference = np.where(random.random(COUNT) < 0.01, (truth + 1) % 10, truth)

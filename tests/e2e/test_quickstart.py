@@ -6,7 +6,7 @@ from pathlib import Path
 from edgeport.benchmarks import read_report
 
 
-def test_quickstart_ends_with_ten_accurate_contenders(edgeport, tmp_path: Path) -> None:
+def test_quickstart_ends_with_ten_accurate_candidates(edgeport, tmp_path: Path) -> None:
     started = time.monotonic()
     told = edgeport("quickstart", "-o", tmp_path / "quickstart")
     # Minutes, and not the better part of an hour.

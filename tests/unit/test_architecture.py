@@ -25,7 +25,7 @@ PACKAGED = [path for path in MODULES if not path.is_relative_to(ROOT / LAB)]
 
 # Each engine is imported in these modules alone; everything else reaches it through them.
 KERAS_MODULES = {
-    "benchmarks/measuring/keras_opener.py", "export/graphs/fake_quantization.py", "export/graphs/float64_graph.py",
+    "benchmarks/measure/keras_opener.py", "export/graphs/fake_quantization.py", "export/graphs/float64_graph.py",
     "export/graphs/graph.py", "export/graphs/list_shapes.py", "export/graphs/masks.py",
     "export/graphs/operators/einsum.py", "export/graphs/operators/fourier.py", "export/graphs/operators/resizing.py",
     "export/graphs/operators/rules.py", "export/graphs/rewriting.py", "export/graphs/running.py",

@@ -58,7 +58,7 @@ def measured(file: str, wrong: int = 20, *, first: int = 0, series: tuple[Series
 
 
 def machine_of(random: np.random.Generator, speed: float = 1.0) -> np.ndarray:
-    """How much longer everything takes in each generation: a machine drifts, and comes back."""
+    """How much longer everything takes in each round: a machine drifts, and comes back."""
     drift = [random.normal(0, 0.02)]
     for _ in range(LAUNCHES - 1):
         drift.append(0.9 * drift[-1] + random.normal(0, 0.01))
@@ -69,7 +69,7 @@ def report(seed: int = 0, *, us: float = 50.0, wrong: int = 20, speed: float = 1
     """A run with a Keras model and two artefacts, the first of which takes ``us``."""
     random = np.random.default_rng(seed)
     machine = machine_of(random, speed) if drifts else np.ones(LAUNCHES)
-    yardstick = 2e5 * machine * np.exp(random.normal(0, 0.005, LAUNCHES))
+    workload = 2e5 * machine * np.exp(random.normal(0, 0.005, LAUNCHES))
     series = {
         file: tuple(Series(what, 1, 1, launches(random, time * factor, machine)) for what, factor in ways)
         for file, time in ((TFLITE, us), (ONNX, 70.0))
@@ -88,7 +88,7 @@ def report(seed: int = 0, *, us: float = 50.0, wrong: int = 20, speed: float = 1
             measured(TFLITE, wrong, series=series[TFLITE]),
             measured(ONNX, series=series[ONNX]),
         ),
-        conditions=tuple(Condition(2.0, 0.0, 0.0, int(ns)) for ns in yardstick),
+        conditions=tuple(Condition(2.0, 0.0, 0.0, int(ns)) for ns in workload),
     )
 
 
@@ -100,7 +100,7 @@ def changed(report: Report, name: str, **values: Any) -> Report:
 
 
 def side_by_side(seed: int, slowdown: float) -> Report:
-    """A run that measured an artefact and its baseline in the same generations."""
+    """A run that measured an artefact and its baseline in the same rounds."""
     random = np.random.default_rng(seed)
     machine = machine_of(random)
     base = Series("engine", 1, 1, launches(random, 50.0, machine))
@@ -250,7 +250,7 @@ NOT_COMPARABLE = {
         new, TFLITE, series=tuple(replace(each, threads=2) for each in new.artefacts[1].series)
     ),
     f"{ONNX} was timed in BASE, and not in NEW": lambda new: changed(new, ONNX, series=()),
-    "NEW is a partial report": lambda new: replace(new, partial="interrupted in generation 3 of 20"),
+    "NEW is a partial report": lambda new: replace(new, partial="interrupted in round 3 of 20"),
     "speed of the machine": lambda new: replace(new, conditions=report(2, speed=1.5).conditions),
 }  # fmt: skip
 OF_THE_DATA = {"digest of the data", "split of the data", "true classes", "model"}
@@ -344,7 +344,9 @@ DAMAGED = {
     "no report": lambda text: "[1, 2]",
     "schema 1": lambda text: text.replace('"schema": 2', '"schema": 1'),
     "a NaN among the times": lambda text: re.sub(r'"launches": \[\[\d+', '"launches": [[NaN', text, count=1),
-    "a NaN for the yardstick": lambda text: re.sub(r'"yardstick_ns": \d+', '"yardstick_ns": NaN', text, count=1),
+    "a NaN for the reference workload": lambda text: re.sub(
+        r'"yardstick_ns": \d+', '"yardstick_ns": NaN', text, count=1
+    ),
     "an infinite duration": lambda text: re.sub(r'"seconds": [\d.]+', '"seconds": Infinity', text, count=1),
     "a time of 0": lambda text: re.sub(r'"launches": \[\[\d+', '"launches": [[0', text, count=1),
     "an answer too few": lambda text: re.sub(r'"predictions": \[\d+, ', '"predictions": [', text, count=1),
@@ -460,7 +462,7 @@ def test_side_by_side_the_machine_may_do_what_it_likes() -> None:
 
 
 def test_two_runs_on_a_machine_that_drifts_are_told_apart_from_a_slowdown() -> None:
-    """The machine is 8 % slower in one run, and 8 % faster in the next; the yardstick knows."""
+    """The machine is 8 % slower in one run, and 8 % faster in the next; the reference workload knows."""
     speeds = [1.08 if seed % 2 else 1 / 1.08 for seed in range(50)]
     found = [
         compare_reports(report(seed), report(1000 + seed, us=55.0, speed=speeds[seed]), limits=LIMITS).exit_code
@@ -474,12 +476,12 @@ def test_two_runs_on_a_machine_that_drifts_are_told_apart_from_a_slowdown() -> N
     assert same == [0] * 50
 
 
-def test_without_the_yardstick_drift_would_be_taken_for_a_slowdown() -> None:
+def test_without_the_reference_workload_drift_would_be_taken_for_a_slowdown() -> None:
     base, new = report(1, drifts=False), report(2, speed=1.12)
     assert compare_reports(base, new, limits=LIMITS).exit_code == 0
     blind = compare_reports(replace(base, conditions=()), replace(new, conditions=()), limits=LIMITS)
     assert blind.exit_code == 1
-    assert any("No yardstick" in note for note in blind.notes)
+    assert any("No reference workload" in note for note in blind.notes)
 
 
 def test_drift_within_a_run_does_not_widen_the_interval() -> None:

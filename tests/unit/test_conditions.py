@@ -1,4 +1,4 @@
-"""The machine while something is measured: facts, what others took, the yardstick, and when a run is disturbed."""
+"""The machine while something is measured: facts, what others took, the reference workload, when a run is disturbed."""
 
 import json
 import os
@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.measuring import sensors
-from edgeport.benchmarks.measuring.conditions import Snapshot, condition, disturbances, snapshot
-from edgeport.benchmarks.measuring.host import host_facts, usable_cores
-from edgeport.benchmarks.measuring.yardstick import yardstick
+from edgeport.benchmarks.measure import sensors
+from edgeport.benchmarks.measure.conditions import Snapshot, condition, disturbances, snapshot
+from edgeport.benchmarks.measure.host import host_facts, usable_cores
+from edgeport.benchmarks.measure.reference_workload import reference_workload
 from edgeport.benchmarks.report.record import Condition
 
 CALM = Condition(2.0, 0.02, 0.0, 41_000, 2400.0, 55.0, 0)
@@ -99,14 +99,14 @@ def test_what_the_system_does_not_tell_is_none(tmp_path: Path, monkeypatch: pyte
 def test_a_virtual_machine_is_known_by_its_maker(
     vendor: str, product: str, virtual: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeport.benchmarks.measuring.host.cpu_facts", dict)
+    monkeypatch.setattr("edgeport.benchmarks.measure.host.cpu_facts", dict)
     root = machine(tmp_path, {"sys/class/dmi/id/sys_vendor": vendor, "sys/class/dmi/id/product_name": product})
     assert host_facts(root=root)["hypervisor"] is virtual
 
 
 def test_the_core_of_an_arm_processor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"CPU implementer": "0x41", "CPU part": "0xd0b", "Features": "fp asimd asimddp crc32"}
-    monkeypatch.setattr("edgeport.benchmarks.measuring.host.cpu_facts", lambda: fields)
+    monkeypatch.setattr("edgeport.benchmarks.measure.host.cpu_facts", lambda: fields)
     facts = host_facts()
     assert (facts["cpu_core"], facts["flags"]) == ("Cortex-A76", ["asimd", "asimddp"])
 
@@ -176,7 +176,7 @@ def test_counters_that_are_missing_or_stand_still_tell_nothing() -> None:
 def test_busy_and_stolen_are_those_of_the_cores_that_may_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeport.benchmarks.measuring.conditions.usable_cores", lambda: [3])
+    monkeypatch.setattr("edgeport.benchmarks.measure.conditions.usable_cores", lambda: [3])
     # user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice
     fields = (100, 20, 30, 4000, 500, 6, 7, 80, 90, 10)
     root = machine(tmp_path, {"proc/stat": proc_stat(3, *fields)})
@@ -222,8 +222,8 @@ def test_a_measuring_process_is_our_own_while_it_lives_and_afterwards() -> None:
     assert blamed.others_busy > found.others_busy
 
 
-def test_the_yardstick_does_the_same_each_time() -> None:
-    call = yardstick()
+def test_the_reference_workload_does_the_same_each_time() -> None:
+    call = reference_workload()
     first = np.array(call())
     np.testing.assert_array_equal(call(), first)
     assert first.max() > 0 == first.min()
@@ -245,17 +245,17 @@ def test_a_calm_machine_disturbs_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"others_busy": 0.4}, r"Other processes used 0\.06 cores on average and up to 0\.40 \(generation 3 of 10\)"),
+        ({"others_busy": 0.4}, r"Other processes used 0\.06 cores on average and up to 0\.40 \(round 3 of 10\)"),
         ({"others_busy": 0.29}, ""),
         ({"stolen": 0.25}, r"The hypervisor kept 0\.03 cores"),
         ({"stolen": 0.15}, ""),
-        ({"yardstick_ns": 45_200}, r"took 41\.0 us in one generation and 45\.2 us in another, expected within 10%"),
+        ({"yardstick_ns": 45_200}, r"took 41\.0 us in one round and 45\.2 us in another, expected within 10%"),
         ({"yardstick_ns": 45_000}, ""),
         ({"frequency_mhz": 1500.0}, r"between 1,500 and 2,400 MHz, expected within 5%; the governor is ondemand"),
         ({"frequency_mhz": 2300.0}, ""),
         ({"temperature_c": 80.4}, "reached 80 degrees Celsius"),
         ({"temperature_c": 79.9}, ""),
-        ({"throttled": 0x1}, "told of under-voltage at the end of 1 of 10 generations"),
+        ({"throttled": 0x1}, "told of under-voltage at the end of 1 of 10 rounds"),
         ({"throttled": 0x8}, "told of the soft temperature limit"),
     ],
 )
@@ -286,9 +286,9 @@ def test_the_governor_is_no_disturbance_where_the_clock_kept_still_nor_blamed_wh
 def test_throttling_since_the_start_is_told_with_what_is_known_of_when() -> None:
     (before,) = disturbances([replace(CALM, throttled=0x50000 & 0x10000)] * 3, {})
     assert before == (
-        "The firmware tells of under-voltage since the machine was started, before or during the first generation"
+        "The firmware tells of under-voltage since the machine was started, before or during the first round"
     )
     during = disturbances([CALM, replace(CALM, throttled=0x40000)], {})
     assert during == ["The firmware tells of throttling since the machine was started, during the run"]
     both = disturbances([CALM, replace(CALM, throttled=0x40004)], {})
-    assert both == ["The firmware told of throttling at the end of 1 of 2 generations"]
+    assert both == ["The firmware told of throttling at the end of 1 of 2 rounds"]

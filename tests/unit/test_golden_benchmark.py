@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks import Protocol, Sweep, read_report
+from edgeport.benchmarks import Protocol, Timing, read_report
 from edgeport.benchmarks.golden_benchmark import benchmark_golden
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.cli import main
 from edgeport.runtime.golden.answers import Golden, golden_bytes, read_golden
 
 FILES = ("tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
-FAST = Sweep(protocol=Protocol(launches=1, turns=1, calls=3, warmup_calls=0, warmup_seconds=0.0))
+FAST = Timing(protocol=Protocol(launches=1, turns=1, calls=3, warmup_calls=0, warmup_seconds=0.0))
 
 
 def folder_with(data: Path, golden: dict[str, np.ndarray], folder: Path, **known: np.ndarray) -> Path:
@@ -56,22 +56,22 @@ def hide(names: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_engine_that_is_missing_is_told(artefacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hide(("onnxruntime",), tmp_path / "hidden", monkeypatch)
-    report = benchmark_golden(artefacts, golden_of(artefacts), sweep=FAST)
+    report = benchmark_golden(artefacts, golden_of(artefacts), timing=FAST)
     assert [each.file for each in report.artefacts] == ["tiny.keras", "tiny.float32.tflite", "tiny.int8.tflite"]
     assert [each["file"] for each in report.skipped] == ["tiny.int8.onnx"]
     assert "pip install 'edgeport[onnx]'" in report.skipped[0]["reason"]
     hide(("onnxruntime", "ai_edge_litert", "tflite_runtime"), tmp_path / "hidden", monkeypatch)
     with pytest.raises(MissingDependencyError, match="nothing could be measured"):
-        benchmark_golden(artefacts, golden_of(artefacts), sweep=FAST)
+        benchmark_golden(artefacts, golden_of(artefacts), timing=FAST)
 
 
 def test_another_file_is_not_measured(artefacts: Path) -> None:
     shutil.copy(artefacts / "tiny.float32.tflite", artefacts / "tiny.int8.tflite")
     with pytest.raises(ArtefactError, match=r"tiny\.int8\.tflite is not the file that golden\.npz describes"):
-        benchmark_golden(artefacts, golden_of(artefacts), sweep=FAST)
+        benchmark_golden(artefacts, golden_of(artefacts), timing=FAST)
     (artefacts / "tiny.int8.tflite").unlink()
     with pytest.raises(ArtefactError, match="No such file"):
-        benchmark_golden(artefacts, golden_of(artefacts), sweep=FAST)
+        benchmark_golden(artefacts, golden_of(artefacts), timing=FAST)
 
 
 def test_golden_answers_that_know_no_classes_are_not_enough(
@@ -79,7 +79,7 @@ def test_golden_answers_that_know_no_classes_are_not_enough(
 ) -> None:
     folder = folder_with(data, golden, tmp_path / "artefacts", labels=np.zeros(20, np.int64))
     with pytest.raises(InputError, match="--dataset and --reference"):
-        benchmark_golden(folder, golden_of(folder), sweep=FAST)
+        benchmark_golden(folder, golden_of(folder), timing=FAST)
     assert main(["benchmark", str(folder)]) == 2
     told = capsys.readouterr().err
     assert "golden.npz lacks the true classes or the answers of the Keras model" in told

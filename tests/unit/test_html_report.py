@@ -162,7 +162,7 @@ def test_without_a_lossless_artefact_the_page_says_so() -> None:
     assert "this report holds Keras float32 alone" in page(alone).text
 
 
-def test_a_contender_that_cannot_be_told_from_the_best_is_named() -> None:
+def test_a_candidate_that_cannot_be_told_from_the_best_is_named() -> None:
     report = made_report()
     twin = replace(report.artefacts[2], file="again.tflite")
     text = page(replace(report, artefacts=(*report.artefacts, twin))).text
@@ -205,14 +205,14 @@ def test_latencies_of_milliseconds_are_told_in_milliseconds() -> None:
 def test_what_disturbed_cut_short_or_left_out_a_run_is_told_at_once() -> None:
     report = made_report(
         conditions=(Condition(2.0, 1.5, 0.0, 200_000),) * LAUNCHES,
-        partial="interrupted after 8 of 20 generations",
+        partial="interrupted after 8 of 20 rounds",
         skipped=({"file": "m.int8.onnx", "reason": "onnxruntime is not installed"},),
     )
     untimed = replace(report.artefacts[0], series=(), starts=())
     text = page(replace(report, artefacts=(untimed, *report.artefacts[1:]))).text
-    before_the_summary = text.partition("All contenders on the same")[0]
+    before_the_summary = text.partition("All candidates on the same")[0]
     assert "The machine was disturbed. Other processes used 1.50 cores" in before_the_summary
-    assert "The run is partial: interrupted after 8 of 20 generations." in before_the_summary
+    assert "The run is partial: interrupted after 8 of 20 rounds." in before_the_summary
     assert "m.int8.onnx was left out: onnxruntime is not installed" in before_the_summary
     assert "Keras float32 was not run on this machine" in before_the_summary
     calm = page(made_report()).text
@@ -441,7 +441,7 @@ def test_the_command_names_a_damaged_report_and_writes_nothing(tmp_path: Path) -
     assert not (tmp_path / "page.html").exists()
 
 
-def test_the_pareto_front_holds_what_no_other_contender_beats() -> None:
+def test_the_pareto_front_holds_what_no_other_candidate_beats() -> None:
     def spot(name: str, latency: float, accuracy: float) -> Spot:
         return Spot(name, "int8", "c-onnx", (latency,) * 3, (accuracy,) * 3)
 

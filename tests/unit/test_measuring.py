@@ -1,4 +1,4 @@
-"""Contenders are measured in processes of their own: answers, times, starts, and what becomes of those that fail."""
+"""Candidates are measured in processes of their own: answers, times, starts, and what becomes of those that fail."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.assembly import Entry, Sweep, assembled_report, check_samples
-from edgeport.benchmarks.measuring import measure
-from edgeport.benchmarks.measuring.contender import Contender, artefact_contender
-from edgeport.benchmarks.measuring.host import usable_cores
-from edgeport.benchmarks.measuring.measure import Answers, answers_of, time_contenders
-from edgeport.benchmarks.measuring.process import MeasuringProcess
-from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.assembly import Entry, Timing, assembled_report, check_samples
+from edgeport.benchmarks.measure import rounds
+from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
+from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.process import MeasuringProcess
+from edgeport.benchmarks.measure.protocol import Protocol
+from edgeport.benchmarks.measure.rounds import Answers, answers_of, time_candidates
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError, load
 
 SHORT = Protocol(launches=2, turns=3, calls=4, warmup_seconds=0.02)
@@ -29,23 +29,23 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (12, 28, 28, 1)).astype(np.uint8)
 
 
-def tiny(data: Path, kind: str = "int8.tflite") -> Contender:
-    return artefact_contender(f"tiny.{kind}", data / f"tiny.{kind}")
+def tiny(data: Path, kind: str = "int8.tflite") -> Candidate:
+    return artefact_candidate(f"tiny.{kind}", data / f"tiny.{kind}")
 
 
 def test_answers_are_those_of_the_predictor(data: Path, images: np.ndarray) -> None:
-    contenders = [tiny(data), tiny(data, "float32.onnx")]
-    for contender, told in answers_of(contenders, images):
+    candidates = [tiny(data), tiny(data, "float32.onnx")]
+    for candidate, told in answers_of(candidates, images):
         assert isinstance(told, Answers)
-        predictor = load(data / contender.name)
+        predictor = load(data / candidate.name)
         np.testing.assert_array_equal(told.values, predictor.predict(images))
         assert told.engine == {"name": predictor.spec.engine, "version": predictor.spec.engine_version}
 
 
 def test_each_generation_is_a_fresh_process_that_is_timed_in_turns(data: Path, images: np.ndarray) -> None:
     steps: list[str] = []
-    found = time_contenders(
-        [tiny(data), Contender("counting", f"{HERE}:open_counting", launches=1)],
+    found = time_candidates(
+        [tiny(data), Candidate("counting", f"{HERE}:open_counting", launches=1)],
         images,
         protocol=SHORT,
         ways=(("engine", 1), ("predict", 3)),
@@ -56,7 +56,7 @@ def test_each_generation_is_a_fresh_process_that_is_timed_in_turns(data: Path, i
     artefact, counting = found.series["tiny.int8.tflite"], found.series["counting"]
     assert [(each.what, each.batch, each.threads) for each in artefact] == [("engine", 1, 1), ("predict", 3, 1)]
     assert [[len(launch) for launch in each.launches] for each in artefact] == [[12, 12], [12, 12]]
-    assert [len(each.launches) for each in counting] == [1, 1], "it takes part in one generation"
+    assert [len(each.launches) for each in counting] == [1, 1], "it takes part in one round"
     # A sleep takes longer than it says on a busy machine, and never less.
     assert counting[0].percentile_us(0) >= 1000
     assert counting[1].percentile_us(0) >= 6000
@@ -75,23 +75,23 @@ def test_slow_calls_shorten_a_turn() -> None:
 
 
 def test_what_an_engine_prints_does_not_disturb(data: Path, images: np.ndarray) -> None:
-    contender = Contender("talkative", f"{HERE}:open_talkative", {"path": str(data / "tiny.int8.tflite")})
-    ((_, told),) = answers_of([contender], images)
+    candidate = Candidate("talkative", f"{HERE}:open_talkative", {"path": str(data / "tiny.int8.tflite")})
+    ((_, told),) = answers_of([candidate], images)
     assert isinstance(told, Answers)
 
 
-def test_a_contender_that_cannot_run_is_told_and_the_others_go_on(
+def test_a_candidate_that_cannot_run_is_told_and_the_others_go_on(
     data: Path, images: np.ndarray, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "tiny.int8.tflite"
     damaged.write_bytes((data / "tiny.int8.tflite").read_bytes()[:-100])
-    contenders = [
-        artefact_contender("damaged", damaged),
-        Contender("absent", "edgeport.no_such_module:open_it"),
-        Contender("dying", f"{HERE}:open_dying"),
+    candidates = [
+        artefact_candidate("damaged", damaged),
+        Candidate("absent", "edgeport.no_such_module:open_it"),
+        Candidate("dying", f"{HERE}:open_dying"),
         tiny(data),
     ]
-    told = {contender.name: answers for contender, answers in answers_of(contenders, images)}
+    told = {candidate.name: answers for candidate, answers in answers_of(candidates, images)}
     assert isinstance(told["damaged"], ArtefactError)
     assert "has been altered" in str(told["damaged"])
     assert isinstance(told["absent"], MissingDependencyError)
@@ -110,30 +110,30 @@ def test_no_process_is_left_behind(data: Path, images: np.ndarray, tmp_path: Pat
     assert not os.path.exists(f"/proc/{pid}")
 
 
-def test_ctrl_c_keeps_the_generations_that_have_ended(
+def test_ctrl_c_keeps_the_rounds_that_have_ended(
     data: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = []
-    generation = measure._generation
+    one_round = rounds._round
 
     def interrupted(*arguments):
         if len(ended) == 1:
             raise KeyboardInterrupt
         ended.append(1)
-        return generation(*arguments)
+        return one_round(*arguments)
 
-    monkeypatch.setattr(measure, "_generation", interrupted)
-    found = time_contenders([tiny(data)], images, protocol=SHORT)
-    assert found.partial == "interrupted after 1 of 2 generations"
+    monkeypatch.setattr(rounds, "_round", interrupted)
+    found = time_candidates([tiny(data)], images, protocol=SHORT)
+    assert found.partial == "interrupted after 1 of 2 rounds"
     assert [len(series.launches) for series in found.series["tiny.int8.tflite"]] == [1, 1]
     with pytest.raises(KeyboardInterrupt):
-        time_contenders([tiny(data)], images, protocol=SHORT)
+        time_candidates([tiny(data)], images, protocol=SHORT)
 
 
 def test_more_threads_than_cores_are_refused(data: Path, images: np.ndarray) -> None:
-    many = Contender("many", "edgeport.benchmarks.measuring.openers:open_artefact", threads=len(usable_cores()) + 1)
+    many = Candidate("many", "edgeport.benchmarks.measure.openers:open_artefact", threads=len(usable_cores()) + 1)
     with pytest.raises(InputError, match="take that or fewer"):
-        time_contenders([many], images, protocol=SHORT)
+        time_candidates([many], images, protocol=SHORT)
 
 
 def test_samples_that_teach_nothing_are_refused_before_any_timing() -> None:
@@ -155,12 +155,12 @@ def test_a_report_holds_answers_times_and_the_pictures_of_flips(data: Path, imag
     reference = np.eye(10, dtype=np.float32)[truth]
     entries = [
         Entry("tiny.keras", "keras", "float32", 0, "0" * 64, recorded=reference),
-        Entry("tiny.int8.tflite", "tflite", "int8", 1, "0" * 64, contender=tiny(data)),
-        Entry("gone.onnx", "onnx", "int8", 1, "0" * 64, contender=artefact_contender("gone.onnx", data / "gone.onnx")),
+        Entry("tiny.int8.tflite", "tflite", "int8", 1, "0" * 64, candidate=tiny(data)),
+        Entry("gone.onnx", "onnx", "int8", 1, "0" * 64, candidate=artefact_candidate("gone.onnx", data / "gone.onnx")),
     ]
     dataset = {"name": "d", "split": "test", "count": 12, "sha256": "0" * 64, "labels": list("0123456789")}
-    sweep = Sweep(batches=(1, 4), protocol=SHORT)
-    report = assembled_report(entries, images, truth, model="tiny", dataset=dataset, sweep=sweep, skip_refused=True)
+    timing = Timing(batches=(1, 4), protocol=SHORT)
+    report = assembled_report(entries, images, truth, model="tiny", dataset=dataset, timing=timing, skip_refused=True)
     assert [each.file for each in report.artefacts] == ["tiny.keras", "tiny.int8.tflite"]
     assert report.skipped[0]["file"] == "gone.onnx"
     assert report.correct(report.reference) == 12
@@ -174,13 +174,13 @@ def test_a_report_holds_answers_times_and_the_pictures_of_flips(data: Path, imag
     np.testing.assert_allclose(measured.confidence, answers.max(axis=1), atol=1e-6)
     assert sorted(report.pictures, key=int) == [str(index) for index in report.flips(measured)]
     with pytest.raises(ArtefactError, match=r"gone\.onnx"):
-        assembled_report(entries, images, truth, model="tiny", dataset=dataset, sweep=sweep)
+        assembled_report(entries, images, truth, model="tiny", dataset=dataset, timing=timing)
 
 
-def test_a_contender_that_dies_later_does_not_take_the_others_with_it(
+def test_a_candidate_that_dies_later_does_not_take_the_others_with_it(
     data: Path, images: np.ndarray, tmp_path: Path
 ) -> None:
-    mortal = Contender("mortal", f"{HERE}:open_mortal", {"starts": str(tmp_path / "starts")})
-    found = time_contenders([tiny(data), mortal], images, protocol=SHORT)
-    assert found.partial == "ended (mortal: its process died (SIGKILL)) after 1 of 2 generations"
+    mortal = Candidate("mortal", f"{HERE}:open_mortal", {"starts": str(tmp_path / "starts")})
+    found = time_candidates([tiny(data), mortal], images, protocol=SHORT)
+    assert found.partial == "ended (mortal: its process died (SIGKILL)) after 1 of 2 rounds"
     assert [len(series.launches) for series in found.series["tiny.int8.tflite"]] == [1, 1]

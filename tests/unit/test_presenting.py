@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
 
-from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.report import figures
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.report.report_file import read_report, report_text
@@ -93,7 +93,7 @@ REPORT = Report(
 
 
 def row(report: Report, name: str) -> dict[str, str]:
-    """Return the cells of one contender, by the names of their columns."""
+    """Return the cells of one candidate, by the names of their columns."""
     header = [cell.strip() for cell in markdown_table(report).splitlines()[0].strip("|").split("|")]
     return next(dict(zip(header, cells, strict=True)) for cells in table_rows(report) if cells[0] == name)
 
@@ -104,8 +104,8 @@ def shown(report: Report, width: int) -> list[str]:
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
-def untimed(contender: Measured) -> Measured:
-    return replace(contender, series=(), starts=(), bytes=0)
+def untimed(candidate: Measured) -> Measured:
+    return replace(candidate, series=(), starts=(), bytes=0)
 
 
 def test_figures_are_computed_from_the_samples() -> None:
@@ -217,11 +217,11 @@ def test_notes_say_what_to_know_before_the_figures() -> None:
         REPORT,
         artefacts=(untimed(REPORT.reference), *REPORT.artefacts[1:]),
         skipped=({"file": "m.int8.onnx", "reason": "onnxruntime is not installed"},),
-        partial="interrupted after 3 of 8 generations",
+        partial="interrupted after 3 of 8 rounds",
         conditions=(Condition(1.0, 0.9, 0.0, 40_000),),
     )
     partial, reference, skipped, disturbed = report_notes(report)
-    assert partial == "Partial: interrupted after 3 of 8 generations"
+    assert partial == "Partial: interrupted after 3 of 8 rounds"
     assert "The Keras model was not run here" in reference
     assert skipped == "Skipped: m.int8.onnx: onnxruntime is not installed"
     assert disturbed.startswith("Disturbed: Other processes used 0.90 cores on average")
@@ -273,7 +273,7 @@ def test_the_report_in_markdown_holds_all_of_it() -> None:
     for fact in (REPORT.host["cpu_model"], REPORT.host["os"], "5" * 64, "edgeport 0.3 abcdef012345", "engine 1"):
         assert fact in machine
     assert "0.00 to 0.05 cores used by others" in machine
-    assert "40.0 to 41.0 us for the yardstick" in machine
+    assert "40.0 to 41.0 us for the reference workload" in machine
 
 
 def test_latency_has_intervals_and_only_percentiles_with_calls_enough() -> None:
@@ -353,7 +353,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
     return Drawn(monkeypatch)
 
 
-def test_accuracy_against_latency_shows_every_contender_and_the_front(tmp_path: Path, drawn: Drawn) -> None:
+def test_accuracy_against_latency_shows_every_candidate_and_the_front(tmp_path: Path, drawn: Drawn) -> None:
     figures.draw_accuracy_against_latency(tmp_path / "a.png", REPORT)
     assert (tmp_path / "a.png").stat().st_size > 5_000
     (legend,) = drawn.figure.legends
@@ -389,7 +389,7 @@ def test_artefacts_that_flip_alike_share_a_line(tmp_path: Path, drawn: Drawn) ->
     assert "TFLite int8 and 1 more: one (80%)" in drawn.texts
 
 
-def test_a_confusion_matrix_for_each_contender_counts_its_answers(tmp_path: Path, drawn: Drawn) -> None:
+def test_a_confusion_matrix_for_each_candidate_counts_its_answers(tmp_path: Path, drawn: Drawn) -> None:
     figures.draw_confusion_matrices(tmp_path / "c.png", REPORT)
     titles = [axes.get_title() for axes in drawn.axes[:3]]
     assert titles == ["Keras float32: 20 wrong", "TFLite float32: 20 wrong", "TFLite int8: 31 wrong"]
@@ -437,7 +437,7 @@ def test_names_are_drawn_as_they_are(draw, tmp_path: Path, drawn: Drawn) -> None
 
 def test_the_table_and_the_report_need_no_matplotlib_and_no_engine() -> None:
     code = (
-        "import sys, edgeport.benchmarks.report.table, edgeport.benchmarks.measuring.yardstick\n"
+        "import sys, edgeport.benchmarks.report.table, edgeport.benchmarks.measure.reference_workload\n"
         "print([name for name in ('matplotlib', 'scipy', 'tensorflow', 'onnxruntime', 'onnx') if name in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

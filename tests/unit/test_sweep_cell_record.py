@@ -11,7 +11,7 @@ from edgeport.benchmarks.sweep.cell_record import read_identity, read_record
 from edgeport.runtime.errors import InputError
 
 
-def contender(**changes: Any) -> dict[str, Any]:
+def candidate(**changes: Any) -> dict[str, Any]:
     score = {"correct": 4, "count": 5}
     kind = {"file": "model.keras", "format": "keras", "precision": "float32", "bytes": 9, "sha256": "0"}
     return {**kind, "validation": score, "test": score, **changes}
@@ -19,7 +19,7 @@ def contender(**changes: Any) -> dict[str, Any]:
 
 def record(**changes: Any) -> dict[str, Any]:
     names = {"schema": 1, "model": "edge", "recipe": "own", "seed": 0, "parameters": 94_186}
-    return {**names, "contenders": [contender()], **changes}
+    return {**names, "contenders": [candidate()], **changes}
 
 
 def test_a_record_comes_back_as_it_is(tmp_path: Path) -> None:
@@ -37,10 +37,10 @@ def test_a_cell_that_has_not_ended_has_none(tmp_path: Path) -> None:
     [
         None, [], {}, 5, record(schema=99), record(contenders=[]), record(contenders=[5]), record(contenders=5),
         record(parameters="many"), record(seed=None), record(model=3),
-        record(contenders=[contender(test={"correct": 0, "count": 0})]),
-        record(contenders=[contender(validation={"correct": "4", "count": 5})]),
-        record(contenders=[contender(bytes=None)]),
-        record(contenders=[{key: value for key, value in contender().items() if key != "validation"}]),
+        record(contenders=[candidate(test={"correct": 0, "count": 0})]),
+        record(contenders=[candidate(validation={"correct": "4", "count": 5})]),
+        record(contenders=[candidate(bytes=None)]),
+        record(contenders=[{key: value for key, value in candidate().items() if key != "validation"}]),
     ],
 )  # fmt: skip
 def test_a_damaged_record_is_no_result_and_none_that_is_missing(content: Any, tmp_path: Path) -> None:

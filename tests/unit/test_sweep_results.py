@@ -26,12 +26,12 @@ COUNT = 10_000
 def cell(
     model: str, recipe: str, seed: int, right: Mapping[tuple[str, str], int], *, parameters: int, test: bool = True
 ) -> dict[str, Any]:
-    """A cell whose contenders have so many of 10,000 test images right, and of validation images one more."""
-    contenders = []
+    """A cell whose candidates have so many of 10,000 test images right, and of validation images one more."""
+    candidates = []
     for format_, precision in KINDS:
         correct = right[format_, precision]
         scores = {"validation": {"correct": correct + 1, "count": COUNT}, "test": {"correct": correct, "count": COUNT}}
-        contenders.append(
+        candidates.append(
             {
                 "file": f"{model}.{precision}.{format_}",
                 "format": format_,
@@ -46,7 +46,7 @@ def cell(
         "recipe": recipe,
         "seed": seed,
         "parameters": parameters,
-        "contenders": contenders,
+        "contenders": candidates,
         "refused": [],
     }
 

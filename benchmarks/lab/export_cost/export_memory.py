@@ -27,7 +27,7 @@ from edgeport.benchmarks.lab.export_cost.export_memory_report import (
 )
 from edgeport.benchmarks.lab.export_cost.export_speed import PACKAGES
 from edgeport.benchmarks.lab.script import check_output_file, run_script
-from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measure.host import host_facts
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 

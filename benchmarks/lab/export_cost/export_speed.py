@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from edgeport.benchmarks.lab.export_cost.export_speed_report import LOADING, REST, ExportSpeed, markdown, report_text
 from edgeport.benchmarks.lab.script import check_output_file, run_script
-from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measure.host import host_facts
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole

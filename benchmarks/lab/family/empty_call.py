@@ -11,11 +11,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from edgeport.benchmarks.measuring.conditions import disturbances
-from edgeport.benchmarks.measuring.contender import artefact_contender
-from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.measuring.measure import time_contenders
-from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.measure.candidate import artefact_candidate
+from edgeport.benchmarks.measure.conditions import disturbances
+from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.protocol import Protocol
+from edgeport.benchmarks.measure.rounds import time_candidates
 from edgeport.benchmarks.report.record import ENGINE_CALL
 from edgeport.benchmarks.sweep.results import read_results
 from edgeport.export import Options, export, load_calibration, load_source
@@ -50,10 +50,10 @@ def main() -> None:
         for model, cell in first.items():
             export_folder = arguments.sweep / model / cell["recipe"] / f"seed-{cell['seed']}" / "export"
             paths[model] = export_folder / f"{model}.int8.tflite"
-        contenders = [artefact_contender(name, path) for name, path in paths.items()]
+        candidates = [artefact_candidate(name, path) for name, path in paths.items()]
         host = host_facts()
-        timings = time_contenders(
-            contenders, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),), on_step=print
+        timings = time_candidates(
+            candidates, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),), on_step=print
         )
     document = {
         "kind": KIND,

@@ -24,11 +24,11 @@ from typing import Any
 import keras
 from keras import layers
 
-from edgeport.benchmarks.measuring.conditions import disturbances
-from edgeport.benchmarks.measuring.contender import artefact_contender
-from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.measuring.measure import time_contenders
-from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.measure.candidate import artefact_candidate
+from edgeport.benchmarks.measure.conditions import disturbances
+from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.protocol import Protocol
+from edgeport.benchmarks.measure.rounds import time_candidates
 from edgeport.benchmarks.report.record import ENGINE_CALL
 from edgeport.benchmarks.statistics.latency import latency_ratio
 from edgeport.export import Options, export, load_calibration, load_source
@@ -100,11 +100,11 @@ def try_design(design: str, teacher: Path, folder: Path) -> tuple[dict[str, Any]
 
 def time_side_by_side(tried: list[tuple[dict[str, Any], dict[str, Path]]]) -> tuple[dict[str, Any], list[str]]:
     """Add to each row what its files take; return the machine, and what disturbed it."""
-    contenders = [
-        artefact_contender(f"{row['design']}: {kind}", path) for row, files in tried for kind, path in files.items()
+    candidates = [
+        artefact_candidate(f"{row['design']}: {kind}", path) for row, files in tried for kind, path in files.items()
     ]
     host, images = host_facts(), load_dataset("mnist").validation.images[:1]
-    timings = time_contenders(contenders, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),))
+    timings = time_candidates(candidates, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),))
     for row, files in tried:
         launches = {kind: timings.series[f"{row['design']}: {kind}"][0].launches for kind in files}
         for format_ in ("tflite", "onnx"):

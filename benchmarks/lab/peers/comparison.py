@@ -21,9 +21,9 @@ from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, EDGEPORT, KERAS_FI
 from edgeport.benchmarks.lab.peers.peers_report import ModelFacts, PeersReport, Row, markdown, report_text
 from edgeport.benchmarks.lab.peers.subjects import Subject, exported_subject, mobilenet_subject
 from edgeport.benchmarks.lab.script import check_output_file, run_script
-from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.measuring.measure import Answers, answers_of, time_contenders
-from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.protocol import Protocol
+from edgeport.benchmarks.measure.rounds import Answers, answers_of, time_candidates
 from edgeport.benchmarks.report.record import Condition
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, MissingDependencyError
@@ -106,18 +106,18 @@ def _measure(found: _Found, subject: Subject, python: Path | None, protocol: Pro
         converted = _converted(found, subject, Path(folder, "int8.onnx"), on_step)
         entrants = line_up(subject, tf2onnx_file=converted, tflite_runtime=python)
         running, answers = _asked(found, subject, entrants, on_step)
-        timings = time_contenders(
-            [entrant.contender for entrant in running],
+        timings = time_candidates(
+            [entrant.candidate for entrant in running],
             subject.images[:1],
             protocol=protocol,
             on_step=lambda what: on_step(f"{subject.name}: {what}"),
         )
-    keras = answers[running[0].contender.name].values.argmax(axis=1)
+    keras = answers[running[0].candidate.name].values.argmax(axis=1)
     found.models.append(_facts(subject))
     found.conditions[subject.name] = timings.conditions
     found.partial = timings.partial
     for entrant in running:
-        name = entrant.contender.name
+        name = entrant.candidate.name
         found.rows.append(
             Row(
                 model=subject.name,
@@ -150,16 +150,16 @@ def _asked(
 ) -> tuple[list[Entrant], dict[str, Answers]]:
     """Return those who can run here, and their answers; raises if the Keras model or edgeport cannot."""
     answers: dict[str, Answers] = {}
-    contenders = [entrant.contender for entrant in entrants]
-    told = answers_of(contenders, subject.images, on_step=on_step)
-    for entrant, (contender, answer) in zip(entrants, told, strict=True):
+    candidates = [entrant.candidate for entrant in entrants]
+    told = answers_of(candidates, subject.images, on_step=on_step)
+    for entrant, (candidate, answer) in zip(entrants, told, strict=True):
         if isinstance(answer, Answers):
-            answers[contender.name] = answer
+            answers[candidate.name] = answer
         elif entrant.by == EDGEPORT or entrant.file == KERAS_FILE:
             raise answer
         else:
             found.skipped.append(_skip(subject, entrant.file, entrant.by, str(answer)))
-    return [entrant for entrant in entrants if entrant.contender.name in answers], answers
+    return [entrant for entrant in entrants if entrant.candidate.name in answers], answers
 
 
 def _facts(subject: Subject) -> ModelFacts:
@@ -222,7 +222,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=_PROTOCOL.launches,
         metavar="N",
-        help=f"processes of each contender; more make the intervals shorter (default {_PROTOCOL.launches})",
+        help=f"processes of each candidate; more make the intervals shorter (default {_PROTOCOL.launches})",
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeport.benchmarks.lab.peers.subjects import Subject
-from edgeport.benchmarks.measuring.contender import Contender
+from edgeport.benchmarks.measure.candidate import Candidate
 
 EDGEPORT = "edgeport"
 KERAS_FILE, BY_TF2ONNX = "model.keras", "int8.onnx by tf2onnx"
@@ -24,13 +24,13 @@ class Entrant:
         file: What it runs.
         by: What runs it.
         beside: The file whose edgeport predictor it is held to; the same file where edgeport runs that.
-        contender: How to open it.
+        candidate: How to open it.
     """
 
     file: str
     by: str
     beside: str
-    contender: Contender
+    candidate: Candidate
 
 
 def line_up(subject: Subject, *, tf2onnx_file: Path | None, tflite_runtime: Path | None) -> list[Entrant]:
@@ -58,29 +58,29 @@ def line_up(subject: Subject, *, tf2onnx_file: Path | None, tflite_runtime: Path
 
 
 def _edgeport(subject: Subject, file: str) -> Entrant:
-    contender = Contender(
+    candidate = Candidate(
         f"{subject.name} {file}, {EDGEPORT}",
-        "edgeport.benchmarks.measuring.openers:open_artefact",
+        "edgeport.benchmarks.measure.openers:open_artefact",
         {"path": str(subject.path(file).resolve())},
     )
-    return Entrant(file, EDGEPORT, file, contender)
+    return Entrant(file, EDGEPORT, file, candidate)
 
 
 def _keras(subject: Subject, way: str) -> Entrant:
     by = KERAS_WAYS[way]
-    contender = Contender(
+    candidate = Candidate(
         f"{subject.name}, {by}",
         f"{_PEERS}.keras_peer:open_keras",
         {"path": str(subject.keras.resolve()), "way": way},
         launches=KERAS_LAUNCHES[way],
     )
-    return Entrant(KERAS_FILE, by, "float32.tflite", contender)
+    return Entrant(KERAS_FILE, by, "float32.tflite", candidate)
 
 
 def _raw(subject: Subject, file: str, by: str, opener: str, *, python: str = sys.executable) -> Entrant:
     arguments = {"path": str(subject.path(file).resolve()), "activation": subject.artefacts[file].activations[0]}
-    contender = Contender(f"{subject.name} {file}, {by}", f"{_PEERS}.{opener}", arguments, python=python)
-    return Entrant(file, by, file, contender)
+    candidate = Candidate(f"{subject.name} {file}, {by}", f"{_PEERS}.{opener}", arguments, python=python)
+    return Entrant(file, by, file, candidate)
 
 
 def _tf2onnx(subject: Subject, path: Path) -> Entrant:
@@ -95,5 +95,5 @@ def _tf2onnx(subject: Subject, path: Path) -> Entrant:
         "output_zero_point": target.zero_point,
     }
     by = "onnxruntime"
-    contender = Contender(f"{subject.name} {BY_TF2ONNX}, {by}", f"{_PEERS}.onnxruntime_peer:open_onnx", arguments)
-    return Entrant(BY_TF2ONNX, by, "int8.onnx", contender)
+    candidate = Candidate(f"{subject.name} {BY_TF2ONNX}, {by}", f"{_PEERS}.onnxruntime_peer:open_onnx", arguments)
+    return Entrant(BY_TF2ONNX, by, "int8.onnx", candidate)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.measuring.conditions import disturbances
+from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series
 from edgeport.benchmarks.report.report_file import read_result
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
@@ -72,7 +72,7 @@ class PeersReport:
         models: The models.
         rows: What was measured.
         skipped: What could not be run: ``model``, ``file``, ``by`` and ``reason``.
-        conditions: For each model the machine meanwhile, one entry a generation of processes.
+        conditions: For each model the machine meanwhile, one entry a round of processes.
         partial: Why the run ended before its time; empty if it did not.
     """
 
@@ -96,7 +96,7 @@ class PeersReport:
         if row.by == EDGEPORT or ours is None:
             return None
         launches = row.timed(what).launches
-        # A peer that takes seconds to start took part in the first generations only.
+        # A peer that takes seconds to start took part in the first rounds only.
         return latency_ratio(ours.timed(what).launches[: len(launches)], launches)
 
 

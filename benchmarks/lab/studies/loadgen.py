@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.lab.script import check_output_file, run_script
-from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.mlperf.loadgen import IMAGES, SECONDS, LoadgenResult, markdown, run_loadgen
 from edgeport.benchmarks.report.report_file import read_result
 from edgeport.runtime.engines.quiet import quiet_stderr

@@ -1,9 +1,9 @@
-"""A contender with a slowdown planted in it: to see whether a benchmark finds it."""
+"""A candidate with a slowdown planted in it: to see whether a benchmark finds it."""
 
 import time
 from collections.abc import Callable
 
-from edgeport.benchmarks.measuring.openers import OpenedArtefact
+from edgeport.benchmarks.measure.openers import OpenedArtefact
 from edgeport.runtime.loading import load
 from edgeport.runtime.tensors.arrays import Pixels
 

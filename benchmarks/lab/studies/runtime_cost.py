@@ -27,8 +27,8 @@ from edgeport.benchmarks.lab.studies.runtime_cost_report import (
     markdown,
     report_text,
 )
-from edgeport.benchmarks.measuring.host import host_facts
-from edgeport.benchmarks.measuring.one_process import Rounds, time_in_rounds
+from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.one_process import Rounds, time_in_rounds
 from edgeport.runtime import load
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError

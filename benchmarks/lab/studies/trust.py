@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeport.benchmarks.assembly import Entry, Sweep, assembled_report
+from edgeport.benchmarks.assembly import Entry, Timing, assembled_report
 from edgeport.benchmarks.compare.comparison import Limits, compare_reports, compare_within
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels
 from edgeport.benchmarks.lab.studies.trust_report import PlantedLoss, Repetition, Trial, Trust, markdown, report_text
-from edgeport.benchmarks.measuring.conditions import disturbances
-from edgeport.benchmarks.measuring.contender import Contender, artefact_contender
-from edgeport.benchmarks.measuring.host import host_facts
+from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
+from edgeport.benchmarks.measure.conditions import disturbances
+from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.report.record import BASELINE, Report
 from edgeport.benchmarks.report.report_file import read_report
 from edgeport.benchmarks.statistics.paired import paired_answers
@@ -50,21 +50,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def same_or_slower(path: Path, *, factor: float, repetitions: int, sweep: Sweep, on_step: OnStep) -> Trial:
+def same_or_slower(path: Path, *, factor: float, repetitions: int, timing: Timing, on_step: OnStep) -> Trial:
     """Benchmark an artefact against itself, or against itself made slower, again and again.
 
     Args:
         path: The artefact.
-        factor: How much slower the second contender is made; 1 for not at all.
+        factor: How much slower the second candidate is made; 1 for not at all.
         repetitions: How many benchmarks.
-        sweep: How each measures.
+        timing: How each measures.
         on_step: Called with a few words before each benchmark.
     """
     found: list[Repetition] = []
     before: Report | None = None
     for number in range(repetitions):
         on_step(f"{path.name}, factor {factor:g}: benchmark {number + 1} of {repetitions}")
-        report = _benchmark(path, factor, sweep)
+        report = _benchmark(path, factor, timing)
         base, other = (report.named(prefix + path.name) for prefix in (BASELINE, ""))
         medians = [
             [int(np.median(launch)) for launch in series.launches]
@@ -101,19 +101,19 @@ def planted_losses(report: Report) -> list[PlantedLoss]:
     return found
 
 
-def _benchmark(path: Path, factor: float, sweep: Sweep) -> Report:
+def _benchmark(path: Path, factor: float, timing: Timing) -> Report:
     """Return the report of one benchmark with the artefact as baseline, and again, slowed or not."""
     predictor = load(path)
     images = random_pixels((_IMAGES, *(axis or 1 for axis in predictor.spec.input.shape[1:])))
     classes = predictor.spec.output.shape[1] or 1
     base, other = BASELINE + path.name, path.name
-    second = artefact_contender(other, path)
+    second = artefact_candidate(other, path)
     if factor != 1:
-        second = Contender(other, _SLOWED, {"path": str(path.resolve()), "factor": factor})
+        second = Candidate(other, _SLOWED, {"path": str(path.resolve()), "factor": factor})
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     entries = [
-        Entry(name, predictor.spec.format, path.suffixes[-2][1:], path.stat().st_size, sha256, contender)
-        for name, contender in ((base, artefact_contender(base, path)), (other, second))
+        Entry(name, predictor.spec.format, path.suffixes[-2][1:], path.stat().st_size, sha256, candidate)
+        for name, candidate in ((base, artefact_candidate(base, path)), (other, second))
     ]
     return assembled_report(
         entries,
@@ -127,7 +127,7 @@ def _benchmark(path: Path, factor: float, sweep: Sweep) -> Report:
             "sha256": hashlib.sha256(images.tobytes()).hexdigest(),
             "labels": [str(each) for each in range(classes)],
         },
-        sweep=sweep,
+        timing=timing,
     )
 
 
@@ -147,10 +147,10 @@ def _run(arguments: argparse.Namespace) -> None:
     if not files:
         raise InputError(f"{arguments.folder} holds no int8 TFLite or float32 ONNX artefact: name an export folder")
     known = read_report(arguments.report)
-    sweep = Sweep()
+    timing = Timing()
     trials = [
         same_or_slower(
-            path, factor=factor, repetitions=count, sweep=sweep, on_step=lambda what: print(what, flush=True)
+            path, factor=factor, repetitions=count, timing=timing, on_step=lambda what: print(what, flush=True)
         )
         for factor, count in ((1.0, arguments.repetitions), (_FACTOR, arguments.slowed))
         for path in files
@@ -159,7 +159,7 @@ def _run(arguments: argparse.Namespace) -> None:
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions={name: version(name) for name in ("edgeport", "numpy", "ai-edge-litert", "onnxruntime")},
         host=host_facts(),
-        protocol=asdict(sweep),
+        protocol=asdict(timing),
         sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
         trials=trials,
         losses=planted_losses(known),

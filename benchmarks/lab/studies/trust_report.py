@@ -17,13 +17,13 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Repetition:
-    """One whole benchmark of two contenders.
+    """One whole benchmark of two candidates.
 
     Attributes:
         base_ns: The median engine call of each launch of the first.
         other_ns: Of the second.
         within: What ``compare`` says of the two in this run: its exit code.
-        across: What it says of this run's first contender against that of the run before; None for the first run.
+        across: What it says of this run's first candidate against that of the run before; None for the first run.
         disturbed: Whether the report says that the machine was disturbed.
     """
 
@@ -35,7 +35,7 @@ class Repetition:
 
     @property
     def ratio(self) -> Ratio:
-        """The second contender's latency as a multiple of the first one's, with its interval."""
+        """The second candidate's latency as a multiple of the first one's, with its interval."""
         return latency_ratio([[ns] for ns in self.base_ns], [[ns] for ns in self.other_ns])
 
 
@@ -44,7 +44,7 @@ class Trial:
     """Repetitions of a benchmark whose right answer is known.
 
     Attributes:
-        file: The artefact that both contenders run.
+        file: The artefact that both candidates run.
         factor: How much slower the second one was made: 1 for the same artefact entered twice.
         repetitions: The benchmarks.
     """

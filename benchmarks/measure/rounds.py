@@ -1,4 +1,4 @@
-"""Measure contenders side by side: generations of fresh processes, timed in turns on the same cores."""
+"""Measure candidates side by side: rounds of fresh processes, timed in turns on the same cores."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,22 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeport.benchmarks.measuring.conditions import condition, snapshot
-from edgeport.benchmarks.measuring.contender import Contender
-from edgeport.benchmarks.measuring.host import usable_cores
-from edgeport.benchmarks.measuring.process import MeasuringProcess
-from edgeport.benchmarks.measuring.protocol import Protocol
+from edgeport.benchmarks.measure.candidate import Candidate
+from edgeport.benchmarks.measure.conditions import condition, snapshot
+from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.process import MeasuringProcess
+from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series, Start
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 OnStep = Callable[[str], None]
-_YARDSTICK = Contender("yardstick", "edgeport.benchmarks.measuring.yardstick:open_yardstick")
+_REFERENCE_WORKLOAD = Candidate(
+    "reference workload", "edgeport.benchmarks.measure.reference_workload:open_reference_workload"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a contender answers.
+    """What a candidate answers.
 
     Attributes:
         engine: ``name`` and ``version`` of what runs it.
@@ -36,12 +38,12 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Timings:
-    """What was timed of some contenders.
+    """What was timed of some candidates.
 
     Attributes:
-        series: The timed calls of each contender, by its name.
-        starts: The starts of each contender, by its name.
-        conditions: The machine meanwhile, one entry a generation.
+        series: The timed calls of each candidate, by its name.
+        starts: The starts of each candidate, by its name.
+        conditions: The machine meanwhile, one entry a round.
         partial: Why it ended before its time; empty if it did not.
     """
 
@@ -52,17 +54,17 @@ class Timings:
 
 
 def answers_of(
-    contenders: Sequence[Contender], images: Pixels, *, on_step: OnStep = lambda what: None
-) -> Iterator[tuple[Contender, Answers | EdgeportError]]:
-    """Yield each contender with its answers, or with why it cannot run here; each runs in a process of its own.
+    candidates: Sequence[Candidate], images: Pixels, *, on_step: OnStep = lambda what: None
+) -> Iterator[tuple[Candidate, Answers | EdgeportError]]:
+    """Yield each candidate with its answers, or with why it cannot run here; each runs in a process of its own.
 
     Args:
-        contenders: What to ask.
+        candidates: What to ask.
         images: uint8 of shape (n, height, width, channels).
-        on_step: Called with a few words before each contender.
+        on_step: Called with a few words before each candidate.
     """
     with _shared(images) as (path, folder):
-        for each in contenders:
+        for each in candidates:
             on_step(f"answers of {each.name}")
             to = folder / "answers.npy"
             try:
@@ -75,62 +77,62 @@ def answers_of(
                 yield each, Answers(engine, np.load(to, allow_pickle=False))
 
 
-def time_contenders(
-    contenders: Sequence[Contender],
+def time_candidates(
+    candidates: Sequence[Candidate],
     images: Pixels,
     *,
     protocol: Protocol,
     ways: Sequence[tuple[str, int]] = ((ENGINE_CALL, 1), (PREDICT, 1)),
     on_step: OnStep = lambda what: None,
 ) -> Timings:
-    """Time contenders in generations of fresh processes; what an interrupted run has measured so far is returned.
+    """Time candidates in rounds of fresh processes; what an interrupted run has measured so far is returned.
 
     Args:
-        contenders: What to time.
+        candidates: What to time.
         images: uint8 of shape (n, height, width, channels).
         protocol: How.
         ways: What to time, and images a call: see ``report.TIMED``.
-        on_step: Called with a few words before each generation.
+        on_step: Called with a few words before each round.
 
     Raises:
-        EdgeportError: A contender cannot run here: in the first generation. Later, the run is partial.
-        KeyboardInterrupt: Ctrl-C before the first generation has ended.
+        EdgeportError: A candidate cannot run here: in the first round. Later, the run is partial.
+        KeyboardInterrupt: Ctrl-C before the first round has ended.
     """
     found = Timings()
     partial = ""
     random = np.random.default_rng(protocol.seed)
     with _shared(images[: max(batch for _, batch in ways)]) as (path, _):
         for number in range(protocol.launches):
-            on_step(f"latency, generation {number + 1} of {protocol.launches}")
-            part = [each for each in contenders if each.launches is None or number < each.launches]
+            on_step(f"latency, round {number + 1} of {protocol.launches}")
+            part = [each for each in candidates if each.launches is None or number < each.launches]
             try:
-                generation = _generation(part, path, protocol, ways, random)
+                one = _round(part, path, protocol, ways, random)
             except (KeyboardInterrupt, EdgeportError) as error:
                 if not number:
                     raise
                 why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"ended ({error})"
-                partial = f"{why} after {number} of {protocol.launches} generations"
+                partial = f"{why} after {number} of {protocol.launches} rounds"
                 break
-            _add(found, generation, part, ways)
+            _add(found, one, part, ways)
     return Timings(found.series, found.starts, found.conditions, partial)
 
 
 @dataclass(frozen=True, eq=False)
-class _Generation:
+class _Round:
     samples: Mapping[tuple[str, str, int], list[int]]
     starts: Mapping[str, Start]
     condition: Condition
 
 
-def _generation(
-    contenders: Sequence[Contender],
+def _round(
+    candidates: Sequence[Candidate],
     images: Path,
     protocol: Protocol,
     ways: Sequence[tuple[str, int]],
     random: np.random.Generator,
-) -> _Generation:
-    """Start every contender, one after the other, and time them in turns."""
-    measured = [*contenders, _YARDSTICK]
+) -> _Round:
+    """Start every candidate, one after the other, and time them in turns."""
+    measured = [*candidates, _REFERENCE_WORKLOAD]
     with ExitStack() as stack:
         processes: dict[str, MeasuringProcess] = {}
         before = snapshot([])
@@ -138,8 +140,8 @@ def _generation(
             each = measured[index]
             cores = _cores_for(each.threads)
             processes[each.name] = stack.enter_context(MeasuringProcess(each, images=images, cores=cores))
-        turns = [(each.name, what, batch) for each in contenders for what, batch in ways]
-        turns.append((_YARDSTICK.name, ENGINE_CALL, 1))
+        turns = [(each.name, what, batch) for each in candidates for what, batch in ways]
+        turns.append((_REFERENCE_WORKLOAD.name, ENGINE_CALL, 1))
         calls = {
             turn: protocol.calls_within(
                 processes[turn[0]].ask("warm", what=turn[1], batch=turn[2], seconds=protocol.warmup_seconds)[
@@ -157,9 +159,9 @@ def _generation(
                 )
                 samples[turn] += told["ns"]
         after = snapshot([process.pid for process in processes.values()])
-        starts = {each.name: _start(processes[each.name], each.threads) for each in contenders}
-    yardstick = int(np.median(samples.pop((_YARDSTICK.name, ENGINE_CALL, 1))))
-    return _Generation(samples, starts, condition(before, after, yardstick_ns=yardstick))
+        starts = {each.name: _start(processes[each.name], each.threads) for each in candidates}
+    workload_ns = int(np.median(samples.pop((_REFERENCE_WORKLOAD.name, ENGINE_CALL, 1))))
+    return _Round(samples, starts, condition(before, after, yardstick_ns=workload_ns))
 
 
 def _start(process: MeasuringProcess, threads: int) -> Start:
@@ -168,16 +170,14 @@ def _start(process: MeasuringProcess, threads: int) -> Start:
     return Start(told["import_ns"], told["load_ns"], told["first_ns"], memory["peak"], memory["steady"], threads)
 
 
-def _add(
-    found: Timings, generation: _Generation, contenders: Sequence[Contender], ways: Sequence[tuple[str, int]]
-) -> None:
-    """Add what one generation has measured to what was found before."""
-    found.conditions.append(generation.condition)
-    for each in contenders:
+def _add(found: Timings, one_round: _Round, candidates: Sequence[Candidate], ways: Sequence[tuple[str, int]]) -> None:
+    """Add what one round has measured to what was found before."""
+    found.conditions.append(one_round.condition)
+    for each in candidates:
         series = found.series.setdefault(each.name, [Series(what, batch, each.threads, []) for what, batch in ways])
         for one in series:
-            one.launches.append(generation.samples[each.name, one.what, one.batch])
-        found.starts.setdefault(each.name, []).append(generation.starts[each.name])
+            one.launches.append(one_round.samples[each.name, one.what, one.batch])
+        found.starts.setdefault(each.name, []).append(one_round.starts[each.name])
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edgeport.benchmarks.measuring.contender import Contender
+from edgeport.benchmarks.measure.candidate import Candidate
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
 
 _KINDS: dict[str, type[EdgeportError]] = {
@@ -22,32 +22,32 @@ _PATIENCE_SECONDS = 3600.0
 
 
 class MeasuringProcess:
-    """A process that has opened one contender; ends with its ``with`` block.
+    """A process that has opened one candidate; ends with its ``with`` block.
 
     Attributes:
         started: What it tells of its start: ``engine``, ``import_ns``, ``load_ns``, ``first_ns``.
         pid: Its process number.
     """
 
-    def __init__(self, contender: Contender, *, images: Path, cores: Sequence[int]) -> None:
+    def __init__(self, candidate: Candidate, *, images: Path, cores: Sequence[int]) -> None:
         """Start the process, and wait until it has answered for the first time.
 
         Args:
-            contender: What it opens.
+            candidate: What it opens.
             images: A ``.npy`` file of uint8 images of shape (n, height, width, channels).
             cores: The cores that it runs on.
 
         Raises:
             EdgeportError: It cannot be opened, or its process died.
         """
-        self._name = contender.name
-        threads = str(contender.threads)
+        self._name = candidate.name
+        threads = str(candidate.threads)
         environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
         # An installed package has its bytecode beside it, which an environment for development may forbid.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         spawned = time.monotonic_ns()
         self._process = subprocess.Popen(
-            [contender.python, "-m", "edgeport.benchmarks.measuring.worker"],
+            [candidate.python, "-m", "edgeport.benchmarks.measure.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("EDGEPORT_VERBOSE") else subprocess.DEVNULL,
@@ -58,9 +58,9 @@ class MeasuringProcess:
         self.pid = self._process.pid
         self._unread = b""
         order = {
-            "opener": contender.opener,
-            "arguments": dict(contender.arguments),
-            "threads": contender.threads,
+            "opener": candidate.opener,
+            "arguments": dict(candidate.arguments),
+            "threads": candidate.threads,
             "cores": list(cores),
             "images": str(images),
             "spawned_ns": spawned,

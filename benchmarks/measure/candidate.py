@@ -33,7 +33,7 @@ class Opened(Protocol):
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One way to run a model, told in values that another process can be sent.
 
     Attributes:
@@ -44,7 +44,7 @@ class Contender:
         arguments: Further keyword arguments of the opener, as JSON has them.
         threads: How many threads the engine may use, and on how many cores its process runs.
         python: The interpreter of its process, which may be that of another environment.
-        launches: In how many generations it takes part; None for all. For what takes seconds to start.
+        launches: In how many rounds it takes part; None for all. For what takes seconds to start.
     """
 
     name: str
@@ -55,6 +55,6 @@ class Contender:
     launches: int | None = None
 
 
-def artefact_contender(name: str, path: Path) -> Contender:
-    """Return an artefact in edgeport's own predictor as a contender."""
-    return Contender(name, "edgeport.benchmarks.measuring.openers:open_artefact", {"path": str(path.resolve())})
+def artefact_candidate(name: str, path: Path) -> Candidate:
+    """Return an artefact in edgeport's own predictor as a candidate."""
+    return Candidate(name, "edgeport.benchmarks.measure.openers:open_artefact", {"path": str(path.resolve())})

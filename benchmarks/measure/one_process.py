@@ -12,10 +12,10 @@ class Rounds:
     """How calls are timed.
 
     Attributes:
-        rounds: How often each contender gets its turn; the order is shuffled in every round.
+        rounds: How often each candidate gets its turn; the order is shuffled in every round.
         calls_per_round: Timed calls of one turn.
         warmup_calls: Untimed calls at the start of each turn, which bring code and weights back into the caches.
-        warmup_seconds: How long each contender runs untimed before the first round.
+        warmup_seconds: How long each candidate runs untimed before the first round.
         seed: Decides the orders.
     """
 
@@ -32,7 +32,7 @@ def time_in_rounds(
     *,
     on_round: Callable[[int], None] = lambda number: None,
 ) -> dict[str, list[int]]:
-    """Time each call again and again, in rounds that visit every contender in a new order.
+    """Time each call again and again, in rounds that visit every candidate in a new order.
 
     Args:
         calls: What to time, by name.

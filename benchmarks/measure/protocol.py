@@ -8,13 +8,13 @@ class Protocol:
     """How latency is measured.
 
     Two processes of the same file differ by some percent for as long as they live: where their memory lies decides it.
-    So every contender is started anew in every generation, and an interval counts generations, not calls.
+    So every candidate is started anew in every round, and an interval counts rounds, not calls.
 
     Attributes:
-        launches: Generations: in each, a fresh process of every contender, timed in turns.
-        turns: Turns of each contender in a generation, in an order that is shuffled each time.
+        launches: Rounds: in each, a fresh process of every candidate, timed in turns.
+        turns: Turns of each candidate in a round, in an order that is shuffled each time.
         calls: Timed calls of one turn, at most.
-        turn_seconds: A turn is cut to about this time, so that slow contenders do not make a run endless.
+        turn_seconds: A turn is cut to about this time, so that slow candidates do not make a run endless.
         warmup_calls: Untimed calls at the start of each turn, which bring code and weights back into the caches.
         warmup_seconds: The longest time that a call may take to become stable, before the first turn.
         seed: Decides the orders.

@@ -1,4 +1,4 @@
-"""The inside of a measuring process: opens one contender on cores of its own, and does what it is told by line.
+"""The inside of a measuring process: opens one candidate on cores of its own, and does what it is told by line.
 
 The parent writes JSON lines to its standard input and reads one for each from its standard output. Numbers of
 nanoseconds are those of the monotonic clock, which is the same in all processes of a machine.
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 class _Worker:
-    """A contender, opened; each public method is a command."""
+    """A candidate, opened; each public method is a command."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         if hasattr(os, "sched_setaffinity"):

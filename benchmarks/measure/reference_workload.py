@@ -1,4 +1,4 @@
-"""A fixed piece of arithmetic, timed beside the contenders: when it takes longer, the machine has become slower."""
+"""A fixed piece of arithmetic, timed beside the candidates: when it takes longer, the machine has become slower."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,12 +13,12 @@ _SIDE = 32
 _ROUNDS = 10
 
 
-class Yardstick:
+class ReferenceWorkload:
     """The arithmetic as something to be timed; see Opened."""
 
     def __init__(self) -> None:
         self.engine: Mapping[str, str] = {"name": "numpy", "version": version_of("numpy")}
-        self._call = yardstick()
+        self._call = reference_workload()
 
     def answers(self, images: Pixels) -> FloatArray:
         """Return zeros: it classifies nothing."""
@@ -29,12 +29,12 @@ class Yardstick:
         return self._call
 
 
-def open_yardstick(*, threads: int) -> Yardstick:
-    """Open the yardstick, which always runs on one thread."""
-    return Yardstick()
+def open_reference_workload(*, threads: int) -> ReferenceWorkload:
+    """Open the reference workload, which always runs on one thread."""
+    return ReferenceWorkload()
 
 
-def yardstick() -> Callable[[], object]:
+def reference_workload() -> Callable[[], object]:
     """Return a call that does the same arithmetic each time, some 40 microseconds on a current core.
 
     Half of it are float32 multiplications, additions and comparisons, half a product of matrices of small integers, for

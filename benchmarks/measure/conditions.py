@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.measuring.host import usable_cores
-from edgeport.benchmarks.measuring.sensors import ROOT, busy_clock_mhz, temperature_c, text_of, throttled_bits
+from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.sensors import ROOT, busy_clock_mhz, temperature_c, text_of, throttled_bits
 from edgeport.benchmarks.report.record import Condition
 
 # What other processes, or the hypervisor, may take before the run counts as disturbed, in cores: on average over the
-# run, and in any one generation. A desktop at rest takes some hundredths.
+# run, and in any one round. A desktop at rest takes some hundredths.
 MOST_OTHERS = 0.1
 MOST_OTHERS_ONCE = 0.3
 MOST_STOLEN = 0.02
-# By how much the slowest generation may exceed the fastest: on a machine at rest the yardstick repeats within 3 %.
+# By how much the slowest round may exceed the fastest: on a machine at rest the reference workload repeats within 3 %.
 MOST_DRIFT = 0.10
 MOST_CLOCK_CHANGE = 0.05
 # In degrees Celsius; a Raspberry Pi begins to slow down here, and most others soon after.
@@ -80,7 +80,7 @@ def condition(before: Snapshot, after: Snapshot, *, yardstick_ns: int) -> Condit
     Args:
         before: The first one; processes that have been started since need not be told to it.
         after: The second one.
-        yardstick_ns: The median time of the yardstick meanwhile.
+        yardstick_ns: The median time of the reference workload meanwhile.
     """
     seconds = max(after.taken_s - before.taken_s, 1e-3)
     busy, stolen = _between(before.busy_s, after.busy_s), _between(before.stolen_s, after.stolen_s)
@@ -103,7 +103,7 @@ def disturbances(conditions: Sequence[Condition], host: Mapping[str, Any]) -> li
     """Return why the times of a run are in doubt, a sentence each; none if the machine was calm.
 
     Args:
-        conditions: The machine during each generation.
+        conditions: The machine during each round.
         host: See ``host.host_facts``.
     """
     judges = (_others, _stolen, _drift, _clock, _heat, _throttling)
@@ -117,7 +117,7 @@ def _others(conditions: Sequence[Condition], host: Mapping[str, Any]) -> Iterato
     mean, (most, number) = _mean(conditions, "others_busy"), max(busy)
     if mean > MOST_OTHERS or most > MOST_OTHERS_ONCE:
         yield (
-            f"Other processes used {mean:.2f} cores on average and up to {most:.2f} (generation {number} of "
+            f"Other processes used {mean:.2f} cores on average and up to {most:.2f} (round {number} of "
             f"{len(conditions)}), expected at most {MOST_OTHERS:g} and {MOST_OTHERS_ONCE:g}: end them and measure again"
         )
 
@@ -135,7 +135,7 @@ def _drift(conditions: Sequence[Condition], host: Mapping[str, Any]) -> Iterator
     times = [each.yardstick_ns / 1e3 for each in conditions if each.yardstick_ns > 0]
     if times and max(times) > (1 + MOST_DRIFT) * min(times):
         yield (
-            f"A fixed piece of arithmetic took {min(times):.1f} us in one generation and {max(times):.1f} us in "
+            f"A fixed piece of arithmetic took {min(times):.1f} us in one round and {max(times):.1f} us in "
             f"another, expected within {MOST_DRIFT:.0%}: the machine did not keep its speed"
         )
 
@@ -167,12 +167,12 @@ def _throttling(conditions: Sequence[Condition], host: Mapping[str, Any]) -> Ite
     seen = [sum(1 for mask in masks if mask >> bit & 1) for bit in range(len(_THROTTLING))]
     for name, count in zip(_THROTTLING, seen, strict=True):
         if count:
-            yield f"The firmware told of {name} at the end of {count} of {len(masks)} generations"
+            yield f"The firmware told of {name} at the end of {count} of {len(masks)} rounds"
     # What has happened between two looks is only in the bits since the start.
     began, since = masks[0] >> _SINCE_START, masks[-1] >> _SINCE_START
     for bit, name in enumerate(_THROTTLING):
         if since >> bit & 1 and not seen[bit]:
-            when = "before or during the first generation" if began >> bit & 1 else "during the run"
+            when = "before or during the first round" if began >> bit & 1 else "during the run"
             yield f"The firmware tells of {name} since the machine was started, {when}"
 
 

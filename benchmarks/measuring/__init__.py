@@ -1,1 +1,0 @@
-"""Measure contenders, each in processes of its own: answers, latency, start-up, memory, and the machine meanwhile."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from edgeport.benchmarks.mlperf.loadgen import LoadgenResult
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
-from edgeport.benchmarks.profiling.profile_facts import from_document
-from edgeport.benchmarks.profiling.profile_table import profile_markdown
+from edgeport.benchmarks.profile.profile_facts import from_document
+from edgeport.benchmarks.profile.profile_table import profile_markdown
 from edgeport.benchmarks.report.findings import PERCENTS, Findings, Subject
 from edgeport.benchmarks.report.html_machine import command_line
 from edgeport.benchmarks.report.record import LABEL, PREDICT, TIMED, Condition, Report

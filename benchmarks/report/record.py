@@ -183,7 +183,7 @@ class Report:
         partial: Why the run ended before its time; empty if it did not.
         pictures: PNG files in base64 of test images that some artefact answers unlike the reference, by their index
             as text; the first hundred of them.
-        profiles: For each file that was profiled, what ``profiling`` found.
+        profiles: For each file that was profiled, what ``profile`` found.
         mlperf: For each file that ran under MLPerf LoadGen, what that and edgeport measured.
     """
 

@@ -11,7 +11,7 @@ from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import time_candidates
 from edgeport.benchmarks.report.record import ENGINE_CALL
-from edgeport.benchmarks.sweep.cell import EXPORT
+from edgeport.benchmarks.sweep.cells.cell import EXPORT
 from edgeport.benchmarks.sweep.results import Latencies, Timed
 from edgeport.runtime.tensors.arrays import Pixels
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from edgeport.benchmarks.sweep.cell import RECORD, TRAIN, Cell
-from edgeport.benchmarks.sweep.pool import Event
+from edgeport.benchmarks.sweep.cells.cell import RECORD, TRAIN, Cell
+from edgeport.benchmarks.sweep.pools.pool import Event
 from edgeport.train.record import STATE
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.measure.host import host_facts
-from edgeport.benchmarks.sweep.cell import Cell, Order, differences, identity_of
-from edgeport.benchmarks.sweep.cell_record import read_identity, read_record
-from edgeport.benchmarks.sweep.definitions import definitions_of
-from edgeport.benchmarks.sweep.pool import Event, Pool
+from edgeport.benchmarks.sweep.cells.cell import Cell, Order, differences, identity_of
+from edgeport.benchmarks.sweep.cells.definitions import definitions_of
+from edgeport.benchmarks.sweep.cells.record import read_identity, read_record
+from edgeport.benchmarks.sweep.pools.pool import Event, Pool
 from edgeport.benchmarks.sweep.results import Latencies, Results
 from edgeport.benchmarks.sweep.sweep_file import SweepFile
 from edgeport.export.graphs.port import Port

@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from edgeport.benchmarks.profiling.profile import profile_artefact, profile_files
-from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, PLAIN, XNNPACK, Profile, from_document
+from edgeport.benchmarks.profile.profile import profile_artefact, profile_files
+from edgeport.benchmarks.profile.profile_facts import AT_LOAD, PLAIN, XNNPACK, Profile, from_document
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from edgeport.benchmarks.sweep.cell import RECORD
+from edgeport.benchmarks.sweep.cells.cell import RECORD
 from edgeport.benchmarks.sweep.results import read_results
 from edgeport.benchmarks.sweep.sweeping import COPY
 
@@ -231,7 +231,7 @@ def kill_a_worker(process: "subprocess.Popen[str]") -> bool:
     while time.monotonic() < deadline and process.poll() is None:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                inside = b"edgeport.benchmarks.sweep.cell_worker" in (folder / "cmdline").read_bytes()
+                inside = b"edgeport.benchmarks.sweep.cells.worker" in (folder / "cmdline").read_bytes()
                 parent = int((folder / "stat").read_text().rpartition(") ")[2].split()[1])
                 if inside and b"ray::" in Path(f"/proc/{parent}/cmdline").read_bytes():
                     os.kill(parent, signal.SIGKILL)

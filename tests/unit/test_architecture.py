@@ -52,8 +52,8 @@ ONNX_LAB = {f"{LAB}/quantizers/onnx_quantizers.py", f"{LAB}/export_cost/raw_conv
 CHECK = f"{LAB}/family/check_published.py"
 ONNX_PASSES = {path.relative_to(ROOT).as_posix() for path in MODULES if path.parent.name == "passes"}
 ONNX_INSPECTION = {f"export/inspection/onnx/{name}.py" for name in ("constants", "file", "scopes", "shapes", "values")}
-ONNX_PROFILES = {"benchmarks/profiling/onnx_parts.py", "benchmarks/profiling/onnx_peak.py"}
-TFLITE_PROFILES = {"benchmarks/profiling/tflite_parts.py", "benchmarks/profiling/tflite_peak.py"}
+ONNX_PROFILES = {"benchmarks/profile/onnx/parts.py", "benchmarks/profile/onnx/peak.py"}
+TFLITE_PROFILES = {"benchmarks/profile/tflite/parts.py", "benchmarks/profile/tflite/peak.py"}
 ENGINES = {
     "keras": KERAS_MODULES | KERAS_LAB,
     "tf_keras": {"export/sources/keras_2.py"},
@@ -70,14 +70,14 @@ ENGINES = {
         "runtime/engines/onnx.py", f"{LAB}/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_LAB,
         CHECK,
     },
-    "flatbuffers": {"export/tflite/standard_metadata.py", "benchmarks/profiling/tflite_parts.py"},
+    "flatbuffers": {"export/tflite/standard_metadata.py", "benchmarks/profile/tflite/parts.py"},
     "ai_edge_litert": {
         "export/inspection/tflite/file.py", "export/inspection/tflite/tensors.py", f"{LAB}/peers/litert_peer.py",
         *TFLITE_PROFILES, CHECK,
     },
     "litert_quantizer": {f"{LAB}/quantizers/tflite_quantizers.py"},
     "mlperf_loadgen": {"benchmarks/mlperf/loadgen_process.py"},
-    "ray": {"benchmarks/sweep/ray_pool.py"},
+    "ray": {"benchmarks/sweep/pools/ray_pool.py"},
     "openvino": {f"{LAB}/peers/openvino_peer.py"},
     "tflite_runtime": {f"{LAB}/peers/tflite_runtime_peer.py"},
 }  # fmt: skip

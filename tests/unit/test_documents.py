@@ -18,13 +18,13 @@ from edgeport.benchmarks.lab.export_cost import export_memory_report, export_spe
 from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust_report
 from edgeport.benchmarks.mlperf.loadgen import AGREEMENT, LoadgenResult
-from edgeport.benchmarks.profiling.profile_facts import Boundaries, OperatorTime, Profile, Roofline
+from edgeport.benchmarks.profile.profile_facts import Boundaries, OperatorTime, Profile, Roofline
 from edgeport.benchmarks.report.html_report import html_report
 from edgeport.benchmarks.report.record import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.sweep import results as sweep_results
 from edgeport.benchmarks.sweep.summary import Line, lines_of
-from edgeport.export import command, read_manifest
+from edgeport.export import export_command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
@@ -77,7 +77,7 @@ def test_the_limits_in_the_documents_are_those_of_the_code() -> None:
 
 def test_every_option_of_the_export_is_explained_and_none_is_invented() -> None:
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    export_command.add_arguments(parser)
     existing = {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", (ROOT / "docs" / "export.md").read_text()))
     assert existing - named == {"--help", "--output"}, "the latter is written -o"

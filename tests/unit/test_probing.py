@@ -16,7 +16,7 @@ import onnx
 import pytest
 from hand_made import save_decoder
 
-from edgeport.export.inspection.command import add_arguments
+from edgeport.export.inspection.inspect_command import add_arguments
 from edgeport.runtime import ArtefactError, InputError
 from edgeport.runtime.artefact.formats import format_called
 from edgeport.runtime.cli import main

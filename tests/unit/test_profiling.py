@@ -15,13 +15,13 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from rich.console import Console
 
-from edgeport.benchmarks.profiling import parts as parts_module
-from edgeport.benchmarks.profiling import peaks
-from edgeport.benchmarks.profiling.explanation import contrast, explain
-from edgeport.benchmarks.profiling.onnx_origins import Fused, find_origins, plain_name
-from edgeport.benchmarks.profiling.parts import Cut, Part, time_parts
-from edgeport.benchmarks.profiling.profile import measured_peaks, profile_artefact, profile_files
-from edgeport.benchmarks.profiling.profile_facts import (
+from edgeport.benchmarks.profile import parts as parts_module
+from edgeport.benchmarks.profile import peaks
+from edgeport.benchmarks.profile.explanation import contrast, explain
+from edgeport.benchmarks.profile.onnx.origins import Fused, find_origins, plain_name
+from edgeport.benchmarks.profile.parts import Cut, Part, time_parts
+from edgeport.benchmarks.profile.profile import measured_peaks, profile_artefact, profile_files
+from edgeport.benchmarks.profile.profile_facts import (
     AT_LOAD,
     MLAS,
     PLAIN,
@@ -34,8 +34,8 @@ from edgeport.benchmarks.profiling.profile_facts import (
     from_document,
     profile_document,
 )
-from edgeport.benchmarks.profiling.profile_table import profile_markdown, profile_table
-from edgeport.benchmarks.profiling.tflite_parts import packed
+from edgeport.benchmarks.profile.profile_table import profile_markdown, profile_table
+from edgeport.benchmarks.profile.tflite.parts import packed
 from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import Operator
 from edgeport.export.inspection.ownership import Node

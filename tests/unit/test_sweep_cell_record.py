@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from edgeport.benchmarks.sweep.cell import IDENTITY, RECORD
-from edgeport.benchmarks.sweep.cell_record import read_identity, read_record
+from edgeport.benchmarks.sweep.cells.cell import IDENTITY, RECORD
+from edgeport.benchmarks.sweep.cells.record import read_identity, read_record
 from edgeport.runtime.errors import InputError
 
 

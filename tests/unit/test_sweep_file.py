@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.sweep.cell import Order, differences, identity_of, order_text, read_order
-from edgeport.benchmarks.sweep.dataset_archive import read_archive, write_archive
+from edgeport.benchmarks.sweep.cells.cell import Order, differences, identity_of, order_text, read_order
+from edgeport.benchmarks.sweep.pools.dataset_archive import read_archive, write_archive
 from edgeport.benchmarks.sweep.sweep_file import read_sweep_file
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import InputError

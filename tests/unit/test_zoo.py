@@ -20,7 +20,7 @@ from edgeport.export.manifest import read_manifest
 from edgeport.export.options import Options
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
 from edgeport.train.datasets.dataset import Dataset, Split
-from edgeport.train.zoo import PublishedModel, command, find_published, published_model, published_models
+from edgeport.train.zoo import PublishedModel, find_published, published_model, published_models, zoo_command
 from edgeport.train.zoo.published import MANIFEST, MODEL, SCORES, TRAINING
 from edgeport.train.zoo.table import markdown_table, text_table
 
@@ -93,8 +93,8 @@ def model(zoo: Path) -> PublishedModel:
 
 def told(zoo: Path, *words: str) -> int:
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(words), zoo)
+    zoo_command.add_arguments(parser)
+    return zoo_command.run(parser.parse_args(words), zoo)
 
 
 def test_what_is_published_is_what_the_engines_answer(model: PublishedModel) -> None:

@@ -37,8 +37,8 @@ from edgeport.benchmarks.lab.peers import peers_report
 from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust_report
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
-from edgeport.benchmarks.profiling.profile_facts import from_document
-from edgeport.benchmarks.profiling.profile_table import profile_markdown
+from edgeport.benchmarks.profile.profile_facts import from_document
+from edgeport.benchmarks.profile.profile_table import profile_markdown
 from edgeport.benchmarks.report.table import markdown_table
 from edgeport.benchmarks.sweep.results import is_sweep, read_results
 from edgeport.benchmarks.sweep.table import sweep_table

@@ -4,8 +4,8 @@ import numpy as np
 import onnxruntime
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from edgeport.benchmarks.profiling.onnx_parts import session_options
-from edgeport.benchmarks.profiling.peaks import CONVOLUTIONS, PRODUCTS, Effort
+from edgeport.benchmarks.profile.onnx.parts import session_options
+from edgeport.benchmarks.profile.peaks import CONVOLUTIONS, PRODUCTS, Effort
 from edgeport.runtime.tensors.arrays import Tensor
 
 # What quantized files have here: activations in uint8, weights in int8 that no kernel has to fear saturation from.

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from edgeport.benchmarks.profiling.profile_facts import OperatorTime, Profile
-from edgeport.benchmarks.profiling.sentences import listed, microseconds
+from edgeport.benchmarks.profile.profile_facts import OperatorTime, Profile
+from edgeport.benchmarks.profile.sentences import listed, microseconds
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 # The operators that cost it are named until they make up this part of what all of them cost.

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgeport.benchmarks.sweep.cell import Cell, Order
+from edgeport.benchmarks.sweep.cells.cell import Cell, Order
 
 
 @dataclass(frozen=True)

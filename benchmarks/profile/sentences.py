@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from edgeport.benchmarks.profiling.parts import Timings
-from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, PLAIN, UNTIMED, OperatorTime, Profile
+from edgeport.benchmarks.profile.parts import Timings
+from edgeport.benchmarks.profile.profile_facts import AT_LOAD, PLAIN, UNTIMED, OperatorTime, Profile
 
 _MOST_NAMES = 5
 # A call that varies by more than this part has been disturbed.

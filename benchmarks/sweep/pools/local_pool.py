@@ -5,9 +5,9 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 
-from edgeport.benchmarks.sweep.cell import Order
-from edgeport.benchmarks.sweep.cell_process import CellProcess
-from edgeport.benchmarks.sweep.pool import Event
+from edgeport.benchmarks.sweep.cells.cell import Order
+from edgeport.benchmarks.sweep.cells.process import CellProcess
+from edgeport.benchmarks.sweep.pools.pool import Event
 
 # A cell that is interrupted writes the best model so far.
 _PATIENCE_SECONDS = 30.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 
 PEAK_MODULES = {
-    "ai-edge-litert": "edgeport.benchmarks.profiling.tflite_peak",
-    "onnxruntime": "edgeport.benchmarks.profiling.onnx_peak",
+    "ai-edge-litert": "edgeport.benchmarks.profile.tflite.peak",
+    "onnxruntime": "edgeport.benchmarks.profile.onnx.peak",
 }
 _SECONDS = 0.25
 _LEAST_CALLS = 10

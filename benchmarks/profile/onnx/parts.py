@@ -9,10 +9,10 @@ import onnx
 import onnxruntime
 from onnx import helper
 
-from edgeport.benchmarks.profiling.onnx_kernels import boundary_of, in_mlas, multiplies, quantizes_on_the_way
-from edgeport.benchmarks.profiling.onnx_origins import Fused, find_origins, plain_name
-from edgeport.benchmarks.profiling.parts import Cut, Part
-from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, MLAS, PLAIN, UNTIMED
+from edgeport.benchmarks.profile.onnx.kernels import boundary_of, in_mlas, multiplies, quantizes_on_the_way
+from edgeport.benchmarks.profile.onnx.origins import Fused, find_origins, plain_name
+from edgeport.benchmarks.profile.parts import Cut, Part
+from edgeport.benchmarks.profile.profile_facts import AT_LOAD, MLAS, PLAIN, UNTIMED
 from edgeport.export.inspection.facts import Inspection
 from edgeport.export.inspection.onnx.file import inlined
 from edgeport.export.inspection.ownership import Node

@@ -13,8 +13,8 @@ from rich.console import Console
 from edgeport.benchmarks.measure.host import usable_cores
 from edgeport.benchmarks.report.words import counted
 from edgeport.benchmarks.sweep.latency import time_cells
-from edgeport.benchmarks.sweep.local_pool import LocalPool
-from edgeport.benchmarks.sweep.pool import Pool
+from edgeport.benchmarks.sweep.pools.local_pool import LocalPool
+from edgeport.benchmarks.sweep.pools.pool import Pool
 from edgeport.benchmarks.sweep.progress import cell_progress
 from edgeport.benchmarks.sweep.results import FILE_NAME, Latencies, Results, read_results, results_text
 from edgeport.benchmarks.sweep.sweep_file import SweepFile, read_sweep_file
@@ -78,7 +78,7 @@ def _pool(arguments: argparse.Namespace, sweep: SweepFile, dataset: Dataset) -> 
         if arguments.jobs is not None:
             raise InputError("--jobs: how many cells run at a time is for the cluster to say: leave it out with --ray")
         with needing("ray", "edgeport sweep --ray"):
-            from edgeport.benchmarks.sweep.ray_pool import RayPool
+            from edgeport.benchmarks.sweep.pools.ray_pool import RayPool
         return RayPool(arguments.ray, sweep.shared, dataset)
     if arguments.jobs is not None and not 1 <= arguments.jobs <= 1000:
         raise InputError(f"--jobs: got {arguments.jobs}, expected 1 to 1000 (there are {cores} cores)")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from edgeport.benchmarks.profiling.profile_facts import OperatorTime, Profile
+from edgeport.benchmarks.profile.profile_facts import OperatorTime, Profile
 
 _COLUMNS = ("operator", "type", "ran in", "us", "±", "%", "MACs", "GMAC/s")
 _WORDS = 3

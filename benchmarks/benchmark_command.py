@@ -22,8 +22,8 @@ from edgeport.benchmarks.measure.host import usable_cores
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, run_loadgen
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
-from edgeport.benchmarks.profiling.profile_facts import from_document
-from edgeport.benchmarks.profiling.profile_table import profile_table
+from edgeport.benchmarks.profile.profile_facts import from_document
+from edgeport.benchmarks.profile.profile_table import profile_table
 from edgeport.benchmarks.report.record import BASELINE, Report
 from edgeport.benchmarks.report.results import write_results
 from edgeport.benchmarks.report.table import legend_of, report_notes, terminal_table, verdict_notes
@@ -204,7 +204,7 @@ def _measured(job: _Job, timing: Timing, arguments: argparse.Namespace, folder: 
 
 def _profiles(report: Report, folder: Path, threads: int, on_step: OnStep) -> dict[str, Any]:
     """Return the profiles of the float32 and int8 artefacts, by file."""
-    from edgeport.benchmarks.profiling.profile import profile_files
+    from edgeport.benchmarks.profile.profile import profile_files
 
     paths = [path for path in _files(report, folder) if any(f".{each}." in path.name for each in _PROFILED)]
     return profile_files(paths, threads=threads, on_step=on_step)

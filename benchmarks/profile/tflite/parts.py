@@ -8,8 +8,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from edgeport.benchmarks.profiling.parts import DEQUANTIZE, QUANTIZE, Cut, Part
-from edgeport.benchmarks.profiling.profile_facts import AT_LOAD, PLAIN, UNTIMED, XNNPACK
+from edgeport.benchmarks.profile.parts import DEQUANTIZE, QUANTIZE, Cut, Part
+from edgeport.benchmarks.profile.profile_facts import AT_LOAD, PLAIN, UNTIMED, XNNPACK
 from edgeport.export.inspection.facts import Inspection
 from edgeport.runtime.tensors.arrays import Tensor
 

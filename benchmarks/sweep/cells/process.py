@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from edgeport.benchmarks.sweep.cell import LOG, Order, order_text
+from edgeport.benchmarks.sweep.cells.cell import LOG, Order, order_text
 
 # TensorFlow, OpenMP and OpenBLAS take as many threads as there are cores, unless they are told.
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -31,7 +31,7 @@ class CellProcess:
         environment = os.environ | dict.fromkeys(_THREADS, str(order.shared.threads)) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
         with (order.folder / LOG).open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edgeport.benchmarks.sweep.cell_worker"],
+                [sys.executable, "-m", "edgeport.benchmarks.sweep.cells.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

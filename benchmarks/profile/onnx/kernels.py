@@ -4,7 +4,7 @@ After the sources of onnxruntime: which operators of ``core/providers/cpu`` and 
 for their arithmetic. The others loop plainly, use Eigen, or move bytes; a newer onnxruntime may have moved one across.
 """
 
-from edgeport.benchmarks.profiling.parts import DEQUANTIZE, QUANTIZE
+from edgeport.benchmarks.profile.parts import DEQUANTIZE, QUANTIZE
 
 _NCHWC = "com.microsoft.nchwc"
 # The operators that multiply: only these can be the one in which several of the file were fused.

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from edgeport.benchmarks.sweep.cell import read_order
+from edgeport.benchmarks.sweep.cells.cell import read_order
 from edgeport.runtime.errors import EdgeportError
 
 INTERRUPTED = 130
@@ -36,7 +36,7 @@ def main() -> int:
         order = read_order(sys.stdin.readline())
         threading.Thread(target=_end_with_parent, daemon=True).start()
         # TensorFlow, which takes seconds.
-        from edgeport.benchmarks.sweep.cell_work import make_cell
+        from edgeport.benchmarks.sweep.cells.work import make_cell
 
         console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, force_terminal=False, width=120)
         if not make_cell(order, console=console, on_stage=lambda what: tell(stage=what)):

@@ -12,10 +12,10 @@ import numpy as np
 from rich.console import Console
 
 from edgeport.benchmarks.measure.host import host_facts
-from edgeport.benchmarks.sweep.cell import EXPORT, IDENTITY, RECORD, TRAIN, Order
-from edgeport.benchmarks.sweep.cell_record import SCHEMA
-from edgeport.benchmarks.sweep.dataset_archive import read_archive
-from edgeport.benchmarks.sweep.definitions import definition_of
+from edgeport.benchmarks.sweep.cells.cell import EXPORT, IDENTITY, RECORD, TRAIN, Order
+from edgeport.benchmarks.sweep.cells.definitions import definition_of
+from edgeport.benchmarks.sweep.cells.record import SCHEMA
+from edgeport.benchmarks.sweep.pools.dataset_archive import read_archive
 from edgeport.export.exporting import export
 from edgeport.export.inspection import inspect
 from edgeport.export.manifest import Manifest

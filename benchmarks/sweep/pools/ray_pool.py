@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.sweep.away import Made, make_away, unpack
-from edgeport.benchmarks.sweep.cell import RECORD, Order, Shared, order_text
-from edgeport.benchmarks.sweep.dataset_archive import write_archive
-from edgeport.benchmarks.sweep.pool import Event
+from edgeport.benchmarks.sweep.cells.cell import RECORD, Order, Shared, order_text
+from edgeport.benchmarks.sweep.pools.away import Made, make_away, unpack
+from edgeport.benchmarks.sweep.pools.dataset_archive import write_archive
+from edgeport.benchmarks.sweep.pools.pool import Event
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import staged_folder

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.sweep.cell import IDENTITY, RECORD
+from edgeport.benchmarks.sweep.cells.cell import IDENTITY, RECORD
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.json_file import read_json
 

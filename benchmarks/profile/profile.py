@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.profiling.explanation import contrast
-from edgeport.benchmarks.profiling.parts import DEQUANTIZE, QUANTIZE, Cut, Timings, time_parts
-from edgeport.benchmarks.profiling.peaks import PEAK_MODULES, measured_peak
-from edgeport.benchmarks.profiling.profile_facts import (
+from edgeport.benchmarks.profile.explanation import contrast
+from edgeport.benchmarks.profile.parts import DEQUANTIZE, QUANTIZE, Cut, Timings, time_parts
+from edgeport.benchmarks.profile.peaks import PEAK_MODULES, measured_peak
+from edgeport.benchmarks.profile.profile_facts import (
     PLAIN,
     Boundaries,
     OperatorTime,
@@ -19,7 +19,7 @@ from edgeport.benchmarks.profiling.profile_facts import (
     Roofline,
     profile_document,
 )
-from edgeport.benchmarks.profiling.sentences import method_of, sentences_of
+from edgeport.benchmarks.profile.sentences import method_of, sentences_of
 from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import Inspection
 from edgeport.runtime.artefact.spec import TensorSpec
@@ -31,8 +31,8 @@ from edgeport.runtime.tensors.arrays import Tensor
 
 INT8, FLOAT32 = "int8", "float32"
 _CUTTERS = {
-    "tflite": "edgeport.benchmarks.profiling.tflite_parts",
-    "onnx": "edgeport.benchmarks.profiling.onnx_parts",
+    "tflite": "edgeport.benchmarks.profile.tflite.parts",
+    "onnx": "edgeport.benchmarks.profile.onnx.parts",
 }
 # The engine whose graphs can be cut; tflite-runtime is an older build of the same.
 _ENGINES = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}

@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeport.benchmarks.sweep.cell import Order, read_order
-from edgeport.benchmarks.sweep.cell_process import CellProcess
+from edgeport.benchmarks.sweep.cells.cell import Order, read_order
+from edgeport.benchmarks.sweep.cells.process import CellProcess
 from edgeport.runtime.files.output import write_whole
 
 

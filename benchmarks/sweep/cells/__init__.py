@@ -1,0 +1,1 @@
+"""One cell of a sweep: what decides its result, its process, and what it leaves."""

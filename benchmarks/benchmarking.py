@@ -7,7 +7,7 @@ from edgeport.benchmarks.assembly import Entry, Timing, assembled_report, check_
 from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
 from edgeport.benchmarks.report.record import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
-from edgeport.runtime.artefact.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_metadata
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.train.datasets.dataset import Dataset
@@ -118,8 +118,8 @@ def _check_unseen(manifest: Manifest, dataset: Dataset) -> None:
 def _artefact_entry(folder: Path, artefact: Artefact, *, prefix: str = "") -> Entry:
     path = folder / artefact.file
     check_file(path, artefact.sha256, described_by="the manifest", cure="export again")
-    card = read_card(read_plain(path, most=MOST_MODEL), name=artefact.file)
-    if card is None or card.precision != artefact.precision:
+    metadata = read_metadata(read_plain(path, most=MOST_MODEL), name=artefact.file)
+    if metadata is None or metadata.precision != artefact.precision:
         raise ArtefactError(
             f"{path} is not of the precision that the manifest says, {artefact.precision}: export again"
         )

@@ -8,7 +8,7 @@ import numpy as np
 from edgeport.benchmarks.assembly import Classes, Entry, Timing, assembled_report, check_file, check_samples
 from edgeport.benchmarks.measure.candidate import artefact_candidate
 from edgeport.benchmarks.report.record import Report
-from edgeport.runtime.artefact.embedded_metadata import Card, read_card
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, read_metadata
 from edgeport.runtime.artefact.formats import format_called
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.files.checksum import sha256_hex
@@ -40,14 +40,14 @@ def benchmark_golden(
         MissingDependencyError: No engine for any of the artefacts is installed.
     """
     images, classes, reference = _known(golden)
-    entries, cards = _entries(folder, golden)
-    labels = cards[0].labels or tuple(map(str, range(reference.shape[1])))
+    entries, known = _entries(folder, golden)
+    labels = known[0].labels or tuple(map(str, range(reference.shape[1])))
     check_samples(classes, labels, source=FILE_NAME)
     return assembled_report(
-        [_reference(reference, cards[0]), *entries],
+        [_reference(reference, known[0]), *entries],
         images,
         classes,
-        model=cards[0].model,
+        model=known[0].model,
         dataset={
             "name": FILE_NAME,
             "split": "golden",
@@ -61,17 +61,17 @@ def benchmark_golden(
     )
 
 
-def _entries(folder: Path, golden: Golden) -> tuple[list[Entry], list[Card]]:
-    """Return the artefacts that golden answers are of, and their cards."""
+def _entries(folder: Path, golden: Golden) -> tuple[list[Entry], list[EmbeddedMetadata]]:
+    """Return the artefacts that golden answers are of, and their metadata."""
     answers = {answer.file: answer for answer in reversed(golden.answers)}
-    entries, cards = [], []
+    entries, known = [], []
     for file in golden.files:
         path, answer = folder / file, answers[file]
         check_file(path, answer.sha256, described_by=FILE_NAME, cure="copy it again")
-        card = read_card(read_plain(path, most=MOST_MODEL), name=file)
-        if card is None:
-            raise ArtefactError(f"{path} carries no card: copy it again")
-        cards.append(card)
+        metadata = read_metadata(read_plain(path, most=MOST_MODEL), name=file)
+        if metadata is None:
+            raise ArtefactError(f"{path} carries no metadata: copy it again")
+        known.append(metadata)
         entries.append(
             Entry(
                 file=file,
@@ -82,7 +82,7 @@ def _entries(folder: Path, golden: Golden) -> tuple[list[Entry], list[Card]]:
                 candidate=artefact_candidate(file, path),
             )
         )
-    return entries, cards
+    return entries, known
 
 
 def samples_digest(golden: Golden) -> str:
@@ -109,14 +109,14 @@ def _known(golden: Golden) -> tuple[Pixels, Classes, FloatArray]:
     return images, golden.labels, golden.reference
 
 
-def _reference(answers: FloatArray, card: Card) -> Entry:
+def _reference(answers: FloatArray, metadata: EmbeddedMetadata) -> Entry:
     """Return the Keras model as an entry that is known by its answers alone: no size and no times."""
     return Entry(
-        file=f"{card.model}.keras",
+        file=f"{metadata.model}.keras",
         format="keras",
         precision="float32",
         bytes=0,
-        sha256=card.source_sha256,
+        sha256=metadata.source_sha256,
         recorded=answers,
-        engine={"name": "tensorflow", "version": card.versions.get("tensorflow", "")},
+        engine={"name": "tensorflow", "version": metadata.versions.get("tensorflow", "")},
     )

@@ -21,7 +21,7 @@ from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
 from edgeport.export.verification.reference import Reference
-from edgeport.runtime.artefact.embedded_metadata import Card, InputFacts, OutputFacts, seal
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, InputFacts, OutputFacts, with_checksum
 from edgeport.runtime.artefact.formats import FORMATS, Format
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
@@ -190,7 +190,7 @@ def _convert(job: _Job, row: Format, precision: Precision, on_note: OnNote) -> b
         raise
     except Exception as error:  # the converters raise whatever they meet
         raise ExportError(cleaned(error)) from error
-    return seal(exporter.embed(content, _card(job, precision)))
+    return with_checksum(exporter.embed(content, _metadata(job, precision)))
 
 
 def _verify(job: _Job, path: Path, row: Format, precision: Precision, answer: EngineAnswer) -> Artefact | Refusal:
@@ -222,12 +222,12 @@ def _verify(job: _Job, path: Path, row: Format, precision: Precision, answer: En
         sha256=hashlib.sha256(content).hexdigest(),
         inputs=answer.inputs,
         outputs=answer.outputs,
-        activations=tuple(output.activation for output in _card(job, precision).outputs),
+        activations=tuple(output.activation for output in _metadata(job, precision).outputs),
         verified=verified,
     )
 
 
-def _card(job: _Job, precision: Precision) -> Card:
+def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
     source = job.source
     names = source.ends(at_logits=precision.calibrated)
     left = {
@@ -238,7 +238,7 @@ def _card(job: _Job, precision: Precision) -> Card:
     calibration = {"source": "quantization-aware training"} if trained else job.calibration.facts
     if source.applied != "none":
         left[source.outputs[0].name] = source.applied
-    return Card(
+    return EmbeddedMetadata(
         model=source.name,
         precision=precision.name,
         inputs=tuple(InputFacts(port.name, port.layout, job.calibration.range_of(port)) for port in source.inputs),
@@ -284,8 +284,8 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
 
 def _uncertain(job: _Job, artefacts: tuple[Artefact, ...]) -> list[str]:
     """Return the warnings of float32 files that rounding could hide a fault of, one at the most."""
-    told = (job.reference.uncertainty(each.verified, precision_named(each.precision)) for each in artefacts)
-    return [text for text in told if text][:1]
+    texts = (job.reference.uncertainty(each.verified, precision_named(each.precision)) for each in artefacts)
+    return [text for text in texts if text][:1]
 
 
 def _rejected_name(file: str, row: Format) -> str:

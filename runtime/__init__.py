@@ -18,7 +18,7 @@ from edgeport.runtime.lazy_names import lazy_names
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from edgeport.runtime.artefact.embedded_metadata import Card
+    from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
     from edgeport.runtime.artefact.spec import Spec, TensorSpec
     from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
     from edgeport.runtime.loading import load
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtefactError",
-    "Card",
     "Classification",
     "EdgeportError",
+    "EmbeddedMetadata",
     "InputError",
     "MissingDependencyError",
     "Predictor",
@@ -41,7 +41,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "ArtefactError": "errors",
-        "Card": "artefact.embedded_metadata",
+        "EmbeddedMetadata": "artefact.embedded_metadata",
         "Classification": "predictor",
         "EdgeportError": "errors",
         "InputError": "errors",

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from edgeport.runtime.artefact.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_metadata
 from edgeport.runtime.artefact.formats import Format, format_of, format_within
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.engines.protocol import Origin
@@ -48,12 +48,12 @@ def load(
         chosen = format_of(content, name=name)
     else:
         raise InputError(f"got a {type(source).__name__}, expected the path of an artefact, or its bytes")
-    card = read_card(content, name=name, verify=verify)
-    if path is None and card is not None:
-        name = f"{card.model}.{card.precision}.{chosen.name}"
+    metadata = read_metadata(content, name=name, verify=verify)
+    if path is None and metadata is not None:
+        name = f"{metadata.model}.{metadata.precision}.{chosen.name}"
     if not verify:
         content = _sound(content, chosen, name=name, path=path)
-    return Predictor(Origin(content, name, chosen.name, engine_for(chosen, engine), int(threads)), card)
+    return Predictor(Origin(content, name, chosen.name, engine_for(chosen, engine), int(threads)), metadata)
 
 
 def _sound(content: bytes, chosen: Format, *, name: str, path: str | None) -> bytes:

@@ -61,8 +61,8 @@ def _sentence(classes: Sequence[Classification], top: int) -> str:
 
 def _hint_at_inversion(images: npt.NDArray[np.uint8], predictor: Predictor, inverted: bool) -> None:
     """Say so when digits look like ink on paper and the model learned the opposite: it would answer nonsense."""
-    card = predictor.spec.card
-    if inverted or card is None or not card.dataset.startswith("mnist"):
+    metadata = predictor.spec.metadata
+    if inverted or metadata is None or not metadata.dataset.startswith("mnist"):
         return
     light = sum(bool(np.median(image) > 127) for image in images)
     if light:

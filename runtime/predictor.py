@@ -1,4 +1,4 @@
-"""The face of every artefact: raw pixels in, probabilities out; or tensors by name."""
+"""The interface of every artefact: raw pixels in, probabilities out; or tensors by name."""
 
 from _thread import RLock
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from edgeport.runtime.artefact.embedded_metadata import Card
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
 from edgeport.runtime.engines.forking import survive_fork
 from edgeport.runtime.engines.protocol import Engine, Origin
@@ -45,15 +45,15 @@ class Predictor:
         spec: Shapes, dtypes, scales, labels, activation and engine.
     """
 
-    def __init__(self, origin: Origin, card: Card | None) -> None:
+    def __init__(self, origin: Origin, metadata: EmbeddedMetadata | None) -> None:
         self._origin = origin
         self._engine: Engine | None = origin.open()
         # threading.RLock is the same, but its module takes 0.2 MB, which onnxruntime's users are spared. The thread
         # that holds it may ask again, in a signal handler.
         self._opening = RLock()
         self._closed = False
-        self.spec = _spec_of(origin, self._engine, card)
-        ranges = [facts.range for facts in card.inputs] if card else [None] * len(self.spec.inputs)
+        self.spec = _spec_of(origin, self._engine, metadata)
+        ranges = [facts.range for facts in metadata.inputs] if metadata else [None] * len(self.spec.inputs)
         self._checks = [
             TensorCheck(tensor, artefact=self.spec.name, pixel_range=pixel_range)
             for tensor, pixel_range in zip(self.spec.inputs, ranges, strict=True)
@@ -66,7 +66,9 @@ class Predictor:
         self._grey_shape = self._image_shape[:-1] if self._image_shape[-1:] == (1,) else None
         self._seen: tuple[int, ...] | None = None
         self._single = len(self.spec.inputs) == len(self.spec.outputs) == 1
-        activations = [facts.activation for facts in card.outputs] if card else ["none"] * len(self.spec.outputs)
+        activations = (
+            [facts.activation for facts in metadata.outputs] if metadata else ["none"] * len(self.spec.outputs)
+        )
         self._decoders = [Decoder(*each) for each in zip(self.spec.outputs, activations, strict=True)]
         self._decode_first = self._decoders[0]
         survive_fork(self)
@@ -215,9 +217,9 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type["Predictor"], tuple[Origin, Card | None]]:
+    def __reduce__(self) -> tuple[type["Predictor"], tuple[Origin, EmbeddedMetadata | None]]:
         # The bytes travel, and not the path: what was verified here is what is opened there.
-        return Predictor, (self._origin, self.spec.card)
+        return Predictor, (self._origin, self.spec.metadata)
 
     def __repr__(self) -> str:
         spec = self.spec
@@ -317,8 +319,8 @@ class Predictor:
     @cached_property
     def _encode_pixels(self) -> Callable[[Pixels], Tensor]:
         """What turns pixels into the artefact's own input type."""
-        card, tensor = self.spec.card, self.spec.input
-        pixel_range = card.inputs[0].range if card else (0.0, 255.0)
+        metadata, tensor = self.spec.metadata, self.spec.input
+        pixel_range = metadata.inputs[0].range if metadata else (0.0, 255.0)
         if pixel_range is None or len(self.spec.inputs) > 1:
             inputs = "; ".join(map(str, self.spec.inputs))
             raise InputError(f"{self.spec.name} takes {inputs}, and no pixels: use run(), or export with --input-range")
@@ -367,15 +369,15 @@ def _as_array(values: object, spec: TensorSpec) -> Tensor:
         raise InputError(f"got values of uneven lengths, expected {spec}") from error
 
 
-def _spec_of(origin: Origin, engine: Engine, card: Card | None) -> Spec:
-    """Return what is known of an artefact; raises ArtefactError if its card tells of another one."""
+def _spec_of(origin: Origin, engine: Engine, metadata: EmbeddedMetadata | None) -> Spec:
+    """Return what is known of an artefact; raises ArtefactError if its metadata is that of another one."""
     for side, facts, tensors in (
-        ("inputs", card.inputs, engine.inputs) if card else ("", (), ()),
-        ("outputs", card.outputs, engine.outputs) if card else ("", (), ()),
+        ("inputs", metadata.inputs, engine.inputs) if metadata else ("", (), ()),
+        ("outputs", metadata.outputs, engine.outputs) if metadata else ("", (), ()),
     ):
         if len(facts) != len(tensors):
             raise ArtefactError(
-                f"{origin.name}: its card tells of {len(facts)} {side}, the model has {len(tensors)}: export it again"
+                f"{origin.name}: its metadata has {len(facts)} {side}, the model has {len(tensors)}: export it again"
             )
     return Spec(
         name=origin.name,
@@ -385,5 +387,5 @@ def _spec_of(origin: Origin, engine: Engine, card: Card | None) -> Spec:
         threads=origin.threads,
         inputs=engine.inputs,
         outputs=engine.outputs,
-        card=card,
+        metadata=metadata,
     )

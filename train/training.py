@@ -84,7 +84,7 @@ def _train(result: _Result, *, resume: bool) -> bool:
         open_teacher(run.teacher, run.dataset)
     build = _build(run)
     if run.qat:
-        # A layer that has no rule there is told now, and not after all the epochs before.
+        # A layer that has no rule there is reported now, and not after all the epochs before.
         quantize_aware(build(), calibration=_calibration(run))
     if not resume:
         shutil.rmtree(state, ignore_errors=True)

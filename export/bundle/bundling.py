@@ -133,7 +133,7 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
 
 
 def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAnswers) -> list[str]:
-    """Return what the golden answers do not prove."""
+    """Return what the golden answers do not show."""
     doubts = []
     for engine in selection.engines:
         others = [name.replace("_", "-") for name in installed_engines(format_named(engine.format))]
@@ -144,7 +144,7 @@ def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAn
             )
     if samples.is_random:
         doubts.append(
-            "the golden samples are random: they prove equal answers, not right ones; give others with --samples-from"
+            "the golden samples are random: they show equal answers, not right ones; give others with --samples-from"
         )
     if selection.manifest.classifies_images and reference.classes is None:
         doubts.append(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeport.export.bundle.targets import Engine, System, default_engines, engine_named, other_systems
 from edgeport.export.manifest import Artefact, Manifest
-from edgeport.runtime.artefact.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_metadata
 from edgeport.runtime.errors import ArtefactError, InputError, unknown_name
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 
@@ -52,7 +52,7 @@ def select(manifest: Manifest, *, system: System, engines: Sequence[Engine], wan
         reason = "; ".join(left_out) or "the export has delivered none"
         raise InputError(f"no artefact of {manifest.name} can be bundled for {system}: {reason}")
     formats = {artefact.format for artefact in chosen}
-    # The model itself stays behind, so nothing is told of where it lies.
+    # The model itself stays behind, so nothing says where it lies.
     source = {**manifest.source, "file": ""}
     restricted = replace(manifest, source=source, artefacts=tuple(chosen), refused=())
     return Selection(restricted, tuple(each for each in allowed if each.format in formats), tuple(left_out))
@@ -72,7 +72,7 @@ def read_artefacts(folder: Path, manifest: Manifest) -> Mapping[str, bytes]:
             raise ArtefactError(
                 f"{path} is not the file that manifest.json names: its SHA-256 differs. Export it again."
             )
-        read_card(content, name=str(path))
+        read_metadata(content, name=str(path))
         contents[artefact.file] = content
     return contents
 

@@ -4,8 +4,8 @@ To begin::
 
     from edgeport.export.inspection import inspect
 
-    told = inspect("edge.int8.tflite")
-    print(told.arithmetic, told.parameters, told.macs)
+    inspection = inspect("edge.int8.tflite")
+    print(inspection.arithmetic, inspection.parameters, inspection.macs)
 
 Any ``.tflite`` or ``.onnx`` file will do, whoever made it. Nothing is run, and TensorFlow is not needed.
 """

@@ -1,4 +1,4 @@
-"""An inspection as the JSON object that ``edgeport inspect --json`` prints; docs/inspect.md tells every key."""
+"""An inspection as the JSON object that ``edgeport inspect --json`` prints; docs/inspect.md explains every key."""
 
 import json
 import math
@@ -11,44 +11,44 @@ from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.files.json_file import to_plain
 
 # 2: what loops and branches run is among the layers and counted with them.
-SCHEMA = 2
+SCHEMA = 3
 
 
-def to_document(told: Inspection) -> dict[str, Any]:
-    """Return an inspection in the types that JSON has; docs/inspect.md tells every key."""
-    graph = told.graph
+def to_document(inspection: Inspection) -> dict[str, Any]:
+    """Return an inspection in the types that JSON has; docs/inspect.md explains every key."""
+    graph = inspection.graph
     document = {
         "schema": SCHEMA,
-        "file": told.file,
-        "format": told.format,
-        "bytes": told.bytes,
-        "sha256": told.sha256,
+        "file": inspection.file,
+        "format": inspection.format,
+        "bytes": inspection.bytes,
+        "sha256": inspection.sha256,
         "producer": graph.producer,
-        "seal": told.seal,
-        "card": to_plain(told.card),
+        "checksum": inspection.checksum,
+        "metadata": to_plain(inspection.metadata),
         "inputs": [_tensor(tensor) for tensor in graph.inputs],
         "outputs": [_tensor(tensor) for tensor in graph.outputs],
-        "quantization": told.quantization,
-        "arithmetic": told.arithmetic,
-        "float_islands": [_short(operator) for operator in told.float_islands],
-        "operators": told.operator_counts,
+        "quantization": inspection.quantization,
+        "arithmetic": inspection.arithmetic,
+        "float_islands": [_short(operator) for operator in inspection.float_islands],
+        "operators": inspection.operator_counts,
         "further_graphs": graph.further_graphs,
-        "parameters": told.parameters,
-        "weights": told.weights,
-        "macs": told.macs,
+        "parameters": inspection.parameters,
+        "weights": inspection.weights,
+        "macs": inspection.macs,
         "macs_for": "one sample" if graph.one_sample else "one run",
-        "macs_unknown": told.macs_unknown,
-        "constant_bytes": told.constant_bytes,
-        "layers": [_layer(operator) for operator in told.layers],
+        "macs_unknown": inspection.macs_unknown,
+        "constant_bytes": inspection.constant_bytes,
+        "layers": [_layer(operator) for operator in inspection.layers],
         "unread_constants": [asdict(constant) for constant in graph.unread],
     }
     plain: dict[str, Any] = _plain(document)
     return plain
 
 
-def document_text(told: Inspection) -> str:
+def document_text(inspection: Inspection) -> str:
     """Return the text that ``edgeport inspect --json`` prints."""
-    return json.dumps(to_document(told), indent=1, allow_nan=False)
+    return json.dumps(to_document(inspection), indent=1, allow_nan=False)
 
 
 def _tensor(tensor: TensorSpec) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an inspection tells."""
+"""What an inspection finds."""
 
 import re
 from collections import Counter
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from edgeport.runtime.artefact.embedded_metadata import Card
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import TensorSpec
 
 # What an operator computes in. A boundary turns floats into integers or back; an operator on shapes or indices alone
-# computes in neither; "unknown" is an operator of which the file does not tell.
+# computes in neither; "unknown" is an operator of which the file does not say.
 INTEGER, FLOAT, BOUNDARY, NEITHER, UNKNOWN = "integer", "float", "boundary", "neither", "unknown"
 # The integers that quantized activations and weights are made of; wider ones are biases, axes and indices.
 NARROW = ("int8", "uint8", "int16", "uint16", "int4", "uint4", "int2", "uint2")
@@ -51,11 +51,11 @@ class Operator:
         type: What it does, in the format's own words: ``CONV_2D``, ``Conv``; with its domain if that is a foreign one.
         name: Its own name, or that of its first output where operators have none.
         arithmetic: What it computes in: ``integer``, ``float``, ``boundary``, ``neither`` or ``unknown``.
-        macs: Multiplications with an addition; None if the file does not tell the shapes that decide it.
+        macs: Multiplications with an addition; None if the file does not say the shapes that decide it.
             Of one that runs graphs, those of all that is run: of a loop, of all its rounds.
         constants: The constants that it is the first to read, itself or through operators on constants alone.
         graph: The way to the graph that it stands in, empty for the main one: ``12/body`` is what operator 12 runs.
-        rounds: How often a loop runs its body; None if the file does not tell, or if it is no loop.
+        rounds: How often a loop runs its body; None if the file does not say, or if it is no loop.
         inside: The operators of the graphs that it runs: a loop's body, the sides of a branch.
     """
 
@@ -123,9 +123,9 @@ class Inspection:
         format: ``tflite`` or ``onnx``.
         bytes: Its size.
         sha256: The digest of the whole file.
-        seal: ``intact`` for a file as edgeport made it, ``altered`` for one that has been changed since, ``none``
-            for one without a card.
-        card: What the file says about itself; None if it says nothing, or nothing that can be read.
+        checksum: ``intact`` for a file as edgeport made it, ``altered`` for one that has been changed since, ``none``
+            for one without metadata.
+        metadata: What the file says about itself; None if it says nothing, or nothing that can be read.
         graph: What it computes.
     """
 
@@ -133,8 +133,8 @@ class Inspection:
     format: str
     bytes: int
     sha256: str
-    seal: str
-    card: Card | None
+    checksum: str
+    metadata: EmbeddedMetadata | None
     graph: Graph
 
     @cached_property
@@ -180,7 +180,7 @@ class Inspection:
 
     @cached_property
     def macs_unknown(self) -> int:
-        """How many operators have shapes, rounds or insides that the file does not tell."""
+        """How many operators have shapes, rounds or insides that the file does not say."""
         return sum(operator.macs_unknown for operator in self.graph.operators)
 
     @cached_property
@@ -262,7 +262,7 @@ def bytes_of(dtype: str, elements: int) -> int | None:
 
 
 def _bits(dtype: str) -> int:
-    """Return the width that a dtype's name tells; 0 if it tells none."""
+    """Return the width that a dtype's name gives; 0 if it gives none."""
     if dtype == "bool":
         return 8
     width = re.match(r"[a-z]+(\d+)", dtype)

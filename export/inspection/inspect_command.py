@@ -51,12 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option) is not None:
             raise InputError(f"--{option} is for --probe: add that, or leave it out")
     with quiet_stderr():
-        told = inspect(arguments.file)
+        inspection = inspect(arguments.file)
     if arguments.json:
-        print(document_text(told))
+        print(document_text(inspection))
         return 0
     console = Console()
-    print(inspection_text(told, width=min(console.width, _WIDTH) if console.is_terminal else _WIDTH))
+    print(inspection_text(inspection, width=min(console.width, _WIDTH) if console.is_terminal else _WIDTH))
     return 0
 
 
@@ -93,6 +93,6 @@ def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _line(told: Probe) -> str:
-    memory = "" if told.peak_rss_bytes is None else f", {told.peak_rss_bytes / 2**20:.0f} MiB"
-    return f"{told.engine}: {told.outcome} ({told.detail}), {told.seconds:.1f} s{memory}"
+def _line(probe: Probe) -> str:
+    memory = "" if probe.peak_rss_bytes is None else f", {probe.peak_rss_bytes / 2**20:.0f} MiB"
+    return f"{probe.engine}: {probe.outcome} ({probe.detail}), {probe.seconds:.1f} s{memory}"

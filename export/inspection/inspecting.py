@@ -1,4 +1,4 @@
-"""From a file to what it is: read once, look for a card, let the format's reader take it apart."""
+"""From a file to what it is: read once, look for embedded metadata, let the format's reader take it apart."""
 
 import hashlib
 import importlib
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.export.inspection.facts import Graph, Inspection
-from edgeport.runtime.artefact.embedded_metadata import Card, read_card
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, read_metadata
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.plain_file import MOST_MODEL, open_plain
@@ -31,7 +31,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         head = file.read(_HEAD)
         chosen = format_of(head, name=path.name)
         content = head + file.read()
-    seal, card = _seal(content, path.name)
+    checksum, metadata = _checksum(content, path.name)
     reader = importlib.import_module(f"edgeport.export.inspection.{chosen.name}.file")
     graph: Graph = reader.read_graph(content, name=path.name)
     return Inspection(
@@ -39,32 +39,32 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         format=chosen.name,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        seal=seal,
-        card=card,
+        checksum=checksum,
+        metadata=metadata,
         graph=graph,
     )
 
 
-def _seal(content: bytes, name: str) -> tuple[str, Card | None]:
+def _checksum(content: bytes, name: str) -> tuple[str, EmbeddedMetadata | None]:
     try:
-        card = read_card(content, name=name, verify=False)
-    except (ArtefactError, RecursionError):  # a card of brackets alone is too deep for the JSON decoder
+        metadata = read_metadata(content, name=name, verify=False)
+    except (ArtefactError, RecursionError):  # metadata of brackets alone is too deep for the JSON decoder
         return "altered", None
-    if card is None:
+    if metadata is None:
         return "none", None
     try:
-        read_card(content, name=name)
+        read_metadata(content, name=name)
     except ArtefactError:
-        return "altered", card if _plain(card) else None
-    return "intact", card
+        return "altered", metadata if _plain(metadata) else None
+    return "intact", metadata
 
 
-def _plain(card: Card) -> bool:
-    """Whether an altered card still has the build of one: numbers and texts, one deep."""
-    if not isinstance(card.calibration, Mapping) or not isinstance(card.versions, Mapping):
+def _plain(metadata: EmbeddedMetadata) -> bool:
+    """Whether an altered block of metadata still has the build of one: numbers and texts, one deep."""
+    if not isinstance(metadata.calibration, Mapping) or not isinstance(metadata.versions, Mapping):
         return False
-    facts = (*card.inputs, *card.outputs)
-    values = [part for record in (card, *facts) for each in record for part in _parts(each) if part not in facts]
+    facts = (*metadata.inputs, *metadata.outputs)
+    values = [part for record in (metadata, *facts) for each in record for part in _parts(each) if part not in facts]
     return all(value is None or isinstance(value, (str, int, float)) for value in values)
 
 

@@ -1,4 +1,4 @@
-"""How often a loop runs, as far as the file tells: a counter, what is added to it, and what it is compared with.
+"""How often a loop runs, as far as the file says: a counter, what is added to it, and what it is compared with.
 
 Converters write a loop over 49 steps as "while i < 49 and time < 49", with i and time growing by 1. So the numbers in
 small tensors are followed as a variable of the loop and what is added to it. What cannot be followed stays unknown.

@@ -12,7 +12,7 @@ from edgeport.export.inspection.facts import BOUNDARY, NEITHER, Constant, Operat
 from edgeport.export.inspection.ownership import Node, Ownership, find_owners
 
 # How an operator runs its graphs: the first again and again, with the second before each round and after the last; one
-# of them, of which the file does not tell; each once; or before the first sample comes, never after.
+# of them, of which the file does not say; each once; or before the first sample comes, never after.
 LOOP, BRANCH, CALL, START = "loop", "branch", "call", "start"
 
 
@@ -23,7 +23,7 @@ class Run:
     Attributes:
         how: ``LOOP``, ``BRANCH``, ``CALL`` or ``START``.
         scopes: The graphs.
-        rounds: How often a loop runs its body; None if the file does not tell, or if it is no loop.
+        rounds: How often a loop runs its body; None if the file does not say, or if it is no loop.
     """
 
     how: str
@@ -31,7 +31,7 @@ class Run:
     rounds: int | None = None
 
     def macs(self) -> int | None:
-        """Return the multiplications with an addition of all that is run; None if the file does not tell."""
+        """Return the multiplications with an addition of all that is run; None if the file does not say."""
         sums = [_total(scope) for scope in self.scopes]
         if self.how == START or all(each == 0 for each in sums):
             return 0
@@ -51,7 +51,7 @@ class Place:
 
     Attributes:
         node: What it is, and its tensors by keys that are unique in the file.
-        macs: Those of the operator itself, without what it runs; None if the file does not tell.
+        macs: Those of the operator itself, without what it runs; None if the file does not say.
         run: What it runs, if it does.
     """
 

@@ -18,26 +18,31 @@ _DIGEST = 64
 # A space at which no line is broken.
 _GLUE = "\u00a0"
 _LONGEST_NAME, _SHORTEST_NAME, _LONGEST_TYPE, _LONGEST_LABEL = 40, 12, 28, 30
-_SEALS = {
+_CHECKSUMS = {
     "intact": "intact: edgeport made this file, and it is unchanged",
     "altered": "ALTERED: the content does not match the SHA-256 inside it; copy or export it again",
-    "none": "none: no edgeport card; another tool made the file, or took the card out",
+    "none": "none: no edgeport metadata; another tool made the file, or took the metadata out",
 }
 
 
-def inspection_text(told: Inspection, *, width: int) -> str:
+def inspection_text(inspection: Inspection, *, width: int) -> str:
     """Return what a file is: facts, tensors and the biggest layers, in lines of at most so many columns."""
-    facts = (("file", told.file), *_file_facts(told), *_cost_facts(told), *_card_facts(told))
-    tensors = (*told.graph.inputs, *told.graph.outputs)
-    lines = [*_fact_lines(facts, width), "", *_table_lines(_tensor_table(told, width), width)]
+    facts = (
+        ("file", inspection.file),
+        *_file_facts(inspection),
+        *_cost_facts(inspection),
+        *_metadata_facts(inspection),
+    )
+    tensors = (*inspection.graph.inputs, *inspection.graph.outputs)
+    lines = [*_fact_lines(facts, width), "", *_table_lines(_tensor_table(inspection, width), width)]
     if any(tensor.quantized and is_float(tensor.dtype) for tensor in tensors):
         lines.append("scale and zero point of a float: those of the quantizer beside it")
-    lines += ["", *_table_lines(_layer_table(told, width), width)]
-    hidden = len(told.layers) - _MOST_LAYERS
-    if any(operator.graph for operator in told.layers[:_MOST_LAYERS]):
+    lines += ["", *_table_lines(_layer_table(inspection, width), width)]
+    hidden = len(inspection.layers) - _MOST_LAYERS
+    if any(operator.graph for operator in inspection.layers[:_MOST_LAYERS]):
         lines.append("12/body/3: operator 3 of what operator 12 runs; its MACs are those of one round")
     if hidden > 0:
-        lines.append(f"and {hidden} smaller {'one' if hidden == 1 else 'ones'}: --json tells all")
+        lines.append(f"and {hidden} smaller {'one' if hidden == 1 else 'ones'}: --json has all")
     return "\n".join(lines)
 
 
@@ -57,48 +62,52 @@ def _table_lines(table: Table, width: int) -> Iterable[str]:
     return capture.get().splitlines()
 
 
-def _file_facts(told: Inspection) -> Iterable[tuple[str, str]]:
-    producer = f" ({told.graph.producer})" if told.graph.producer else ""
-    yield "format", f"{told.format}{producer}"
-    rest = told.bytes - told.constant_bytes
-    yield "size", f"{told.bytes:,} bytes: {told.constant_bytes:,} of constants, {rest:,} of graph, names and metadata"
-    if any(constant.elements and not constant.bytes for constant in told.constants):
+def _file_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
+    producer = f" ({inspection.graph.producer})" if inspection.graph.producer else ""
+    yield "format", f"{inspection.format}{producer}"
+    constants = inspection.constant_bytes
+    rest = inspection.bytes - constants
+    yield "size", f"{inspection.bytes:,} bytes: {constants:,} of constants, {rest:,} of graph, names and metadata"
+    if any(constant.elements and not constant.bytes for constant in inspection.constants):
         yield "", "some constants lie in other files, and are not in these sizes"
-    yield "sha256", told.sha256
-    yield "seal", _SEALS[told.seal]
+    yield "sha256", inspection.sha256
+    yield "checksum", _CHECKSUMS[inspection.checksum]
 
 
-def _cost_facts(told: Inspection) -> Iterable[tuple[str, str]]:
-    yield "computes in", told.arithmetic
-    if told.quantization == "integer":
-        yield "in floats", _islands(told)
-    boundaries = {operator.type for operator in told.operators if operator.arithmetic == BOUNDARY}
-    counts = told.operator_counts
+def _cost_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
+    yield "computes in", inspection.arithmetic
+    if inspection.quantization == "integer":
+        yield "in floats", _islands(inspection)
+    boundaries = {operator.type for operator in inspection.operators if operator.arithmetic == BOUNDARY}
+    counts = inspection.operator_counts
     inner = _counted({kind: count for kind, count in counts.items() if kind not in boundaries})
     between = _counted({kind: count for kind, count in counts.items() if kind in boundaries})
     yield "operators", "; conversions: ".join(part for part in (inner, between) if part) or "none"
-    loops = [operator for operator in told.operators if operator.inside]
+    loops = [operator for operator in inspection.operators if operator.inside]
     if loops:
         inside = sum(len(operator.inside) for operator in loops)
         yield "", f"{inside} of them inside {_named([(each, _rounds(each)) for each in loops])}"
-    if told.graph.further_graphs:
-        count = told.graph.further_graphs
+    if inspection.graph.further_graphs:
+        count = inspection.graph.further_graphs
         yield "", f"with those of {count} graph{'s' * (count > 1)} that the main one does not run, such as signatures"
-    yield "parameters", f"{told.parameters:,}"
-    yield "MACs", f"{told.macs:,} for one {'sample' if told.graph.one_sample else 'run'}{_unknown(told)}"
+    yield "parameters", f"{inspection.parameters:,}"
+    yield (
+        "MACs",
+        f"{inspection.macs:,} for one {'sample' if inspection.graph.one_sample else 'run'}{_unknown(inspection)}",
+    )
 
 
 def _rounds(operator: Operator) -> str:
     return "" if operator.rounds is None else f" ({operator.rounds:,} rounds)"
 
 
-def _unknown(told: Inspection) -> str:
-    """Return how many operators have MACs that the file does not tell, and which these are."""
-    if not told.macs_unknown:
+def _unknown(inspection: Inspection) -> str:
+    """Return how many operators have MACs that the file does not say, and which these are."""
+    if not inspection.macs_unknown:
         return ""
-    plural = "" if told.macs_unknown == 1 else "s"
-    causes = [(operator, why) for operator in told.graph.operators for operator, why in _causes(operator)]
-    return f", and unknown for {told.macs_unknown} operator{plural}: {_named(causes)}"
+    plural = "" if inspection.macs_unknown == 1 else "s"
+    causes = [(operator, why) for operator in inspection.graph.operators for operator, why in _causes(operator)]
+    return f", and unknown for {inspection.macs_unknown} operator{plural}: {_named(causes)}"
 
 
 def _causes(operator: Operator) -> Iterable[tuple[Operator, str]]:
@@ -121,11 +130,11 @@ def _named(operators: Sequence[tuple[Operator, str]]) -> str:
     return f"{', '.join(shown)}{more}"
 
 
-def _islands(told: Inspection) -> str:
-    islands = told.float_islands
+def _islands(inspection: Inspection) -> str:
+    islands = inspection.float_islands
     if not islands:
         return "none"
-    computing = [operator for operator in told.running if operator.arithmetic in (INTEGER, FLOAT)]
+    computing = [operator for operator in inspection.running if operator.arithmetic in (INTEGER, FLOAT)]
     return f"{len(islands)} of {len(computing)} operators: {_named([(each, '') for each in islands])}"
 
 
@@ -133,23 +142,26 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(_glued(f"{count} {kind}") for kind, count in counts.items())
 
 
-def _card_facts(told: Inspection) -> Iterable[tuple[str, str]]:
-    card = told.card
-    if card is None:
+def _metadata_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
+    metadata = inspection.metadata
+    if metadata is None:
         return
-    yield "model", f"{card.model}, {card.precision}{f', trained on {card.dataset}' if card.dataset else ''}"
-    for each in card.inputs:
+    yield (
+        "model",
+        f"{metadata.model}, {metadata.precision}{f', trained on {metadata.dataset}' if metadata.dataset else ''}",
+    )
+    for each in metadata.inputs:
         pixels = "" if each.range is None else f", pixels as {' to '.join(map(_number, each.range))}"
         yield "input", f"{each.name}, {each.layout or 'other axes'}{pixels}"
-    for output in card.outputs:
+    for output in metadata.outputs:
         yield "output", f"{output.name}, {_activation(output.activation)}"
-    yield "labels", _labels(card.labels)
-    if card.calibration:
-        yield "calibration", _pairs(card.calibration)
-    if card.source_sha256:
-        yield "Keras file", f"sha256 {card.source_sha256}"
-    if card.versions:
-        yield "versions", _pairs(card.versions)
+    yield "labels", _labels(metadata.labels)
+    if metadata.calibration:
+        yield "calibration", _pairs(metadata.calibration)
+    if metadata.source_sha256:
+        yield "Keras file", f"sha256 {metadata.source_sha256}"
+    if metadata.versions:
+        yield "versions", _pairs(metadata.versions)
 
 
 def _activation(name: str) -> str:
@@ -173,8 +185,10 @@ def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _tensor_table(told: Inspection, width: int) -> Table:
-    tensors = [("input", each) for each in told.graph.inputs] + [("output", each) for each in told.graph.outputs]
+def _tensor_table(inspection: Inspection, width: int) -> Table:
+    tensors = [("input", each) for each in inspection.graph.inputs] + [
+        ("output", each) for each in inspection.graph.outputs
+    ]
     rows = [(kind, *_tensor_row(tensor)) for kind, tensor in tensors]
     return _table(("", "name", "dtype", "shape", "scale", "zero point"), rows, texts=4, width=width)
 
@@ -186,8 +200,8 @@ def _tensor_row(tensor: TensorSpec) -> tuple[str, ...]:
     return tensor.name, tensor.dtype, shape, scale, zero_point
 
 
-def _layer_table(told: Inspection, width: int) -> Table:
-    rows = [_layer_row(operator) for operator in told.layers[:_MOST_LAYERS]]
+def _layer_table(inspection: Inspection, width: int) -> Table:
+    rows = [_layer_row(operator) for operator in inspection.layers[:_MOST_LAYERS]]
     return _table(("operator", "name", "runs in", "#", "bytes", "parameters", "MACs"), rows, texts=3, width=width)
 
 

@@ -32,7 +32,7 @@ from edgeport.export.options import OnNote, Options, ignored
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
-from edgeport.runtime.artefact.embedded_metadata import Card, to_json
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, to_json
 from edgeport.runtime.errors import ExportError
 
 METADATA_KEY = "edgeport"
@@ -57,7 +57,7 @@ def convert(
     The usual batch is free. Inputs and outputs keep the model's own types in every precision; ``int8`` (QDQ, weights
     per channel) ends at the logits.
 
-    It carries no card yet, and nothing of it is proven: ``export`` does both.
+    It carries no embedded metadata yet, and nothing of it is verified: ``export`` does both.
 
     Args:
         source: The model.
@@ -101,12 +101,12 @@ def convert(
     return content
 
 
-def embed(content: bytes, card: Card) -> bytes:
-    """Return the ONNX model with the card in its metadata_props."""
+def embed(content: bytes, metadata: EmbeddedMetadata) -> bytes:
+    """Return the ONNX model with the metadata in its metadata_props."""
     model = onnx.load_from_string(content)
-    model.metadata_props.add(key=METADATA_KEY, value=to_json(card))
-    sealed: bytes = model.SerializeToString(deterministic=True)
-    return sealed
+    model.metadata_props.add(key=METADATA_KEY, value=to_json(metadata))
+    written: bytes = model.SerializeToString(deterministic=True)
+    return written
 
 
 def _to_float32(graph: Graph, name: str, opset: int) -> onnx.ModelProto:

@@ -58,9 +58,9 @@ def check_operators(operators: Iterable[str], *, name: str) -> None:
     """
     refused = {operator: how for operator in operators if (how := reaches_out(operator))}
     if refused:
-        told = ", ".join(f"{visible(operator)} ({how})" for operator, how in sorted(refused.items())[:4])
+        named = ", ".join(f"{visible(operator)} ({how})" for operator, how in sorted(refused.items())[:4])
         raise InputError(
-            f"{name} holds operators that reach out of the model: {told}. Nothing of it was run. Export a model "
+            f"{name} holds operators that reach out of the model: {named}. Nothing of it was run. Export a model "
             "without them: what reads, writes or prints belongs into the program around it"
         )
 

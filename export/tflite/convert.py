@@ -22,14 +22,14 @@ from edgeport.export.graphs.unrolling import unroll
 from edgeport.export.options import OnNote, Options, ignored
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.source import Source
-from edgeport.export.tflite.embedded_metadata import embed_card
+from edgeport.export.tflite.embedded_metadata import embed_metadata
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined
 from edgeport.export.tflite.rules import rules
-from edgeport.export.tflite.standard_metadata import embed_metadata
+from edgeport.export.tflite.standard_metadata import embed_standard_metadata
 from edgeport.export.tflite.substitutes import without_reversals, without_squared_differences
 from edgeport.export.verification.calibration import CalibrationSet
-from edgeport.runtime.artefact.embedded_metadata import Card
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.errors import ExportError
 
 # What the converter says of an operator that stays: ``tf.Erfinv(tensor<1x6xf32>) -> (tensor<1x6xf32>)``.
@@ -74,7 +74,7 @@ def convert(
 
     The usual batch is 1, which adds no shape arithmetic to the graph. ``int8`` and ``int16x8`` end at the logits.
 
-    It carries no card yet, and nothing of it is proven: ``export`` does both.
+    It carries no embedded metadata yet, and nothing of it is verified: ``export`` does both.
 
     Args:
         source: The model.
@@ -110,7 +110,7 @@ def convert(
     pixels = calibration.range_of(source.inputs[0]) if calibration is not None and options.tflite_metadata else None
     if pixels is not None and calibration is not None and not calibrated and source.ends_in_probabilities:
         # Its readers apply no softmax, so what ends at the logits must not claim to give probabilities.
-        return embed_metadata(
+        return embed_standard_metadata(
             content,
             name=source.name,
             labels=source.class_names(calibration.labels),
@@ -120,9 +120,9 @@ def convert(
     return content
 
 
-def embed(content: bytes, card: Card) -> bytes:
-    """Return the TFLite model with the card in its metadata."""
-    return embed_card(content, card)
+def embed(content: bytes, metadata: EmbeddedMetadata) -> bytes:
+    """Return the TFLite model with edgeport's metadata in its own."""
+    return embed_metadata(content, metadata)
 
 
 def _front(graph: Graph, precision: str, calibration: CalibrationSet, on_note: OnNote) -> Front | None:

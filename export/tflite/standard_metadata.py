@@ -29,7 +29,7 @@ _NORMALIZATION_OPTIONS = 1  # a member of the union ProcessUnitOptions
 _TENSOR_AXIS_LABELS = 2  # a value of the enum AssociatedFileType
 
 
-def embed_metadata(
+def embed_standard_metadata(
     content: bytes,
     *,
     name: str,
@@ -43,7 +43,7 @@ def embed_metadata(
 
     Readers apply the normalisation to pixels, quantize the result if the model's input is quantized, and take the
     output for probabilities: none of them applies a softmax, so a model that stops at the logits should not claim
-    this. An ``edgeport`` card is added afterwards, because its digest covers the whole file.
+    this. The metadata of edgeport is added afterwards, because its digest covers the whole file.
 
     Args:
         content: A TFLite file below 2 GiB, with one input of images and one output of shape (1, classes).

@@ -137,7 +137,7 @@ def load_calibration(
     if splits.held_out is not None and _kinds(splits.train) != _kinds(splits.held_out):
         raise InputError(
             f"calibration data {source}: got {_kinds(splits.train)} to calibrate on and {_kinds(splits.held_out)} to "
-            "prove on, expected the same dtype"
+            "verify on, expected the same dtype"
         )
     train, held_out = _draw(splits, count, seed)
     if all(array.min() == array.max() for array in train.values()):

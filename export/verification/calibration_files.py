@@ -42,7 +42,7 @@ def read_splits(source: str, inputs: Sequence[Port], data_dir: Path | None) -> S
         data_dir: See load_dataset.
 
     Raises:
-        InputError: The source is unknown, unreadable or test data, or does not tell what belongs to which input.
+        InputError: The source is unknown, unreadable or test data, or does not say what belongs to which input.
     """
     path = Path(source)
     if path.suffix == ".npy":

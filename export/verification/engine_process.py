@@ -108,8 +108,8 @@ def _answers(predictor: Predictor, samples: _Arrays, at_once: int) -> dict[str, 
 
 
 def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, Tensor]:
-    card = predictor.spec.card
-    ranges = {facts.name: facts.range for facts in card.inputs} if card else {}
+    metadata = predictor.spec.metadata
+    ranges = {facts.name: facts.range for facts in metadata.inputs} if metadata else {}
     real = {}
     for tensor in predictor.spec.inputs:
         array, pixel_range = samples[tensor.name], ranges.get(tensor.name)
@@ -122,7 +122,7 @@ def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, Tensor]:
 
 
 def main() -> None:
-    """Run in the child: FOLDER EXCHANGE AT_ONCE FILE... Each answer goes to a file, and one JSON line tells of it."""
+    """Run in the child: FOLDER EXCHANGE AT_ONCE FILE... Each answer goes to a file, and one JSON line reports it."""
     folder, exchange, at_once, *files = sys.argv[1:]
     # Mapped, so that only those that are looked at take memory.
     samples = {

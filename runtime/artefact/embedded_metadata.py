@@ -1,7 +1,7 @@
-"""The card: what an artefact says about itself, sealed with a digest, inside the file.
+"""The embedded metadata: what an artefact says about itself, with a checksum, inside the file.
 
-The card is one JSON object. The exporter writes it where each format keeps such things (a ``metadata_props``
-entry of an ONNX model, a metadata buffer of a TFLite model), so other tools can read it there. edgeport finds
+It is one JSON object. The exporter writes it where each format keeps such things (a ``metadata_props`` entry of an
+ONNX model, a metadata buffer of a TFLite model), so other tools can read it there. edgeport finds
 it by its first bytes alone, in any format, before an engine has seen the file: a damaged file is recognised
 without being parsed.
 
@@ -21,7 +21,7 @@ SCHEMA = 2
 _HEAD = b'{"edgeport_card":%d,"sha256":"' % SCHEMA
 _ANY_HEAD = b'{"edgeport_card":'
 _BLANK = b"0" * 64
-# A card takes one or two KB; only that of very many labels is longer.
+# Embedded metadata takes one or two KB; only that of very many labels is longer.
 _USUAL, _LONGEST = 4 << 10, 4 << 20
 
 
@@ -52,7 +52,7 @@ class OutputFacts(NamedTuple):
     activation: str = "none"
 
 
-class Card(NamedTuple):
+class EmbeddedMetadata(NamedTuple):
     """What the runtime and the reader of an artefact need to know, beyond its tensors.
 
     Attributes:
@@ -78,47 +78,47 @@ class Card(NamedTuple):
     versions: Mapping[str, str] = {}
 
 
-def to_json(card: Card) -> str:
-    """Return the card as the JSON text to embed, with a blank digest that ``seal`` fills in.
+def to_json(metadata: EmbeddedMetadata) -> str:
+    """Return the metadata as the JSON text to embed, with a blank digest that ``with_checksum`` fills in.
 
     The text is ASCII, and its first bytes are fixed, so that it can be found in any file.
     """
-    fields = {"edgeport_card": SCHEMA, "sha256": _BLANK.decode(), **to_plain(card)}
+    fields = {"edgeport_card": SCHEMA, "sha256": _BLANK.decode(), **to_plain(metadata)}
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
 
 
-def seal(content: bytes) -> bytes:
-    """Return the artefact with the digest of its content written into its card.
+def with_checksum(content: bytes) -> bytes:
+    """Return the artefact with the digest of its content written into its metadata.
 
     Args:
-        content: A whole artefact that holds a card made by ``to_json``.
+        content: A whole artefact that holds metadata made by ``to_json``.
 
     Raises:
-        ArtefactError: The file holds no card, or more than one.
+        ArtefactError: The file holds no metadata, or more than one.
     """
     start = _digest_offset(content)
     if start is None:
-        raise ArtefactError("the artefact holds no edgeport card to seal")
+        raise ArtefactError("the artefact holds no edgeport metadata to put a checksum into")
     return content[:start] + _digest(content, start) + content[start + 64 :]
 
 
-def read_card(content: bytes, *, name: str, verify: bool = True) -> Card | None:
-    """Return the card of an artefact, or None if it has none and ``verify`` is off.
+def read_metadata(content: bytes, *, name: str, verify: bool = True) -> EmbeddedMetadata | None:
+    """Return the metadata of an artefact, or None if it has none and ``verify`` is off.
 
     Args:
         content: The whole file.
         name: What to call the file in an error.
-        verify: Refuse a file whose content does not match the digest in its card, or that has no card.
+        verify: Refuse a file whose content does not match the digest in its metadata, or that has no metadata.
 
     Raises:
-        ArtefactError: The file has been altered, was not made by edgeport, or has a card of another schema.
+        ArtefactError: The file has been altered, was not made by edgeport, or has metadata of another schema.
     """
     start = _digest_offset(content)
     if start is None:
         if not verify:
             return None
         raise ArtefactError(
-            f"{name} carries no edgeport card: it is damaged, or another tool made it. "
+            f"{name} carries no edgeport metadata: it is damaged, or another tool made it. "
             "If you trust it, load it with verify=False (on the command line: --trust)."
         )
     if verify and content[start : start + 64] != _digest(content, start):
@@ -133,10 +133,10 @@ def _digest_offset(content: bytes) -> int | None:
     if head < 0:
         return None
     if content.find(_ANY_HEAD, head + 1) >= 0:
-        raise ArtefactError("the artefact holds more than one edgeport card: export it again")
+        raise ArtefactError("the artefact holds more than one block of edgeport metadata: export it again")
     if not content.startswith(_HEAD, head):
         raise ArtefactError(
-            f"the artefact's card is damaged, or not of schema {SCHEMA}, which this edgeport reads: "
+            f"the artefact's metadata is damaged, or not of schema {SCHEMA}, which this edgeport reads: "
             "copy or export it again, or update edgeport"
         )
     return head + len(_HEAD)
@@ -157,26 +157,30 @@ def _json_at(content: bytes, start: int, name: str) -> dict[str, Any]:
         except (ValueError, RecursionError) as error:
             length *= 8
             if length > _LONGEST:
-                raise ArtefactError(f"{name}: its edgeport card cannot be read ({error}). Export it again.") from error
+                raise ArtefactError(
+                    f"{name}: its edgeport metadata cannot be read ({error}). Export it again."
+                ) from error
         else:
             return fields
 
 
-def _parse(fields: Mapping[str, Any], name: str) -> Card:
+def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
     try:
         fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256")}
         inputs = tuple(InputFacts(**{**each, "range": _range(each["range"])}) for each in fields["inputs"])
         outputs = tuple(OutputFacts(**each) for each in fields["outputs"])
-        card = Card(**{**fields, "inputs": inputs, "outputs": outputs, "labels": tuple(fields["labels"])})
+        metadata = EmbeddedMetadata(
+            **{**fields, "inputs": inputs, "outputs": outputs, "labels": tuple(fields["labels"])}
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtefactError(f"{name}: its edgeport card cannot be read ({error}). Export it again.") from error
+        raise ArtefactError(f"{name}: its edgeport metadata cannot be read ({error}). Export it again.") from error
     for output in outputs:
         if output.activation not in ACTIVATIONS:
             raise ArtefactError(
-                f"{name}: unknown activation {output.activation!r} in its card, "
+                f"{name}: unknown activation {output.activation!r} in its metadata, "
                 f"expected one of {', '.join(ACTIVATIONS)}"
             )
-    return card
+    return metadata
 
 
 def _range(pair: list[float] | None) -> tuple[float, float] | None:

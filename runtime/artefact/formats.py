@@ -6,7 +6,7 @@ from edgeport.runtime.errors import ArtefactError, unknown_name
 
 
 class Format(NamedTuple):
-    """One artefact format, told in strings so that reading the table imports no engine.
+    """One artefact formatas strings, so that reading the table imports no engine.
 
     Attributes:
         name: What the user calls it (``--formats``); also the file suffix without its dot.

@@ -1,8 +1,8 @@
-"""Facts about a loaded artefact: its tensors, its card and the engine that runs it."""
+"""Facts about a loaded artefact: its tensors, its metadata and the engine that runs it."""
 
 from typing import NamedTuple
 
-from edgeport.runtime.artefact.embedded_metadata import Card
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 
 
 class TensorSpec(NamedTuple):
@@ -34,7 +34,7 @@ class TensorSpec(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """What a predictor can tell about itself.
+    """What a predictor knows about itself.
 
     Attributes:
         name: The artefact's file name, or what it was loaded as.
@@ -44,7 +44,7 @@ class Spec(NamedTuple):
         threads: How many threads the engine may use.
         inputs: The input tensors.
         outputs: The output tensors.
-        card: What the artefact says about itself; None for one that edgeport did not make.
+        metadata: What the artefact says about itself; None for one that edgeport did not make.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Spec(NamedTuple):
     threads: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    card: Card | None
+    metadata: EmbeddedMetadata | None
 
     @property
     def input(self) -> TensorSpec:
@@ -69,9 +69,9 @@ class Spec(NamedTuple):
     @property
     def activation(self) -> str:
         """What the runtime applies to the first output: ``softmax``, ``sigmoid`` or ``none``."""
-        return self.card.outputs[0].activation if self.card else "none"
+        return self.metadata.outputs[0].activation if self.metadata else "none"
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The class names in output order; empty if the artefact does not carry them."""
-        return self.card.labels if self.card else ()
+        return self.metadata.labels if self.metadata else ()

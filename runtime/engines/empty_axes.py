@@ -51,16 +51,16 @@ class EmptyAxes:
         # Those who give no empty axes need none of it.
         from edgeport.runtime.foreign.probing import probe_content
 
-        told = probe_content(
+        probe = probe_content(
             origin.content,
             name=origin.name,
             engine=origin.package,
             shapes=dict(zip(self._names, wanted, strict=True)),
             seconds=_SECONDS,
         )
-        if told.outcome != "runs":
+        if probe.outcome != "runs":
             raise InputError(
                 f"{origin.name}: {origin.package} cannot compute {given}: tried in a process of its own, it "
-                f"{told.outcome} ({told.detail}); give every axis a length of 1 or more, or run the ONNX file instead"
+                f"{probe.outcome} ({probe.detail}); give every axis a length of 1 or more, or run the ONNX file instead"
             )
         self._stood.add(wanted)

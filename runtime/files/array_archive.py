@@ -1,4 +1,4 @@
-"""Named arrays in one .npz file: the same arrays give the same bytes, and a damaged file is told, never trusted."""
+"""Named arrays in one .npz file: the same arrays give the same bytes, and a damaged file is reported, never trusted."""
 
 import io
 import re
@@ -41,7 +41,7 @@ def archive_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-            # A fixed date and system: the archive tells nothing about when and where it was made.
+            # A fixed date and system: the archive says nothing about when and where it was made.
             entry = zipfile.ZipInfo(f"{name}{_SUFFIX}", date_time=(1980, 1, 1, 0, 0, 0))
             entry.create_system = 3
             entry.external_attr = 0o644 << 16

@@ -50,7 +50,7 @@ def claimed_folder(folder: Path) -> Iterator[Claim]:
         InputError: Another process has claimed the folder, or it cannot be written to.
     """
     with ExitStack() as stack:
-        with refusals_told(folder):
+        with refusals_reported(folder):
             real = Path(os.path.realpath(folder))
             if real.exists() and not real.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -112,7 +112,7 @@ def discard(tree: Path) -> None:
 
 
 @contextmanager
-def refusals_told(folder: Path) -> Iterator[None]:
+def refusals_reported(folder: Path) -> Iterator[None]:
     """Turn what the file system refuses in the block into an InputError about ``folder``."""
     try:
         yield

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.files.claim import Claim, claimed_folder, hidden_name, refusals_told
+from edgeport.runtime.files.claim import Claim, claimed_folder, hidden_name, refusals_reported
 from edgeport.runtime.files.swap import deliver
 
 _PARTIAL_PREFIX = ".partial-"
@@ -59,7 +59,7 @@ def staged_folder(folder: Path, *, record: str | None, stale: Iterable[str] = ()
 def staged_result(claim: Claim, *, record: str | None, stale: Iterable[str] = ()) -> Iterator[Path]:
     """Yield an empty folder to write the files of a result into; when the block ends well, they take their place.
 
-    They do so in one step, together, as far as the system can (``swap.deliver`` tells where it cannot, and what
+    They do so in one step, together, as far as the system can (``swap.deliver`` says where it cannot, and what
     ``record`` is for then). Killed at any moment, the folder is the old one or the new one. When the block fails
     or is interrupted, what it wrote is removed and the folder is as it was. Files of other names are left alone.
 
@@ -71,7 +71,7 @@ def staged_result(claim: Claim, *, record: str | None, stale: Iterable[str] = ()
     Raises:
         InputError: The folder cannot be written: no permission, no space, read-only.
     """
-    with refusals_told(claim.folder):
+    with refusals_reported(claim.folder):
         yield claim.staging
         deliver(claim, record=record, stale=stale)
 

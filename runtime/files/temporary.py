@@ -13,7 +13,7 @@ def full_temporary_folder(error: OSError) -> str:
     """Return in a line that temporary files have no space, if that is what an error comes from; else an empty text.
 
     What numpy writes ends in an error without a number, and a full folder for temporary files is to ``tempfile`` none
-    that can be used, so the space that is left there tells.
+    that can be used, so the space that is left there decides.
     """
     if error.errno not in _OF_SPACE:
         return ""

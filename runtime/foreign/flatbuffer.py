@@ -1,7 +1,7 @@
 """A bounds-checked walk of a flatbuffer, driven by a table of tables: nothing outside the file is ever followed.
 
 The layout is that of the flatbuffers internals document: a table begins with the signed distance back to its vtable,
-which tells where in the table each field stands; offsets to strings, vectors and other tables are unsigned and point
+which says where in the table each field stands; offsets to strings, vectors and other tables are unsigned and point
 forward.
 """
 

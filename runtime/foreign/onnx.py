@@ -1,7 +1,7 @@
 """Finds what an .onnx file wants from other files, and puts it inside, before an engine sees the file.
 
 onnxruntime follows the paths in a model by itself: for a model given as bytes from the working folder, and through
-hard links in any. So the model is walked here, as protobuf's wire format tells (protobuf.dev, "Encoding"), the files
+hard links in any. So the model is walked here, by protobuf's wire format (protobuf.dev, "Encoding"), the files
 are read once, from the model's own folder alone, and their bytes take the place of the paths. The engine gets one
 piece of memory and opens nothing.
 
@@ -26,7 +26,7 @@ _CHILDREN = {
     "Attribute": {5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph", 22: "Sparse", 23: "Sparse"},
     "Sparse": {1: "Tensor", 2: "Tensor"},
 }
-# A parser merges two of these into one message, so that neither alone tells what it holds.
+# A parser merges two of these into one message, so that neither alone shows what it holds.
 _SINGLE = {
     ("Model", 7), ("Training", 1), ("Training", 2), ("Attribute", 5), ("Attribute", 6), ("Attribute", 22),
     ("Sparse", 1), ("Sparse", 2),

@@ -28,18 +28,18 @@ def main() -> None:
     EmptyAxes.in_a_process_of_its_own = True
     source = sys.stdin.buffer.read() if request["path"] is None else request["path"]
     try:
-        told = {"outcome": "runs", "detail": _answer(source, request["engine"], request["shapes"])}
+        said = {"outcome": "runs", "detail": _answer(source, request["engine"], request["shapes"])}
     except _WrongShapeError as error:
-        told = {"outcome": "wrong shape", "detail": str(error)}
+        said = {"outcome": "wrong shape", "detail": str(error)}
     except MemoryError:
-        told = {"outcome": "too much memory", "detail": "it wanted more memory than it may have"}
+        said = {"outcome": "too much memory", "detail": "it wanted more memory than it may have"}
     # An engine's errors share no base class below Exception, and any of them is an answer here.
     except Exception as error:
         words = str(error) if isinstance(error, EdgeportError) else f"{type(error).__name__}: {error}"
         short = any(sign in words.lower() for sign in _OUT_OF_MEMORY)
         refused = "missing" if isinstance(error, ImportError) else "refused"
-        told = {"outcome": "too much memory" if short else refused, "detail": words[:2000]}
-    os.write(answers, json.dumps({**told, "peak_rss_bytes": _peak_rss_bytes()}).encode())
+        said = {"outcome": "too much memory" if short else refused, "detail": words[:2000]}
+    os.write(answers, json.dumps({**said, "peak_rss_bytes": _peak_rss_bytes()}).encode())
 
 
 def _limit(seconds: float, memory_bytes: int) -> None:

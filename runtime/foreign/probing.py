@@ -1,4 +1,4 @@
-"""Open a file that nobody vouches for in a process of its own, with limits, and tell how that ended.
+"""Open a file that nobody vouches for in a process of its own, with limits, and report how that ended.
 
 An engine that cannot stand a file takes its whole process down, or never comes back. Here that is an answer like any
 other. It is no prison: the process runs as the same user, and sees the files and the network that this user sees.
@@ -65,7 +65,7 @@ def probe(
     seconds: float = 10.0,
     memory_bytes: int = 2 << 30,
 ) -> Probe:
-    """Load a file without verifying it, run it once on zeros, and tell how that ended; the caller survives it.
+    """Load a file without verifying it, run it once on zeros, and report how that ended; the caller survives it.
 
     Args:
         path: A ``.tflite`` or ``.onnx`` file, whoever made it.
@@ -75,7 +75,7 @@ def probe(
         memory_bytes: How much address space it may take, numpy and the engine included.
 
     Raises:
-        ArtefactError: There is no such file, or its name tells no format.
+        ArtefactError: There is no such file, or its name has the suffix of no format.
         InputError: A limit is not above 0, the engine does not run this format, or the file has no such input or one of
             another shape.
         MissingDependencyError: The engine is not installed.
@@ -127,13 +127,13 @@ def _probed(
     command = [sys.executable, "-c", f"{_START}c.main()", json.dumps(request)]
     code, answer, chatter = _run(command, seconds, content)
     taken = time.monotonic() - started
-    told = _told(answer)
-    if told.get("outcome") == "missing":
-        raise MissingDependencyError(_one_line(str(told.get("detail"))))
-    if told.get("outcome") == "wrong shape":
-        raise InputError(_one_line(str(told.get("detail"))))
-    outcome, detail = _judged(code, told, chatter, seconds, memory_bytes)
-    peak = told.get("peak_rss_bytes")
+    said = _said(answer)
+    if said.get("outcome") == "missing":
+        raise MissingDependencyError(_one_line(str(said.get("detail"))))
+    if said.get("outcome") == "wrong shape":
+        raise InputError(_one_line(str(said.get("detail"))))
+    outcome, detail = _judged(code, said, chatter, seconds, memory_bytes)
+    peak = said.get("peak_rss_bytes")
     return Probe(name, engine, outcome, _one_line(detail), taken, peak if isinstance(peak, int) else None)
 
 
@@ -211,12 +211,12 @@ def _keep(descriptor: int, kept: dict[int, bytes]) -> bool:
     return bool(read)
 
 
-def _told(answer: bytes) -> dict[str, Any]:
+def _said(answer: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(answer)
+        said = json.loads(answer)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return said if isinstance(said, dict) else {}
 
 
 def _one_line(text: str) -> str:
@@ -225,13 +225,13 @@ def _one_line(text: str) -> str:
 
 
 def _judged(
-    code: int | None, told: dict[str, Any], chatter: bytes, seconds: float, memory_bytes: int
+    code: int | None, said: dict[str, Any], chatter: bytes, seconds: float, memory_bytes: int
 ) -> tuple[str, str]:
     """Return the outcome and its detail."""
     if code is None or -code == signal.SIGXCPU:
         return "timed out", f"no answer after {seconds:g} s"
-    if code == 0 and told.get("outcome") in OUTCOMES:
-        return told["outcome"], str(told.get("detail", ""))
+    if code == 0 and said.get("outcome") in OUTCOMES:
+        return said["outcome"], str(said.get("detail", ""))
     # What LiteRT notes on every start says nothing about the end.
     lines = [line for line in chatter.decode("utf-8", "replace").splitlines() if not line.startswith("INFO:")]
     last = "\n".join(lines).strip().rpartition("\n")[2]

@@ -1,7 +1,7 @@
-"""The tables of a .tflite file: which fields each has, as tensorflow/lite/schema/schema.fbs tells, version 3.
+"""The tables of a .tflite file: which fields each has, by tensorflow/lite/schema/schema.fbs, version 3.
 
 A field is written as one letter of Python's ``struct`` for a number, ``s`` for a string, ``-`` for one that is no
-longer used, or the name of a table. Brackets make it a vector. A union is ``<Name>``: the field before it tells which
+longer used, or the name of a table. Brackets make it a vector. A union is ``<Name>``: the field before it says which
 member it holds.
 """
 
@@ -33,7 +33,7 @@ TABLES = {
 }
 
 # For each union the fields of its members, in the order of their numbers: the first has number 1, a dot has no fields.
-# Of numbers the letter tells the size alone.
+# Of numbers the letter gives the size alone.
 UNIONS = {
     "QuantizationDetails": "[B] iii[i] iii[i]",
     "SparseIndexVector": "[i] [H] [B]",

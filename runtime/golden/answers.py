@@ -36,7 +36,7 @@ class GoldenAnswer:
     Attributes:
         file: The artefact's name in its folder.
         sha256: The digest of the whole file.
-        precision: What its card says: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
+        precision: What its metadata says: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
         engine: The package that ran it, for example ``ai-edge-litert``.
         engine_version: That package's version.
         raw: For each output, in the artefact's order, the engine's own answers, of shape (n, ...).
@@ -209,7 +209,7 @@ def _answers(folder: Path, file: str, inputs: Mapping[str, Array]) -> list[Golde
             GoldenAnswer(
                 file=file,
                 sha256=digest_of(folder / file),
-                precision=spec.card.precision if spec.card else "",
+                precision=spec.metadata.precision if spec.metadata else "",
                 engine=spec.engine,
                 engine_version=spec.engine_version,
                 raw=raw_answers(predictor, inputs),
@@ -227,7 +227,7 @@ def _tensors(predictor: Predictor, inputs: Mapping[str, Array]) -> dict[str, Arr
         raise InputError(
             f"{spec.name}: got samples for {', '.join(inputs)}, expected {', '.join(map(str, spec.inputs))}"
         )
-    ranges = {facts.name: facts.range for facts in spec.card.inputs} if spec.card else {}
+    ranges = {facts.name: facts.range for facts in spec.metadata.inputs} if spec.metadata else {}
     tensors = {}
     for tensor in spec.inputs:
         values, pixel_range = inputs[tensor.name], ranges.get(tensor.name)

@@ -11,7 +11,7 @@ _LONGEST_EXPONENT = 700.0
 
 
 class Decoder:
-    """Turns the raw answers of one output into float32 values, after the activation that its card names.
+    """Turns the raw answers of one output into float32 values, after the activation that its metadata names.
 
     Booleans and integers that stand for themselves, such as class ids, stay what they are.
     """

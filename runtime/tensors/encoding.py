@@ -25,7 +25,7 @@ def pixel_encoder(table: Tensor) -> Callable[[Pixels], Tensor]:
         return _as_int8
 
     def look_up(images: Pixels) -> Tensor:
-        # No pixel is beyond the table; told so, numpy need not look.
+        # No pixel is beyond the table; with this mode numpy need not look.
         return table.take(images, mode="clip")
 
     return look_up

@@ -79,7 +79,7 @@ def unchanged(real: FloatArray) -> FloatArray:
     return real
 
 
-# What a card can name.
+# What embedded metadata can name.
 ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "none": unchanged,
     "softmax": softmax,
@@ -88,5 +88,5 @@ ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 def activate(real: FloatArray, activation: str) -> FloatArray:
-    """Return ``real`` after an activation of a card: ``softmax``, ``sigmoid`` or ``none``."""
+    """Return ``real`` after an activation that embedded metadata names: ``softmax``, ``sigmoid`` or ``none``."""
     return ACTIVATIONS[activation](real)

@@ -1,4 +1,4 @@
-"""Export: whatever is wrong is found before any conversion and told in one line; what fails stops nothing else."""
+"""Export: whatever is wrong is found before any conversion and reported in one line; what fails stops nothing else."""
 
 import os
 import shutil
@@ -130,9 +130,9 @@ CALIBRATIONS = {
 
 @pytest.mark.parametrize("wrong", CALIBRATIONS)
 def test_wrong_samples_are_refused(models: Path, tmp_path: Path, refused: Refused, wrong: str) -> None:
-    arrays, told = CALIBRATIONS[wrong]
+    arrays, printed = CALIBRATIONS[wrong]
     np.savez(tmp_path / "samples.npz", **arrays)
-    assert told in refused(models / "model.keras", "--calibration", tmp_path / "samples.npz")
+    assert printed in refused(models / "model.keras", "--calibration", tmp_path / "samples.npz")
 
 
 def test_test_data_and_missing_data_are_refused(models: Path, tmp_path: Path, refused: Refused) -> None:
@@ -145,7 +145,7 @@ def test_test_data_and_missing_data_are_refused(models: Path, tmp_path: Path, re
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--formats", "tflit"), "did you mean tflite?"),
         (("--precisions", "float32,int9"), "did you mean int8?"),
@@ -167,16 +167,18 @@ def test_test_data_and_missing_data_are_refused(models: Path, tmp_path: Path, re
         (("--activation", "softmax"), "leave it out"),
     ],
 )
-def test_wrong_options_are_refused(models: Path, refused: Refused, arguments: tuple[str, ...], told: str) -> None:
-    assert told in refused(models / "model.keras", "--calibration", models / "good.npz", *arguments)
+def test_wrong_options_are_refused(models: Path, refused: Refused, arguments: tuple[str, ...], message: str) -> None:
+    assert message in refused(models / "model.keras", "--calibration", models / "good.npz", *arguments)
 
 
 def test_random_and_few_samples_are_warned_of_in_the_manifest(models: Path, tmp_path: Path) -> None:
     source = load_source(models / "model.keras")
-    for number, (samples_of, told) in enumerate((("random", "random data"), (models / "good.npz", "48 samples only"))):
+    for number, (samples_of, message) in enumerate(
+        (("random", "random data"), (models / "good.npz", "48 samples only"))
+    ):
         calibration = load_calibration(str(samples_of), inputs=source.inputs, vocabulary=10)
         manifest = export(source, tmp_path / str(number), calibration, options=Options(precisions=("float32",)))
-        assert any(told in warning for warning in manifest.warnings)
+        assert any(message in warning for warning in manifest.warnings)
 
 
 def test_a_damaged_artefact_is_reported_and_the_others_are_delivered(
@@ -188,8 +190,8 @@ def test_a_damaged_artefact_is_reported_and_the_others_are_delivered(
     def broken(source: object, *, precision: str, **more: object) -> bytes:
         return damaged if precision == "float16" else convert(source, precision=precision, **more)
 
-    def embed_anywhere(content: bytes, card: object) -> bytes:
-        return content + to_onnx.to_json(card).encode() if content == damaged else embed(content, card)
+    def embed_anywhere(content: bytes, metadata: object) -> bytes:
+        return content + to_onnx.to_json(metadata).encode() if content == damaged else embed(content, metadata)
 
     monkeypatch.setattr(to_onnx, "convert", broken)
     monkeypatch.setattr(to_onnx, "embed", embed_anywhere)
@@ -255,12 +257,12 @@ def test_ctrl_c_leaves_the_old_folder_and_nothing_else(models: Path, tmp_path: P
             time.sleep(0.3)
         # A terminal tells the whole group, and `kill` the one process.
         (os.killpg if to_all else os.kill)(run.pid, signal.SIGINT)
-        told = run.communicate(timeout=60)[1].splitlines()
+        printed = run.communicate(timeout=60)[1].splitlines()
     # Interrupted inside an embedded piece of Python (TensorFlow has some), Python ends itself by the signal in the
     # end, which a shell shows as 130 too.
     assert run.returncode in (130, -signal.SIGINT)
-    assert told[1:] == ["edgeport: interrupted"]
-    assert "48 samples only" in told[0]
+    assert printed[1:] == ["edgeport: interrupted"]
+    assert "48 samples only" in printed[0]
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
     assert [path.name for path in output.parent.iterdir()] == ["out"]
     with pytest.raises(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The benchmark command: what it counts is what the engines answer, and what does not fit is told."""
+"""The benchmark command: what it counts is what the engines answer, and what does not fit is reported."""
 
 import json
 import os
@@ -22,12 +22,12 @@ from edgeport.train import load_dataset
 @pytest.fixture(scope="module")
 def report(edgeport, exported: Path, tmp_path_factory) -> tuple[Report, Path, str]:
     folder = tmp_path_factory.mktemp("benchmark")
-    told = edgeport("benchmark", exported, "--launches", 3, "--batches", "1,8", "-o", folder).stdout
-    return read_report(folder / "report.json"), folder, told
+    printed = edgeport("benchmark", exported, "--launches", 3, "--batches", "1,8", "-o", folder).stdout
+    return read_report(folder / "report.json"), folder, printed
 
 
 def test_it_measures_the_reference_and_every_artefact(report: tuple[Report, Path, str]) -> None:
-    measured, folder, told = report
+    measured, folder, printed = report
     variants = [(row.name, precision.name) for row, precision in Options().variants]
     assert [(each.format, each.precision) for each in measured.artefacts] == [("keras", "float32"), *variants]
     for each in measured.artefacts:
@@ -37,7 +37,7 @@ def test_it_measures_the_reference_and_every_artefact(report: tuple[Report, Path
         ]  # fmt: skip
         assert {len(series.launches) for series in each.series} == {3}
         assert len(each.starts) == 3
-        assert each.name in told
+        assert each.name in printed
     assert {path.name for path in folder.iterdir()} == {
         "report.json", "report.md", "report.html", "accuracy-latency.png", "latency-distributions.png",
         "confusion-matrices.png", "flips.npz", "flips.png",
@@ -52,7 +52,7 @@ def test_its_counts_are_the_engines_own_answers(report: tuple[Report, Path, str]
         assert report[0].correct(each) == (answers == test.classes).sum()
 
 
-def test_an_altered_or_missing_artefact_is_told(edgeport, exported: Path, tmp_path: Path) -> None:
+def test_an_altered_or_missing_artefact_is_reported(edgeport, exported: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(exported, tmp_path / "export")
     reference = exported.parent / "train" / "model.keras"
     arguments = ("benchmark", folder, "--reference", reference, "-o", tmp_path / "out")
@@ -75,7 +75,7 @@ def test_a_model_that_saw_all_of_mnist_is_not_scored_on_its_own_training_digits(
     assert "cannot score" in edgeport(*arguments, code=2).stderr
 
 
-def test_a_data_set_that_was_changed_after_training_is_told(edgeport, exported: Path, tmp_path: Path) -> None:
+def test_a_data_set_that_was_changed_after_training_is_reported(edgeport, exported: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(exported, tmp_path / "export")
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "dataset_sha256": "0" * 64}))
@@ -83,7 +83,7 @@ def test_a_data_set_that_was_changed_after_training_is_told(edgeport, exported: 
     assert "not the one that the model was trained on" in edgeport(*arguments, code=2).stderr
 
 
-def test_data_that_does_not_fit_is_told(edgeport, exported: Path, tmp_path: Path) -> None:
+def test_data_that_does_not_fit_is_reported(edgeport, exported: Path, tmp_path: Path) -> None:
     images, classes = np.zeros((20, 30, 30), np.uint8), np.arange(20) % 10
     np.savez(
         tmp_path / "a.npz", x_train=images, y_train=classes, x_val=images, y_val=classes, x_test=images, y_test=classes
@@ -117,10 +117,10 @@ def test_a_report_compares_with_itself_and_makes_a_page(edgeport, report: tuple[
 @pytest.mark.alone
 def test_another_export_is_measured_side_by_side_and_judged(edgeport, exported: Path, tmp_path: Path) -> None:
     base = shutil.copytree(exported, tmp_path / "export")
-    told = edgeport(
+    printed = edgeport(
         "benchmark", exported, "--baseline", base, "--launches", 6, "--max-slowdown", 3, "-o", tmp_path / "out"
     ).stdout
-    assert "OK: no loss of accuracy" in told
+    assert "OK: no loss of accuracy" in printed
     measured = read_report(tmp_path / "out" / "report.json")
     own = [each for each in measured.artefacts[1:] if not each.file.startswith("baseline/")]
     assert [f"baseline/{each.file}" for each in own] == [each.file for each in measured.artefacts[1 + len(own) :]]
@@ -135,13 +135,13 @@ def test_what_is_refused_is_refused_before_the_long_work(
     assert "--max-slowdown" in edgeport("benchmark", exported, "--max-slowdown", 0.5, *out, code=2).stderr
     assert "expected numbers from 1 to" in edgeport("benchmark", exported, "--threads", "1,999", *out, code=2).stderr
     (tmp_path / "cut.json").write_bytes((report[1] / "report.json").read_bytes()[:-1000])
-    told = edgeport("benchmark", exported, "--baseline", tmp_path / "cut.json", *out, code=2).stderr
-    assert "cut.json is no benchmark report, or a damaged one" in told
+    printed = edgeport("benchmark", exported, "--baseline", tmp_path / "cut.json", *out, code=2).stderr
+    assert "cut.json is no benchmark report, or a damaged one" in printed
     other = json.loads((report[1] / "report.json").read_text())
     other["dataset"]["sha256"] = "0" * 64
     (tmp_path / "other.json").write_text(json.dumps(other))
-    told = edgeport("benchmark", exported, "--baseline", tmp_path / "other.json", *out, code=2).stderr
-    assert "expected the data that will be measured" in told
+    printed = edgeport("benchmark", exported, "--baseline", tmp_path / "other.json", *out, code=2).stderr
+    assert "expected the data that will be measured" in printed
     assert not (tmp_path / "out").exists()
 
 

@@ -86,9 +86,9 @@ def test_the_wheel_in_a_bundle_is_the_one_that_the_build_tools_make(wheel: Path)
 
 
 def test_a_bundle_installs_without_a_network_and_proves_itself(device: Path, tmp_path: Path) -> None:
-    told = install(device)
-    assert "without a network" in told
-    assert "venv/bin/edgeport predict artefacts/tiny.int8.tflite" in told
+    printed = install(device)
+    assert "without a network" in printed
+    assert "venv/bin/edgeport predict artefacts/tiny.int8.tflite" in printed
     python = device / "venv" / "bin" / "python"
     subprocess.run([str(python), "-m", "pip", "check"], check=True, capture_output=True)
     installed = json.loads(

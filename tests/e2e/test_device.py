@@ -57,10 +57,10 @@ def run(command: Path, *arguments: object, code: int = 0) -> subprocess.Complete
 
 @pytest.fixture(scope="module")
 def measured(command: Path, artefacts: Path) -> tuple[Report, str]:
-    told = run(command, "benchmark", artefacts, "--launches", 2).stdout
+    printed = run(command, "benchmark", artefacts, "--launches", 2).stdout
     output = artefacts.parent / "benchmark"
     assert {path.name for path in output.iterdir()} == {"report.json", "report.md", "report.html"}
-    return read_report(output / "report.json"), told
+    return read_report(output / "report.json"), printed
 
 
 def test_the_environment_is_small(command: Path) -> None:
@@ -70,8 +70,8 @@ def test_the_environment_is_small(command: Path) -> None:
 
 
 def test_the_selftest_passes_and_tells_of_the_engine_that_is_missing(command: Path, artefacts: Path) -> None:
-    told = json.loads(run(command, "selftest", artefacts, "--json").stdout)
-    assert [(check["file"], check["status"]) for check in told["checks"]] == [
+    printed = json.loads(run(command, "selftest", artefacts, "--json").stdout)
+    assert [(check["file"], check["status"]) for check in printed["checks"]] == [
         (file, "passed" if file in TFLITE else "skipped") for file in FILES
     ]
     assert "pip install 'edgeport[onnx]'" in run(command, "selftest", artefacts).stdout
@@ -81,7 +81,7 @@ def test_the_selftest_passes_and_tells_of_the_engine_that_is_missing(command: Pa
 def test_the_report_counts_what_the_engines_answer(
     measured: tuple[Report, str], artefacts: Path, classes: np.ndarray
 ) -> None:
-    report, told = measured
+    report, printed = measured
     with np.load(DATA / "golden.npz", allow_pickle=False) as arrays:
         images, keras = arrays["images"], arrays["keras"].argmax(axis=1)
     assert [each.file for each in report.artefacts] == ["tiny.keras", *TFLITE]
@@ -95,35 +95,35 @@ def test_the_report_counts_what_the_engines_answer(
         assert [len(series.launches) for series in each.series] == [2, 2, 2]
         assert len(each.starts) == 2
         assert each.bytes == (DATA / each.file).stat().st_size
-        assert each.name in told
+        assert each.name in printed
 
 
 def test_the_recorded_reference_is_in_the_report_without_times(measured: tuple[Report, str]) -> None:
-    report, told = measured
+    report, printed = measured
     assert report.reference.format == "keras"
     assert report.correct(report.reference) == 18
     assert not report.reference.timed
     assert report.reference.starts == ()
-    assert "The Keras model was not run here" in told
+    assert "The Keras model was not run here" in printed
 
 
-def test_what_is_left_out_is_told(measured: tuple[Report, str], artefacts: Path) -> None:
-    report, told = measured
+def test_what_is_left_out_is_reported(measured: tuple[Report, str], artefacts: Path) -> None:
+    report, printed = measured
     assert [each["file"] for each in report.skipped] == [file for file in FILES if file not in TFLITE]
     text = (artefacts.parent / "benchmark" / "report.md").read_text()
     for each in report.skipped:
         assert "pip install 'edgeport[onnx]'" in each["reason"]
-        assert f"Skipped: {each['file']}: {each['reason']}" in told
+        assert f"Skipped: {each['file']}: {each['reason']}" in printed
         assert f"- Skipped: {each['file']}: {each['reason']}" in text
-    assert "No pictures: they need matplotlib" in told
+    assert "No pictures: they need matplotlib" in printed
 
 
 def test_without_golden_answers_the_larger_extra_is_named(command: Path, artefacts: Path, tmp_path: Path) -> None:
     for file in (*FILES, "manifest.json"):
         shutil.copy(DATA / file, tmp_path)
     (tmp_path / "model.keras").write_bytes(b"")
-    told = run(
+    printed = run(
         command, "benchmark", tmp_path, "--dataset", "mnist-5k", "--reference", tmp_path / "model.keras", code=2
     ).stderr
-    assert told.count("\n") == 1
-    assert "pip install 'edgeport[benchmarks]'" in told
+    assert printed.count("\n") == 1
+    assert "pip install 'edgeport[benchmarks]'" in printed

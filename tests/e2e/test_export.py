@@ -74,8 +74,8 @@ def test_onnx_has_names_a_free_batch_and_passes_the_checker(exported: Path) -> N
     onnx.checker.check_model(model, full_check=True)
     assert [tensor.name for tensor in (*model.graph.input, *model.graph.output)] == ["image", "probabilities"]
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
-    card = json.loads({entry.key: entry.value for entry in model.metadata_props}["edgeport"])
-    assert card["labels"] == list("0123456789")
+    metadata = json.loads({entry.key: entry.value for entry in model.metadata_props}["edgeport"])
+    assert metadata["labels"] == list("0123456789")
 
 
 def test_the_same_model_gives_the_same_bytes(edgeport, exported: Path, trained: Path, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_any_last_layer_is_exported_as_it_is(head: str, tmp_path: Path) -> None:
         precision = path.name.split(".")[1]
         np.testing.assert_allclose(answers, expected, atol=TOLERANCES[precision] * np.abs(expected).max())
         integer = precision in ("int8", "int16x8")
-        assert load(path).spec.card.outputs[0].activation == (expected_activation if integer else "none")
+        assert load(path).spec.metadata.outputs[0].activation == (expected_activation if integer else "none")
 
 
 def test_a_model_without_normalisation_is_remarked_on(edgeport, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_softmax_is_left_to_the_runtime_wherever_it_stands(head, tmp_path: Pat
     assert [artefact.activations for artefact in manifest.artefacts] == [("softmax",), ("softmax",)]
 
 
-def test_a_model_that_answers_nan_is_told(edgeport, tmp_path: Path) -> None:
+def test_a_model_that_answers_nan_is_reported(edgeport, tmp_path: Path) -> None:
     model = small_model("softmax in dense")
     model.layers[-1].set_weights([weights * np.nan for weights in model.layers[-1].get_weights()])
     model.save(tmp_path / "nan.keras")
@@ -184,7 +184,7 @@ def test_a_model_that_answers_nan_is_told(edgeport, tmp_path: Path) -> None:
     assert "answers with NaN" in edgeport(*arguments, code=2).stderr
 
 
-def test_a_model_that_wants_other_values_is_told_the_range(edgeport, tmp_path: Path) -> None:
+def test_a_model_that_wants_other_values_is_reported_the_range(edgeport, tmp_path: Path) -> None:
     small_model("softmax in dense", scale=1.0).save(tmp_path / "unit.h5")
     arguments = ("export", tmp_path / "unit.h5", "-o", tmp_path / "out", "--calibration", "mnist-5k")
     assert "give --input-range" not in edgeport(*arguments, "--input-range", 0, 1).stderr
@@ -245,7 +245,7 @@ def test_what_misses_a_limit_is_kept_aside_on_request_alone(edgeport, trained: P
 
 
 @pytest.mark.parametrize(
-    ("name", "cut", "told"),
+    ("name", "cut", "message"),
     [
         ("model.keras", 5_000, "truncated or no Keras model"),
         ("model.keras", 0, "truncated or no Keras model"),
@@ -254,10 +254,12 @@ def test_what_misses_a_limit_is_kept_aside_on_request_alone(edgeport, trained: P
         ("model", 5_000, "ends with .keras, .h5 or .hdf5"),
     ],
 )
-def test_what_is_no_model_is_told(edgeport, trained: Path, tmp_path: Path, name: str, cut: int, told: str) -> None:
+def test_what_is_no_model_is_reported(
+    edgeport, trained: Path, tmp_path: Path, name: str, cut: int, message: str
+) -> None:
     (tmp_path / name).write_bytes((trained / "model.keras").read_bytes()[:cut])
     ended = edgeport("export", tmp_path / name, "-o", tmp_path / "out", "--calibration", "mnist-5k", code=2)
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
@@ -288,5 +290,5 @@ def test_a_manifest_that_was_edited_removes_no_other_file(edgeport, exported: Pa
 
 def test_paths_are_printed_as_they_are(edgeport, exported: Path, tmp_path: Path) -> None:
     folder = tmp_path / "a[bold]b[/x] :smile:"
-    told = edgeport("export", exported.parent / "train" / "model.keras", "-o", folder).stdout
-    assert f"Next: edgeport benchmark '{folder}'" in told
+    printed = edgeport("export", exported.parent / "train" / "model.keras", "-o", folder).stdout
+    assert f"Next: edgeport benchmark '{folder}'" in printed

@@ -74,10 +74,10 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
-            told = self._next()
-            if told.get("id") == number:
-                assert "error" not in told, told
-                return dict(told["result"])
+            printed = self._next()
+            if printed.get("id") == number:
+                assert "error" not in printed, printed
+                return dict(printed["result"])
 
     def open(self, url: str, *, width: int, dark: bool = False) -> None:
         """Load a page in a window of that width, and wait until all of it is there."""
@@ -92,9 +92,9 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """Return what a JavaScript expression is, in the page."""
-        told = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        printed = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in printed, printed
+        return printed["result"].get("value")
 
     def complaints(self) -> list[dict[str, Any]]:
         """Return all that the page has written to the console, and all errors."""
@@ -118,10 +118,10 @@ class Browser:
             assert part, "chromium has ended: is it whole? try chromium --headless --no-sandbox --dump-dom about:blank"
             self._pending += part
         message, _, self._pending = self._pending.partition(b"\0")
-        told: dict[str, Any] = json.loads(message)
-        if "method" in told:
-            self.events.append(told)
-        return told
+        printed: dict[str, Any] = json.loads(message)
+        if "method" in printed:
+            self.events.append(printed)
+        return printed
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +364,7 @@ def _picture(random: np.random.Generator) -> str:
 # All elements that hold text of their own and are seen, and how large a text is on the screen.
 _WITH_TEXT = """
 const texts = () => [...document.body.querySelectorAll('*')].filter(each => each.tagName !== 'title' &&
-    each.tagName !== 'desc' && !each.closest('.skip, .cards thead') && each.getClientRects().length &&
+    each.tagName !== 'desc' && !each.closest('.skip, .metadata thead') && each.getClientRects().length &&
     [...each.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
 const size = each => {
     const svg = each.closest('svg');

@@ -64,10 +64,10 @@ def test_both_formats_have_the_macs_of_one_model_and_its_parameters(build: objec
     calibration = load_calibration("random", inputs=source.inputs, count=20, input_range=(-1, 1))
     options = Options(precisions=("float32", "dynamic"))
     export(source, folder / build.__name__, calibration, options=options)
-    told: dict[str, Inspection] = {each.name: inspect(each) for each in (folder / build.__name__).glob("*.[to]*")}
-    assert len(told) == 4
-    assert {each.macs_unknown for each in told.values()} == {0}
-    assert len({each.macs for each in told.values()}) == 1, {name: each.macs for name, each in told.items()}
+    found: dict[str, Inspection] = {each.name: inspect(each) for each in (folder / build.__name__).glob("*.[to]*")}
+    assert len(found) == 4
+    assert {each.macs_unknown for each in found.values()} == {0}
+    assert len({each.macs for each in found.values()}) == 1, {name: each.macs for name, each in found.items()}
     counted = model.count_params()
-    for name, each in told.items():
+    for name, each in found.items():
         assert each.parameters == counted + (biases if name.endswith("onnx") else 0), name

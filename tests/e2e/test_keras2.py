@@ -25,7 +25,7 @@ def test_a_model_of_keras_2_is_exported_in_every_precision(edgeport, name: str, 
         answers = load(tmp_path / "out" / artefact.file).predict(golden["images"])
         assert np.abs(answers - golden["answers"]).max() <= min(limits[artefact.precision], 0.05), artefact.file
     assert manifest.artefacts[0].activations == ("none",)
-    assert load(tmp_path / "out" / f"{manifest.name}.int8.tflite").spec.card.outputs[0].activation == "softmax"
+    assert load(tmp_path / "out" / f"{manifest.name}.int8.tflite").spec.metadata.outputs[0].activation == "softmax"
 
 
 def test_a_saved_model_has_one_digest_wherever_it_lies(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ def test_fifty_kills_tear_no_export(edgeport, tmp_path: Path) -> None:
     for name, text in MINE.items():
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         (output / name).write_text(text)
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, check=False, timeout=600
     )
-    assert told.returncode == 0, told.stderr
-    seen = json.loads(told.stdout)
+    assert printed.returncode == 0, printed.stderr
+    seen = json.loads(printed.stdout)
     print(seen)
     assert seen["torn"] == 0
     assert seen["old"] + seen["new"] == KILLS
@@ -79,7 +79,7 @@ def model_of(output: Path) -> str:
     whole = (
         len(digests) == 4
         and {path.name for path in output.iterdir()} == {*digests, "manifest.json", "mine.txt", "notes"}
-        and all(digest(output / name) == told for name, told in digests.items())
+        and all(digest(output / name) == message for name, message in digests.items())
         and all((output / name).read_text() == text for name, text in MINE.items())
     )
     return manifest["source"]["sha256"] if whole else "torn"
@@ -99,12 +99,12 @@ def fork_an_export(work: Path, model: int) -> tuple[int, int]:
     return victim, reading
 
 
-def wait_for(text: bytes, reading: int, told: bytearray) -> None:
-    """Add to ``told`` what is read, until ``text`` is in it."""
-    while text not in told:
+def wait_for(text: bytes, reading: int, printed: bytearray) -> None:
+    """Add to ``printed`` what is read, until ``text`` is in it."""
+    while text not in printed:
         more = os.read(reading, 65536)
-        assert more, f"the export ended before it said {text!r}: {told!r}"
-        told += more
+        assert more, f"the export ended before it said {text!r}: {printed!r}"
+        printed += more
 
 
 def end(victim: int, reading: int) -> int:
@@ -120,10 +120,10 @@ def kill_again_and_again(work: Path) -> dict[str, int]:
     for number in (1, 2):
         started = time.monotonic()
         victim, reading = fork_an_export(work, number)
-        told = bytearray()
-        wait_for(LAST_ARTEFACT, reading, told)
+        printed = bytearray()
+        wait_for(LAST_ARTEFACT, reading, printed)
         announced = time.monotonic()
-        wait_for(DONE, reading, told)
+        wait_for(DONE, reading, printed)
         spans = [time.monotonic() - announced, time.monotonic() - started]
         assert end(victim, reading) == 0
         assert models[model_of(output)] == number

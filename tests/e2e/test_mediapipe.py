@@ -59,11 +59,11 @@ def test_mediapipe_reads_labels_and_normalisation(mediapipe_python: Path, traine
     export(source, tmp_path, replace(calibration, labels=names), options=options)
     np.save(tmp_path / "images.npy", images)
     # MediaPipe waits for ever, instead of failing, on a few kinds of wrong metadata.
-    told = subprocess.run(
+    printed = subprocess.run(
         [mediapipe_python, "-c", CLASSIFY, tmp_path / "digits.float32.tflite", tmp_path / "images.npy"],
         capture_output=True, text=True, check=True, timeout=120,
     ).stdout  # fmt: skip
-    labels, scores, sums = zip(*json.loads(told.splitlines()[-1]), strict=True)
+    labels, scores, sums = zip(*json.loads(printed.splitlines()[-1]), strict=True)
     expected = load(tmp_path / "digits.float32.tflite").predict(images)
     assert labels == tuple(names[number] for number in expected.argmax(axis=1))
     np.testing.assert_allclose(scores, expected.max(axis=1), atol=1e-4)

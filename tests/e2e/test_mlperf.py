@@ -52,7 +52,7 @@ def test_a_result_is_plain_data(result: LoadgenResult) -> None:
     assert again.difference == result.difference
 
 
-def test_what_cannot_run_is_told_in_one_line(exported: Path, tmp_path: Path) -> None:
+def test_what_cannot_run_is_reported_in_one_line(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected \(n, 28, 28, 1\)"):
         run_loadgen(exported / "classic.int8.tflite", np.zeros((2, 5, 5, 1), np.uint8))
     broken = tmp_path / "broken.tflite"

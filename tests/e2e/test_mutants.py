@@ -11,11 +11,19 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no wheel for this Python")
-def test_every_sealed_mutant_is_refused_and_every_foreign_one_gets_an_outcome(tmp_path: Path) -> None:
-    told = tmp_path / "mutants.json"
-    command = [sys.executable, ROOT / "tests/robustness/mutants.py", ROOT / "tests/data", "--count", "50", "-o", told]
+def test_every_mutant_with_a_checksum_is_refused_and_every_foreign_one_gets_an_outcome(tmp_path: Path) -> None:
+    printed = tmp_path / "mutants.json"
+    command = [
+        sys.executable,
+        ROOT / "tests/robustness/mutants.py",
+        ROOT / "tests/data",
+        "--count",
+        "50",
+        "-o",
+        printed,
+    ]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
-    document = json.loads(told.read_text())
+    document = json.loads(printed.read_text())
     assert {row["engine"] for row in document["rows"]} == {"ai_edge_litert", "tflite_runtime", "onnxruntime"}
     assert len(document["rows"]) == 2 * 6
     for row in document["rows"]:

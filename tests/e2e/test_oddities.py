@@ -47,7 +47,7 @@ def shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProc
     )  # fmt: skip
 
 
-def told(ended: subprocess.CompletedProcess[str]) -> str:
+def printed(ended: subprocess.CompletedProcess[str]) -> str:
     """Return the one line of a complaint, or nothing."""
     assert not any(word in ended.stdout + ended.stderr for word in WORDS), ended
     assert ended.stderr.count("\n") <= 1, ended.stderr
@@ -57,7 +57,7 @@ def told(ended: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk_behind_the_output_exits_2(command: str, place: Path) -> None:
     ended = shell(f"edgeport {COMMANDS[command]} > /dev/full", place)
-    assert (ended.returncode, told(ended)) == (
+    assert (ended.returncode, printed(ended)) == (
         2, "edgeport: cannot write to the standard output: No space left on device\n",
     )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_a_full_disk_behind_the_output_exits_2(command: str, place: Path) -> Non
 def test_a_closed_output_exits_2_and_a_closed_error_output_changes_nothing(command: str, place: Path) -> None:
     ended = shell(f"edgeport {COMMANDS[command]} >&-", place)
     assert ended.returncode == 2
-    assert "Bad file descriptor" in told(ended)
+    assert "Bad file descriptor" in printed(ended)
     usual = shell(f"edgeport {COMMANDS[command]}", place)
     for end in ("2>&-", "2>/dev/full", "<&- 2>&-"):
         ended = shell(f"edgeport {COMMANDS[command]} {end}", place)
@@ -76,7 +76,7 @@ def test_a_closed_output_exits_2_and_a_closed_error_output_changes_nothing(comma
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_reader_that_leaves_ends_it_quietly(command: str, place: Path) -> None:
     ended = shell(f"edgeport {COMMANDS[command]} | true", place)
-    assert told(ended) == ""
+    assert printed(ended) == ""
     assert ended.returncode == 128 + signal.SIGPIPE
 
 
@@ -88,7 +88,7 @@ def test_a_terminal_of_any_encoding_gets_escapes(command: str, locale: str, plac
         line = line.replace("edgeport ", f"{sys.executable} -m edgeport.runtime.cli ", 1)
         ended = shell(line, place, LC_ALL=locale, COLUMNS="40")
         assert ended.returncode == 0, ended.stderr
-        told(ended)
+        printed(ended)
 
 
 ODD_FILES = ["pipe", "device", "folder", "empty", "gone", "loop", "private"]
@@ -173,14 +173,14 @@ def test_a_working_folder_that_was_removed_is_one_line(place: Path) -> None:
         run = f"{sys.executable} -m edgeport.runtime.cli {command}"
         ended = shell(f"mkdir gone && cd gone && rmdir ../gone && {run}", place)
         assert ended.returncode in (0, 2)
-        told(ended)
+        printed(ended)
 
 
 @pytest.mark.parametrize("epochs", ["9" * 20, "-1", "0"])
-def test_a_number_of_any_size_is_told(epochs: str, place: Path) -> None:
+def test_a_number_of_any_size_is_reported(epochs: str, place: Path) -> None:
     ended = shell(f"edgeport train --dataset mnist-5k --epochs {epochs} -o out", place)
     assert ended.returncode == 2
-    assert "expected 1 to 1,000,000" in told(ended)
+    assert "expected 1 to 1,000,000" in printed(ended)
 
 
 def test_without_its_metadata_edgeport_still_runs(place: Path) -> None:

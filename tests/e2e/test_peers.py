@@ -39,13 +39,13 @@ def compared(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 @pytest.mark.alone
 def test_everyone_has_taken_part_or_is_listed_with_the_reason(compared: tuple[PeersReport, str]) -> None:
-    report, told = compared
+    report, printed = compared
     found = {(row.file, row.by) for row in report.rows}
     skipped = {(each["file"], each["by"]) for each in report.skipped}
     assert found | skipped == {(file, by) for file, peers in PEERS.items() for by in peers}
     assert not found & skipped
     assert {by for _, by in skipped} <= {"tflite-runtime"}
-    assert markdown(report) in told
+    assert markdown(report) in printed
 
 
 @pytest.mark.alone
@@ -87,7 +87,7 @@ def test_a_bare_engine_and_edgeport_are_close(compared: tuple[PeersReport, str])
         assert 0.4 < ratio.ratio < 2.5
 
 
-def test_what_cannot_be_compared_is_told_before_anything_runs(exported: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_reported_before_anything_runs(exported: Path, tmp_path: Path) -> None:
     output = tmp_path / "peers.json"
     for arguments, expected in (
         ((tmp_path, "-o", output), "is no export folder"),
@@ -103,14 +103,14 @@ def test_what_cannot_be_compared_is_told_before_anything_runs(exported: Path, tm
 
 
 def test_mobilenet_is_made_once_and_its_integers_answer_like_it(tmp_path: Path) -> None:
-    told: list[str] = []
-    subject = mobilenet_subject(tmp_path / "mobilenet", on_step=told.append)
-    assert len(told) == 2
+    printed: list[str] = []
+    subject = mobilenet_subject(tmp_path / "mobilenet", on_step=printed.append)
+    assert len(printed) == 2
     assert subject.images.shape == (200, 96, 96, 3)
     answers = {file: load(subject.path(file)).predict(subject.images).argmax(axis=1) for file in FILES}
     # All ten kinds, so that agreement is no accident of one answer to everything.
     assert len(set(answers["float32.onnx"].tolist())) == 10
     for file in FILES:
         assert (answers[file] == answers["float32.onnx"]).mean() >= 0.95, file
-    assert mobilenet_subject(tmp_path / "mobilenet", on_step=told.append).artefacts == subject.artefacts
-    assert len(told) == 2
+    assert mobilenet_subject(tmp_path / "mobilenet", on_step=printed.append).artefacts == subject.artefacts
+    assert len(printed) == 2

@@ -25,8 +25,8 @@ def classic(exported: Path) -> dict[str, Profile]:
 def test_macs_and_shares_hold_in_every_precision(classic: dict[str, Profile], exported: Path) -> None:
     assert len(classic) == 9
     for profile in classic.values():
-        told = inspect(exported / profile.file)
-        assert sum(each.macs or 0 for each in profile.operators) == told.macs, profile.file
+        found = inspect(exported / profile.file)
+        assert sum(each.macs or 0 for each in profile.operators) == found.macs, profile.file
         assert sum(each.share for each in profile.operators) == pytest.approx(1), profile.file
         # Alone and together take about the same, however busy the machine is.
         assert 0.3 < profile.parts_us / profile.whole_us < 3, profile.file
@@ -77,9 +77,9 @@ def test_a_large_network_is_cut_into_all_its_operators(format_: str, tmp_path: P
     export(source, tmp_path / "out", calibration, options=Options(formats=(format_,), precisions=("float32",)))
     (path,) = (tmp_path / "out").glob(f"*.{format_}")
     profile = profile_artefact(path, threads=1, seconds=SECONDS)
-    told = inspect(path)
-    assert sum(each.macs or 0 for each in profile.operators) == told.macs
-    multiplying = [each.name for each in told.graph.operators if each.macs]
+    found = inspect(path)
+    assert sum(each.macs or 0 for each in profile.operators) == found.macs
+    multiplying = [each.name for each in found.graph.operators if each.macs]
     assert sorted(each.name for each in profile.operators if each.macs) == sorted(multiplying)
     assert len(multiplying) > 50
     assert 0.3 < profile.parts_us / profile.whole_us < 3

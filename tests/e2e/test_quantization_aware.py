@@ -206,8 +206,8 @@ def test_a_saved_model_is_exported_in_every_precision(
 ) -> None:
     file, steps = trained_on
     out = tmp_path / "out"
-    told = edgeport("export", file, "-o", out, "--calibration", "mnist-5k")
-    assert "no layer that scales" not in told.stderr
+    found = edgeport("export", file, "-o", out, "--calibration", "mnist-5k")
+    assert "no layer that scales" not in found.stderr
     manifest = json.loads((out / "manifest.json").read_text())
     verified = {(each["format"], each["precision"]): each["verified"] for each in manifest["artefacts"]}
     assert len(verified) == 9
@@ -216,7 +216,7 @@ def test_a_saved_model_is_exported_in_every_precision(
     tflite, onnx_file, floats = (out / f"digits.{kind}" for kind in ("int8.tflite", "int8.onnx", "float32.onnx"))
     assert {operator.arithmetic for operator in inspect(tflite).graph.operators} == {"integer"}
     assert {node.op_type for node in onnx.load(floats).graph.node}.isdisjoint({"QuantizeLinear", "Round", "Max"})
-    assert inspect(tflite).card.calibration == {"source": "quantization-aware training"}
+    assert inspect(tflite).metadata.calibration == {"source": "quantization-aware training"}
     graph = onnx.load(onnx_file).graph
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     scales = {float(constants[node.input[1]]) for node in graph.node if node.op_type == "QuantizeLinear"}
@@ -251,7 +251,7 @@ def net(*made: layers.Layer) -> keras.Model:
 
 
 @pytest.mark.parametrize(
-    ("model", "calibration", "told"),
+    ("model", "calibration", "message"),
     [
         (
             lambda: net(layers.Conv2D(4, 3, activation="gelu", name="bent")),
@@ -269,7 +269,7 @@ def net(*made: layers.Layer) -> keras.Model:
         (lambda: keras.Sequential([layers.Flatten()]), PIXELS, "got a Sequential whose layers cannot be followed"),
     ],
 )
-def test_what_has_no_rule_is_named(model: Callable[[], keras.Model], calibration: object, told: str) -> None:
-    with pytest.raises(InputError, match=told) as caught:
+def test_what_has_no_rule_is_named(model: Callable[[], keras.Model], calibration: object, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         quantize_aware(model(), calibration=calibration)
     assert "\n" not in str(caught.value)

@@ -248,16 +248,16 @@ class BuiltPair(Pair):
 
 def test_a_subclass_with_several_arguments_needs_a_build_that_names_them(tmp_path: Path) -> None:
     inputs = {side: RANDOM.normal(size=(5, 4)).astype(np.float32) for side in ("left", "right")}
-    told: Callable[[keras.Model], object] = lambda model: model(inputs["left"], inputs["right"])  # noqa: E731
+    printed: Callable[[keras.Model], object] = lambda model: model(inputs["left"], inputs["right"])  # noqa: E731
     model = BuiltPair()
-    expected = np.asarray(told(model))
+    expected = np.asarray(printed(model))
     _, files = exported(model, tmp_path / "out")
     assert len(files) == 2
     assert_same_answers(files, inputs, {"output": expected})
     unknown = Pair()
     with pytest.raises(ExportError, match="does not know the shape of its inputs"):
         load_source(unknown)
-    told(unknown)
+    printed(unknown)
     with pytest.raises(ExportError, match=r"several arguments.*build\(self, left_shape, right_shape\)"):
         load_source(unknown)
 
@@ -318,9 +318,9 @@ def test_a_custom_layer_needs_its_file(capfd, tmp_path: Path) -> None:
     inputs = keras.Input((4,))
     keras.Model(inputs, layers.Dense(2)(scope["Doubled"]()(inputs))).save(tmp_path / "model.keras")
     arguments = ("export", tmp_path / "model.keras", "-o", tmp_path / "out", "--calibration", "random")
-    told = refusal(capfd, *arguments)
-    assert "Doubled" in told
-    assert "--custom-objects" in told
+    printed = refusal(capfd, *arguments)
+    assert "Doubled" in printed
+    assert "--custom-objects" in printed
     for file, reason in (("broken.py", "AttributeError"), ("syntax.py", "SyntaxError"), ("none.py", "no Python file")):
         assert reason in refusal(capfd, *arguments, "--custom-objects", tmp_path / file)
     assert not (tmp_path / "out").exists()
@@ -334,9 +334,9 @@ def test_python_code_in_a_file_is_refused_with_one_line(capfd, tmp_path: Path) -
     keras.Model(inputs, layers.Dense(2, activation=lambda x: 2 * x)(inputs)).save(tmp_path / "activation.keras")
     for name in ("layer", "activation"):
         arguments = ("export", tmp_path / f"{name}.keras", "-o", tmp_path / "out", "--calibration", "random")
-        told = refusal(capfd, *arguments)
-        assert "Python code in the file" in told
-        assert "load_source" in told
+        printed = refusal(capfd, *arguments)
+        assert "Python code in the file" in printed
+        assert "load_source" in printed
     assert not (tmp_path / "out").exists()
 
 

@@ -115,23 +115,23 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wait_for(output / CELLS[0] / "export", second)
     wait_for(output / CELLS[1] / "train" / ".training" / "history.json", second)
     second.send_signal(signal.SIGINT)
-    told = second.communicate(timeout=300)[0]
-    assert second.returncode == 130, told
-    assert "0 are done already, 1 go on from where they were interrupted" in told
-    assert "Interrupted with 1 of 2 cells done, which are kept." in told
-    assert f"Go on with the same command: edgeport sweep {file}" in told
+    printed = second.communicate(timeout=300)[0]
+    assert second.returncode == 130, printed
+    assert "0 are done already, 1 go on from where they were interrupted" in printed
+    assert "Interrupted with 1 of 2 cells done, which are kept." in printed
+    assert f"Go on with the same command: edgeport sweep {file}" in printed
     assert not workers_of(output)
     training = json.loads((output / CELLS[0] / "train" / "training.json").read_bytes())
     assert len(training["history"]) == 3
     assert (output / CELLS[0] / "cell.log").read_text().count(f"epoch   {epochs}/3") == 1
 
     third = started(file, output, "--jobs", "2")
-    told = third.communicate(timeout=300)[0]
-    assert third.returncode == 0, told
-    assert "1 are done already, 1 go on from where they were interrupted" in told
-    assert f"{CELLS[0]}: started" not in told
-    assert "| edge  |" in told
-    assert "Next: open" in told
+    printed = third.communicate(timeout=300)[0]
+    assert third.returncode == 0, printed
+    assert "1 are done already, 1 go on from where they were interrupted" in printed
+    assert f"{CELLS[0]}: started" not in printed
+    assert "| edge  |" in printed
+    assert "Next: open" in printed
     return output
 
 
@@ -158,7 +158,9 @@ def test_a_killed_and_interrupted_sweep_ends_with_every_cell(swept: Path) -> Non
     assert (swept / COPY).read_text() == results.sweep
 
 
-def test_a_changed_recipe_is_told_and_a_cell_that_fails_stops_no_other(swept: Path, tmp_path: Path, edgeport) -> None:
+def test_a_changed_recipe_is_reported_and_a_cell_that_fails_stops_no_other(
+    swept: Path, tmp_path: Path, edgeport
+) -> None:
     before = (swept / CELLS[0] / RECORD).read_bytes()
     file = write_sweep(tmp_path, epochs=4)
     ended = edgeport("sweep", file, "-o", swept, code=2)
@@ -216,10 +218,10 @@ def test_a_cluster_makes_the_same_cells_and_makes_up_for_a_lost_worker(
     file, output = write_sweep(tmp_path, epochs=3), tmp_path / "out"
     process = started(file, output, "--ray", cluster, python=ray_python)
     killed = kill_a_worker(process)
-    told = process.communicate(timeout=400)[0]
-    assert process.returncode == 0, told
+    printed = process.communicate(timeout=400)[0]
+    assert process.returncode == 0, printed
     assert killed
-    assert f"2 at a time on the Ray cluster at {cluster}" in told
+    assert f"2 at a time on the Ray cluster at {cluster}" in printed
     for name in CELLS:
         assert (output / name / RECORD).is_file()
         assert weights_of(output / name) == weights_of(swept / name)
@@ -242,10 +244,10 @@ def kill_a_worker(process: "subprocess.Popen[str]") -> bool:
     return False
 
 
-def test_what_ray_cannot_reach_is_told(ray_python: Path, tmp_path: Path) -> None:
+def test_what_ray_cannot_reach_is_reported(ray_python: Path, tmp_path: Path) -> None:
     file = write_sweep(tmp_path, epochs=1)
     process = started(file, tmp_path / "out", "--ray", "127.0.0.1:1", python=ray_python)
-    told = process.communicate(timeout=60)[0]
-    assert process.returncode == 2, told
-    assert told.startswith("edgeport: --ray: got 127.0.0.1:1, expected the address of a running cluster")
-    assert len(told.splitlines()) == 1
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode == 2, printed
+    assert printed.startswith("edgeport: --ray: got 127.0.0.1:1, expected the address of a running cluster")
+    assert len(printed.splitlines()) == 1

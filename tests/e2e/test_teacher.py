@@ -74,7 +74,7 @@ def test_a_temperature_divides_the_logits() -> None:
     np.testing.assert_allclose(softened(sharp.astype(np.float32), 2), soft, atol=1e-6)
 
 
-def test_damaged_answers_and_teachers_that_do_not_fit_are_told(edgeport, teacher: Path, tmp_path: Path) -> None:
+def test_damaged_answers_and_teachers_that_do_not_fit_are_reported(edgeport, teacher: Path, tmp_path: Path) -> None:
     def refusal(path: Path, *options: object) -> str:
         ended = edgeport(*STUDENT, "--teacher", path, "-o", tmp_path / "x", *options, code=2)
         assert len(ended.stderr.strip().splitlines()) == 1

@@ -117,7 +117,7 @@ def test_a_killed_run_can_be_resumed(edgeport, uninterrupted: Path, tmp_path: Pa
     assert_same_weights(folder, uninterrupted)
 
 
-def test_a_second_run_in_the_same_folder_is_told_and_does_no_harm(
+def test_a_second_run_in_the_same_folder_is_reported_and_does_no_harm(
     edgeport, uninterrupted: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -136,7 +136,7 @@ def test_a_second_run_in_the_same_folder_is_told_and_does_no_harm(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_resume_without_a_run_is_told(edgeport, tmp_path: Path) -> None:
+def test_resume_without_a_run_is_reported(edgeport, tmp_path: Path) -> None:
     ended = edgeport(*RUN, "-o", tmp_path / "none", "--resume", code=2)
     assert "no interrupted run to resume" in ended.stderr
     assert not (tmp_path / "none").exists()
@@ -153,7 +153,7 @@ def test_without_network_two_ways_out_are_named(edgeport, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told(edgeport, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(edgeport, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     ended = edgeport(*RUN, "-o", tmp_path / "x", code=2)
     assert "Permission denied" in ended.stderr

@@ -73,7 +73,7 @@ def test_a_model_that_no_epoch_makes_better_is_kept(trained: Path, tmp_path: Pat
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_layer_that_qat_does_not_know_is_told_before_the_first_epoch(edgeport, tmp_path: Path) -> None:
+def test_a_layer_that_qat_does_not_know_is_reported_before_the_first_epoch(edgeport, tmp_path: Path) -> None:
     model = keras.Sequential(
         [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(8, "gelu"), layers.Dense(10, "softmax")]
     )
@@ -94,7 +94,7 @@ def test_training_goes_on_from_the_weights_of_the_file(edgeport, trained: Path, 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         (lambda: net(classes=7), "from (28, 28, 1) to (7,), expected (28, 28, 1) to (10,): the images of mnist-5k"),
         (lambda: net(side=20), "from (20, 20, 1) to (10,)"),
@@ -102,12 +102,12 @@ def test_training_goes_on_from_the_weights_of_the_file(edgeport, trained: Path, 
         (lambda: None, "No such file"),
     ],
 )
-def test_a_model_that_cannot_learn_this_is_refused_in_one_line(edgeport, tmp_path: Path, wrong, told: str) -> None:
+def test_a_model_that_cannot_learn_this_is_refused_in_one_line(edgeport, tmp_path: Path, wrong, message: str) -> None:
     model = wrong()
     if model is not None:
         model.save(tmp_path / "wrong.keras")
     ended = edgeport(*TRAIN, "--model", tmp_path / "wrong.keras", "-o", tmp_path / "run", code=2)
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
 

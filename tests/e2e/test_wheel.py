@@ -52,8 +52,8 @@ def test_the_wheel_holds_every_module_but_those_of_the_lab_and_no_test(wheel: Pa
 def labels(python: Path, name: str, folder: Path) -> tuple[str, list[int]]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     command = [str(python), "-c", PREDICT, str(DATA / "golden.npz"), str(DATA / name)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, env=clean, cwd=folder).stdout
-    engine, answers = told.splitlines()[-2:]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, env=clean, cwd=folder).stdout
+    engine, answers = printed.splitlines()[-2:]
     return engine, ast.literal_eval(answers)
 
 
@@ -83,11 +83,11 @@ def test_with_one_engine_alone_the_labels_are_the_same(
         expected = golden[name].argmax(axis=1).tolist()
         Image.fromarray(golden["images"][0]).convert("RGBA").save(tmp_path / "digit.png")
     assert labels(python, name, tmp_path) == (engine, expected)
-    told = subprocess.run(
+    printed = subprocess.run(
         [str(python.parent / "edgeport"), "predict", str(DATA / name), "digit.png"],
         capture_output=True, text=True, check=True, cwd=tmp_path,
     )  # fmt: skip
-    assert told.stdout.startswith(f"digit.png  {expected[0]}  ")
+    assert printed.stdout.startswith(f"digit.png  {expected[0]}  ")
     ended = subprocess.run(
         [str(python.parent / "edgeport"), "train", "-o", "x"], capture_output=True, text=True, check=False, cwd=tmp_path
     )

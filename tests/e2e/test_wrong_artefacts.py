@@ -81,7 +81,7 @@ def test_an_activation_that_would_hide_every_answer_is_refused() -> None:
     assert load_source(model, activation="sigmoid").applied == "sigmoid"
 
 
-def test_an_output_without_a_batch_is_told(tmp_path: Path) -> None:
+def test_an_output_without_a_batch_is_reported(tmp_path: Path) -> None:
     inputs = keras.Input((6,))
     model = keras.Model(inputs, keras.ops.mean(layers.Dense(3)(inputs)))
     with pytest.raises(ExportError, match="is one number for all samples, expected one for each"):

@@ -68,9 +68,9 @@ def test_the_export_is_of_a_model_that_mnist_has_trained(edgeport, folder: Path,
 def test_a_wrong_name_is_one_line_before_tensorflow_starts(edgeport, folder: Path, tmp_path: Path) -> None:
     refused = edgeport("benchmark", folder, "--reference", "zoo:nothing", code=2)
     assert "unknown published model 'nothing'" in refused.stderr
-    for name, told in (("zoo:", "lacks the name"), ("zoo:nothing", "unknown published model 'nothing'")):
+    for name, message in (("zoo:", "lacks the name"), ("zoo:nothing", "unknown published model 'nothing'")):
         refused = edgeport("export", name, "-o", tmp_path / "export", code=2)
-        assert told in refused.stderr
+        assert message in refused.stderr
         assert refused.stderr.count("\n") == 1
         assert not (tmp_path / "export").exists()
 

@@ -122,8 +122,8 @@ def selftest(trial: Trial, installed: Installed, emulators: Path) -> list[dict[s
     """Return the checks of ``edgeport selftest`` in the bundle, as its --json tells them."""
     arguments = ["-m", "edgeport.runtime.cli", "selftest", installed.bundle / "artefacts"]
     arguments += ["--engine", trial.engine, "--json"]
-    told = json.loads(_run_python(trial, installed, emulators, arguments, what="selftest", codes=(0, 1)))
-    checks: list[dict[str, Any]] = told["checks"]
+    printed = json.loads(_run_python(trial, installed, emulators, arguments, what="selftest", codes=(0, 1)))
+    checks: list[dict[str, Any]] = printed["checks"]
     return checks
 
 

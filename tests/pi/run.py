@@ -5,7 +5,7 @@
 Debian's userlands for the Pi are downloaded and run by QEMU, without root; nothing outside ``build/pi`` is written. A
 bundle is made and installed for each, its selftest is run, and 500 test digits are compared row by row with what the
 same version of the same engine answers on this machine's own CPU. Ends with 0 if all promises hold, 1 if one is broken,
-2 if it could not be tried. Times mean nothing under QEMU, and none are told.
+2 if it could not be tried. Times mean nothing under QEMU, and none are reported.
 """
 
 import argparse
@@ -169,7 +169,7 @@ def _try(trial: Trial, installed: Installed, digits: Path, emulators: Path) -> T
 
 
 def _all(steps: Mapping[Key, Callable[[], Made]], *, jobs: int, say: Callable[[Key, Made], str]) -> dict[Key, Made]:
-    """Return what each step makes; ``jobs`` of them run at once, and each is told when it is done."""
+    """Return what each step makes; ``jobs`` of them run at once, and each is reported when it is done."""
     with ThreadPoolExecutor(jobs) as pool:
         futures: dict[Future[Made], Key] = {pool.submit(step): key for key, step in steps.items()}
         try:

@@ -201,16 +201,16 @@ def fuzz(target: str, folder: Path, *, examples: int, number: int = 0) -> dict[s
     @given(damages(sound()))
     def check(content: bytes) -> None:
         path.write_bytes(content)
-        told = ""
+        printed = ""
         signal.alarm(LONGEST_SECONDS)
         try:
             read(path)
         except EdgeportError as error:
-            told = str(error)
+            printed = str(error)
         finally:
             signal.alarm(0)
-        counts["refused" if told else "read"] += 1
-        assert "\n" not in told, told
+        counts["refused" if printed else "read"] += 1
+        assert "\n" not in printed, printed
 
     before = signal.signal(signal.SIGALRM, hang)
     try:

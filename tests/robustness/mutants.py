@@ -1,7 +1,7 @@
 """Damage artefacts in many ways and count what becomes of them: python tests/robustness/mutants.py FOLDER -o FILE.json
 
-Of each .tflite and .onnx file in FOLDER, which edgeport has sealed, two copies are damaged: the file itself, which
-``load()`` must refuse each time, and the same model without its card, as another tool would have made it, which is
+Of each .tflite and .onnx file in FOLDER, each with its checksum, two copies are damaged: the file itself, which
+``load()`` must refuse each time, and the same model without its metadata, as another tool would have made it, which is
 opened through ``probe()``, whose caller must survive. The same seed gives the same mutants.
 
 tflite-runtime needs a Python up to 3.11 and numpy 1; where it is not installed it gets an environment of its own.
@@ -26,7 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgeport.runtime import ArtefactError, EdgeportError, load
-from edgeport.runtime.artefact.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_metadata
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.foreign.flatbuffer import Walk
@@ -100,7 +100,7 @@ def _damaged(content: bytes, kind: str, rng: random.Random, places: list[int]) -
     return bytes(damaged)
 
 
-def without_card(content: bytes, format_name: str) -> bytes:
+def without_metadata(content: bytes, format_name: str) -> bytes:
     """Return the same model as another tool would have written it."""
     if format_name == "onnx":
         import onnx
@@ -110,8 +110,8 @@ def without_card(content: bytes, format_name: str) -> bytes:
         bare: bytes = model.SerializeToString()
     else:
         bare = _without_splices(content)
-    if read_card(bare, name="bare", verify=False) is not None:
-        raise SystemExit("a copy still has its card")
+    if read_metadata(bare, name="bare", verify=False) is not None:
+        raise SystemExit("a copy still has its metadata")
     return bare
 
 
@@ -139,7 +139,7 @@ def outcome_of(path: Path, engine: str) -> str:
 
 
 def worker(path: Path, engine: str, seed: int, count: int, first: int) -> None:
-    """Load the sealed file's mutants from number ``first`` on; print a line for each."""
+    """Load the file with its checksum's mutants from number ``first`` on; print a line for each."""
     content = path.read_bytes()
     places = structure_bytes(content, path.suffix[1:])
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -153,8 +153,8 @@ def _plan(count: int) -> list[tuple[str, int]]:
     return [(kind, number) for number in range(count // len(KINDS)) for kind in KINDS]
 
 
-def sealed_outcomes(path: Path, engine: str, seed: int, count: int) -> Iterator[str]:
-    """Yield an outcome for each mutant of the sealed file; a process that dies or hangs costs one mutant."""
+def outcomes_of_ours(path: Path, engine: str, seed: int, count: int) -> Iterator[str]:
+    """Yield an outcome for each mutant of the file with its checksum; a process that dies or hangs costs one mutant."""
     done, total = 0, len(_plan(count))
     while done < total:
         command = [sys.executable, __file__, str(path), "--engine", engine, "--seed", str(seed)]
@@ -199,11 +199,11 @@ def foreign_outcome(
 
 
 def measure(path: Path, engine: str, *, seed: int, count: int, jobs: int) -> Iterator[dict[str, object]]:
-    """Yield a row for the sealed file, and one for its bare copy, in one engine."""
+    """Yield a row for the file with its checksum, and one for its bare copy, in one engine."""
     content = path.read_bytes()
-    read_card(content, name=path.name)
+    read_metadata(content, name=path.name)
     chosen = format_of(content, name=path.name)
-    bare = without_card(content, chosen.name)
+    bare = without_metadata(content, chosen.name)
     foreign = partial(
         foreign_outcome,
         content=bare,
@@ -214,7 +214,7 @@ def measure(path: Path, engine: str, *, seed: int, count: int, jobs: int) -> Ite
     )
     with ThreadPoolExecutor(jobs) as pool:
         for origin, judged, outcomes in (
-            ("sealed", content, sealed_outcomes(path, engine, seed, count)),
+            ("sealed", content, outcomes_of_ours(path, engine, seed, count)),
             ("foreign", bare, pool.map(foreign, _plan(count))),
         ):
             found: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
@@ -238,16 +238,20 @@ def measure(path: Path, engine: str, *, seed: int, count: int, jobs: int) -> Ite
 def in_own_environment(paths: list[Path], seed: int, count: int, jobs: int) -> list[dict[str, object]]:
     """Return the rows of tflite-runtime, from an environment that is made for it."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        python, farm, told = Path(folder, "venv", "bin", "python"), Path(folder, "edgeport"), Path(folder, "rows.json")
+        python, farm, printed = (
+            Path(folder, "venv", "bin", "python"),
+            Path(folder, "edgeport"),
+            Path(folder, "rows.json"),
+        )
         subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
         install = [str(python), "-m", "pip", "install", "-q", "tflite-runtime==2.14.0", "numpy<2"]
         subprocess.run(install, check=True)
         farm.mkdir()
         Path(farm, "runtime").symlink_to(ROOT / "runtime")
         command = [str(python), __file__, *map(str, paths), "--engine", "tflite_runtime", "--seed", str(seed)]
-        command += ["--count", str(count), "--jobs", str(jobs), "-o", str(told)]
+        command += ["--count", str(count), "--jobs", str(jobs), "-o", str(printed)]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": folder})
-        rows: list[dict[str, object]] = json.loads(told.read_text())["rows"]
+        rows: list[dict[str, object]] = json.loads(printed.read_text())["rows"]
         return rows
 
 

@@ -77,8 +77,8 @@ def test_an_archive_tells_nothing_of_who_packed_it_and_when(bundle: Bundle) -> N
 
 def test_every_file_but_the_sums_is_in_the_sums(bundle: Bundle, unpacked: Path) -> None:
     checked = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
-    told = subprocess.run(checked, cwd=unpacked, check=True, capture_output=True, text=True).stdout
-    assert {line.removesuffix(": OK") for line in told.splitlines()} == set(bundle.files) - {"SHA256SUMS"}
+    printed = subprocess.run(checked, cwd=unpacked, check=True, capture_output=True, text=True).stdout
+    assert {line.removesuffix(": OK") for line in printed.splitlines()} == set(bundle.files) - {"SHA256SUMS"}
 
 
 def test_its_artefacts_are_an_export_folder_of_their_own(data: Path, unpacked: Path) -> None:
@@ -105,7 +105,7 @@ def test_it_holds_the_artefacts_that_are_asked_for_and_the_engines_that_they_nee
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"artefacts": ("int8.tflit",)}, "did you mean int8.tflite?"),
         ({"artefacts": ("tiny.int8.onx",)}, "did you mean tiny.int8.onnx?"),
@@ -126,8 +126,8 @@ def test_it_holds_the_artefacts_that_are_asked_for_and_the_engines_that_they_nee
         ({"samples_from": "nowhere/at/all"}, "no such .npz file or folder"),
     ],
 )  # fmt: skip
-def test_what_does_not_go_together_is_refused_with_the_way_out(data: Path, options: dict, told: str) -> None:
-    with pytest.raises(InputError, match=re.escape(told)) as refused:
+def test_what_does_not_go_together_is_refused_with_the_way_out(data: Path, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)) as refused:
         make_bundle(data, BundleOptions(**options))
     assert "\n" not in str(refused.value)
 
@@ -136,8 +136,8 @@ def test_by_default_what_the_device_cannot_run_is_left_out_and_said(data: Path) 
     old = make_bundle(data, BundleOptions(arch="armv7l", samples=1))
     assert {artefact.format for artefact in old.artefacts} == {"tflite"}
     assert sum("is left out: no engine that has a wheel for Python 3.11 on armv7l" in note for note in old.notes) == 2
-    told = any("tflite-runtime is not installed here" in note for note in old.notes)
-    assert told == (importlib.util.find_spec("tflite_runtime") is None)
+    printed = any("tflite-runtime is not installed here" in note for note in old.notes)
+    assert printed == (importlib.util.find_spec("tflite_runtime") is None)
     facts = json.loads(old.files["bundle.json"])
     assert facts["from_apt"] == ["python3-numpy", "python3-pil"]
     assert not [pin for pin in facts["requirements"] if pin.startswith(("numpy=", "pillow="))]
@@ -172,10 +172,10 @@ def test_an_altered_artefact_is_refused(data: Path, tmp_path: Path, also_the_man
         manifest = tmp_path / "export" / "manifest.json"
         old, new = (hashlib.sha256(content).hexdigest() for content in (before, path.read_bytes()))
         manifest.write_text(manifest.read_text().replace(old, new))
-    told = "has been altered" if also_the_manifest else "its SHA-256 differs"
-    with pytest.raises(ArtefactError, match=told):
+    printed = "has been altered" if also_the_manifest else "its SHA-256 differs"
+    with pytest.raises(ArtefactError, match=printed):
         make_bundle(tmp_path / "export", BundleOptions())
-    with pytest.raises(ArtefactError, match=told):
+    with pytest.raises(ArtefactError, match=printed):
         read_artefacts(tmp_path / "export", read_manifest(tmp_path / "export"))
     path.unlink()
     with pytest.raises(ArtefactError, match="No such file"):
@@ -272,7 +272,7 @@ def test_made_up_samples_are_called_so(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "message"),
     [
         (np.zeros((5, 20, 20, 1), np.float32), r"got float32 \(5, 20, 20, 1\)"),
         (np.full((5, 28, 28, 1), np.nan, np.float32), "NaN"),
@@ -281,10 +281,10 @@ def test_made_up_samples_are_called_so(bundle: Bundle) -> None:
     ],
 )
 def test_samples_that_the_model_does_not_take_are_refused(
-    data: Path, tmp_path: Path, array: np.ndarray, told: str
+    data: Path, tmp_path: Path, array: np.ndarray, message: str
 ) -> None:
     np.savez(tmp_path / "own.npz", image=array)
-    with pytest.raises(EdgeportError, match=told):
+    with pytest.raises(EdgeportError, match=message):
         golden_samples(read_manifest(data), source=str(tmp_path / "own.npz"))
 
 
@@ -342,10 +342,10 @@ def test_the_command_writes_one_file_and_says_what_is_next(data: Path, tmp_path:
     output = tmp_path / "tiny.tar.gz"
     command = ["bundle", str(data), "--samples", "3", "--artefact", "int8.tflite", "int8.onnx", "-o", str(output)]
     assert main(command) == 0
-    told = capsys.readouterr()
-    assert "tiny.int8.onnx" in told.out
-    assert "sh edgeport-tiny-raspberry-pi/install.sh" in told.out.splitlines()[-1]
-    assert "random" in told.err
+    printed = capsys.readouterr()
+    assert "tiny.int8.onnx" in printed.out
+    assert "sh edgeport-tiny-raspberry-pi/install.sh" in printed.out.splitlines()[-1]
+    assert "random" in printed.err
     content = output.read_bytes()
     assert main(command) == 2
     assert "--overwrite" in capsys.readouterr().err
@@ -355,12 +355,14 @@ def test_the_command_writes_one_file_and_says_what_is_next(data: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("output", "told"), [("x.zip", "ends with .tar.gz"), ("no/x.tar.gz", "does not exist"), ("d.tgz", "the folder")]
+    ("output", "message"), [("x.zip", "ends with .tar.gz"), ("no/x.tar.gz", "does not exist"), ("d.tgz", "the folder")]
 )
-def test_an_output_that_cannot_be_is_refused_first(data: Path, tmp_path: Path, output: str, told: str, capsys) -> None:
+def test_an_output_that_cannot_be_is_refused_first(
+    data: Path, tmp_path: Path, output: str, message: str, capsys
+) -> None:
     (tmp_path / "d.tgz").mkdir()
     assert main(["bundle", str(data), "-o", str(tmp_path / output)]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def install(folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":

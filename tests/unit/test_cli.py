@@ -24,10 +24,10 @@ def digit(tmp_path: Path, golden: dict[str, np.ndarray]) -> Path:
 
 
 def test_help_lists_every_command() -> None:
-    told = edgeport("--help")
-    assert told.returncode == 0
+    printed = edgeport("--help")
+    assert printed.returncode == 0
     for command in COMMANDS:
-        assert command.name in told.stdout
+        assert command.name in printed.stdout
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
@@ -38,7 +38,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["trian"], "did you mean train?"),
         (["predict"], "required: ARTEFACT"),
@@ -55,10 +55,10 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (["export", "model.keras", "-o", "x", "--input-range", "1", "0"], "--input-range: got 1 0"),
     ],
 )
-def test_bad_input_is_one_line(arguments: list[str], told: str) -> None:
+def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
     ended = edgeport(*arguments)
     assert ended.returncode == 2
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert not Path("x").exists()
 
@@ -74,10 +74,10 @@ def test_predict_prints_a_line_an_image(name: str, data: Path, digit: Path, gold
 
 
 def test_predict_json_names_every_class(data: Path, digit: Path) -> None:
-    told = json.loads(edgeport("predict", data / "tiny.int8.onnx", digit, "--json").stdout)
-    assert told["label"] == next(iter(told["probabilities"]))
-    assert len(told["probabilities"]) == 10
-    assert sum(told["probabilities"].values()) == pytest.approx(1)
+    printed = json.loads(edgeport("predict", data / "tiny.int8.onnx", digit, "--json").stdout)
+    assert printed["label"] == next(iter(printed["probabilities"]))
+    assert len(printed["probabilities"]) == 10
+    assert sum(printed["probabilities"].values()) == pytest.approx(1)
 
 
 def test_an_altered_artefact_is_refused(data: Path, digit: Path, tmp_path: Path) -> None:

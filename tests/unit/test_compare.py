@@ -131,21 +131,23 @@ def compare(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 
 def test_two_runs_of_the_same_files_are_fine(compare: Compare) -> None:
-    code, told = compare(report(1), report(2))
+    code, printed = compare(report(1), report(2))
     assert code == 0
-    assert "OK: no loss of accuracy found, no slowdown of more than 5 %" in told
-    assert "All files are the same (by SHA-256)" in told
+    assert "OK: no loss of accuracy found, no slowdown of more than 5 %" in printed
+    assert "All files are the same (by SHA-256)" in printed
     assert re.search(
-        r"TFLite int8 +99.00 -> 99.00 +\d+\.\d -> \d+\.\d +\d\.\d+ \(\d\.\d+-\d\.\d+\) +no difference", told
+        r"TFLite int8 +99.00 -> 99.00 +\d+\.\d -> \d+\.\d +\d\.\d+ \(\d\.\d+-\d\.\d+\) +no difference", printed
     )
-    assert "Next:" in told.splitlines()[-1]
+    assert "Next:" in printed.splitlines()[-1]
 
 
 def test_a_slowdown_is_a_regression_and_can_be_accepted(compare: Compare) -> None:
-    code, told = compare(report(1), report(2, us=60.0))
+    code, printed = compare(report(1), report(2, us=60.0))
     assert code == 1
-    assert re.search(r"^Regressed: TFLite int8 is slower: (1[5-9]|2[0-5]) % \(engine, 1 thread\)", told, re.MULTILINE)
-    assert "ONNX int8 is" not in told
+    assert re.search(
+        r"^Regressed: TFLite int8 is slower: (1[5-9]|2[0-5]) % \(engine, 1 thread\)", printed, re.MULTILINE
+    )
+    assert "ONNX int8 is" not in printed
     assert compare(report(1), report(2, us=60.0), "--max-slowdown", "1.4")[0] == 0
     assert compare(report(2, us=60.0), report(1))[0] == 0
 
@@ -155,31 +157,31 @@ def test_a_slowdown_of_one_way_alone_is_found(compare: Compare) -> None:
     new = report(2)
     engine, predict = new.artefacts[1].series
     slow = replace(predict, launches=[[2 * ns for ns in launch] for launch in predict.launches])
-    code, told = compare(report(1), changed(new, TFLITE, series=(engine, slow)))
+    code, printed = compare(report(1), changed(new, TFLITE, series=(engine, slow)))
     assert code == 1
-    assert re.search(r"Regressed: TFLite int8 is slower: \d+ % \(predict, 1 thread\)\n", told)
-    assert re.search(r"\) +slower \(predict, 1 thread\)", told), "it has a line in the table"
+    assert re.search(r"Regressed: TFLite int8 is slower: \d+ % \(predict, 1 thread\)\n", printed)
+    assert re.search(r"\) +slower \(predict, 1 thread\)", printed), "it has a line in the table"
 
 
 def test_a_loss_of_accuracy_is_a_regression_beyond_the_limit(compare: Compare) -> None:
     worse = report(2, wrong=40)
-    code, told = compare(report(1), worse)
+    code, printed = compare(report(1), worse)
     assert code == 1
-    assert "Regressed: TFLite int8 lost 1.00 points (p = " in told
+    assert "Regressed: TFLite int8 lost 1.00 points (p = " in printed
     assert compare(report(1), worse, "--max-accuracy-loss", "0.99")[0] == 1
-    code, told = compare(report(1), worse, "--max-accuracy-loss", "1.01")
+    code, printed = compare(report(1), worse, "--max-accuracy-loss", "1.01")
     assert code == 0
-    assert "lost 1.00 points, accepted" in told
-    code, told = compare(worse, report(1))
+    assert "lost 1.00 points, accepted" in printed
+    code, printed = compare(worse, report(1))
     assert code == 0
-    assert "gained 1.00 points" in told
+    assert "gained 1.00 points" in printed
 
 
 def test_a_loss_that_chance_explains_is_none(compare: Compare) -> None:
-    code, told = compare(report(1), report(2, wrong=23))
+    code, printed = compare(report(1), report(2, wrong=23))
     assert code == 0
-    assert "99.00 -> 98.85" in told
-    assert "points of accuracy would have been seen" in told
+    assert "99.00 -> 98.85" in printed
+    assert "points of accuracy would have been seen" in printed
 
 
 def test_many_artefacts_make_no_false_alarm() -> None:
@@ -198,15 +200,15 @@ def test_many_artefacts_make_no_false_alarm() -> None:
 
 def test_the_loss_that_would_have_been_seen_is_the_smallest_one(compare: Compare) -> None:
     """With three artefacts, which Holm's correction allows for."""
-    told = compare(report(1), report(2))[1]
-    seen = re.search(r"A loss of (\S+) points of accuracy would have been seen", told)
+    printed = compare(report(1), report(2))[1]
+    seen = re.search(r"A loss of (\S+) points of accuracy would have been seen", printed)
     assert seen is not None
     images = round(float(seen[1]) * COUNT / 100)
     assert compare(report(1), report(2, wrong=20 + images))[0] == 1
     assert compare(report(1), report(2, wrong=20 + images - 1))[0] == 0
 
 
-def test_few_images_are_told(compare: Compare) -> None:
+def test_few_images_are_reported(compare: Compare) -> None:
     def first(report: Report, count: int) -> Report:
         artefacts = tuple(
             replace(each, predictions=each.predictions[-count:], confidence_ppm=each.confidence_ppm[-count:])
@@ -215,24 +217,24 @@ def test_few_images_are_told(compare: Compare) -> None:
         dataset = {**report.dataset, "count": count}
         return replace(report, artefacts=artefacts, truth=report.truth[-count:], dataset=dataset)
 
-    code, told = compare(first(report(1), 100), first(report(2), 100))
+    code, printed = compare(first(report(1), 100), first(report(2), 100))
     assert code == 0
-    assert "OK: no loss of accuracy found (too few images to tell, for 3 of 3)" in told
+    assert "OK: no loss of accuracy found (too few images to tell, for 3 of 3)" in printed
 
 
 def test_a_missing_artefact_does_not_pass_silently(compare: Compare) -> None:
     new = report(2)
     without = replace(new, artefacts=new.artefacts[:2], skipped=({"file": ONNX, "reason": "no engine for onnx"},))
-    code, told = compare(report(1), without)
+    code, printed = compare(report(1), without)
     assert code == 1
-    assert f"Regressed: {ONNX} (no engine for onnx) is missing" in told
-    assert "--allow-missing" in told
-    code, told = compare(report(1), without, "--allow-missing")
+    assert f"Regressed: {ONNX} (no engine for onnx) is missing" in printed
+    assert "--allow-missing" in printed
+    code, printed = compare(report(1), without, "--allow-missing")
     assert code == 0
-    assert f"Missing in NEW: {ONNX} (no engine for onnx)" in told
-    code, told = compare(without, report(1))
+    assert f"Missing in NEW: {ONNX} (no engine for onnx)" in printed
+    code, printed = compare(without, report(1))
     assert code == 0
-    assert f"Only in NEW: {ONNX}" in told
+    assert f"Only in NEW: {ONNX}" in printed
     nothing = replace(new, artefacts=new.artefacts[:1])
     assert compare(report(1), nothing, "--allow-missing")[0] == 2
 
@@ -259,23 +261,23 @@ OF_THE_DATA = {"digest of the data", "split of the data", "true classes", "model
 @pytest.mark.parametrize("what", NOT_COMPARABLE)
 def test_what_cannot_be_compared_is_named(what: str, compare: Compare) -> None:
     new = NOT_COMPARABLE[what](report(2))
-    code, told = compare(report(1), new)
+    code, printed = compare(report(1), new)
     assert code == 2
-    named = [line for line in told.splitlines() if line.startswith("Not comparable: ")]
+    named = [line for line in printed.splitlines() if line.startswith("Not comparable: ")]
     assert len(named) == 1
     assert named[0].startswith(f"Not comparable: {what}")
-    assert ("99.00 -> 99.00" in told) == (what not in OF_THE_DATA), "answers are shown where they can be paired"
-    code, told = compare(report(1), new, "--any-host")
+    assert ("99.00 -> 99.00" in printed) == (what not in OF_THE_DATA), "answers are shown where they can be paired"
+    code, printed = compare(report(1), new, "--any-host")
     assert code == (2 if what in OF_THE_DATA else 0)
-    assert ("latency not judged" in told) == (code == 0)
+    assert ("latency not judged" in printed) == (code == 0)
 
 
 def test_each_difference_has_a_line_of_its_own(compare: Compare) -> None:
     new = report(2)
     other = replace(new, model="other", dataset={**new.dataset, "name": "e", "sha256": "e" * 64})
-    code, told = compare(report(1), other)
+    code, printed = compare(report(1), other)
     assert code == 2
-    assert [line.split(":")[1] for line in told.splitlines() if line.startswith("Not comparable")] == [
+    assert [line.split(":")[1] for line in printed.splitlines() if line.startswith("Not comparable")] == [
         " model", " data set", " digest of the data",
     ]  # fmt: skip
 
@@ -284,9 +286,9 @@ def test_on_another_machine_answers_alone_are_judged(compare: Compare) -> None:
     base, new = report(1), report(2, us=500.0)
     new = replace(new, host={**new.host, "cpu_model": "Cortex-A72", "architecture": "aarch64"})
     assert compare(base, new)[0] == 2
-    code, told = compare(base, new, "--any-host")
+    code, printed = compare(base, new, "--any-host")
     assert code == 0
-    assert "Latency is not judged: CPU model: BASE has A CPU, NEW has Cortex-A72" in told
+    assert "Latency is not judged: CPU model: BASE has A CPU, NEW has Cortex-A72" in printed
     assert compare(base, changed(new, TFLITE, predictions=answers(60)), "--any-host")[0] == 1
 
 
@@ -295,47 +297,47 @@ def test_the_keras_model_may_be_slow_or_called_otherwise_but_not_wrong(compare: 
     renamed = changed(new, "m.keras", file="n.keras", series=(Series("engine", 1, 1, [[10**9]] * LAUNCHES),))
     base = changed(base, "m.keras", series=(Series("engine", 1, 1, [[1000]] * LAUNCHES),))
     assert compare(base, renamed)[0] == 0
-    code, told = compare(base, changed(new, "m.keras", predictions=answers(60)))
+    code, printed = compare(base, changed(new, "m.keras", predictions=answers(60)))
     assert code == 1
-    assert "Regressed: Keras float32 lost 2.00 points" in told
+    assert "Regressed: Keras float32 lost 2.00 points" in printed
 
 
-def test_more_ways_to_time_in_one_of_them_are_told(compare: Compare) -> None:
+def test_more_ways_to_time_in_one_of_them_are_reported(compare: Compare) -> None:
     base, new = report(1), report(2)
     fewer = changed(new, TFLITE, series=new.artefacts[1].series[:1])
-    code, told = compare(base, fewer)
+    code, printed = compare(base, fewer)
     assert code == 0
-    assert "Timed in BASE alone, and not judged: predict, 1 thread" in told
+    assert "Timed in BASE alone, and not judged: predict, 1 thread" in printed
 
 
-def test_what_explains_a_change_is_told(compare: Compare) -> None:
+def test_what_explains_a_change_is_reported(compare: Compare) -> None:
     new = report(2, speed=1.1)
     new = replace(new, host={**new.host, "python": "3.12.1"}, edgeport={"version": "2"})
     new = changed(new, TFLITE, engine={"name": "engine", "version": "2"})
-    code, told = compare(report(1, drifts=False), new)
+    code, printed = compare(report(1, drifts=False), new)
     assert code == 0
-    assert "Also different: python: BASE has 3.11.0, NEW has 3.12.1" in told
-    assert "Also different: engine of tflite: BASE has engine 1, NEW has engine 2" in told
-    assert re.search(r"The machine itself was \d+% slower in NEW", told)
+    assert "Also different: python: BASE has 3.11.0, NEW has 3.12.1" in printed
+    assert "Also different: engine of tflite: BASE has engine 1, NEW has engine 2" in printed
+    assert re.search(r"The machine itself was \d+% slower in NEW", printed)
     assert "the same run" in compare(report(1), report(1))[1]
 
 
-def test_a_disturbed_run_is_told(compare: Compare) -> None:
+def test_a_disturbed_run_is_reported(compare: Compare) -> None:
     new = report(2)
     busy = replace(new, conditions=tuple(replace(each, others_busy=1.9, stolen=0.5) for each in new.conditions))
     assert "Disturbed machine in NEW: " in compare(report(1), busy)[1]
     assert "Disturbed machine" not in compare(report(1, drifts=False), report(2, drifts=False))[1]
 
 
-def test_noise_that_hides_the_answer_is_told(compare: Compare) -> None:
+def test_noise_that_hides_the_answer_is_reported(compare: Compare) -> None:
     new = report(2, us=60.0)
     noise = np.exp(np.random.default_rng(0).normal(0, 0.5, LAUNCHES))
     engine = new.artefacts[1].series[0].launches
     wild = [[int(ns * factor) for ns in launch] for launch, factor in zip(engine, noise / noise.mean(), strict=True)]
-    code, told = compare(report(1), changed(new, TFLITE, series=(Series("engine", 1, 1, wild),)))
+    code, printed = compare(report(1), changed(new, TFLITE, series=(Series("engine", 1, 1, wild),)))
     assert code == 0
-    assert re.search(r"^TFLite int8 .* 1\.\d+ \(0\.\d+-1\.\d+\) +too noisy to tell", told, re.MULTILINE)
-    assert told.splitlines()[-3].endswith("but 1 of 3 latencies too noisy to tell: measure longer")
+    assert re.search(r"^TFLite int8 .* 1\.\d+ \(0\.\d+-1\.\d+\) +too noisy to tell", printed, re.MULTILINE)
+    assert printed.splitlines()[-3].endswith("but 1 of 3 latencies too noisy to tell: measure longer")
 
 
 DAMAGED = {
@@ -361,12 +363,12 @@ def test_a_damaged_file_is_no_regression(damage: str, which: str, compare: Compa
     whole = report_text(report())
     damaged = DAMAGED[damage](whole)
     assert damaged != whole
-    with pytest.raises(ArtefactError, match=rf"{which}\.json") as told:
+    with pytest.raises(ArtefactError, match=rf"{which}\.json") as printed:
         compare(*((damaged, whole) if which == "base" else (whole, damaged)))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(printed.value)
 
 
-def test_a_missing_file_and_limits_that_are_none_are_told(compare: Compare, tmp_path: Path) -> None:
+def test_a_missing_file_and_limits_that_are_none_are_reported(compare: Compare, tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     with pytest.raises(ArtefactError, match="cannot read"):
@@ -384,7 +386,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def test_no_value_of_a_file_ends_in_a_traceback(compare: Compare) -> None:
-    """A traceback has the exit code of a regression, so whatever stands in a file must be told as an error."""
+    """A traceback has the exit code of a regression, so whatever stands in a file must be reported as an error."""
     small = report()
     series = (Series("engine", 1, 1, [[1000, 1001], [1000, 1002]]),)
     small = replace(
@@ -416,20 +418,20 @@ def test_no_value_of_a_file_ends_in_a_traceback(compare: Compare) -> None:
 
 @pytest.mark.parametrize("form", ["--json", "--markdown"])
 def test_programs_and_summaries_get_the_same_verdict(form: str, compare: Compare) -> None:
-    code, told = compare(report(1), report(2, us=60.0), form)
+    code, printed = compare(report(1), report(2, us=60.0), form)
     assert code == 1
     if form == "--json":
-        content = json.loads(told)
+        content = json.loads(printed)
         assert content["exit_code"] == 1
         assert content["artefacts"][1]["latencies"][0]["regressed"] is True
         assert content["regressions"]
     else:
-        assert told.startswith("**Regressed: TFLite int8 is ")
-        assert "| TFLite int8 | 99.00 -> 99.00 |" in told
+        assert printed.startswith("**Regressed: TFLite int8 is ")
+        assert "| TFLite int8 | 99.00 -> 99.00 |" in printed
     other = replace(report(2), model="other")
-    code, told = compare(report(1), other, form)
+    code, printed = compare(report(1), other, form)
     assert code == 2
-    assert "model: BASE has m, NEW has other" in told
+    assert "model: BASE has m, NEW has other" in printed
 
 
 def test_the_exit_codes_reach_the_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -448,9 +450,9 @@ def test_the_exit_codes_reach_the_shell(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == ""
     assert compared(good, good[:1000]) == 2
     assert compared("", good) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert [line.startswith("edgeport: ") for line in told.err.splitlines()] == [True, True]
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert [line.startswith("edgeport: ") for line in printed.err.splitlines()] == [True, True]
     assert compared(good, good, "--markdown") == 0
     assert capsys.readouterr().err.startswith("OK: ")
 
@@ -461,7 +463,7 @@ def test_side_by_side_the_machine_may_do_what_it_likes() -> None:
     assert not any(compare_within(side_by_side(seed, 1.0), limits=LIMITS).exit_code for seed in range(50))
 
 
-def test_two_runs_on_a_machine_that_drifts_are_told_apart_from_a_slowdown() -> None:
+def test_two_runs_on_a_machine_that_drifts_are_reported_apart_from_a_slowdown() -> None:
     """The machine is 8 % slower in one run, and 8 % faster in the next; the reference workload knows."""
     speeds = [1.08 if seed % 2 else 1 / 1.08 for seed in range(50)]
     found = [

@@ -144,7 +144,7 @@ def test_a_closed_predictor_says_so(data: Path, golden: dict) -> None:
 def test_telemetry_of_onnxruntime_is_off() -> None:
     clean = {key: value for key, value in os.environ.items() if key not in ("ORT_DISABLE_TELEMETRY", "CI")}
     code = "import os, edgeport.runtime, onnxruntime, time; time.sleep(0.2); print(len(os.listdir('/proc/self/task')))"
-    told = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True).stdout
     with_numpy = "import os, numpy; print(len(os.listdir('/proc/self/task')))"
     alone = subprocess.run([sys.executable, "-c", with_numpy], env=clean, capture_output=True, text=True, check=True)
-    assert told == alone.stdout, "onnxruntime has started threads of its own on import"
+    assert printed == alone.stdout, "onnxruntime has started threads of its own on import"

@@ -180,9 +180,9 @@ def test_busy_and_stolen_are_those_of_the_cores_that_may_be_used(
     # user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice
     fields = (100, 20, 30, 4000, 500, 6, 7, 80, 90, 10)
     root = machine(tmp_path, {"proc/stat": proc_stat(3, *fields)})
-    told = snapshot([], root=root)
-    assert told.busy_s == pytest.approx(163 / TICK)
-    assert told.stolen_s == pytest.approx(80 / TICK)
+    printed = snapshot([], root=root)
+    assert printed.busy_s == pytest.approx(163 / TICK)
+    assert printed.stolen_s == pytest.approx(80 / TICK)
     assert snapshot([], root=tmp_path / "nothing").busy_s is None
     machine(tmp_path, {"proc/stat": proc_stat(3, 100, 20, 30, 4000)})
     assert snapshot([], root=root).stolen_s == 0.0, "kernels of old do not count it"
@@ -191,8 +191,8 @@ def test_busy_and_stolen_are_those_of_the_cores_that_may_be_used(
 def test_a_process_is_counted_with_its_children_whatever_its_name(tmp_path: Path) -> None:
     line = "42 (py) thon (3) S " + " ".join(["0"] * 10) + " 100 20 3 4 0 0\n"
     root = machine(tmp_path, {"proc/42/stat": line})
-    alone, told = snapshot([], root=root).own_s, snapshot([42], root=root).own_s
-    assert told - alone == pytest.approx(127 / TICK, abs=0.02)
+    alone, printed = snapshot([], root=root).own_s, snapshot([42], root=root).own_s
+    assert printed - alone == pytest.approx(127 / TICK, abs=0.02)
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the system has no /proc/stat")
@@ -205,17 +205,17 @@ def test_a_measuring_process_is_our_own_while_it_lives_and_afterwards() -> None:
         # On a busy machine it gets its share late.
         for _ in range(120):
             time.sleep(0.25)
-            told, untold = snapshot([process.pid]), snapshot([])
-            if told.own_s - untold.own_s > 0.2:
+            printed, untold = snapshot([process.pid]), snapshot([])
+            if printed.own_s - untold.own_s > 0.2:
                 break
     finally:
         process.kill()
         process.wait()
     ended = snapshot([process.pid])
-    used = told.own_s - untold.own_s
+    used = printed.own_s - untold.own_s
     assert used > 0.1
     assert ended.own_s - before.own_s >= used - 0.05
-    found = condition(before, told, yardstick_ns=1)
+    found = condition(before, printed, yardstick_ns=1)
     blamed = condition(before, untold, yardstick_ns=1)
     assert found.others_busy is not None
     assert blamed.others_busy is not None
@@ -259,16 +259,16 @@ def test_a_calm_machine_disturbs_nothing() -> None:
         ({"throttled": 0x8}, "told of the soft temperature limit"),
     ],
 )
-def test_what_disturbs_a_run_is_told(changes: dict[str, float], says: str) -> None:
+def test_what_disturbs_a_run_is_reported(changes: dict[str, float], says: str) -> None:
     found = disturbances([CALM, CALM, replace(CALM, **changes), *[CALM] * 7], {"governor": "ondemand"})
     assert len(found) == (1 if says else 0), found
     if says:
         assert re.search(says, found[0]), found[0]
 
 
-def test_a_load_that_is_always_there_is_told_by_its_mean() -> None:
-    (told,) = disturbances([replace(CALM, others_busy=0.15)] * 4, {})
-    assert "0.15 cores on average" in told
+def test_a_load_that_is_always_there_is_reported_by_its_mean() -> None:
+    (printed,) = disturbances([replace(CALM, others_busy=0.15)] * 4, {})
+    assert "0.15 cores on average" in printed
 
 
 def test_a_long_generation_counts_for_more() -> None:
@@ -283,7 +283,7 @@ def test_the_governor_is_no_disturbance_where_the_clock_kept_still_nor_blamed_wh
     assert "powersave" in disturbances(moved, {"governor": "powersave"})[0]
 
 
-def test_throttling_since_the_start_is_told_with_what_is_known_of_when() -> None:
+def test_throttling_since_the_start_is_reported_with_what_is_known_of_when() -> None:
     (before,) = disturbances([replace(CALM, throttled=0x50000 & 0x10000)] * 3, {})
     assert before == (
         "The firmware tells of under-voltage since the machine was started, before or during the first round"

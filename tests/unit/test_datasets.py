@@ -56,7 +56,7 @@ def test_stratified_keeps_every_example_once() -> None:
     assert sorted(np.concatenate([split.images.ravel() for split in splits])) == list(range(100))
 
 
-def test_unknown_names_are_told_with_the_nearest() -> None:
+def test_unknown_names_are_reported_with_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean mnist-5k"):
         load_dataset("mnist5k")
     with pytest.raises(InputError, match="no such"):
@@ -84,7 +84,7 @@ def test_a_users_npz(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"y_test": None}, "lacks y_test"),
         ({"x_train": np.zeros((50, 8, 9), np.float32)}, "expected uint8"),
@@ -101,12 +101,12 @@ def test_a_users_npz(tmp_path: Path) -> None:
         ({"x_train": np.zeros((50, 8, 9, 2), np.uint8), "x_test": np.zeros((10, 8, 9, 2), np.uint8)}, "2 channels"),
     ],
 )
-def test_a_users_npz_that_is_wrong_is_told(changes: dict, told: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_users_npz_that_is_wrong_is_reported(changes: dict, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
         load_dataset(str(write_npz(tmp_path / "a.npz", **changes)))
 
 
-def test_an_npz_with_something_else_inside_is_told(tmp_path: Path) -> None:
+def test_an_npz_with_something_else_inside_is_reported(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x_train", b"no array")
     with pytest.raises(InputError, match="something else than arrays"):
@@ -114,7 +114,7 @@ def test_an_npz_with_something_else_inside_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 truncated"])
-def test_a_damaged_npz_is_told(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_npz_is_reported(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(InputError, match="cannot read"):
         load_dataset(str(tmp_path / "a.npz"))
@@ -135,7 +135,7 @@ def test_a_folder_of_class_folders(tmp_path: Path) -> None:
         load_dataset(str(tmp_path))
 
 
-def test_a_folder_without_classes_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_classes_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got 0 class folders"):
         load_dataset(str(tmp_path))
 
@@ -161,21 +161,21 @@ def test_idx_files_are_read_and_another_data_set_is_noticed(tmp_path: Path) -> N
         load_dataset("mnist", data_dir=tmp_path)
 
 
-def test_idx_files_that_are_wrong_are_told(tmp_path: Path) -> None:
+def test_idx_files_that_are_wrong_are_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mnist-5k, which is installed"):
         load_dataset("mnist", data_dir=tmp_path)
     write_idx(tmp_path, count=100, test_labels=np.zeros(10_000, np.uint8))
     with pytest.raises(InputError, match="expected 60,000"):
         load_dataset("mnist", data_dir=tmp_path)
     whole = (tmp_path / "t10k-labels-idx1-ubyte.gz").read_bytes()
-    for content, told in (
+    for content, message in (
         (whole[:-20], "cannot read"),
         (gzip.compress(b"\0\0\x08\x01\0\0\0\x09abc"), "damaged"),
         (gzip.compress(b"\0\0\x08\x03\0\0"), "damaged"),
         (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12), "damaged"),
     ):
         (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             load_dataset("mnist", data_dir=tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte.gz").unlink()
     with pytest.raises(InputError, match="lacks t10k-images"):

@@ -28,7 +28,7 @@ from edgeport.export import export_command, read_manifest
 from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
-from edgeport.runtime.artefact.embedded_metadata import Card
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.cli import COMMANDS
 from edgeport.train.recipe import RECIPES
@@ -84,8 +84,8 @@ def test_every_option_of_the_export_is_explained_and_none_is_invented() -> None:
     assert named - existing <= {"--json", "--trust", "--dataset"}, "options of other commands"
 
 
-@pytest.mark.parametrize("facts", [Manifest, InputSpec, Artefact, Refusal, TensorSpec, Verification, Card])
-def test_every_key_of_the_manifest_and_the_card_is_explained(facts: type) -> None:
+@pytest.mark.parametrize("facts", [Manifest, InputSpec, Artefact, Refusal, TensorSpec, Verification, EmbeddedMetadata])
+def test_every_key_of_the_manifest_and_the_metadata_is_explained(facts: type) -> None:
     text = (ROOT / "docs" / "export.md").read_text()
     names = facts._fields if issubclass(facts, tuple) else [field.name for field in fields(facts)]
     for name in names:
@@ -105,14 +105,16 @@ def test_the_kind_of_a_result_decides_its_table() -> None:
     assert table_of(ROOT / "docs/results/export-speed.json").startswith("| edge, seconds |")
 
 
-def test_the_tutorial_tells_the_recipe_as_it_is() -> None:
-    told = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \| ", (ROOT / "docs" / "tutorial.md").read_text(), re.MULTILINE))
-    assert len(told) == 6
+def test_the_tutorial_has_the_recipe_as_it_is() -> None:
+    printed = dict(
+        re.findall(r"^\| `(\w+)` \| ([\d.]+) \| ", (ROOT / "docs" / "tutorial.md").read_text(), re.MULTILINE)
+    )
+    assert len(printed) == 6
     recipe = vars(RECIPES["edge"])
-    assert told == {name: str(recipe[name]) for name in told}
+    assert printed == {name: str(recipe[name]) for name in printed}
 
 
-def test_what_a_call_takes_is_told_beyond_the_empty_call_that_ran_beside_it() -> None:
+def test_what_a_call_takes_is_reported_beyond_the_empty_call_that_ran_beside_it() -> None:
     calls = {"empty": [2.0, 4.0, 2.0], "edge-10k": [10.5, 12.5, 10.0], "edge-2k": [5.0, 7.0, 5.0]}
     assert empty_call_table(calls).splitlines()[2:] == [
         "| empty | 2.0 | 0.0 | | |",

@@ -56,9 +56,9 @@ def test_an_axis_that_is_not_free_may_not_be_empty(
 def test_what_kills_the_engine_is_one_line_and_the_predictor_lives(tmp_path: Path) -> None:
     predictor = load(save_resizing(tmp_path / "m.tflite"), verify=False)
     for _ in range(2):
-        with pytest.raises(InputError, match=r"cannot compute x \(1, 0, 8, 1\): .* it (crashed|refused) ") as told:
+        with pytest.raises(InputError, match=r"cannot compute x \(1, 0, 8, 1\): .* it (crashed|refused) ") as printed:
             predictor.run(np.zeros((1, 0, 8, 1), np.float32))
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(printed.value)
     assert predictor.run(np.ones((1, 2, 8, 1), np.float32)).min() == 1
 
 

@@ -54,7 +54,7 @@ def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (None, "no export folder"),
         ("{", "damaged"),
@@ -65,10 +65,10 @@ def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
         ('{"schema": 3, "artefacts": [{}]}', "damaged"),
     ],
 )
-def test_a_manifest_that_is_wrong_is_told(text: str | None, told: str, tmp_path: Path) -> None:
+def test_a_manifest_that_is_wrong_is_reported(text: str | None, message: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(ArtefactError, match=told):
+    with pytest.raises(ArtefactError, match=message):
         read_manifest(tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_a_manifest_that_is_wrong_is_told(text: str | None, told: str, tmp_path:
         (("refused",), [{}]),
     ],
 )
-def test_a_manifest_that_was_edited_is_told(place: tuple, value: object, data: Path, tmp_path: Path) -> None:
+def test_a_manifest_that_was_edited_is_reported(place: tuple, value: object, data: Path, tmp_path: Path) -> None:
     content = json.loads((data / "manifest.json").read_text())
     inner = content
     for key in place[:-1]:
@@ -275,7 +275,7 @@ WITH_NAN[3, 4, 5] = np.nan
 
 
 @pytest.mark.parametrize(
-    ("arrays", "count", "told"),
+    ("arrays", "count", "message"),
     [
         ({"x_test": images(50)}, 20, "not the test split"),
         ({"a": images(50), "b": images(50)}, 20, "expected image, or x_train"),
@@ -292,9 +292,9 @@ WITH_NAN[3, 4, 5] = np.nan
         ({"x_train": images(50), "x_val": images(50) / 255}, 20, "expected the same dtype"),
     ],
 )
-def test_calibration_that_is_wrong_is_told(arrays: dict, count: int, told: str, tmp_path: Path) -> None:
+def test_calibration_that_is_wrong_is_reported(arrays: dict, count: int, message: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         load_images(tmp_path / "a.npz", count=count)
 
 
@@ -305,7 +305,7 @@ def test_test_data_does_not_calibrate(name: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x93NUMPY\x01\x00"])
-def test_a_damaged_array_is_told(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_array_is_reported(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(content)
     with pytest.raises(InputError, match="damaged"):
         load_images(tmp_path / "a.npy")
@@ -317,7 +317,7 @@ def test_the_manifest_is_json_with_units_in_its_names(data: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"name": "a\nExecStartPre=/bin/true"}, "control characters"),
         ({"labels": 3}, "labels: got 3, expected a list"),
@@ -329,14 +329,14 @@ def test_the_manifest_is_json_with_units_in_its_names(data: Path, tmp_path: Path
         ({"unknown": 1}, "unknown is not known"),
     ],
 )
-def test_a_manifest_is_held_against_its_schema(change: dict, told: str, data: Path, tmp_path: Path) -> None:
+def test_a_manifest_is_held_against_its_schema(change: dict, message: str, data: Path, tmp_path: Path) -> None:
     content = json.loads((data / "manifest.json").read_bytes())
     (tmp_path / "manifest.json").write_text(json.dumps(content | change))
-    with pytest.raises(ArtefactError, match=told):
+    with pytest.raises(ArtefactError, match=message):
         read_manifest(tmp_path)
 
 
-def test_a_manifest_that_is_nested_too_deep_is_told(tmp_path: Path) -> None:
+def test_a_manifest_that_is_nested_too_deep_is_reported(tmp_path: Path) -> None:
     for depth in (70, 900, 100_000):
         (tmp_path / "manifest.json").write_text("[" * depth + "]" * depth)
         with pytest.raises(ArtefactError, match="nested more than 64 deep"):

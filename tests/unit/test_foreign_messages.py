@@ -73,7 +73,7 @@ def test_a_key_error_and_an_empty_error_say_their_kind() -> None:
         ("/tmp/a b/m.keras: truncated", "truncated"),
         ("m.keras: truncated", "truncated"),
         ("cannot read '/tmp/a b/m.keras' (m.keras.bak is there)", "cannot read the file (m.keras.bak is there)"),
-        ("/tmp/other/.partial/m.keras: no card", "no card"),
+        ("/tmp/other/.partial/m.keras: no metadata", "no metadata"),
     ],
 )
 def test_a_file_that_the_caller_names_is_not_named_again(text: str, line: str) -> None:

@@ -183,7 +183,7 @@ def test_another_file_is_not_compared(answers: Golden, data: Path, tmp_path: Pat
     assert "No such file" in checks[1].note
 
 
-def test_engines_and_files_that_are_not_there_are_told(answers: Golden, data: Path) -> None:
+def test_engines_and_files_that_are_not_there_are_reported(answers: Golden, data: Path) -> None:
     with pytest.raises(InputError, match="did you mean ai_edge_litert"):
         check_golden(answers, data, engine="ai_edge_liter")
     with pytest.raises(InputError, match=r"did you mean tiny\.int8\.onnx"):
@@ -204,7 +204,7 @@ def test_an_engine_that_is_not_installed_is_skipped_unless_asked_for(
         check_golden(answers, data, engine="onnxruntime")
 
 
-def test_samples_that_do_not_fit_are_told(data: Path) -> None:
+def test_samples_that_do_not_fit_are_reported(data: Path) -> None:
     with pytest.raises(InputError, match="expected image float32"):
         golden_bytes(data, ["tiny.float32.onnx"], {"signal": np.zeros((2, 28, 28), np.uint8)})
     with pytest.raises(InputError, match=r"labels int64 \(3,\), expected int64 \(2,\)"):
@@ -237,7 +237,7 @@ def test_a_damaged_file_is_never_believed(content: bytes, answers: Golden, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda arrays: arrays.pop("raw.1.0"), "raw.1.0"),
         (lambda arrays: arrays.pop("facts"), "facts"),
@@ -252,14 +252,14 @@ def test_a_damaged_file_is_never_believed(content: bytes, answers: Golden, tmp_p
     ],
 )
 def test_an_archive_of_other_arrays_is_refused(
-    content: bytes, tmp_path: Path, change: Callable[[dict[str, np.ndarray]], None], told: str
+    content: bytes, tmp_path: Path, change: Callable[[dict[str, np.ndarray]], None], message: str
 ) -> None:
     path = tmp_path / "golden.npz"
     path.write_bytes(content)
     arrays = read_archive(path)
     change(arrays)
     path.write_bytes(archive_bytes(arrays))
-    with pytest.raises(ArtefactError, match=told):
+    with pytest.raises(ArtefactError, match=message):
         read_golden(path)
 
 

@@ -41,9 +41,9 @@ def test_it_needs_no_manifest_and_no_tensorflow(artefacts: Path, capsys: pytest.
     assert [each.timed for each in report.artefacts] == [False, True, True, True]
     assert [report.correct(each) for each in report.artefacts] == [20, 20, 20, 20]
     assert report.skipped == ()
-    told = capsys.readouterr().out
-    assert "The Keras model was not run here" in told
-    assert "edgeport predict" in told
+    printed = capsys.readouterr().out
+    assert "The Keras model was not run here" in printed
+    assert "edgeport predict" in printed
 
 
 def hide(names: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,9 @@ def hide(names: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
-def test_an_engine_that_is_missing_is_told(artefacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_engine_that_is_missing_is_reported(
+    artefacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     hide(("onnxruntime",), tmp_path / "hidden", monkeypatch)
     report = benchmark_golden(artefacts, golden_of(artefacts), timing=FAST)
     assert [each.file for each in report.artefacts] == ["tiny.keras", "tiny.float32.tflite", "tiny.int8.tflite"]
@@ -81,6 +83,6 @@ def test_golden_answers_that_know_no_classes_are_not_enough(
     with pytest.raises(InputError, match="--dataset and --reference"):
         benchmark_golden(folder, golden_of(folder), timing=FAST)
     assert main(["benchmark", str(folder)]) == 2
-    told = capsys.readouterr().err
-    assert "golden.npz lacks the true classes or the answers of the Keras model" in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert "golden.npz lacks the true classes or the answers of the Keras model" in printed
+    assert printed.count("\n") == 1

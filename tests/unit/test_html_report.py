@@ -195,14 +195,14 @@ def test_a_percentile_that_too_few_calls_support_is_left_out() -> None:
     assert interval[0] <= many.subjects[2].percentiles[50].value <= interval[1]
 
 
-def test_latencies_of_milliseconds_are_told_in_milliseconds() -> None:
+def test_latencies_of_milliseconds_are_reported_in_milliseconds() -> None:
     report = made_report()
     slow = [measured(each.file, each.precision, 5000, each.predictions) for each in report.artefacts]
     assert findings_of(report).unit == ("\u00b5s", 1e3)
     assert findings_of(replace(report, artefacts=tuple(slow))).unit == ("ms", 1e6)
 
 
-def test_what_disturbed_cut_short_or_left_out_a_run_is_told_at_once() -> None:
+def test_what_disturbed_cut_short_or_left_out_a_run_is_reported_at_once() -> None:
     report = made_report(
         conditions=(Condition(2.0, 1.5, 0.0, 200_000),) * LAUNCHES,
         partial="interrupted after 8 of 20 rounds",
@@ -371,7 +371,7 @@ def test_several_machines_are_compared_and_shared_answers_shown_once() -> None:
     assert "Every image gets the answers" not in text
 
 
-def test_reports_of_other_data_models_or_files_are_told() -> None:
+def test_reports_of_other_data_models_or_files_are_reported() -> None:
     first = made_report()
     data = replace(first, dataset={**first.dataset, "name": "letters", "sha256": "e" * 64})
     assert "Other test images: A CPU" in page(first, data).text
@@ -390,8 +390,8 @@ def test_no_engine_and_no_drawing_package_is_needed() -> None:
         "import sys, edgeport.benchmarks.report.html_report\n"
         "print(sorted({'matplotlib', 'scipy', 'tensorflow', 'onnxruntime', 'PIL'} & set(sys.modules)))"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"
 
 
 def command(*arguments: object) -> int:
@@ -408,12 +408,12 @@ def test_the_command_writes_a_page_of_files_and_folders(tmp_path: Path, capsys: 
     assert command(tmp_path / "run", tmp_path / "b.json", "-o", tmp_path / "all.html") == 0
     source = (tmp_path / "all.html").read_text()
     assert source == html_report([made_report(), other])
-    told = capsys.readouterr().out
-    assert "Note: Another model than m: Another CPU (n)." in told
-    assert f"Next: open {tmp_path / 'all.html'}" in told
+    printed = capsys.readouterr().out
+    assert "Note: Another model than m: Another CPU (n)." in printed
+    assert f"Next: open {tmp_path / 'all.html'}" in printed
 
 
-def test_the_command_replaces_nothing_without_being_told(tmp_path: Path) -> None:
+def test_the_command_replaces_nothing_without_being_asked_to(tmp_path: Path) -> None:
     report, output = tmp_path / "a.json", tmp_path / "a.html"
     report.write_text(report_text(made_report()))
     output.write_text("mine")

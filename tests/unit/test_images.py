@@ -69,13 +69,13 @@ def test_the_cameras_orientation_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
-def test_what_is_no_image_is_told(content: bytes, tmp_path: Path) -> None:
+def test_what_is_no_image_is_reported(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(InputError, match="not an image"):
         read_images([tmp_path / "a.png"], shape=GREY)
 
 
-def test_a_truncated_image_is_told(tmp_path: Path) -> None:
+def test_a_truncated_image_is_reported(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (90, 90), np.uint8)
     whole = saved(Image.fromarray(noise), tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
@@ -109,7 +109,7 @@ def test_an_image_of_unreasonable_size_is_refused(tmp_path: Path, monkeypatch: p
         read_images([path], shape=GREY)
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_images([tmp_path / "a.png"], shape=GREY)
     with pytest.raises(InputError, match="directory"):
@@ -172,9 +172,9 @@ def test_no_picture_starts_a_program(name: str, content: bytes, tmp_path: Path) 
     )
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     command = [sys.executable, "-c", code, str(tmp_path / name)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
-    assert told.startswith("refused:")
-    assert told.count("\n") == 1
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert printed.startswith("refused:")
+    assert printed.count("\n") == 1
     assert not (tmp_path / "started").exists()
 
 
@@ -206,13 +206,13 @@ def test_a_damaged_picture_is_read_or_told_in_one_line(suffix: str, tmp_path: Pa
         for place in random.integers(0, min(len(content), 400), random.integers(1, 8)):
             damaged[place] = random.integers(0, 256)
         path.write_bytes(damaged[: len(damaged) if random.random() < 0.7 else random.integers(0, len(damaged))])
-        told = ""
+        printed = ""
         try:
             assert read_images([path], shape=RGB).shape == (1, *RGB)
         except InputError as error:
-            told = str(error)
-        assert not told or told.startswith(f"cannot read {path}: ")
-        assert "\n" not in told
+            printed = str(error)
+        assert not printed or printed.startswith(f"cannot read {path}: ")
+        assert "\n" not in printed
 
 
 def test_what_a_signal_handler_raises_comes_through(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ OF_THE_INSTALL = {"__editable___edgeport_0_1_0_finder", "_distutils_hack"}
 
 def modules_after(statement: str) -> set[str]:
     code = f"import sys, json; {statement}; print(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    return set(json.loads(told.splitlines()[-1]))
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return set(json.loads(printed.splitlines()[-1]))
 
 
 def test_the_runtime_brings_in_numpy_and_nothing_else() -> None:

@@ -95,35 +95,35 @@ WEIGHT = helper.make_node("DequantizeLinear", ["w_q", "w_scale", "w_zero"], ["w"
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_and_macs_are_those_counted_by_hand(name: str, data: Path) -> None:
-    told = inspect(data / name)
-    assert told.parameters == PARAMETERS
-    assert sum(told.weights.values()) == WEIGHTS
-    assert (told.macs, told.macs_unknown, told.graph.one_sample) == (MACS, 0, True)
+    found = inspect(data / name)
+    assert found.parameters == PARAMETERS
+    assert sum(found.weights.values()) == WEIGHTS
+    assert (found.macs, found.macs_unknown, found.graph.one_sample) == (MACS, 0, True)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_size_digest_and_card_are_those_of_the_manifest(name: str, data: Path) -> None:
-    told = inspect(data / name)
+def test_size_digest_and_metadata_are_those_of_the_manifest(name: str, data: Path) -> None:
+    found = inspect(data / name)
     known = next(each for each in json.loads((data / "manifest.json").read_text())["artefacts"] if each["file"] == name)
-    assert (told.bytes, told.sha256, told.format) == (known["bytes"], known["sha256"], known["format"])
-    assert (told.seal, told.card.precision) == ("intact", known["precision"])
-    assert told.card.labels == tuple("0123456789")
+    assert (found.bytes, found.sha256, found.format) == (known["bytes"], known["sha256"], known["format"])
+    assert (found.checksum, found.metadata.precision) == ("intact", known["precision"])
+    assert found.metadata.labels == tuple("0123456789")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_inputs_and_outputs_are_those_that_the_engine_sees(name: str, data: Path) -> None:
-    told, spec = inspect(data / name), load(data / name).spec
-    for (tensor,), seen in ((told.graph.inputs, spec.input), (told.graph.outputs, spec.output)):
+    found, spec = inspect(data / name), load(data / name).spec
+    for (tensor,), seen in ((found.graph.inputs, spec.input), (found.graph.outputs, spec.output)):
         assert (tensor.name, tensor.shape, tensor.dtype) == (seen.name, seen.shape, seen.dtype)
         if name.endswith("int8.tflite"):
             assert (tensor.scale, tensor.zero_point) == (seen.scale, seen.zero_point)
 
 
 def test_a_qdq_file_tells_the_quantization_of_its_float_input(data: Path) -> None:
-    told, twin = inspect(data / "tiny.int8.onnx"), inspect(data / "tiny.int8.tflite")
-    assert (told.graph.inputs[0].scale, told.graph.inputs[0].zero_point) == (1.0, 0)
+    found, twin = inspect(data / "tiny.int8.onnx"), inspect(data / "tiny.int8.tflite")
+    assert (found.graph.inputs[0].scale, found.graph.inputs[0].zero_point) == (1.0, 0)
     # Both were calibrated on the same images.
-    assert told.graph.outputs[0].scale == pytest.approx(twin.graph.outputs[0].scale, rel=1e-3)
+    assert found.graph.outputs[0].scale == pytest.approx(twin.graph.outputs[0].scale, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES[:2])
@@ -131,17 +131,17 @@ def test_tflite_operators_are_those_of_the_interpreter(name: str, data: Path) ->
     interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(model_path=str(data / name))
     # The interpreter adds what it delegates, so only the operators of the file count.
     seen = [each["op_name"] for each in interpreter._get_ops_details() if each["op_name"] != "DELEGATE"]
-    told = inspect(data / name)
-    assert told.operator_counts == Counter(seen)
-    assert [each.type for each in told.graph.operators] == seen
+    found = inspect(data / name)
+    assert found.operator_counts == Counter(seen)
+    assert [each.type for each in found.graph.operators] == seen
 
 
 @pytest.mark.parametrize("name", NAMES[2:])
 def test_onnx_operators_and_constants_are_those_of_the_graph(name: str, data: Path) -> None:
-    graph, told = onnx.load(data / name).graph, inspect(data / name)
-    assert told.operator_counts == Counter(node.op_type for node in graph.node)
-    assert told.constant_bytes == sum(numpy_helper.to_array(each).nbytes for each in graph.initializer)
-    assert sum(each.bytes for each in told.layers) == told.constant_bytes
+    graph, found = onnx.load(data / name).graph, inspect(data / name)
+    assert found.operator_counts == Counter(node.op_type for node in graph.node)
+    assert found.constant_bytes == sum(numpy_helper.to_array(each).nbytes for each in graph.initializer)
+    assert sum(each.bytes for each in found.layers) == found.constant_bytes
 
 
 def test_constants_belong_to_the_layer_that_computes_with_them(data: Path) -> None:
@@ -164,7 +164,7 @@ def test_constants_belong_to_the_layer_that_computes_with_them(data: Path) -> No
         ("tiny.int8.onnx", "int8 weights (scales per channel), uint8 activations"),
     ],
 )
-def test_the_arithmetic_is_told_in_words(name: str, arithmetic: str, data: Path) -> None:
+def test_the_arithmetic_is_reported_in_words(name: str, arithmetic: str, data: Path) -> None:
     assert inspect(data / name).arithmetic == arithmetic
 
 
@@ -184,15 +184,15 @@ def test_an_operator_between_dequantize_and_quantize_is_integer_and_any_other_an
         helper.make_node("Relu", ["bent"], ["cut"], name="second"),
         *quantized("y", "cut"),
     ]
-    told = inspect(save(tmp_path / "a.onnx", nodes, QDQ))
-    assert told.quantization == "integer"
-    assert [each.name for each in told.float_islands] == ["first", "second"]
-    kinds = {each.name: each.arithmetic for each in told.graph.operators}
+    found = inspect(save(tmp_path / "a.onnx", nodes, QDQ))
+    assert found.quantization == "integer"
+    assert [each.name for each in found.float_islands] == ["first", "second"]
+    kinds = {each.name: each.arithmetic for each in found.graph.operators}
     assert kinds["fused"] == "integer"
-    assert {each.arithmetic for each in told.graph.operators if each.type.endswith("Linear")} == {"boundary"}
-    assert (told.graph.inputs[0].scale, told.graph.outputs[0].zero_point) == (0.5, 3)
-    assert (told.macs, told.parameters) == (4 * 6, 24)
-    assert [each.per_channel for each in told.constants if each.weight] == [True]
+    assert {each.arithmetic for each in found.graph.operators if each.type.endswith("Linear")} == {"boundary"}
+    assert (found.graph.inputs[0].scale, found.graph.outputs[0].zero_point) == (0.5, 3)
+    assert (found.macs, found.parameters) == (4 * 6, 24)
+    assert [each.per_channel for each in found.constants if each.weight] == [True]
 
 
 def test_what_leaves_the_graph_unquantized_is_an_island(tmp_path: Path) -> None:
@@ -217,32 +217,32 @@ def test_what_leaves_the_graph_and_is_quantized_too_is_an_island(tmp_path: Path)
 
 
 def test_narrow_weights_alone_are_no_integer_file(tmp_path: Path) -> None:
-    told = inspect(save(tmp_path / "a.onnx", [WEIGHT, helper.make_node("MatMul", ["x", "w"], ["y"])], QDQ))
-    assert (told.quantization, told.float_islands) == ("weights", ())
-    assert told.arithmetic == "int8 weights (scales per channel), float32 activations"
+    found = inspect(save(tmp_path / "a.onnx", [WEIGHT, helper.make_node("MatMul", ["x", "w"], ["y"])], QDQ))
+    assert (found.quantization, found.float_islands) == ("weights", ())
+    assert found.arithmetic == "int8 weights (scales per channel), float32 activations"
 
 
-def test_activations_quantized_while_it_runs_are_told_apart(tmp_path: Path) -> None:
+def test_activations_quantized_while_it_runs_are_reported_apart(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("DynamicQuantizeLinear", ["x"], ["xq", "xs", "xz"]),
         helper.make_node("MatMulInteger", ["xq", "w_q", "xz"], ["sum"]),
         helper.make_node("Cast", ["sum"], ["cast"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["cast", "xs"], ["y"]),
     ]
-    told = inspect(save(tmp_path / "a.onnx", nodes, {"w_q": QDQ["w_q"]}))
-    assert told.arithmetic == "int8 weights, float32 activations that are quantized while it runs"
-    assert (told.macs, told.parameters, told.float_islands) == (24, 24, ())
+    found = inspect(save(tmp_path / "a.onnx", nodes, {"w_q": QDQ["w_q"]}))
+    assert found.arithmetic == "int8 weights, float32 activations that are quantized while it runs"
+    assert (found.macs, found.parameters, found.float_islands) == (24, 24, ())
 
 
-def test_float16_weights_are_told(tmp_path: Path) -> None:
+def test_float16_weights_are_reported(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Cast", ["half"], ["w"], to=TensorProto.FLOAT),
         helper.make_node("MatMul", ["x", "w"], ["y"]),
     ]
-    told = inspect(save(tmp_path / "a.onnx", nodes, {"half": np.ones((4, 6), np.float16)}))
-    assert told.arithmetic == "float16 weights, float32 activations"
+    found = inspect(save(tmp_path / "a.onnx", nodes, {"half": np.ones((4, 6), np.float16)}))
+    assert found.arithmetic == "float16 weights, float32 activations"
     # The Cast works on a constant alone: what it reads is the MatMul's.
-    assert [(each.type, each.bytes) for each in told.layers] == [("MatMul", 48), ("Cast", 0)]
+    assert [(each.type, each.bytes) for each in found.layers] == [("MatMul", 48), ("Cast", 0)]
 
 
 def test_the_quantizers_own_operators_are_known(tmp_path: Path) -> None:
@@ -258,9 +258,9 @@ def test_the_quantizers_own_operators_are_known(tmp_path: Path) -> None:
     ]
     constants = {**QDQ, "k": kernel, "k1": np.ones((2, 8, 1, 1), np.int8)}
     path = save(tmp_path / "a.onnx", nodes, constants, shape=("n", 3, 10, 10), opsets=("", "com.microsoft"))
-    told = inspect(path)
-    assert (told.macs, told.macs_unknown) == (8 * 8 * 8 * 27 + 2 * 8 * 8 * 8, 0)
-    assert (told.quantization, told.float_islands) == ("integer", ())
+    found = inspect(path)
+    assert (found.macs, found.macs_unknown) == (8 * 8 * 8 * 27 + 2 * 8 * 8 * 8, 0)
+    assert (found.quantization, found.float_islands) == ("integer", ())
 
 
 def test_macs_that_cannot_be_known_are_said_to_be_unknown(tmp_path: Path) -> None:
@@ -269,9 +269,9 @@ def test_macs_that_cannot_be_known_are_said_to_be_unknown(tmp_path: Path) -> Non
         helper.make_node("Conv", ["m", "k"], ["y"]),
     ]
     constants = {"k": np.ones((2, 3, 3, 3), np.float32)}
-    told = inspect(save(tmp_path / "a.onnx", nodes, constants, shape=("n", 3, 8, 8), opsets=("", "acme")))
-    assert (told.macs, told.macs_unknown) == (0, 2)
-    assert "unknown for 2 operators" in inspection_text(told, width=100)
+    found = inspect(save(tmp_path / "a.onnx", nodes, constants, shape=("n", 3, 8, 8), opsets=("", "acme")))
+    assert (found.macs, found.macs_unknown) == (0, 2)
+    assert "unknown for 2 operators" in inspection_text(found, width=100)
     free = inspect(
         save(tmp_path / "b.onnx", [helper.make_node("Conv", ["x", "k"], ["y"])], constants, shape=("n", 3, "h", "w"))
     )
@@ -294,13 +294,13 @@ def test_a_free_batch_counts_as_one_sample_and_a_fixed_one_as_it_is(
         "flat": np.array([-1, 2 * 12 * 12]),
         "d": np.ones((7, 288), np.float32),
     }
-    told = inspect(save(tmp_path / "a.onnx", nodes, constants, shape=(batch, 3, 6, 6)))
+    found = inspect(save(tmp_path / "a.onnx", nodes, constants, shape=(batch, 3, 6, 6)))
     by_hand = 4 * 6 * 6 * 27 + 4 * 6 * 6 * (2 * 2 * 2) + 288 * 7
-    assert (told.macs, told.macs_unknown, told.graph.one_sample) == (factor * by_hand, 0, one_sample)
-    assert told.parameters == 108 + 32 + 288 * 7
-    assert told.graph.inputs[0].shape == (None if batch == "n" else batch, 3, 6, 6)
+    assert (found.macs, found.macs_unknown, found.graph.one_sample) == (factor * by_hand, 0, one_sample)
+    assert found.parameters == 108 + 32 + 288 * 7
+    assert found.graph.inputs[0].shape == (None if batch == "n" else batch, 3, 6, 6)
     # The file does not state what comes out.
-    assert told.graph.outputs[0].shape == (None if batch == "n" else batch, 7)
+    assert found.graph.outputs[0].shape == (None if batch == "n" else batch, 7)
 
 
 def test_every_tflite_operator_that_multiplies_is_counted(tmp_path: Path) -> None:
@@ -326,8 +326,8 @@ def test_every_tflite_operator_that_multiplies_is_counted(tmp_path: Path) -> Non
         ("BATCH_MATMUL", [5, 6], [7]),
         ("FULLY_CONNECTED", [7, 8], [10]),
     ]
-    told = inspect(save_tflite(tmp_path / "a.tflite", tensors, steps))
-    assert [each.macs for each in told.graph.operators] == [
+    found = inspect(save_tflite(tmp_path / "a.tflite", tensors, steps))
+    assert [each.macs for each in found.graph.operators] == [
         4 * 4 * 6 * 9,
         4 * 4 * 6 * (5 * 2 * 2),
         0,
@@ -335,7 +335,7 @@ def test_every_tflite_operator_that_multiplies_is_counted(tmp_path: Path) -> Non
         2 * 8 * 8 * 20,
         2 * 8 * 7 * 8,
     ]
-    assert (told.seal, told.parameters, told.graph.inputs[0].shape) == ("none", 54 + 120 + 56, (None, 6, 6, 3))
+    assert (found.checksum, found.parameters, found.graph.inputs[0].shape) == ("none", 54 + 120 + 56, (None, 6, 6, 3))
 
 
 def test_a_float_operator_in_an_integer_tflite_file_is_an_island(tmp_path: Path) -> None:
@@ -355,17 +355,17 @@ def test_a_float_operator_in_an_integer_tflite_file_is_an_island(tmp_path: Path)
         ("EXP", [4], [5]),
         ("QUANTIZE", [5], [6]),
     ]
-    told = inspect(save_tflite(tmp_path / "a.tflite", tensors, steps))
-    assert [each.type for each in told.float_islands] == ["EXP"]
-    assert [each.arithmetic for each in told.graph.operators] == [
+    found = inspect(save_tflite(tmp_path / "a.tflite", tensors, steps))
+    assert [each.type for each in found.float_islands] == ["EXP"]
+    assert [each.arithmetic for each in found.graph.operators] == [
         "boundary",
         "integer",
         "boundary",
         "float",
         "boundary",
     ]
-    assert (told.arithmetic, told.graph.outputs[0].scale) == ("int8 weights, int8 activations", 0.25)
-    assert re.search(r"in floats +1 of 2 operators: EXP bent\n", inspection_text(told, width=100))
+    assert (found.arithmetic, found.graph.outputs[0].scale) == ("int8 weights, int8 activations", 0.25)
+    assert re.search(r"in floats +1 of 2 operators: EXP bent\n", inspection_text(found, width=100))
 
 
 def test_a_dynamic_range_tflite_file_has_int8_weights_and_float_activations(tmp_path: Path) -> None:
@@ -378,10 +378,10 @@ def test_a_dynamic_range_tflite_file_has_int8_weights_and_float_activations(tmp_
         ("y", "FLOAT32", (-1, 2, 6), None, 0),
     ]
     steps = [("GATHER", [1, 0], [2]), ("DEQUANTIZE", [2], [3]), ("FULLY_CONNECTED", [3, 4], [5])]
-    told = inspect(save_tflite(tmp_path / "a.tflite", tensors, steps))
+    found = inspect(save_tflite(tmp_path / "a.tflite", tensors, steps))
     # Reading rows of integers computes nothing; the dense layer decides.
-    assert (told.arithmetic, told.quantization) == ("int8 weights, float32 activations", "weights")
-    assert (told.parameters, told.macs, told.macs_unknown, told.float_islands) == (60, 48, 0, ())
+    assert (found.arithmetic, found.quantization) == ("int8 weights, float32 activations", "weights")
+    assert (found.parameters, found.macs, found.macs_unknown, found.float_islands) == (60, 48, 0, ())
 
 
 def test_a_free_axis_of_tflite_is_followed_and_never_guessed() -> None:
@@ -396,57 +396,57 @@ def test_a_free_axis_of_tflite_is_followed_and_never_guessed() -> None:
     assert [shape[0] for shape in shapes[:6]] == [1, 4, 3, 4, 4 * 3 * 3 * 4 // 8, None]
 
 
-def test_a_file_without_a_card_is_foreign_and_one_with_a_wrong_card_altered(data: Path, tmp_path: Path) -> None:
+def test_a_file_without_metadata_is_foreign_and_one_with_a_wrong_checksum_altered(data: Path, tmp_path: Path) -> None:
     model = onnx.load(data / "tiny.float32.onnx")
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "foreign.onnx")
-    told = inspect(tmp_path / "foreign.onnx")
-    assert (told.seal, told.card, told.macs) == ("none", None, MACS)
+    found = inspect(tmp_path / "foreign.onnx")
+    assert (found.checksum, found.metadata, found.macs) == ("none", None, MACS)
     content = (data / "tiny.int8.tflite").read_bytes()
     for old, new in ((b'"labels":["0"', b'"labels":["7"'), (b'"calibration":{', b'"calibration":[')):
         (tmp_path / "altered.tflite").write_bytes(content.replace(old, new))
-        told = inspect(tmp_path / "altered.tflite")
-        assert told.seal == "altered"
-        assert "ALTERED" in inspection_text(told, width=100)
-    assert told.card is None
+        found = inspect(tmp_path / "altered.tflite")
+        assert found.checksum == "altered"
+        assert "ALTERED" in inspection_text(found, width=100)
+    assert found.metadata is None
 
 
 @pytest.mark.parametrize("depth", [3, 100_000])
-def test_a_card_of_nonsense_is_no_bug(depth: int, data: Path, tmp_path: Path) -> None:
+def test_metadata_of_nonsense_is_no_bug(depth: int, data: Path, tmp_path: Path) -> None:
     model = onnx.load(data / "tiny.float32.onnx")
-    card = model.metadata_props[0]
-    card.value = re.sub(r'"versions":{.*?}', f'"versions":{{"a":{"[" * depth}{"]" * depth}}}', card.value)
+    metadata = model.metadata_props[0]
+    metadata.value = re.sub(r'"versions":{.*?}', f'"versions":{{"a":{"[" * depth}{"]" * depth}}}', metadata.value)
     onnx.save(model, tmp_path / "a.onnx")
-    told = inspect(tmp_path / "a.onnx")
-    assert (told.seal, told.card) == ("altered", None)
+    found = inspect(tmp_path / "a.onnx")
+    assert (found.checksum, found.metadata) == ("altered", None)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_json_goes_round_and_sums_up(name: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(data / name), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told == to_document(inspect(data / name))
-    assert told["sha256"] == hashlib.sha256((data / name).read_bytes()).hexdigest()
-    assert sum(layer["macs"] for layer in told["layers"]) == told["macs"] == MACS
-    assert sum(layer["bytes"] for layer in told["layers"]) == told["constant_bytes"]
-    assert len(told["layers"]) == sum(told["operators"].values())
-    assert [layer["bytes"] for layer in told["layers"]] == sorted(
-        (layer["bytes"] for layer in told["layers"]), reverse=True
+    found = json.loads(capsys.readouterr().out)
+    assert found == to_document(inspect(data / name))
+    assert found["sha256"] == hashlib.sha256((data / name).read_bytes()).hexdigest()
+    assert sum(layer["macs"] for layer in found["layers"]) == found["macs"] == MACS
+    assert sum(layer["bytes"] for layer in found["layers"]) == found["constant_bytes"]
+    assert len(found["layers"]) == sum(found["operators"].values())
+    assert [layer["bytes"] for layer in found["layers"]] == sorted(
+        (layer["bytes"] for layer in found["layers"]), reverse=True
     )
-    assert told["outputs"][0]["shape"][-1] == 10
-    assert (told["inputs"][0]["scale"], told["inputs"][0]["zero_point"]) == (
+    assert found["outputs"][0]["shape"][-1] == 10
+    assert (found["inputs"][0]["scale"], found["inputs"][0]["zero_point"]) == (
         (None, None) if "int8" not in name else (1, -128) if name.endswith("tflite") else (1, 0)
     )
-    assert told["card"]["versions"]["edgeport"]
+    assert found["metadata"]["versions"]["edgeport"]
 
 
 def test_every_key_of_the_json_is_documented(data: Path) -> None:
-    told = to_document(inspect(data / "tiny.int8.onnx"))
+    found = to_document(inspect(data / "tiny.int8.onnx"))
     text = (ROOT / "docs" / "inspect.md").read_text().partition("## Opening a file")[0]
     rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
-    assert rows[: len(told)] == list(told)
-    layer = told["layers"][0]
-    assert rows[len(told) :] == [*layer, *layer["constants"][0]]
+    assert rows[: len(found)] == list(found)
+    layer = found["layers"][0]
+    assert rows[len(found) :] == [*layer, *layer["constants"][0]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -479,7 +479,7 @@ def test_names_from_a_file_cannot_command_the_terminal_nor_break_the_table(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("missing.tflite", None, "cannot read"),
         ("folder.onnx", ..., "Is a directory"),
@@ -492,7 +492,7 @@ def test_names_from_a_file_cannot_command_the_terminal_nor_break_the_table(tmp_p
     ],
 )
 def test_what_cannot_be_read_is_one_line(
-    name: str, content: object, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, content: object, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / name
     if content is ...:
@@ -501,7 +501,7 @@ def test_what_cannot_be_read_is_one_line(
         path.write_bytes(content)
     assert main(["inspect", str(path)]) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -537,14 +537,14 @@ def test_damage_is_refused_or_seen_and_never_a_crash(name: str, data: Path, tmp_
             damaged[draw.randrange(len(damaged))] ^= draw.randint(1, 255)
         path.write_bytes(damaged[: draw.randrange(len(damaged))] if attempt % 4 == 0 else damaged)
         try:
-            told = inspect(path)
+            found = inspect(path)
         except ArtefactError:
             refused += 1
             continue
-        assert told.seal != "intact"
-        assert isinstance(told, Inspection)
-        json.dumps(to_document(told), allow_nan=False)
-        inspection_text(told, width=100)
+        assert found.checksum != "intact"
+        assert isinstance(found, Inspection)
+        json.dumps(to_document(found), allow_nan=False)
+        inspection_text(found, width=100)
     assert refused > 60
 
 
@@ -568,5 +568,5 @@ def test_neither_tensorflow_nor_an_engine_is_started(name: str, data: Path) -> N
         "import sys; from edgeport.export.inspection import inspect; inspect(sys.argv[1]); "
         "print(*{'tensorflow', 'keras', 'onnxruntime', 'ai_edge_litert.interpreter', 'tf2onnx'} & set(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", code, data / name], capture_output=True, text=True, check=True)
-    assert told.stdout == "\n"
+    found = subprocess.run([sys.executable, "-c", code, data / name], capture_output=True, text=True, check=True)
+    assert found.stdout == "\n"

@@ -37,7 +37,7 @@ def graph_of(
     return helper.make_graph(list(nodes), "g", list(inputs), list(outputs), stored)
 
 
-def told_of(
+def inspected(
     folder: Path,
     nodes: Sequence[onnx.NodeProto],
     constants: dict[str, np.ndarray],
@@ -50,15 +50,15 @@ def told_of(
     graph = graph_of(nodes, constants, inputs, [value(output, FLOAT, None)])
     opsets = [helper.make_opsetid("", 17), *(helper.make_opsetid(each, 1) for each in domains)]
     onnx.save(helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=8), folder / "m.onnx")
-    told = inspect(folder / "m.onnx")
+    found = inspect(folder / "m.onnx")
     # Whatever is inside, both outputs hold it, and the layers add up.
-    document = to_document(told)
+    document = to_document(found)
     json.dumps(document, allow_nan=False)
     assert len(document["layers"]) == sum(document["operators"].values())
-    assert sum(layer["parameters"] for layer in document["layers"]) == told.parameters
-    assert sum(layer["macs"] or 0 for layer in document["layers"] if not layer["graph"]) == told.macs
-    inspection_text(told, width=100)
-    return told
+    assert sum(layer["parameters"] for layer in document["layers"]) == found.parameters
+    assert sum(layer["macs"] or 0 for layer in document["layers"] if not layer["graph"]) == found.macs
+    inspection_text(found, width=100)
+    return found
 
 
 def step_body(condition: Sequence[onnx.NodeProto], **constants: np.ndarray) -> onnx.GraphProto:
@@ -120,20 +120,20 @@ def test_a_loop_counts_what_its_body_holds_and_does(
         "passed": ones(4, 4), "outer": ones(4, 4), "last": ones(4, 2),
     }  # fmt: skip
     inputs = [value("long", FLOAT, ("n", 9, 4)), value("first", FLOAT, ())]
-    told = told_of(tmp_path, nodes, outside, inputs)
+    printed = inspected(tmp_path, nodes, outside, inputs)
     # The state that it starts with is none.
-    assert told.parameters == 3 * 16 + 8
-    loop = next(each for each in told.graph.operators if each.type == "Loop")
+    assert printed.parameters == 3 * 16 + 8
+    loop = next(each for each in printed.graph.operators if each.type == "Loop")
     assert loop.rounds == rounds
     assert [each.macs for each in loop.inside if each.type == "MatMul"] == [16, 16, 16]
     assert {each.graph for each in loop.inside} == {f"{loop.number}/body"}
-    assert told.operator_counts["MatMul"] == 4
-    text = inspection_text(told, width=100)
+    assert printed.operator_counts["MatMul"] == 4
+    text = inspection_text(printed, width=100)
     if rounds is None:
-        assert (told.macs, told.macs_unknown, loop.macs) == (8, 3, None)
+        assert (printed.macs, printed.macs_unknown, loop.macs) == (8, 3, None)
         assert "unknown for 3 operators: Loop h_end (rounds unknown)" in text
     else:
-        assert (told.macs, told.macs_unknown) == (48 * rounds + 8, 0)
+        assert (printed.macs, printed.macs_unknown) == (48 * rounds + 8, 0)
         assert f"inside Loop h_end ({rounds} rounds)" in text
         # The engine gives a row for each round.
         model = onnx.load(tmp_path / "m.onnx")
@@ -154,9 +154,9 @@ def test_a_loop_whose_state_grows_is_not_taken_for_one_that_keeps_it(tmp_path: P
         [value("i", INT64, ()), value("on", BOOL, ()), value("h", FLOAT, None)],
         [value(name, kind, None) for name, kind in (("go", BOOL), ("h_out", FLOAT))],
     )
-    told = told_of(tmp_path, [node("Loop", ["seven", "true", "x"], ["y"], body=body)],
+    printed = inspected(tmp_path, [node("Loop", ["seven", "true", "x"], ["y"], body=body)],
                    {"seven": np.int64(7), "true": np.bool_(True)})  # fmt: skip
-    assert (told.macs, told.macs_unknown, told.graph.operators[0].rounds) == (0, 1, 7)
+    assert (printed.macs, printed.macs_unknown, printed.graph.operators[0].rounds) == (0, 1, 7)
 
 
 @pytest.mark.parametrize(("other", "macs", "unknown"), [(4, 16, 0), (6, 0, 2)])
@@ -168,10 +168,10 @@ def test_both_sides_of_a_branch_are_counted_and_their_macs_if_they_agree(
         for width in (4, other)
     ]
     nodes = [node("If", ["which"], ["y"], name="branch", then_branch=sides[0], else_branch=sides[1])]
-    told = told_of(tmp_path, nodes, {}, [value("x", FLOAT, ("n", 4)), value("which", BOOL, ())])
-    assert told.parameters == 16 + 4 * other
-    assert (told.macs, told.macs_unknown) == (macs, unknown)
-    assert ("If branch (sides differ)" in inspection_text(told, width=100)) == (other == 6)
+    printed = inspected(tmp_path, nodes, {}, [value("x", FLOAT, ("n", 4)), value("which", BOOL, ())])
+    assert printed.parameters == 16 + 4 * other
+    assert (printed.macs, printed.macs_unknown) == (macs, unknown)
+    assert ("If branch (sides differ)" in inspection_text(printed, width=100)) == (other == 6)
 
 
 def test_a_scan_runs_once_for_each_of_its_rows(tmp_path: Path) -> None:
@@ -185,10 +185,10 @@ def test_a_scan_runs_once_for_each_of_its_rows(tmp_path: Path) -> None:
         node("Scan", ["h0", "x"], ["end", "rows"], body=body, num_scan_inputs=1),
         node("MatMul", ["rows", "last"], ["y"]),
     ]
-    told = told_of(tmp_path, nodes, {"h0": np.zeros((1, 4), np.float32), "last": ones(4, 2)},
+    printed = inspected(tmp_path, nodes, {"h0": np.zeros((1, 4), np.float32), "last": ones(4, 2)},
                    [value("x", FLOAT, (6, 1, 3))])  # fmt: skip
-    assert (told.macs, told.macs_unknown) == (6 * (12 + 16) + 6 * 8, 0)
-    assert told.parameters == 12 + 16 + 8
+    assert (printed.macs, printed.macs_unknown) == (6 * (12 + 16) + 6 * 8, 0)
+    assert printed.parameters == 12 + 16 + 8
 
 
 @pytest.mark.parametrize(
@@ -204,11 +204,11 @@ def test_recurrent_operators_count_each_step(kind: str, gates: int, directions: 
     }
     direction = "bidirectional" if directions == 2 else "forward"
     nodes = [node(kind, ["x", "w", "r", "b", "", "h0"], ["y"], hidden_size=units, direction=direction)]
-    told = told_of(tmp_path, nodes, constants, [value("x", FLOAT, (steps, 1, width))])
-    assert told.macs == steps * directions * gates * units * (width + units)
+    printed = inspected(tmp_path, nodes, constants, [value("x", FLOAT, (steps, 1, width))])
+    assert printed.macs == steps * directions * gates * units * (width + units)
     # A start that is a constant is a setting, not a weight.
-    assert told.parameters == sum(constants[name].size for name in "wrb")
-    free = told_of(tmp_path, nodes, constants, [value("x", FLOAT, ("steps", "n", width))][:1])
+    assert printed.parameters == sum(constants[name].size for name in "wrb")
+    free = inspected(tmp_path, nodes, constants, [value("x", FLOAT, ("steps", "n", width))][:1])
     assert (free.macs, free.macs_unknown) == (0, 1)
 
 
@@ -222,10 +222,10 @@ def test_the_quantized_lstm_of_onnxruntime_has_no_scales_among_its_parameters(tm
              domain="com.microsoft"),
         node("MatMul", ["h", "last"], ["y"]),
     ]  # fmt: skip
-    told = told_of(tmp_path, nodes, {**constants, "last": ones(5, 2)}, [value("x", FLOAT, (7, 1, 3))])
-    assert told.parameters == 60 + 100 + 40 + 10
-    assert told.macs == 7 * (60 + 100) + 7 * 10
-    assert told.quantization == "dynamic"
+    printed = inspected(tmp_path, nodes, {**constants, "last": ones(5, 2)}, [value("x", FLOAT, (7, 1, 3))])
+    assert printed.parameters == 60 + 100 + 40 + 10
+    assert printed.macs == 7 * (60 + 100) + 7 * 10
+    assert printed.quantization == "dynamic"
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,8 @@ def test_scales_and_zero_points_are_no_parameters(nodes: list, tmp_path: Path) -
         "one": ones(1), "zero": np.zeros(1, np.int8),
     }  # fmt: skip
     used = {name for each in nodes for name in each.input}
-    told = told_of(tmp_path, nodes, {name: array for name, array in constants.items() if name in used})
-    assert (told.parameters, told.macs, told.macs_unknown) == (24, 24, 0)
+    printed = inspected(tmp_path, nodes, {name: array for name, array in constants.items() if name in used})
+    assert (printed.parameters, printed.macs, printed.macs_unknown) == (24, 24, 0)
 
 
 def test_the_scales_of_quantized_sums_are_no_parameters_and_their_constants_are(tmp_path: Path) -> None:
@@ -291,12 +291,12 @@ def test_the_scales_of_quantized_sums_are_no_parameters_and_their_constants_are(
     constants = {
         "s": np.float32(1), "z": np.int8(0), "s1": ones(1), "z1": np.zeros(1, np.int8), "b": ones(1, 4, dtype=np.int8),
     }  # fmt: skip
-    assert told_of(tmp_path, nodes, constants).parameters == 4
+    assert inspected(tmp_path, nodes, constants).parameters == 4
 
 
 def test_a_multiplication_of_floats_keeps_its_weights(tmp_path: Path) -> None:
     nodes = [node("Mul", ["x", "gamma"], ["m"]), node("Add", ["m", "beta"], ["y"])]
-    assert told_of(tmp_path, nodes, {"gamma": ones(4), "beta": ones(4)}).parameters == 8
+    assert inspected(tmp_path, nodes, {"gamma": ones(4), "beta": ones(4)}).parameters == 8
 
 
 @pytest.mark.parametrize("suffix", ["onnx", "tflite"])
@@ -316,16 +316,16 @@ def test_a_length_of_zero_is_no_free_one(suffix: str, tmp_path: Path) -> None:
         ]
         steps = [("FULLY_CONNECTED", [0, 1, -1], [2])]
         save_tflite(path, {"tensors": tensors, "steps": steps, "inputs": [0], "outputs": [2]})
-    told = inspect(path)
-    assert (told.graph.inputs[0].shape, told.graph.outputs[0].shape) == ((1, 0, 4), (1, 0, 6))
-    assert (told.macs, told.macs_unknown, told.parameters) == (0, 0, 24)
-    assert "(1, 0, 4)" in inspection_text(told, width=100)
-    assert to_document(told)["inputs"][0]["shape"] == [1, 0, 4]
+    found = inspect(path)
+    assert (found.graph.inputs[0].shape, found.graph.outputs[0].shape) == ((1, 0, 4), (1, 0, 6))
+    assert (found.macs, found.macs_unknown, found.parameters) == (0, 0, 24)
+    assert "(1, 0, 4)" in inspection_text(found, width=100)
+    assert to_document(found)["inputs"][0]["shape"] == [1, 0, 4]
 
 
 def test_a_product_of_no_rows_takes_nothing(tmp_path: Path) -> None:
-    told = told_of(tmp_path, [node("Gemm", ["x", "w"], ["y"])], {"w": ones(4, 6)}, [value("x", FLOAT, (0, 4))])
-    assert (told.macs, told.macs_unknown) == (0, 0)
+    printed = inspected(tmp_path, [node("Gemm", ["x", "w"], ["y"])], {"w": ones(4, 6)}, [value("x", FLOAT, (0, 4))])
+    assert (printed.macs, printed.macs_unknown) == (0, 0)
 
 
 def test_functions_of_the_model_are_written_out_where_they_are_called(tmp_path: Path) -> None:
@@ -335,13 +335,13 @@ def test_functions_of_the_model_are_written_out_where_they_are_called(tmp_path: 
         node("Dense", ["x", "w"], ["h"], domain="own"),
         node("Dense", ["h", "w"], ["y"], domain="own"),
     ]
-    told = told_of(tmp_path, nodes, {"w": ones(4, 4)}, functions=[dense], domains=["own"])
-    assert (told.operator_counts, told.parameters, told.macs) == ({"MatMul": 2}, 16, 32)
+    printed = inspected(tmp_path, nodes, {"w": ones(4, 4)}, functions=[dense], domains=["own"])
+    assert (printed.operator_counts, printed.parameters, printed.macs) == ({"MatMul": 2}, 16, 32)
     opsets = [helper.make_opsetid("own", 1)]
     body = [node("Again", ["a"], ["b"], domain="own")]
     again = helper.make_function("own", "Again", ["a"], ["b"], body, opsets)
     with pytest.raises(ArtefactError, match="function Again calls itself"):
-        told_of(tmp_path, [node("Again", ["x"], ["y"], domain="own")], {}, functions=[again], domains=["own"])
+        inspected(tmp_path, [node("Again", ["x"], ["y"], domain="own")], {}, functions=[again], domains=["own"])
 
 
 # The second graph is the condition, the third the body: h becomes tanh(w h + b), and a row of "table" is read.
@@ -406,18 +406,18 @@ def save_loop(path: Path, *, first: float = 0, step: int = 1, half: bool = False
 def test_a_tflite_loop_counts_what_its_body_holds_and_does(
     first: int, step: int, rounds: int | None, half: bool, tmp_path: Path
 ) -> None:
-    told = inspect(save_loop(tmp_path / "m.tflite", first=first, step=step, half=half))
+    found = inspect(save_loop(tmp_path / "m.tflite", first=first, step=step, half=half))
     # A weight passed in, one in the body, a bias, and one of a graph that the main one does not run; no start.
-    assert told.parameters == 16 + 16 + 4 + 20
-    assert told.graph.further_graphs == 1
-    assert [each.graph for each in told.graph.others] == ["graph 3"]
-    loop = told.graph.operators[-1]
+    assert found.parameters == 16 + 16 + 4 + 20
+    assert found.graph.further_graphs == 1
+    assert [each.graph for each in found.graph.others] == ["graph 3"]
+    loop = found.graph.operators[-1]
     assert loop.rounds == rounds
     assert [each.parameters for each in loop.inside if each.type == "FULLY_CONNECTED"] == [20, 16]
-    assert told.macs == 32 * (rounds or 0)
-    assert told.macs_unknown == (2 if rounds is None else 0)
-    assert told.quantization == "weights"
-    text = inspection_text(told, width=100)
+    assert found.macs == 32 * (rounds or 0)
+    assert found.macs_unknown == (2 if rounds is None else 0)
+    assert found.quantization == "weights"
+    text = inspection_text(found, width=100)
     assert "with those of 1 graph that the main one does not run" in text
     assert f"4 of them inside WHILE i{'' if rounds is None else f' ({rounds} rounds)'}" in text
 
@@ -462,8 +462,8 @@ def test_a_tflite_branch_counts_both_sides(tmp_path: Path) -> None:
     }
     same = inspect(save_tflite(tmp_path / "a.tflite", main, side(6), side(6)))
     assert (same.macs, same.macs_unknown, same.parameters) == (24, 0, 24)
-    told = inspect(save_tflite(tmp_path / "b.tflite", main, side(6), side(7)))
-    assert (told.macs, told.macs_unknown, told.parameters) == (0, 2, 24 + 28)
+    found = inspect(save_tflite(tmp_path / "b.tflite", main, side(6), side(7)))
+    assert (found.macs, found.macs_unknown, found.parameters) == (0, 2, 24 + 28)
 
 
 # Each row: the operator, the shapes of data and weights by place (an int8 buffer of its own each), the output, MACs.
@@ -502,9 +502,9 @@ def test_fused_recurrent_operators_of_tflite_count_each_step(
     tensors.append(("y", "FLOAT32", (*data[:-1], 5), None, 0))
     steps = [(kind, inputs, [len(tensors) - 1])]
     graph = {"tensors": tensors, "steps": steps, "inputs": [0], "outputs": [len(tensors) - 1]}
-    told = inspect(save_tflite(tmp_path / "m.tflite", graph))
-    assert (told.macs, told.macs_unknown) == (macs, 0)
-    assert told.parameters == sum(int(np.prod(shape)) for shape in weights.values())
+    found = inspect(save_tflite(tmp_path / "m.tflite", graph))
+    assert (found.macs, found.macs_unknown) == (macs, 0)
+    assert found.parameters == sum(int(np.prod(shape)) for shape in weights.values())
 
 
 def test_convolutions_of_groups_and_of_three_dimensions_count_alike_in_both_formats(tmp_path: Path) -> None:
@@ -514,7 +514,7 @@ def test_convolutions_of_groups_and_of_three_dimensions_count_alike_in_both_form
         node("Conv", ["x", "k"], ["c"], group=2),
         node("ConvTranspose", ["c", "t"], ["y"], strides=[2, 2, 2], group=2),
     ]
-    twin = told_of(tmp_path, nodes, constants, [value("x", FLOAT, ("n", 6, 6, 6, 6))])
+    twin = inspected(tmp_path, nodes, constants, [value("x", FLOAT, ("n", 6, 6, 6, 6))])
     by_hand = 4**3 * 4 * (27 * 3) + 4**3 * 4 * (8 * 2)
     assert (twin.macs, twin.macs_unknown) == (by_hand, 0)
     tensors = [
@@ -527,11 +527,11 @@ def test_convolutions_of_groups_and_of_three_dimensions_count_alike_in_both_form
         ("y", "FLOAT32", (-1, 8, 8, 8, 2), None, 0),
     ]
     steps = [("CONV_3D", [0, 1], [2]), ("CONV_3D_TRANSPOSE", [3, 4, 2], [5])]
-    told = inspect(
+    found = inspect(
         save_tflite(tmp_path / "m.tflite", {"tensors": tensors, "steps": steps, "inputs": [0], "outputs": [5]})
     )
-    assert (told.macs, told.macs_unknown) == (by_hand, 0)
-    assert told.parameters == 81 * 4 + 8 * 2 * 4
+    assert (found.macs, found.macs_unknown) == (by_hand, 0)
+    assert found.parameters == 81 * 4 + 8 * 2 * 4
 
 
 def goes_on(smaller: float, larger: float, strictly: bool) -> bool:

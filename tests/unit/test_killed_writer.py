@@ -50,7 +50,7 @@ def what_it_holds(folder: Path, *, debris: bool) -> str:
     expected = {*digests, "manifest.json", "mine.txt", "notes"}
     if not expected <= names or (names > expected and not debris):
         return "torn"
-    same = all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == told for name, told in digests.items())
+    same = all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == message for name, message in digests.items())
     return "whole" if same else "torn"
 
 
@@ -93,9 +93,9 @@ def refuse(one: Path, other: Path) -> None:
 
 def kill_in_a_process(folder: Path, *, exchange: bool) -> dict[str, int]:
     command = [sys.executable, __file__, str(folder), "exchange" if exchange else "one by one"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout)
+    printed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert printed.returncode == 0, printed.stderr
+    return json.loads(printed.stdout)
 
 
 def test_fifty_kills_tear_no_folder(tmp_path: Path) -> None:

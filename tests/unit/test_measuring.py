@@ -35,11 +35,11 @@ def tiny(data: Path, kind: str = "int8.tflite") -> Candidate:
 
 def test_answers_are_those_of_the_predictor(data: Path, images: np.ndarray) -> None:
     candidates = [tiny(data), tiny(data, "float32.onnx")]
-    for candidate, told in answers_of(candidates, images):
-        assert isinstance(told, Answers)
+    for candidate, printed in answers_of(candidates, images):
+        assert isinstance(printed, Answers)
         predictor = load(data / candidate.name)
-        np.testing.assert_array_equal(told.values, predictor.predict(images))
-        assert told.engine == {"name": predictor.spec.engine, "version": predictor.spec.engine_version}
+        np.testing.assert_array_equal(printed.values, predictor.predict(images))
+        assert printed.engine == {"name": predictor.spec.engine, "version": predictor.spec.engine_version}
 
 
 def test_each_generation_is_a_fresh_process_that_is_timed_in_turns(data: Path, images: np.ndarray) -> None:
@@ -76,11 +76,11 @@ def test_slow_calls_shorten_a_turn() -> None:
 
 def test_what_an_engine_prints_does_not_disturb(data: Path, images: np.ndarray) -> None:
     candidate = Candidate("talkative", f"{HERE}:open_talkative", {"path": str(data / "tiny.int8.tflite")})
-    ((_, told),) = answers_of([candidate], images)
-    assert isinstance(told, Answers)
+    ((_, printed),) = answers_of([candidate], images)
+    assert isinstance(printed, Answers)
 
 
-def test_a_candidate_that_cannot_run_is_told_and_the_others_go_on(
+def test_a_candidate_that_cannot_run_is_reported_and_the_others_go_on(
     data: Path, images: np.ndarray, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "tiny.int8.tflite"
@@ -91,13 +91,13 @@ def test_a_candidate_that_cannot_run_is_told_and_the_others_go_on(
         Candidate("dying", f"{HERE}:open_dying"),
         tiny(data),
     ]
-    told = {candidate.name: answers for candidate, answers in answers_of(candidates, images)}
-    assert isinstance(told["damaged"], ArtefactError)
-    assert "has been altered" in str(told["damaged"])
-    assert isinstance(told["absent"], MissingDependencyError)
-    assert isinstance(told["dying"], ArtefactError)
-    assert "dying: its process died (SIGSEGV)" in str(told["dying"])
-    assert isinstance(told["tiny.int8.tflite"], Answers)
+    printed = {candidate.name: answers for candidate, answers in answers_of(candidates, images)}
+    assert isinstance(printed["damaged"], ArtefactError)
+    assert "has been altered" in str(printed["damaged"])
+    assert isinstance(printed["absent"], MissingDependencyError)
+    assert isinstance(printed["dying"], ArtefactError)
+    assert "dying: its process died (SIGSEGV)" in str(printed["dying"])
+    assert isinstance(printed["tiny.int8.tflite"], Answers)
 
 
 def test_no_process_is_left_behind(data: Path, images: np.ndarray, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_the_difference_is_the_median_over_pairs_and_not_that_of_the_medians() -
     assert (found.p90_us, found.own_p90_us) == (10.4, 10.0)
 
 
-def test_what_the_harness_takes_is_told_apart() -> None:
+def test_what_the_harness_takes_is_reported_apart() -> None:
     found = result("a", [11_000] * 3, [10_000] * 3)
     assert found.harness_us == 1.0
     assert found.difference == pytest.approx(0.10)
@@ -53,19 +53,19 @@ def test_a_smaller_p90_may_disagree_too() -> None:
 
 
 def test_the_words_name_what_disagrees_and_why() -> None:
-    told = markdown(
+    printed = markdown(
         [
             result("long", [100_500] * 3, [100_000] * 3),
             result("short", [11_000] * 3, [10_000] * 3),
             result("odd", [13_000] * 3, [10_000] * 3, valid=False),
         ]
     )
-    assert "agree within 5 % for 1 of 3 artefacts" in told
-    assert "takes LoadGen 1.0 us" in told
-    assert "That is what sets short apart." in told
-    assert "It does not explain odd." in told
-    assert "calls a test of odd invalid" in told
-    assert "| long | 100.5 | 100.0 | +0.5 % | -0.5 % | 200 | 210 |" in told
+    assert "agree within 5 % for 1 of 3 artefacts" in printed
+    assert "takes LoadGen 1.0 us" in printed
+    assert "That is what sets short apart." in printed
+    assert "It does not explain odd." in printed
+    assert "calls a test of odd invalid" in printed
+    assert "| long | 100.5 | 100.0 | +0.5 % | -0.5 % | 200 | 210 |" in printed
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [{"schema": 2}, {"kind": "peers"}, {"results": [{"file": "a"}]}])
-def test_another_or_a_damaged_report_is_told(tmp_path: Path, damage: dict[str, object]) -> None:
+def test_another_or_a_damaged_report_is_reported(tmp_path: Path, damage: dict[str, object]) -> None:
     path = tmp_path / "loadgen.json"
     content = json.loads(report_text(LoadgenReport("", {}, [])))
     path.write_text(json.dumps({**content, **damage}))
@@ -86,14 +86,16 @@ def test_another_or_a_damaged_report_is_told(tmp_path: Path, damage: dict[str, o
         read_report(path)
 
 
-def test_a_missing_loadgen_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+def test_a_missing_loadgen_is_reported_with_its_extra(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
     monkeypatch.setattr(loadgen, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edgeport\[mlperf\]'"):
         run_loadgen(data / "tiny.int8.tflite", np.zeros((1, 8, 8, 1), np.uint8))
 
 
 @pytest.mark.parametrize("threads", [0, 10_000])
-def test_threads_that_the_machine_has_not_are_told(monkeypatch: pytest.MonkeyPatch, data: Path, threads: int) -> None:
+def test_threads_that_the_machine_has_not_are_reported(
+    monkeypatch: pytest.MonkeyPatch, data: Path, threads: int
+) -> None:
     monkeypatch.setattr(loadgen, "find_spec", lambda name: object())
     with pytest.raises(InputError, match=f"--threads: got {threads}, expected 1 to"):
         run_loadgen(data / "tiny.int8.tflite", np.zeros((1, 8, 8, 1), np.uint8), threads=threads)

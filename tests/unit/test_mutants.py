@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from edgeport.runtime.artefact.embedded_metadata import read_card
+from edgeport.runtime.artefact.embedded_metadata import read_metadata
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "robustness"))
 
-from mutants import KINDS, mutant, outcome_of, structure_bytes, without_card
+from mutants import KINDS, mutant, outcome_of, structure_bytes, without_metadata
 
 NAMES = ("tiny.float32.tflite", "tiny.int8.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
 
@@ -33,10 +33,10 @@ def test_a_damaged_copy_of_our_own_is_refused(data: Path, tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_foreign_copy_has_no_card_and_the_same_model(data: Path, name: str) -> None:
+def test_a_foreign_copy_has_no_metadata_and_the_same_model(data: Path, name: str) -> None:
     content = (data / name).read_bytes()
-    bare = without_card(content, name.rpartition(".")[2])
-    assert read_card(bare, name=name, verify=False) is None
+    bare = without_metadata(content, name.rpartition(".")[2])
+    assert read_metadata(bare, name=name, verify=False) is None
     assert b"edgeport_card" not in bare
     assert 0 < len(content) - len(bare) < 4000
 

@@ -195,7 +195,7 @@ def test_a_file_outside_of_the_folder_or_none_is_refused(case: str, tmp_path: Pa
 def test_a_part_outside_of_the_file_is_refused(entries: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(WEIGHTS.tobytes())
     content = adding(tensor("w", "a.bin", **{"length": 48, **entries}))
-    assert "expected bytes" in (told := refused(content, tmp_path)) or "is no number" in told
+    assert "expected bytes" in (printed := refused(content, tmp_path)) or "is no number" in printed
 
 
 def test_a_model_given_as_bytes_has_no_folder() -> None:

@@ -66,9 +66,9 @@ for write in (write_whole, stage):
     except InputError as error:
         print(error)
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.count("cannot write") == 2
-    assert told.count("File too large") == 2
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.count("cannot write") == 2
+    assert printed.count("File too large") == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
     assert (tmp_path / "a.bin").read_bytes() == b"old"
 

@@ -122,10 +122,10 @@ def test_the_table_shows_every_row_wherever_edgeport_lands() -> None:
 def test_the_table_tells_what_is_missing_and_what_was_disturbed() -> None:
     busy = [Condition(1.0, 1.5, 0.0, 1000) for _ in OURS]
     skipped = ({"model": "m", "file": "int8.tflite", "by": "old-engine", "reason": "no wheel"},)
-    told = markdown(replace(REPORT, skipped=skipped, conditions={"m": busy}, partial="interrupted"))
-    assert "Not run: old-engine with the int8.tflite of m (no wheel)." in told
-    assert "Disturbed machine while m ran: Other processes used 1.50 cores" in told
-    assert "The run is partial: interrupted." in told
+    printed = markdown(replace(REPORT, skipped=skipped, conditions={"m": busy}, partial="interrupted"))
+    assert "Not run: old-engine with the int8.tflite of m (no wheel)." in printed
+    assert "Disturbed machine while m ran: Other processes used 1.50 cores" in printed
+    assert "The run is partial: interrupted." in printed
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [{"schema": 9}, {"kind": "loadgen"}, {"rows": [{"model": "m"}]}])
-def test_another_or_a_damaged_report_is_told(tmp_path: Path, damage: dict[str, object]) -> None:
+def test_another_or_a_damaged_report_is_reported(tmp_path: Path, damage: dict[str, object]) -> None:
     path = tmp_path / "peers.json"
     path.write_text(json.dumps({**json.loads(report_text(REPORT)), **damage}))
     with pytest.raises(ArtefactError, match="comparison with peers"):
@@ -155,5 +155,5 @@ def test_a_comparison_loads_no_engine_until_it_runs() -> None:
     code = (
         "import sys, edgeport.benchmarks.lab.peers.comparison; print(*{name.partition('.')[0] for name in sys.modules})"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"tensorflow", "keras", "onnxruntime", "openvino", "ai_edge_litert"} & set(told)
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"tensorflow", "keras", "onnxruntime", "openvino", "ai_edge_litert"} & set(printed)

@@ -126,7 +126,7 @@ def test_equal_integers_keep_the_promise_and_so_do_floats_that_differ_in_value_a
         ({"version": "1.31.0"}, "got version 1.31.0, expected 1.32.0, that of the reference"),
     ],
 )
-def test_what_breaks_a_promise_is_told(change: dict[str, object], broken: str) -> None:
+def test_what_breaks_a_promise_is_reported(change: dict[str, object], broken: str) -> None:
     lines = broken_promises([replace(SAME, **change)], [PASSED], expected=EXPECTED, rows=500)
     assert lines == [f"arm64-bookworm cortex-a72 onnxruntime edge.int8.onnx: {broken}"]
 
@@ -192,7 +192,7 @@ def test_a_folder_whose_making_was_cut_short_is_made_again(tmp_path: Path) -> No
     assert sorted(path.name for path in folder.iterdir()) == ["content", "made-from"]
 
 
-def test_a_program_that_fails_is_told_with_what_it_said_last() -> None:
+def test_a_program_that_fails_is_reported_with_what_it_said_last() -> None:
     with pytest.raises(StoppedError, match=r"^the step failed \(exit code 3\): two \| three$"):
         run([sys.executable, "-c", "import sys; sys.exit(print('two\\nthree', file=sys.stderr) or 3)"], what="the step")
     assert run([sys.executable, "-c", "raise SystemExit(1)"], what="the step", codes=(0, 1)) == ""

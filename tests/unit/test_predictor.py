@@ -43,7 +43,7 @@ def test_a_channel_axis_is_optional_and_a_batch_is_a_row_of_images(name: str, da
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    ("images", "told"),
+    ("images", "message"),
     [
         (np.zeros((2, 28, 28), np.float32), "got float32"),
         (np.zeros((2, 28, 28), np.int8), "got int8"),
@@ -53,8 +53,8 @@ def test_a_channel_axis_is_optional_and_a_batch_is_a_row_of_images(name: str, da
         ([[0]], "got list"),
     ],
 )
-def test_wrong_images_are_told(name: str, images: object, told: str, data: Path) -> None:
-    with pytest.raises(InputError, match=told):
+def test_wrong_images_are_reported(name: str, images: object, message: str, data: Path) -> None:
+    with pytest.raises(InputError, match=message):
         load(data / name).predict(images)
 
 
@@ -77,7 +77,7 @@ def test_run_takes_and_gives_the_engines_own_types(name: str, data: Path, golden
 
 def test_int8_tflite_takes_int8_and_ends_at_the_logits(data: Path) -> None:
     spec = load(data / "tiny.int8.tflite").spec
-    assert (spec.input.dtype, spec.output.dtype, spec.card.outputs[0].activation) == ("int8", "int8", "softmax")
+    assert (spec.input.dtype, spec.output.dtype, spec.metadata.outputs[0].activation) == ("int8", "int8", "softmax")
     assert (spec.input.scale, spec.input.zero_point) == (1.0, -128)
 
 
@@ -103,19 +103,19 @@ def test_threads_share_a_predictor(name: str, data: Path, golden: dict[str, np.n
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("missing.tflite", None, "No such file"),
         ("text.tflite", b"hello", "is no tflite file"),
-        ("text.onnx", b"hello", "no edgeport card"),
+        ("text.onnx", b"hello", "no edgeport metadata"),
         ("model.pt", b"hello", "ends with .tflite or .onnx"),
-        ("empty.onnx", b"", "no edgeport card"),
+        ("empty.onnx", b"", "no edgeport metadata"),
     ],
 )
-def test_what_is_no_artefact_is_told(name: str, content: bytes | None, told: str, tmp_path: Path) -> None:
+def test_what_is_no_artefact_is_reported(name: str, content: bytes | None, message: str, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(ArtefactError, match=told):
+    with pytest.raises(ArtefactError, match=message):
         load(tmp_path / name)
 
 
@@ -139,17 +139,17 @@ def test_threads_are_bounded(threads: int, data: Path) -> None:
         load(data / "tiny.int8.onnx", threads=threads)
 
 
-def test_an_engine_can_be_chosen_and_a_wrong_one_is_told(data: Path) -> None:
+def test_an_engine_can_be_chosen_and_a_wrong_one_is_reported(data: Path) -> None:
     assert load(data / "tiny.int8.onnx", engine="onnxruntime").spec.engine == "onnxruntime"
     with pytest.raises(InputError, match="did you mean onnxruntime"):
         load(data / "tiny.int8.onnx", engine="onnx-runtime")
 
 
 def test_repr_tells(data: Path) -> None:
-    told = repr(load(data / "tiny.int8.tflite"))
-    assert "tiny.int8.tflite" in told
-    assert "int8 (1, 28, 28, 1)" in told
-    assert "ai-edge-litert" in told
+    printed = repr(load(data / "tiny.int8.tflite"))
+    assert "tiny.int8.tflite" in printed
+    assert "int8 (1, 28, 28, 1)" in printed
+    assert "ai-edge-litert" in printed
 
 
 FLOATS = ("tiny.float32.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
@@ -157,7 +157,7 @@ FLOATS = ("tiny.float32.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
 
 @pytest.mark.parametrize("name", FLOATS)
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         (np.nan, r"got nan at \[0, 3, 4, 0\] of image, and 1 such values in all"),
         (np.inf, "got inf at"),
@@ -166,13 +166,15 @@ FLOATS = ("tiny.float32.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
         (-1.0, "got values from -1 to"),
     ],
 )
-def test_values_that_an_engine_would_take_in_silence_are_told(name: str, value: float, told: str, data: Path) -> None:
+def test_values_that_an_engine_would_take_in_silence_are_reported(
+    name: str, value: float, message: str, data: Path
+) -> None:
     predictor = load(data / name)
     tensor = np.zeros((1, 28, 28, 1), np.float32)
     predictor.run(tensor)
     tensor[0, 3, 4, 0] = value
     for call in (predictor.run, lambda tensor: predictor.run({"image": tensor})):
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             call(tensor)
 
 
@@ -200,7 +202,7 @@ def test_without_a_pixel_range_any_number_will_do(dtype: str, scale: float) -> N
 
 
 @pytest.mark.parametrize(
-    ("dtype", "values", "told"),
+    ("dtype", "values", "message"),
     [
         ("uint8", [300, -1, 1], "got values from -1 to 300 for x, expected 0 to 255, the range that it has"),
         ("int32", [1.5, 0, 0], r"got 1.5 at \[0, 0\] of x, and 1 such values in all, expected whole numbers"),
@@ -209,9 +211,9 @@ def test_without_a_pixel_range_any_number_will_do(dtype: str, scale: float) -> N
         ("bool", [2, 0, 1], "got values from 0 to 2 for x, expected 0 to 1"),
     ],
 )
-def test_whole_numbers_are_not_wrapped(dtype: str, values: object, told: str) -> None:
+def test_whole_numbers_are_not_wrapped(dtype: str, values: object, message: str) -> None:
     check = TensorCheck(TensorSpec("x", (None, 3), dtype), artefact="x.tflite")
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         check.check_samples(np.asarray(values)[np.newaxis])
 
 
@@ -263,7 +265,7 @@ def test_paths_and_counts_of_other_types_will_do(data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FLOATS)
-def test_another_byte_order_is_told(name: str, data: Path) -> None:
+def test_another_byte_order_is_reported(name: str, data: Path) -> None:
     swapped = np.zeros((1, 28, 28, 1), np.dtype(np.float32).newbyteorder())
     with pytest.raises(InputError, match=r"byte order, (little|big)-endian: use \.astype\('float32'\)"):
         load(data / name).run(swapped)
@@ -271,7 +273,7 @@ def test_another_byte_order_is_told(name: str, data: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("wrong", [[[0.0]], None, "image", np.float32(1), np.ma.zeros((1, 28, 28, 1), np.float32)])
-def test_what_is_no_plain_array_is_told(name: str, wrong: object, data: Path) -> None:
+def test_what_is_no_plain_array_is_reported(name: str, wrong: object, data: Path) -> None:
     with pytest.raises(InputError, match="expected"):
         load(data / name).run(wrong)
 
@@ -308,14 +310,14 @@ def test_bytes_are_loaded_like_a_file(name: str, data: Path, golden: dict[str, n
     content[:] = bytes(len(content))
     assert predictor.spec == load(data / name).spec
     np.testing.assert_allclose(predictor.predict(golden["images"]), golden[name], atol=2e-6)
-    with pytest.raises(ArtefactError, match="no edgeport card"):
+    with pytest.raises(ArtefactError, match="no edgeport metadata"):
         load(bytes(content))
     with pytest.raises(ArtefactError, match="is empty"):
         load(b"")
 
 
 @pytest.mark.parametrize("source", [None, 3, object()])
-def test_what_is_neither_a_path_nor_bytes_is_told(source: object) -> None:
+def test_what_is_neither_a_path_nor_bytes_is_reported(source: object) -> None:
     with pytest.raises(InputError, match="expected the path of an artefact, or its bytes"):
         load(source)
 
@@ -329,9 +331,9 @@ def test_threads_are_whole_numbers(threads: object, data: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_classes_come_with_labels_the_best_first(name: str, data: Path, golden: dict[str, np.ndarray]) -> None:
     predictor = load(data / name)
-    told = predictor.classify(golden["images"], top=2)
-    assert [len(classes) for classes in told] == [2] * 20
-    for classes, row in zip(told, predictor.predict(golden["images"]), strict=True):
+    printed = predictor.classify(golden["images"], top=2)
+    assert [len(classes) for classes in printed] == [2] * 20
+    for classes, row in zip(printed, predictor.predict(golden["images"]), strict=True):
         assert classes[0].label == str(row.argmax())
         assert classes[0].probability == row.max()
         assert classes[0].probability >= classes[1].probability
@@ -343,10 +345,10 @@ def test_classes_come_with_labels_the_best_first(name: str, data: Path, golden: 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_predictor_tells_what_it_is(name: str, data: Path) -> None:
     with load(data / name, threads=2) as predictor:
-        told = repr(predictor)
-        assert f"<Predictor {name}: image " in told
-        assert f"{predictor.spec.engine} {predictor.spec.engine_version}, 2 threads" in told
-        assert ("softmax after it" in told) == ("int8" in name)
+        printed = repr(predictor)
+        assert f"<Predictor {name}: image " in printed
+        assert f"{predictor.spec.engine} {predictor.spec.engine_version}, 2 threads" in printed
+        assert ("softmax after it" in printed) == ("int8" in name)
     assert "closed" in repr(predictor)
 
 

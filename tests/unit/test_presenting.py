@@ -125,10 +125,10 @@ def test_a_report_comes_back_and_stores_no_figure(tmp_path: Path) -> None:
 
 
 def test_the_table_says_what_was_measured() -> None:
-    told = row(REPORT, "TFLite int8")
-    interval = told.pop("95 %").split(DASH)
+    printed = row(REPORT, "TFLite int8")
+    interval = printed.pop("95 %").split(DASH)
     assert float(interval[0]) < 96.90 < float(interval[1])
-    assert told == {
+    assert printed == {
         "artefact": "TFLite int8",
         "top-1": "96.90%",
         "flips": "-12 +1",
@@ -158,7 +158,7 @@ def test_a_verdict_is_short(lost: int, won: int, verdict: str) -> None:
     assert row(report, "TFLite int8")["verdict"] == verdict
 
 
-def test_a_wrong_answer_that_became_another_is_told_apart() -> None:
+def test_a_wrong_answer_that_became_another_is_reported_apart() -> None:
     predictions = answers()
     predictions[-1] = int(TRUTH[-1] + 2) % 4
     report = replace(REPORT, artefacts=(REPORT.artefacts[0], replace(REPORT.artefacts[2], predictions=predictions)))
@@ -167,18 +167,18 @@ def test_a_wrong_answer_that_became_another_is_told_apart() -> None:
 
 def test_a_percentile_that_the_calls_do_not_support_is_left_out() -> None:
     few = replace(REPORT.artefacts[2], series=(series(ENGINE_CALL, 10_000, launches=3),))
-    told = row(replace(REPORT, artefacts=(*REPORT.artefacts[:2], few)), "TFLite int8")
-    assert told["p50 us"] == "10.1"
-    assert told["p90 us"] == "-", "seven calls lie beyond it"
-    assert told["x float32"] == "0.500", "three pairs give no interval"
-    assert told["pixels us"] == "-"
+    printed = row(replace(REPORT, artefacts=(*REPORT.artefacts[:2], few)), "TFLite int8")
+    assert printed["p50 us"] == "10.1"
+    assert printed["p90 us"] == "-", "seven calls lie beyond it"
+    assert printed["x float32"] == "0.500", "three pairs give no interval"
+    assert printed["pixels us"] == "-"
 
 
 def test_what_was_not_timed_has_no_times() -> None:
     report = replace(REPORT, artefacts=(untimed(REPORT.reference), *REPORT.artefacts[1:]))
-    told = row(report, "Keras float32")
-    assert {told[key] for key in ("kB", "p50 us", "p90 us", "pixels us", "start ms", "peak MB")} == {"-"}
-    assert told["top-1"] == "98.00%"
+    printed = row(report, "Keras float32")
+    assert {printed[key] for key in ("kB", "p50 us", "p90 us", "pixels us", "start ms", "peak MB")} == {"-"}
+    assert printed["top-1"] == "98.00%"
 
 
 def test_the_terminal_shows_as_many_columns_as_it_has_room_for() -> None:
@@ -204,9 +204,9 @@ def test_long_names_leave_room_for_the_verdict() -> None:
 
 
 def test_the_legend_is_of_the_columns_that_are_shown() -> None:
-    told = legend_of(terminal_table(REPORT, width=80))
-    assert "flips: images answered unlike" in told
-    assert "peak MB" not in told
+    printed = legend_of(terminal_table(REPORT, width=80))
+    assert "flips: images answered unlike" in printed
+    assert "peak MB" not in printed
     assert "peak MB" in legend_of(terminal_table(REPORT, width=200))
     assert "pixels us: p50 of predict()" in LEGEND
 
@@ -228,7 +228,7 @@ def test_notes_say_what_to_know_before_the_figures() -> None:
     assert all(f"- {note}\n" in markdown_report(report) for note in report_notes(report))
 
 
-def test_verdicts_are_told_in_sentences_and_alike_ones_once() -> None:
+def test_verdicts_are_reported_in_sentences_and_alike_ones_once() -> None:
     twin = replace(REPORT.artefacts[1], precision="float16", file="m.float16.tflite")
     report = replace(REPORT, artefacts=(*REPORT.artefacts, twin))
     same, loss = verdict_notes(report)
@@ -245,9 +245,9 @@ def sections(report: Report) -> dict[str, str]:
 
 
 def test_the_report_in_markdown_holds_all_of_it() -> None:
-    told = sections(REPORT)
+    printed = sections(REPORT)
     assert (
-        list(told)
+        list(printed)
         == [
             "",
             "Verdicts",
@@ -258,17 +258,17 @@ def test_the_report_in_markdown_holds_all_of_it() -> None:
             "Start-up and memory",
             "The machine, and how to reproduce this",
         ]
-        or "Classes that lost accuracy" not in told
+        or "Classes that lost accuracy" not in printed
     )
-    assert markdown_table(REPORT) in told[""]
+    assert markdown_table(REPORT) in printed[""]
     assert (
         f"| TFLite int8 | 98.70 | 97.79{DASH}99.24 | 12 | 1 | 0 | 1.10 |"
-        in told["Answers beside those of Keras float32"]
+        in printed["Answers beside those of Keras float32"]
     )
-    assert "| Keras float32 | - | - | 90.00 | 8.00 |" in told["How sure the answers are"]
-    assert "| TFLite int8 | 10.00 | 10.00 | 80.00 | 16.90 |" in told["How sure the answers are"]
-    assert "| TFLite int8 | 80.0 | 5.0 | 1.0 | 86.0 | 50.0 | 45.0 |" in told["Start-up and memory"]
-    machine = told["The machine, and how to reproduce this"]
+    assert "| Keras float32 | - | - | 90.00 | 8.00 |" in printed["How sure the answers are"]
+    assert "| TFLite int8 | 10.00 | 10.00 | 80.00 | 16.90 |" in printed["How sure the answers are"]
+    assert "| TFLite int8 | 80.0 | 5.0 | 1.0 | 86.0 | 50.0 | 45.0 |" in printed["Start-up and memory"]
+    machine = printed["The machine, and how to reproduce this"]
     assert "$ edgeport benchmark EXPORT_FOLDER --dataset d --batches 1 --threads 1 --launches 8\n" in machine
     for fact in (REPORT.host["cpu_model"], REPORT.host["os"], "5" * 64, "edgeport 0.3 abcdef012345", "engine 1"):
         assert fact in machine
@@ -290,9 +290,9 @@ def test_a_class_that_lost_is_named() -> None:
     predictions = np.array(answers())
     predictions[lost] = 3
     artefact = replace(REPORT.artefacts[2], predictions=predictions.tolist())
-    told = sections(replace(REPORT, artefacts=(REPORT.reference, artefact)))["Classes that lost accuracy"]
-    assert "| TFLite int8 | two | 250 | 15 | 0 | 6.00 |" in told
-    assert told.count("| TFLite int8 |") == 1
+    printed = sections(replace(REPORT, artefacts=(REPORT.reference, artefact)))["Classes that lost accuracy"]
+    assert "| TFLite int8 | two | 250 | 15 | 0 | 6.00 |" in printed
+    assert printed.count("| TFLite int8 |") == 1
     alike = replace(artefact, predictions=answers())
     assert "Classes that lost accuracy" not in sections(replace(REPORT, artefacts=(REPORT.reference, alike)))
 
@@ -302,10 +302,10 @@ def test_throughput_is_shown_when_several_ways_were_timed() -> None:
     ways = [(8, 1, 40_000), (1, 2, 15_000), (8, 2, 30_000)]
     further = tuple(series(PREDICT, ns, launches=1, batch=batch, threads=threads) for batch, threads, ns in ways)
     artefact = replace(REPORT.artefacts[2], series=(*REPORT.artefacts[2].series, *further))
-    told = sections(replace(REPORT, artefacts=(*REPORT.artefacts[:2], artefact)))["Throughput"]
-    assert "| artefact | 1 thread, batch 1 | 1 thread, batch 8 | 2 threads, batch 1 | 2 threads, batch 8 |" in told
-    assert "| TFLite int8 | 48,309 | 200,000 | 66,667 | 266,667 |" in told
-    assert "| TFLite float32 | 24,155 | - | - | - |" in told
+    printed = sections(replace(REPORT, artefacts=(*REPORT.artefacts[:2], artefact)))["Throughput"]
+    assert "| artefact | 1 thread, batch 1 | 1 thread, batch 8 | 2 threads, batch 1 | 2 threads, batch 8 |" in printed
+    assert "| TFLite int8 | 48,309 | 200,000 | 66,667 | 266,667 |" in printed
+    assert "| TFLite float32 | 24,155 | - | - | - |" in printed
 
 
 def test_golden_samples_need_no_data_set_to_reproduce() -> None:
@@ -313,16 +313,16 @@ def test_golden_samples_need_no_data_set_to_reproduce() -> None:
     assert "--dataset" not in markdown_report(golden)
 
 
-def test_a_host_of_long_ago_is_told_with_what_is_known() -> None:
+def test_a_host_of_long_ago_is_reported_with_what_is_known() -> None:
     few = {key: REPORT.host[key] for key in ("cpu_model", "cores", "flags", "ram_bytes", "os", "python")}
-    told = sections(replace(REPORT, host=few, conditions=()))["The machine, and how to reproduce this"]
-    assert "None" not in told
-    assert "Clock:" not in told
-    assert "Meanwhile" not in told
+    printed = sections(replace(REPORT, host=few, conditions=()))["The machine, and how to reproduce this"]
+    assert "None" not in printed
+    assert "Clock:" not in printed
+    assert "Meanwhile" not in printed
     pi = {**few, "board": "Raspberry Pi 5", "max_frequency_mhz": 2400.0, "governor": "ondemand", "temperature_c": 61.2}
-    told = sections(replace(REPORT, host=pi))["The machine, and how to reproduce this"]
-    assert "- Clock: 2,400 MHz at most; governor ondemand; 61 degrees Celsius at the end\n" in told
-    assert "- System: Raspberry Pi 5; " in told
+    printed = sections(replace(REPORT, host=pi))["The machine, and how to reproduce this"]
+    assert "- Clock: 2,400 MHz at most; governor ondemand; 61 degrees Celsius at the end\n" in printed
+    assert "- System: Raspberry Pi 5; " in printed
 
 
 class Drawn:
@@ -440,5 +440,5 @@ def test_the_table_and_the_report_need_no_matplotlib_and_no_engine() -> None:
         "import sys, edgeport.benchmarks.report.table, edgeport.benchmarks.measure.reference_workload\n"
         "print([name for name in ('matplotlib', 'scipy', 'tensorflow', 'onnxruntime', 'onnx') if name in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"

@@ -29,19 +29,19 @@ from edgeport.runtime.foreign.probing import OUTCOMES, Probe, _judged, _run, pro
 )
 def test_a_sound_file_runs(data: Path, name: str, engine: str) -> None:
     assert engine_for(format_called(name)) == engine
-    told = probe(data / name)
-    assert (told.outcome, told.engine, told.file) == ("runs", engine, str(data / name))
-    assert "(1, 10)" in told.detail
-    assert told.peak_rss_bytes is not None
-    assert 1 << 24 < told.peak_rss_bytes < 1 << 30
+    ended = probe(data / name)
+    assert (ended.outcome, ended.engine, ended.file) == ("runs", engine, str(data / name))
+    assert "(1, 10)" in ended.detail
+    assert ended.peak_rss_bytes is not None
+    assert 1 << 24 < ended.peak_rss_bytes < 1 << 30
 
 
 @pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.float32.onnx"])
 def test_a_damaged_file_is_refused_in_one_line(data: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes((data / name).read_bytes()[:4000])
-    told = probe(tmp_path / name, engine=engine_for(format_called(name)).replace("_", "-"))
-    assert told.outcome == "refused"
-    assert told.detail.isprintable()
+    ended = probe(tmp_path / name, engine=engine_for(format_called(name)).replace("_", "-"))
+    assert ended.outcome == "refused"
+    assert ended.detail.isprintable()
     assert sorted(path.name for path in tmp_path.iterdir()) == [name]
 
 
@@ -51,7 +51,7 @@ def test_limits_are_kept(data: Path) -> None:
     assert probe(data / "tiny.int8.onnx", memory_bytes=1 << 20).outcome in ("too much memory", "crashed")
 
 
-def test_an_input_that_fills_the_memory_is_told(tmp_path: Path) -> None:
+def test_an_input_that_fills_the_memory_is_reported(tmp_path: Path) -> None:
     x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1 << 17, 1 << 14])
     y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
     graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
@@ -64,9 +64,9 @@ def test_names_in_a_file_do_not_steer_a_terminal(data: Path, tmp_path: Path) -> 
     model = onnx.load(data / "tiny.float32.onnx")
     model.graph.node[-1].output[0] = model.graph.output[0].name = "\x1b[2J\u202e"
     onnx.save(model, tmp_path / "m.onnx")
-    told = probe(tmp_path / "m.onnx")
-    assert told.outcome == "runs"
-    assert told.detail.isprintable()
+    ended = probe(tmp_path / "m.onnx")
+    assert ended.outcome == "runs"
+    assert ended.detail.isprintable()
 
 
 def test_a_folder_with_modules_of_its_own_is_not_imported_from(
@@ -91,7 +91,7 @@ def test_the_child_can_write_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("core*"))
 
 
-def test_a_dying_process_is_told_by_its_signal() -> None:
+def test_a_dying_process_is_reported_by_its_signal() -> None:
     code, answer, chatter = _run([sys.executable, "-c", "import os; os.kill(os.getpid(), 11)"], 30)
     assert _judged(code, {}, chatter, 10, 1 << 30) == ("crashed", "signal 11 (SIGSEGV)")
     assert answer == b""
@@ -120,8 +120,8 @@ def test_what_a_process_started_ends_with_it() -> None:
 
 
 def _state(process: int) -> str:
-    told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
-    return told.stdout.strip()[:1]
+    printed = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
+    return printed.stdout.strip()[:1]
 
 
 def test_of_endless_output_the_end_is_kept() -> None:
@@ -132,7 +132,7 @@ def test_of_endless_output_the_end_is_kept() -> None:
     assert len(answer) <= 1 << 16
 
 
-def test_what_cannot_be_probed_is_told_beforehand(data: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_probed_is_reported_beforehand(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="cannot read"):
         probe(tmp_path / "m.onnx")
     os.mkfifo(tmp_path / "pipe.onnx")
@@ -179,9 +179,9 @@ def test_on_the_command_line_the_exit_code_tells(
     assert ended.out.count("\n") == 1
     assert ended.err == ""
     assert main(["inspect", str(data / "tiny.int8.onnx"), "--probe", "--json", "--memory", "60"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["schema"] == 1
-    assert [each["outcome"] for each in told["probes"]] == ["too much memory"]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["schema"] == 1
+    assert [each["outcome"] for each in printed["probes"]] == ["too much memory"]
     assert main(["inspect", str(data / "tiny.int8.onnx"), "--seconds", "3"]) == 2
     assert "--seconds is for --probe" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "none.onnx"), "--probe"]) == 2
@@ -200,7 +200,7 @@ def test_free_lengths_are_probed_at_the_shapes_that_are_given(
 
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
 @pytest.mark.parametrize(
-    ("shapes", "told"),
+    ("shapes", "message"),
     [
         (["audio=1,7"], "shape of 'audio': there is no such input; expected one of cache float32 (1, n, 4); step"),
         (["cache=1,7"], "got (1, 7), which has 2 axes; expected 3: cache float32 (1, n, 4)"),
@@ -213,12 +213,12 @@ def test_free_lengths_are_probed_at_the_shapes_that_are_given(
     ],
 )
 def test_a_shape_that_no_input_has_is_one_line(
-    suffix: str, shapes: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    suffix: str, shapes: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(save_decoder(tmp_path / f"m.{suffix}"))
     assert main(["inspect", path, "--probe", *(part for shape in shapes for part in ("--shape", shape))]) == 2
     ended = capsys.readouterr()
-    assert told in ended.err
+    assert message in ended.err
     assert (ended.out, ended.err.count("\n")) == ("", 1)
 
 

@@ -63,18 +63,18 @@ def profiles(data: Path) -> dict[str, Profile]:
 
 @pytest.mark.parametrize("name", ARTEFACTS)
 def test_shares_add_up_and_macs_are_those_of_an_inspection(name: str, profiles: dict[str, Profile], data: Path) -> None:
-    profile, told = profiles[name], inspect(data / name)
+    profile, found = profiles[name], inspect(data / name)
     assert sum(each.share for each in profile.operators) == pytest.approx(1)
     assert sum(each.us for each in profile.operators) == pytest.approx(profile.parts_us)
-    assert sum(each.macs or 0 for each in profile.operators) == told.macs
-    multiplying = {each.name for each in told.graph.operators if each.macs}
+    assert sum(each.macs or 0 for each in profile.operators) == found.macs
+    multiplying = {each.name for each in found.graph.operators if each.macs}
     assert {each.name for each in profile.operators if each.macs} == multiplying
     assert profile.whole_us > 0
     assert profile.threads == 1
     assert profile.roofline is not None
-    assert profile.roofline.macs == told.macs
+    assert profile.roofline.macs == found.macs
     assert profile.roofline.peak_kind == ("int8" if "int8" in name else "float32")
-    assert profile.roofline.achieved_gmacs_per_s == pytest.approx(told.macs / profile.whole_us / 1e3)
+    assert profile.roofline.achieved_gmacs_per_s == pytest.approx(found.macs / profile.whole_us / 1e3)
     assert 0 < profile.roofline.share_of_peak < 1.5
     assert any("cutting the graph" in each for each in (profile.method,))
     assert not any(each.where in (AT_LOAD, UNTIMED) for each in profile.operators)
@@ -85,8 +85,8 @@ def test_every_operator_of_a_tflite_file_appears_and_xnnpack_runs_all_of_it(
     name: str, profiles: dict[str, Profile], data: Path
 ) -> None:
     profile = profiles[name]
-    told = inspect(data / name).graph.operators
-    assert [(each.name, each.type) for each in profile.operators] == [(each.name, each.type) for each in told]
+    found = inspect(data / name).graph.operators
+    assert [(each.name, each.type) for each in profile.operators] == [(each.name, each.type) for each in found]
     assert {each.where for each in profile.operators} == {XNNPACK}
     assert profile.outside == ()
     assert profile.engine == "ai-edge-litert"
@@ -226,7 +226,7 @@ def test_a_planted_slow_tflite_operator_and_one_outside_xnnpack_are_named(tmp_pa
     assert any("1 of 5 operators run outside XNNPACK" in each for each in profile.sentences)
 
 
-def test_a_convolution_that_no_quantizer_surrounds_is_told_to_compute_in_floats(tmp_path: Path) -> None:
+def test_a_convolution_that_no_quantizer_surrounds_is_reported_to_compute_in_floats(tmp_path: Path) -> None:
     model = convolutions(4, 4, 4, side=8)
     graph = model.graph
     graph.initializer.extend(
@@ -344,7 +344,7 @@ def test_a_slower_int8_is_explained_by_the_operators_that_cost_it() -> None:
     assert "Each output of first sums only 9 products: at the int8 peak all of them would take 0.5 us." in said
 
 
-def test_an_int8_that_is_not_slower_is_not_explained_but_its_slow_operator_is_told() -> None:
+def test_an_int8_that_is_not_slower_is_not_explained_but_its_slow_operator_is_reported() -> None:
     float32 = made(60, operator("first", 6, 100_000), operator("second", 50, 200_000))
     int8 = made(26, operator("first", 10, 100_000), operator("second", 12, 200_000))
     assert explain(int8, float32) is None

@@ -1,4 +1,4 @@
-"""report.json: what is written is read again, and what no benchmark has written is told in one line."""
+"""report.json: what is written is read again, and what no benchmark has written is reported in one line."""
 
 import json
 import os
@@ -44,17 +44,17 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"artefacts": []}, "it measured nothing"),
     ],
 )
-def test_what_no_benchmark_writes_is_told(change: dict, words: str, content: dict, tmp_path: Path) -> None:
+def test_what_no_benchmark_writes_is_reported(change: dict, words: str, content: dict, tmp_path: Path) -> None:
     path = written({**content, **change}, tmp_path)
-    with pytest.raises(ArtefactError, match=r"report\.json") as told:
+    with pytest.raises(ArtefactError, match=r"report\.json") as printed:
         read_report(path)
-    assert words in str(told.value)
-    assert "\n" not in str(told.value)
-    assert str(told.value).isprintable()
+    assert words in str(printed.value)
+    assert "\n" not in str(printed.value)
+    assert str(printed.value).isprintable()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"schema": 2}', "[" * 100_000])
-def test_what_is_no_report_is_told(text: str, tmp_path: Path) -> None:
+def test_what_is_no_report_is_reported(text: str, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(text)
     with pytest.raises(ArtefactError, match=r"report\.json"):
         read_report(tmp_path / "report.json")

@@ -49,14 +49,14 @@ def test_all_pass_on_the_machine_that_answered(
 ) -> None:
     for folder in (bundle, bundle / "artefacts"):
         assert main(["selftest", str(folder)]) == 0
-        told = capsys.readouterr().out.splitlines()
-        assert told[0] == "5 files match SHA256SUMS"
-        assert "20 samples" in told[1]
-        for file, line in zip(FILES, told[2:6], strict=True):
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[0] == "5 files match SHA256SUMS"
+        assert "20 samples" in printed[1]
+        for file, line in zip(FILES, printed[2:6], strict=True):
             assert line.startswith(f"  {file}  ")
             assert "20 rows compared, 0 different" in line
             assert "0 labels changed  ok" in line
-        assert told[6] == "4 passed"
+        assert printed[6] == "4 passed"
     monkeypatch.chdir(bundle)
     assert main(["selftest"]) == 0
 
@@ -64,20 +64,20 @@ def test_all_pass_on_the_machine_that_answered(
 def test_altered_golden_answers_fail(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     alter_answers(bundle, FILES.index("tiny.int8.tflite"))
     assert main(["selftest", str(bundle)]) == 1
-    told = capsys.readouterr().out
-    (line,) = [line for line in told.splitlines() if "FAILED" in line]
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if "FAILED" in line]
     assert line.startswith("  tiny.int8.tflite  ai-edge-litert ")
     assert "20 rows compared, 1 different, largest difference 1 steps (limit 0), 0 labels changed  FAILED" in line
-    assert told.endswith("3 passed, 1 failed\n")
+    assert printed.endswith("3 passed, 1 failed\n")
 
 
 def test_json_tells_all_of_it(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     alter_answers(bundle, FILES.index("tiny.int8.onnx"))
     assert main(["selftest", str(bundle), "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert (told["schema"], told["passed"], told["files_checked"]) == (1, False, 5)
-    assert told["golden"]["samples"] == 20
-    assert [(check["file"], check["status"]) for check in told["checks"]] == [
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["schema"], printed["passed"], printed["files_checked"]) == (1, False, 5)
+    assert printed["golden"]["samples"] == 20
+    assert [(check["file"], check["status"]) for check in printed["checks"]] == [
         (file, "failed" if file == "tiny.int8.onnx" else "passed") for file in FILES
     ]
 
@@ -91,7 +91,7 @@ def test_it_checks_the_artefacts_and_the_engine_that_are_asked_for(
     assert capsys.readouterr().out.endswith("2 passed, 2 skipped\n")
 
 
-def test_an_engine_that_is_missing_is_told(
+def test_an_engine_that_is_missing_is_reported(
     bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without(*missing: str) -> None:
@@ -100,9 +100,9 @@ def test_an_engine_that_is_missing_is_told(
 
     without("onnxruntime")
     assert main(["selftest", str(bundle)]) == 0
-    told = capsys.readouterr().out
-    assert told.count("skipped: no engine for onnx files is installed") == 2
-    assert told.endswith("2 passed, 2 skipped\n")
+    printed = capsys.readouterr().out
+    assert printed.count("skipped: no engine for onnx files is installed") == 2
+    assert printed.endswith("2 passed, 2 skipped\n")
     assert main(["selftest", str(bundle), "--engine", "onnxruntime"]) == 2
     assert "pip install 'edgeport[onnx]'" in capsys.readouterr().err
     without("onnxruntime", "ai_edge_litert", "tflite_runtime")
@@ -112,9 +112,9 @@ def test_an_engine_that_is_missing_is_told(
 
 def one_line(bundle: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
     assert main(["selftest", str(bundle), *options]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    return told
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    return printed
 
 
 def test_what_cannot_be_used_is_one_line(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,9 +130,13 @@ def test_what_cannot_be_used_is_one_line(bundle: Path, capsys: pytest.CaptureFix
     write_sums(bundle)
     sums = bundle / "SHA256SUMS"
     right = sums.read_text()
-    for line, told in ((f"{'0' * 64}  ../secret", "line 6"), (f"{'0' * 64}  missing", "No such file"), ("x", "line 6")):
+    for line, message in (
+        (f"{'0' * 64}  ../secret", "line 6"),
+        (f"{'0' * 64}  missing", "No such file"),
+        ("x", "line 6"),
+    ):
         sums.write_text(f"{right}{line}\n")
-        assert told in one_line(bundle, capsys)
+        assert message in one_line(bundle, capsys)
 
 
 def test_a_list_of_other_files_beside_it_is_left_alone(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,6 +152,6 @@ def test_json_stays_json_where_an_answer_is_no_number(bundle: Path, capsys: pyte
     path.write_bytes(archive_bytes(arrays))
     write_sums(bundle)
     assert main(["selftest", str(bundle), "--json"]) == 1
-    told = capsys.readouterr().out
-    assert "Infinity" not in told
-    assert json.loads(told)["checks"][0]["largest_difference"] is None
+    printed = capsys.readouterr().out
+    assert "Infinity" not in printed
+    assert json.loads(printed)["checks"][0]["largest_difference"] is None

@@ -154,7 +154,7 @@ def test_the_verdict_turns_where_the_sentence_says(lost: int, kind: str) -> None
     assert accuracy_verdict(Paired(10_000, lost, 0, 0)).kind == kind
 
 
-def test_a_gain_is_told_as_one() -> None:
+def test_a_gain_is_reported_as_one() -> None:
     verdict = accuracy_verdict(Paired(10_000, 3, 40, 1))
     assert verdict.kind == "significant gain"
     assert "3 of 10,000 images lost, 40 won (0.37 points, 95 % interval 0.2" in verdict.sentence
@@ -165,7 +165,7 @@ def test_images_are_too_few_when_half_a_point_cannot_be_seen(count: int, kind: s
     assert accuracy_verdict(Paired(count, 1, 0, 0)).kind == kind
 
 
-def test_too_few_images_are_told_with_what_they_could_show() -> None:
+def test_too_few_images_are_reported_with_what_they_could_show() -> None:
     assert accuracy_verdict(Paired(100, 1, 0, 0)).sentence == (
         "too few images to tell: 1 of 100 images lost, 0 won (p = 1); "
         "only a loss of 6 images (6.00 points) or more can be seen"

@@ -94,9 +94,9 @@ def test_a_reader_sees_the_old_result_or_the_new_one_at_every_step(out: Path, mo
     def watched(function: Callable[..., object]) -> Callable[..., object]:
         def watching(*arguments: object, **options: object) -> object:
             for when in (0, 1):
-                told = {(out / name).read_text().split()[0] for name in ("record.json", "a.bin", "mine.txt")}
-                told |= {name for name in names(out) if name in ("old.bin", "new.bin")}
-                seen.append(tuple(sorted(told)))
+                printed = {(out / name).read_text().split()[0] for name in ("record.json", "a.bin", "mine.txt")}
+                printed |= {name for name in names(out) if name in ("old.bin", "new.bin")}
+                seen.append(tuple(sorted(printed)))
                 if not when:
                     answer = function(*arguments, **options)
             return answer
@@ -108,7 +108,7 @@ def test_a_reader_sees_the_old_result_or_the_new_one_at_every_step(out: Path, mo
     monkeypatch.setattr(swap, "_exchange", watched(swap._exchange))
     replace(out)
     assert set(seen) == {("first", "old.bin"), ("first", "new.bin", "second")}
-    assert seen == sorted(seen, key=lambda told: "new.bin" in told)
+    assert seen == sorted(seen, key=lambda printed: "new.bin" in printed)
 
 
 def test_a_new_folder_is_made_in_one_step_and_is_readable_like_any_other(
@@ -231,7 +231,7 @@ with staged_folder(Path({str(folder)!r}), record="record.json") as staging:
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_the_second_writer_is_told_and_a_killed_one_is_cleaned_up(
+def test_the_second_writer_is_reported_and_a_killed_one_is_cleaned_up(
     inside: bool, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holder = hold(out)

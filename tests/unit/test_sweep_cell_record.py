@@ -1,4 +1,4 @@
-"""What a cell has left behind: read back whole, or told to be damaged."""
+"""What a cell has left behind: read back whole, or reported to be damaged."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_a_damaged_record_is_no_result_and_none_that_is_missing(content: Any, tm
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"recipe": 5}', 5000 * "["])
-def test_a_damaged_identity_is_told(content: str, tmp_path: Path) -> None:
+def test_a_damaged_identity_is_reported(content: str, tmp_path: Path) -> None:
     (tmp_path / IDENTITY).write_text(content)
     with pytest.raises(InputError, match=r"identity\.json is damaged \(.*\): remove the folder"):
         read_identity(tmp_path)

@@ -1,4 +1,4 @@
-"""The file of a sweep: what it may say, and what is told of what it may not."""
+"""The file of a sweep: what it may say, and what is reported of what it may not."""
 
 import json
 import zipfile
@@ -63,7 +63,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (("seeds =", "sseds ="), "unknown key 'sseds': did you mean seeds?"),
         (('"edge"', '"egde"'), "unknown model 'egde': did you mean edge?"),
@@ -103,37 +103,37 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line(
-    change: tuple[str, str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: tuple[str, str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(GOOD.replace(*change), tmp_path)
     assert main(["sweep", str(file), "-o", str(tmp_path / "out")]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"edgeport: {file}")
-    assert told in lines[0]
+    assert message in lines[0]
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--jobs", "0"], "--jobs: got 0"),
         (["--jobs", "2", "--ray", "auto"], "leave it out with --ray"),
     ],
 )
-def test_an_option_that_cannot_be_is_told(
-    options: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_option_that_cannot_be_is_reported(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(GOOD, tmp_path)
     assert main(["sweep", str(file), "-o", str(tmp_path / "out"), *options]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()
     assert main(["sweep", str(file), "-o", str(tmp_path / "full")]) == 2
     assert "full is no folder of a sweep, and not empty: choose another with -o" in capsys.readouterr().err
 
 
-def test_calibration_samples_that_cannot_be_had_are_told_before_the_long_work(
+def test_calibration_samples_that_cannot_be_had_are_reported_before_the_long_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(GOOD + 'calibration = "nosuch"\n', tmp_path)
@@ -142,7 +142,7 @@ def test_calibration_samples_that_cannot_be_had_are_told_before_the_long_work(
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read .*none.toml: No such file"):
         read_sweep_file(tmp_path / "none.toml")
 

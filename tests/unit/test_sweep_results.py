@@ -110,7 +110,7 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"schema": 1}', '{"schema": 9}', "no JSON"])
-def test_what_no_sweep_has_written_is_told_in_one_line(text: str, tmp_path: Path) -> None:
+def test_what_no_sweep_has_written_is_reported_in_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(ArtefactError, match=r"results\.json") as caught:
         read_results(tmp_path)
@@ -138,20 +138,20 @@ def test_the_smallest_model_comes_first_and_an_incomplete_one_counts_its_own_see
 def test_the_table_tells_of_the_validation_split_where_the_test_split_was_not_scored() -> None:
     found = results(two_seeds(test=False))
     assert found.split == "validation"
-    told = sweep_table(found)
-    assert "test" not in told
-    assert "| edge  | TFLite int8    |     94,186 |  97,186 |     2 |" in told
-    assert "99.060 \u00b1 0.354 | 98.81\u201399.31 |     \u22120.150 |" in told
+    printed = sweep_table(found)
+    assert "test" not in printed
+    assert "| edge  | TFLite int8    |     94,186 |  97,186 |     2 |" in printed
+    assert "99.060 \u00b1 0.354 | 98.81\u201399.31 |     \u22120.150 |" in printed
 
 
 def test_the_table_tells_of_latency_and_failures() -> None:
     found = results(two_seeds(), latency=latencies({"edge": 94_186}, noise=1e-6))
     failed = ({"model": "edge", "recipe": "own", "seed": 3, "reason": "its process died (SIGSEGV)"},)
-    told = sweep_table(replace(found, failed=failed))
-    assert "99.2 (99.2\u201399.2) |" in told
-    assert "33.1 (33.1\u201333.1) |" in told
-    assert "| edge  | TFLite int8 |  0.33 |     0.33\u20130.33 |" in told
-    assert "- edge/own/seed-3: its process died (SIGSEGV)" in told
+    printed = sweep_table(replace(found, failed=failed))
+    assert "99.2 (99.2\u201399.2) |" in printed
+    assert "33.1 (33.1\u201333.1) |" in printed
+    assert "| edge  | TFLite int8 |  0.33 |     0.33\u20130.33 |" in printed
+    assert "- edge/own/seed-3: its process died (SIGSEGV)" in printed
     assert [(model, kind) for model, kind, *_ in ratios_of(found)] == [("edge", "tflite"), ("edge", "onnx")]
 
 

@@ -1,4 +1,4 @@
-"""TFLite Metadata: what other tools read there, and that the model and the card do not suffer from it."""
+"""TFLite Metadata: what other tools read there, and that the model and the metadata do not suffer from it."""
 
 import io
 import struct
@@ -13,10 +13,10 @@ from flatbuffers import number_types
 from flatbuffers.table import Table
 
 from edgeport.export.tflite.appended_files import append_files, moved_archive
-from edgeport.export.tflite.embedded_metadata import embed_card
-from edgeport.export.tflite.standard_metadata import embed_metadata
+from edgeport.export.tflite.embedded_metadata import embed_metadata
+from edgeport.export.tflite.standard_metadata import embed_standard_metadata
 from edgeport.runtime import load
-from edgeport.runtime.artefact.embedded_metadata import Card, OutputFacts, seal
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, OutputFacts, with_checksum
 from edgeport.runtime.errors import ExportError
 
 DIGITS = tuple("0123456789")
@@ -25,12 +25,14 @@ NAMES = ["tiny.float32.tflite", "tiny.int8.tflite"]
 
 @pytest.fixture(params=NAMES)
 def content(request: pytest.FixtureRequest, data: Path) -> bytes:
-    # The file holds a card already: blank its head, so that a new one is the only one.
-    return (data / request.param).read_bytes().replace(b'{"edgeport_card":', b'{"another__card":')
+    # The file holds metadata already: blank its head, so that a new one is the only one.
+    return (data / request.param).read_bytes().replace(b'{"edgeport_card":', b'{"another_block":')
 
 
 def embedded(content: bytes, **options) -> bytes:
-    return embed_metadata(content, **{"name": "m", "labels": DIGITS, "input_range": (0, 255), "channels": 1} | options)
+    return embed_standard_metadata(
+        content, **{"name": "m", "labels": DIGITS, "input_range": (0, 255), "channels": 1} | options
+    )
 
 
 def metadata_of(content: bytes) -> "Fields":
@@ -104,13 +106,13 @@ def test_the_colour_space_is_that_of_the_channels(channels: int, colour_space: i
     assert metadata_of(content).children(3)[0].children(2)[0].child(3).child(1).enum(0) == colour_space
 
 
-def test_the_sealed_file_holds_metadata_labels_and_card_and_answers_the_same(
+def test_the_file_holds_standard_metadata_labels_and_ours_and_answers_the_same(
     content: bytes, golden: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     ending = "softmax" if b'"precision":"int8"' in content else "none"
-    card = Card("tiny", "x", outputs=(OutputFacts("y", ending),), labels=DIGITS)
-    path = tmp_path / "sealed.tflite"
-    path.write_bytes(seal(embed_card(embedded(content), card)))
+    metadata = EmbeddedMetadata("tiny", "x", outputs=(OutputFacts("y", ending),), labels=DIGITS)
+    path = tmp_path / "whole.tflite"
+    path.write_bytes(with_checksum(embed_metadata(embedded(content), metadata)))
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["labels.txt"]
         assert archive.read("labels.txt").decode().splitlines() == list(DIGITS)
@@ -146,7 +148,7 @@ def buffer_positions(content: bytes) -> dict[bytes, int]:
 def test_every_buffer_stays_as_aligned_as_it_was_and_a_new_one_is_aligned(label: str, content: bytes) -> None:
     described = embedded(content, name=f"m{label}", labels=("x", *(f"{label}{digit}" for digit in DIGITS)))
     earlier = buffer_positions(content)
-    for after, count in ((described, 1), (embed_card(described, Card(label, "x")), 2)):
+    for after, count in ((described, 1), (embed_metadata(described, EmbeddedMetadata(label, "x")), 2)):
         shift = after.index(content[:64])
         assert shift % 16 == 0
         assert after[shift : shift + len(content)] == content

@@ -13,7 +13,7 @@ import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeport.export.tflite.standard_metadata import embed_metadata
+from edgeport.export.tflite.standard_metadata import embed_standard_metadata
 from edgeport.runtime import ArtefactError, load
 from edgeport.runtime.foreign.flatbuffer import Walk
 from edgeport.runtime.foreign.tflite import check_structure
@@ -53,7 +53,7 @@ def test_our_own_files_are_sound(data: Path, name: str) -> None:
 
 def test_a_repacked_file_and_one_with_metadata_and_an_archive_behind_are_sound() -> None:
     check_structure(changed(lambda model: None), name="x")
-    described = embed_metadata(CONTENT, name="x", labels=["a", "b"], input_range=(0, 1), channels=1)
+    described = embed_standard_metadata(CONTENT, name="x", labels=["a", "b"], input_range=(0, 1), channels=1)
     assert described.endswith(bytes(2))
     check_structure(described, name="x")
 

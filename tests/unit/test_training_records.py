@@ -74,7 +74,7 @@ def test_a_trained_model_is_kept_unless_an_epoch_is_better() -> None:
     assert kept(0.96, start=Score(loss, 0.96)) == 0
 
 
-def test_a_history_that_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
+def test_a_history_that_is_missing_or_damaged_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no interrupted run"):
         read_history(tmp_path / "h.json")
     (tmp_path / "h.json").write_text('{"run": ')

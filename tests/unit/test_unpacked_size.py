@@ -72,9 +72,9 @@ def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_damaged_are_one_line() -> None:
-    with pytest.raises(ArtefactError, match=r"a\.keras") as told:
+    with pytest.raises(ArtefactError, match=r"a\.keras") as printed:
         check_unpacked_size(keras_file({"model.weights.h5": b"\x89HDF\r\n\x1a\nno"}), name="a.keras")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(printed.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"no file", b"PK\x03\x04 and no more"])

@@ -87,7 +87,7 @@ def test_the_models_that_keras_writes_pass() -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 40, saved_model(graph(CALL))[:-9]])
-def test_what_is_no_message_is_told(content: bytes) -> None:
+def test_what_is_no_message_is_reported(content: bytes) -> None:
     with pytest.raises(ArtefactError, match="damaged"):
         check_saved_model(content, name="it")
 

@@ -29,7 +29,7 @@ def test_decisions_are_judged_by_agreement_alone(dtype: str) -> None:
     assert all("agreement" in turned.misses(precision.limits) for precision in PRECISIONS)
 
 
-def test_ids_beyond_float32_are_told_apart() -> None:
+def test_ids_beyond_float32_are_reported_apart() -> None:
     reference = np.arange(50, dtype=np.int64) + 2**40
     assert verified(reference, reference, "equal").agreement == 1
     assert verified(reference + 1, reference, "equal").agreement == 0

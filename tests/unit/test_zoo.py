@@ -91,7 +91,7 @@ def model(zoo: Path) -> PublishedModel:
     return published_model("tiny", zoo)
 
 
-def told(zoo: Path, *words: str) -> int:
+def printed(zoo: Path, *words: str) -> int:
     parser = argparse.ArgumentParser()
     zoo_command.add_arguments(parser)
     return zoo_command.run(parser.parse_args(words), zoo)
@@ -134,7 +134,7 @@ def test_the_means_are_over_all_seeds(zoo: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"finished": False}, "expected a finished one"),
         ({"finished": "yes"}, "training.json is damaged"),
@@ -149,11 +149,11 @@ def test_the_means_are_over_all_seeds(zoo: Path) -> None:
         ({"teacher": {"file": "x.keras"}}, "its teacher differs"),
     ],
 )
-def test_a_run_that_cannot_be_published_is_told(
-    make_run: Callable[..., Path], digits: Dataset, tmp_path: Path, changes: dict[str, Any], told: str
+def test_a_run_that_cannot_be_published_is_reported(
+    make_run: Callable[..., Path], digits: Dataset, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     runs = [make_run(0), make_run(1, 0.99, **changes)]
-    with pytest.raises(EdgeportError, match=told):
+    with pytest.raises(EdgeportError, match=message):
         publish(runs, tmp_path / "zoo", digits)
     assert not (tmp_path / "zoo").exists()
 
@@ -209,23 +209,23 @@ def test_the_markdown_has_a_row_a_model(model: PublishedModel) -> None:
 
 
 def test_the_command_lists_tells_and_says_what_is_next(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(zoo) == 0
+    assert printed(zoo) == 0
     assert capsys.readouterr().out.endswith("Next: edgeport export zoo:tiny -o runs/tiny/export\n")
-    assert told(zoo, "zoo:tiny") == 0
+    assert printed(zoo, "zoo:tiny") == 0
     details = capsys.readouterr().out
     for file in FILES:
         assert file in details
     assert "7, this" in details
     assert max(map(len, details.splitlines()[3:])) <= 80
-    told(zoo, "--json")
+    printed(zoo, "--json")
     listed = json.loads(capsys.readouterr().out)
-    told(zoo, "tiny", "--json")
+    printed(zoo, "tiny", "--json")
     assert [json.loads(capsys.readouterr().out)] == listed
     assert listed[0]["published"]["correct"]["int8.onnx"] == 16
 
 
 def test_without_models_the_command_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(tmp_path) == 0
+    assert printed(tmp_path) == 0
     assert capsys.readouterr().out.startswith("No published models: ")
     with pytest.raises(InputError, match="came without its models"):
         find_published("zoo:tiny", tmp_path)

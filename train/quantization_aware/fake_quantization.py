@@ -124,7 +124,7 @@ def rounded_bias(bias: Any, step: Any) -> Any:
 
 
 class _Rounded(layers.Layer):  # type: ignore[misc]
-    """What the layers with a rounded kernel share: they are told the step of their inputs, and may scale them."""
+    """What the layers with a rounded kernel share: they are given the step of their inputs, and may scale them."""
 
     def __init__(self, *args: Any, input_scale: float = 1.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

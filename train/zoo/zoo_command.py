@@ -12,7 +12,7 @@ from edgeport.train.zoo.table import NOTE, text_table
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("name", metavar="NAME", nargs="?", help="tell all of one model (default: list them all)")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="all about one model (default: list them all)")
     parser.add_argument("--json", action="store_true", help="print JSON: one object, or a list of all")
 
 

@@ -92,7 +92,7 @@ def measure_runtime(
     """Return what the runtime costs beside the bare engines.
 
     Args:
-        files: Sealed image artefacts; each runs in the first of its engines that is installed.
+        files: Image artefacts of edgeport; each runs in the first of its engines that is installed.
         openings: How often each is opened anew: two sessions of the same graph can differ in speed.
         processes: How often each process is started.
         on_step: Called with a few words before each step.

@@ -1,7 +1,7 @@
 """Print what the camera sees, about once a second: classify_camera.py ARTEFACT [--invert].
 
 It needs picamera2, which comes from the system (sudo apt install python3-picamera2) and is built for its numpy. Where
-the environment of the bundle has another numpy, make one that borrows both: README.md tells how.
+the environment of the bundle has another numpy, make one that borrows both: README.md says how.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def open_camera() -> Any:
 
 
 def run() -> int:
-    """Read the command line, load the artefact, and print until the process is told to end."""
+    """Read the command line, load the artefact, and print until the process has to end."""
     parser = argparse.ArgumentParser(description="Print what the camera sees.")
     parser.add_argument("artefact", type=Path, help="a .tflite or .onnx file")
     parser.add_argument("--invert", action="store_true", help="the scene is dark on light (ink on paper)")

@@ -59,7 +59,7 @@ def sentence(predictor: Predictor, path: Path, *, invert: bool) -> str:
 
 
 def watch(predictor: Predictor, folder: Path, *, seconds: float, invert: bool) -> int:
-    """Look at the folder again and again, until the process is told to end, or nobody reads what it prints."""
+    """Look at the folder again and again, until the process has to end, or nobody reads what it prints."""
     before: dict[Path, _State | None] = {}
     done: dict[Path, _State] = {}
     trouble = ""

@@ -3,7 +3,7 @@
 A file in QDQ form has float tensors everywhere: each integer tensor passes a DequantizeLinear before an operator reads
 it, and what the operator writes passes a QuantizeLinear. An engine fuses the three into one integer operator. So an
 operator counts as integer when all floats that it reads come from DequantizeLinear and all that it writes go to
-QuantizeLinear. Whether an engine has such an operator for the type, only the engine can tell.
+QuantizeLinear. Whether an engine has such an operator for the type, only the engine knows.
 """
 
 from collections import defaultdict

@@ -37,7 +37,7 @@ _MACS: dict[str, Rule] = {
     "QLinearMatMul": matrix_product(0, 3),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), each_position(1, 2)),
 }
-# They multiply, and their tensors do not tell how often.
+# They multiply, and their tensors do not say how often.
 _MACS_UNKNOWN = ("Attention", "DeformConv")
 _NO_MACS = "QLinear"
 _SMALL = {

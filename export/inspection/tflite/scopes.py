@@ -33,7 +33,7 @@ _MACS: dict[str, Rule] = {
 }
 # The LSTM without a state of its own has all weights in one: data, activations, weights, biases, state.
 _SMALL_LSTM, _SMALL_LSTM_INPUTS = each_position(2), 5
-# They multiply, or call what may, and their tensors do not tell how often.
+# They multiply, or call what may, and their tensors do not say how often.
 _MACS_UNKNOWN = ("STABLEHLO_", "CUSTOM", "DELEGATE", "BUILTIN_", "CALL", "IF", "WHILE")
 # The graphs that an operator names in its options, in the order of ``Run.scopes``.
 RUNS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {

@@ -1,0 +1,66 @@
+"""The embedded metadata: found, verified by its checksum, and refused when anything was changed."""
+
+import json
+
+import pytest
+
+from edgeport.runtime import ArtefactError, EmbeddedMetadata
+from edgeport.runtime.artefact.embedded_metadata import InputFacts, OutputFacts, read_metadata, to_json, with_checksum
+
+METADATA = EmbeddedMetadata(
+    model="digits",
+    precision="int8",
+    inputs=(InputFacts("image", range=(0.0, 1.0)), InputFacts("tokens", "NT", None)),
+    outputs=(OutputFacts("kind", "softmax"), OutputFacts("size")),
+    labels=("zero", "ein\u00df", 'quo"te', '{"edgeport_card":'),
+    calibration={"count": 3},
+)
+BEFORE, AFTER = b"\x00\xffmodel bytes", b"\xfe more bytes {}"
+WHOLE = with_checksum(BEFORE + to_json(METADATA).encode() + AFTER)
+
+
+def test_metadata_with_a_checksum_comes_back_as_it_was() -> None:
+    assert read_metadata(WHOLE, name="x") == METADATA
+
+
+def test_metadata_is_json_of_ascii() -> None:
+    assert to_json(METADATA).isascii()
+    assert json.loads(to_json(METADATA))["labels"][1] == "ein\u00df"
+
+
+@pytest.mark.parametrize("position", range(len(WHOLE)))
+def test_any_changed_bit_is_noticed(position: int) -> None:
+    changed = bytearray(WHOLE)
+    changed[position] ^= 1
+    with pytest.raises(ArtefactError):
+        read_metadata(bytes(changed), name="x")
+
+
+def test_truncation_and_appending_are_noticed() -> None:
+    for damaged in (WHOLE[:-1], WHOLE + b"\0", WHOLE[1:]):
+        with pytest.raises(ArtefactError, match="altered"):
+            read_metadata(damaged, name="x")
+
+
+def test_a_file_without_metadata_needs_trust() -> None:
+    with pytest.raises(ArtefactError, match="--trust"):
+        read_metadata(b"foreign", name="x")
+    assert read_metadata(b"foreign", name="x", verify=False) is None
+
+
+def test_two_blocks_of_metadata_are_ambiguous() -> None:
+    with pytest.raises(ArtefactError, match="more than one"):
+        read_metadata(WHOLE + WHOLE, name="x")
+
+
+def test_another_schema_is_named() -> None:
+    with pytest.raises(ArtefactError, match="schema 2"):
+        read_metadata(WHOLE.replace(b'{"edgeport_card":2', b'{"edgeport_card":3'), name="x")
+
+
+def test_an_unknown_activation_is_refused() -> None:
+    with pytest.raises(ArtefactError, match="relu"):
+        read_metadata(
+            with_checksum(to_json(EmbeddedMetadata("m", "int8", outputs=(OutputFacts("y", "relu"),))).encode()),
+            name="x",
+        )

@@ -8,8 +8,9 @@ file is one line.
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.plain_file import MOST_PICTURE, open_plain
+from edgeport.runtime.resizing import DIGITS, Box, Resizing, bilinear, placed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,20 +45,24 @@ _NO_LOG = logging.NullHandler()
 # EXIF 2.3, tag Orientation, in Pillow's numbers of Image.Transpose.
 _ORIENTATION = 0x0112
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
-# Those that swap width and height, that bring the last columns to the left, and the last rows to the top.
-_SIDEWAYS, _TO_THE_LEFT, _TO_THE_TOP = {2, 4, 5, 6}, {0, 3, 4, 6}, {1, 2, 3, 6}
+# Those that swap width and height.
+_SIDEWAYS = {2, 4, 5, 6}
+_Level = Callable[["Image.Image"], "Image.Image"]
 
 
-def read_images(paths: Sequence[Path], *, shape: tuple[int, int, int], invert: bool = False) -> npt.NDArray[np.uint8]:
+def read_images(
+    paths: Sequence[Path], *, shape: tuple[int, int, int], resizing: Resizing = DIGITS, invert: bool = False
+) -> npt.NDArray[np.uint8]:
     """Return picture files as one array of pixels of the model's size.
 
     A picture is turned as its EXIF orientation says, laid on black or white where it is transparent (whichever its
-    visible part stands out from), made grey or RGB, inverted if asked for, and scaled to fit with its proportions
-    kept; what remains of the frame takes the colour of the picture's border.
+    visible part stands out from), made grey or RGB, resized, and inverted if asked for.
 
     Args:
         paths: PNG, JPEG, WebP, BMP, the first frame of GIF, TIFF of up to 16 bits.
         shape: (height, width, channels) of the model's input; channels is 1 or 3.
+        resizing: How; ``bilinear`` gives what ``keras.utils.image_dataset_from_directory`` reads, rounded to whole
+            levels, of pictures without transparency and orientation.
         invert: Swap black and white, for dark ink on light paper when the model learned light on dark.
 
     Returns:
@@ -67,7 +73,7 @@ def read_images(paths: Sequence[Path], *, shape: tuple[int, int, int], invert: b
     """
     pixels = np.empty((len(paths), *shape), np.uint8)
     for number, path in enumerate(paths):
-        pixels[number] = _read_image(path, shape, invert)
+        pixels[number] = _read_image(path, shape, resizing, invert)
     return pixels
 
 
@@ -82,28 +88,37 @@ def picture_shape(path: Path) -> tuple[int, int, int]:
         return image.height, image.width, 1 if grey else 3
 
 
-def _read_image(path: Path, shape: tuple[int, int, int], invert: bool) -> npt.NDArray[np.uint8]:
+def _read_image(path: Path, shape: tuple[int, int, int], resizing: Resizing, invert: bool) -> npt.NDArray[np.uint8]:
     height, width, channels = shape
     if channels not in (1, 3):
         raise InputError(f"image files cannot feed a model with {channels} channels, expected 1 or 3")
     mode = "L" if channels == 1 else "RGB"
+    exact = resizing.interpolation == "bilinear"
     with _opened(path) as image:
         whole = image.width * image.height
-        # Of a JPEG, a half, a quarter or an eighth can be had without the rest.
-        image.draft(None, (2 * _GAP * max(width, height),) * 2)
-        factor = max(1, int(max(image.width / width, image.height / height) / _GAP))
-        _check_memory(path, image, mode, factor, whole)
+        if not exact:
+            # Of a JPEG, a half, a quarter or an eighth can be had without the rest.
+            image.draft(None, (2 * _GAP * max(width, height),) * 2)
+        factor = 1 if exact else _reduction(image.size, (width, height), resizing.fit)
+        _check_memory(path, image, 0 if exact else _BYTES_A_PIXEL.get(mode, 4), factor, whole)
         image.load()
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-        flat, colour = _flattened(image, mode, factor)
-        exact = image.width / factor, image.height / factor
-    scaled = _scaled(flat, exact, turn, (width, height))
+        # Until it is turned, a picture on its side has the frame on its side.
+        frame = (height, width) if turn in _SIDEWAYS else (width, height)
+        box, size = placed(image.size, frame, resizing.fit)
+        ground = _ground(image)
+        level = partial(_levelled, mode=mode, ground=ground)
+        resized = bilinear(image, box, size, level) if exact else _smooth(image, box, size, level, mode, factor)
+        colour = _border_colour(image, level) if size != frame else 0
+    if turn is not None:
+        from PIL import Image
+
+        resized = np.asarray(Image.fromarray(resized).transpose(turn))  # type: ignore[arg-type]
+    turned = resized.reshape(*resized.shape[:2], channels)
     framed = np.empty((height, width, channels), np.uint8)
     framed[:] = colour
-    top, left = round((height - scaled.height) * 0.5), round((width - scaled.width) * 0.5)
-    framed[top : top + scaled.height, left : left + scaled.width] = np.asarray(scaled).reshape(
-        scaled.height, scaled.width, channels
-    )
+    top, left = round((height - turned.shape[0]) * 0.5), round((width - turned.shape[1]) * 0.5)
+    framed[top : top + turned.shape[0], left : left + turned.shape[1]] = turned
     return 255 - framed if invert else framed
 
 
@@ -145,15 +160,23 @@ def _check_depth(path: Path, image: "Image.Image") -> None:
         raise InputError(f"cannot read {path}: its {depth} have no agreed range: save it with 8 or 16 bits a channel")
 
 
-def _check_memory(path: Path, image: "Image.Image", mode: str, factor: int, whole: int) -> None:
-    """Raise InputError if a picture takes more memory to decode and scale than it may."""
+def _check_memory(path: Path, image: "Image.Image", copied: int, factor: int, whole: int) -> None:
+    """Raise InputError if a picture takes more memory to decode and resize than it may.
+
+    Args:
+        path: Its file.
+        image: The picture, or the part of its resolution that will be decoded.
+        copied: Bytes a pixel of the copies that resizing makes, ``factor`` times smaller; 0 if it makes none.
+        factor: See there.
+        whole: The pixels of all of it.
+    """
     pixels = image.width * image.height
     decoded = _BYTES_A_PIXEL.get(image.mode, 4) * pixels
     decoding = _COPIES.get(image.format or "", 1) * decoded
     if image.info.get("progressive"):
         # They are those of the whole picture, not of the part that is wanted.
         decoding += _COEFFICIENTS * whole
-    most = max(decoding, decoded + 2 * _BYTES_A_PIXEL.get(mode, 4) * pixels // factor**2)
+    most = max(decoding, decoded + 2 * copied * pixels // factor**2)
     if most > MOST_BYTES:
         raise InputError(
             f"cannot read {path}: {image.width} x {image.height} pixels take {most:,} bytes to decode, expected up to "
@@ -161,70 +184,65 @@ def _check_memory(path: Path, image: "Image.Image", mode: str, factor: int, whol
         )
 
 
-def _flattened(image: "Image.Image", mode: str, factor: int) -> tuple["Image.Image", list[int]]:
-    """Return a picture in grey or RGB without transparency, ``factor`` times smaller (mean), and its border's colour.
-
-    A band of it is taken at a time: copies of all of it are what takes memory.
-    """
-    from PIL import Image
-
-    step = max(1, _PIXELS_AT_A_TIME // image.width // factor) * factor
-    bands = [(0, top, image.width, min(top + step, image.height)) for top in range(0, image.height, step)]
-    see_through = image.mode in _WITH_ALPHA or ("transparency" in image.info and not image.mode.startswith("I"))
-    ground = _ground(image.crop(box).convert("RGBA") for box in bands) if see_through else ""
-    border = []
-    flat = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
-    for box in bands:
-        band = image.crop(box)
-        if band.mode.startswith("I"):
-            band = Image.fromarray((np.clip(np.asarray(band), 0, 65535) >> 8).astype(np.uint8))
-        if ground:
-            band = band.convert("RGBA")
-            band = Image.alpha_composite(Image.new("RGBA", band.size, ground), band)
-        band = band.convert(mode)
-        border.append(_border(np.asarray(band), top=box is bands[0], bottom=box is bands[-1]))
-        flat.paste(band.reduce(factor) if factor > 1 else band, (0, box[1] // factor))
-    return flat, [int(level) for level in np.median(np.concatenate(border), axis=0)]
+def _reduction(size: tuple[int, int], frame: tuple[int, int], fit: str) -> int:
+    """Return how many times smaller a picture may be made by means, so that Lanczos has enough pixels on each side."""
+    (wide, high), (width, height) = size, frame
+    ratio = max(wide / width, high / height) if fit == "letterbox" else min(size) / max(frame)
+    return max(1, int(ratio / _GAP))
 
 
-def _ground(bands: Iterator["Image.Image"]) -> str:
-    """Return what a transparent picture is laid on: black under light strokes, white under dark ones."""
+def _bands(image: "Image.Image", step: int) -> Iterator["Image.Image"]:
+    """Yield so many rows at a time: copies of all of a picture are what takes memory."""
+    for top in range(0, image.height, step):
+        yield image.crop((0, top, image.width, min(top + step, image.height)))
+
+
+def _ground(image: "Image.Image") -> str:
+    """Return what a transparent picture is laid on: black under light strokes, white under dark ones; else nothing."""
+    if image.mode not in _WITH_ALPHA and ("transparency" not in image.info or image.mode.startswith("I")):
+        return ""
     light = opaque = 0
-    for band in bands:
+    for part in _bands(image, max(1, _PIXELS_AT_A_TIME // image.width)):
+        band = part.convert("RGBA")
         alpha = np.asarray(band)[..., 3].astype(np.uint32)
         light += int((np.asarray(band.convert("L")) * alpha).sum(dtype=np.uint64))
         opaque += int(alpha.sum(dtype=np.uint64))
     return "black" if light > 127 * opaque else "white"
 
 
-def _scaled(
-    image: "Image.Image", exact: tuple[float, float], turn: int | None, frame: tuple[int, int]
-) -> "Image.Image":
-    """Return a picture turned, and as large as it fits into a frame with its proportions kept.
-
-    Args:
-        image: The picture, in grey or RGB.
-        exact: Its width and height, where a part of the last column or row is none of it.
-        turn: How to turn it: a number of Image.Transpose, or None.
-        frame: Width and height of the frame.
-    """
+def _levelled(band: "Image.Image", *, mode: str, ground: str) -> "Image.Image":
+    """Return rows of a picture in grey or RGB of 8 bits, without transparency."""
     from PIL import Image
 
-    wide, high = exact[::-1] if turn in _SIDEWAYS else exact
-    width, height = frame
-    if turn is not None:
-        image = image.transpose(turn)  # type: ignore[arg-type]
-    if wide / high > width / height:
-        size = width, max(1, round(high / wide * width))
-    else:
-        size = max(1, round(wide / high * height)), height
-    left = image.width - wide if turn in _TO_THE_LEFT else 0
-    top = image.height - high if turn in _TO_THE_TOP else 0
-    return image.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + wide, top + high))
+    if band.mode.startswith("I"):
+        band = Image.fromarray((np.clip(np.asarray(band), 0, 65535) >> 8).astype(np.uint8))
+    if ground:
+        band = band.convert("RGBA")
+        band = Image.alpha_composite(Image.new("RGBA", band.size, ground), band)
+    return band.convert(mode)
 
 
-def _border(pixels: npt.NDArray[np.uint8], *, top: bool, bottom: bool) -> npt.NDArray[np.uint8]:
-    """Return the outermost pixels of a band, of shape (n, channels)."""
-    pixels = pixels.reshape(*pixels.shape[:2], -1)
-    parts = [pixels[:, 0], pixels[:, -1], *([pixels[0]] if top else []), *([pixels[-1]] if bottom else [])]
-    return np.concatenate(parts)
+def _smooth(
+    image: "Image.Image", box: Box, size: tuple[int, int], level: _Level, mode: str, factor: int
+) -> npt.NDArray[np.uint8]:
+    """Return a part of a picture in another size, by means of ``factor`` x ``factor`` pixels and then Lanczos."""
+    from PIL import Image
+
+    step = max(1, _PIXELS_AT_A_TIME // image.width // factor) * factor
+    flat = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
+    for number, part in enumerate(_bands(image, step)):
+        band = level(part)
+        flat.paste(band.reduce(factor) if factor > 1 else band, (0, number * step // factor))
+    # A part of the last column or row may be none of the picture.
+    left, top, right, bottom = (edge / factor for edge in box)
+    return np.asarray(flat.resize(size, Image.Resampling.LANCZOS, box=(left, top, right, bottom)))
+
+
+def _border_colour(image: "Image.Image", level: _Level) -> npt.NDArray[np.int64]:
+    """Return the median of a picture's outermost pixels, channel by channel."""
+    width, height = image.size
+    edges = (0, 0, width, 1), (0, height - 1, width, height), (0, 0, 1, height), (width - 1, 0, width, height)
+    pixels = [np.asarray(level(image.crop(edge))) for edge in edges]
+    channels = pixels[0].shape[2:]
+    colour = np.median(np.concatenate([each.reshape(-1, *channels) for each in pixels]), axis=0)
+    return np.asarray(colour, np.int64)

@@ -68,7 +68,23 @@ def sequential() -> keras.Model:
     )
 
 
-MODELS: tuple[Callable[[], keras.Model], ...] = (separable, branches, sequential)
+def series() -> keras.Model:
+    x = image = keras.Input((16, 16, 3), name="image")
+    x = layers.Reshape((256, 3))(x)
+    x = layers.Normalization(mean=[100.0, 120.0, 140.0], variance=[2000.0, 1500.0, 2500.0])(x)
+    x = layers.Conv1D(8, 5, strides=2, padding="causal", activation="relu")(x)
+    x = layers.MaxPooling1D()(layers.ReLU()(layers.BatchNormalization()(layers.Conv1D(12, 3, padding="same")(x))))
+    return keras.Model(image, layers.Dense(4, activation="softmax", name="classes")(layers.GlobalAveragePooling1D()(x)))
+
+
+def decoder() -> keras.Model:
+    x = image = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu")(layers.Rescaling(1 / 255)(x))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2DTranspose(5, 3, strides=2, padding="same")(x)))
+    return keras.Model(image, layers.Conv2DTranspose(2, 2, strides=2, activation="sigmoid", name="mask")(x))
+
+
+MODELS: tuple[Callable[[], keras.Model], ...] = (separable, branches, sequential, series, decoder)
 
 
 def trained(build: Callable[[], keras.Model]) -> keras.Model:

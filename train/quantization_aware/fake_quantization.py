@@ -17,6 +17,8 @@ _LEAST_LIMIT = 1e-12
 # 8 bits: between the ends of an activation's range, and on either side of 0 in a kernel.
 _STEPS = 255
 _LARGEST_WEIGHT = 127
+# The kernel of a transposed convolution is (height, width, outputs, inputs): there and back.
+OUTPUTS_LAST = (0, 1, 3, 2)
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
@@ -157,6 +159,57 @@ class QuantizedConv2D(_Rounded, layers.Conv2D):  # type: ignore[misc]
         """Return the convolution of inputs on steps of that size with the rounded kernel."""
         kernel, kernel_step = rounded_kernel(self.kernel, scale=self.input_scale)
         return self._finished(self.convolution_op(inputs, kernel), step * kernel_step)
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class QuantizedConv1D(_Rounded, layers.Conv1D):  # type: ignore[misc]
+    """A Conv1D whose kernel is rounded to int8 per output channel; it takes channels last.
+
+    Args:
+        args: As of Conv1D.
+        input_scale: What the kernel is multiplied by before it is rounded.
+        kwargs: As of Conv1D.
+    """
+
+    def call(self, inputs: Any, step: Any) -> Any:
+        """Return the convolution of inputs on steps of that size with the rounded kernel."""
+        kernel, kernel_step = rounded_kernel(self.kernel, scale=self.input_scale)
+        causal = self.padding == "causal"
+        if causal:
+            before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+            inputs = ops.pad(inputs, [[0, 0], [before, 0], [0, 0]])
+        products = ops.conv(
+            inputs,
+            kernel,
+            strides=list(self.strides),
+            padding="valid" if causal else self.padding,
+            dilation_rate=self.dilation_rate,
+        )
+        return self._finished(products, step * kernel_step)
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class QuantizedConv2DTranspose(_Rounded, layers.Conv2DTranspose):  # type: ignore[misc]
+    """A Conv2DTranspose whose kernel is rounded to int8 per output channel; it takes channels last.
+
+    Args:
+        args: As of Conv2DTranspose.
+        input_scale: What the kernel is multiplied by before it is rounded.
+        kwargs: As of Conv2DTranspose.
+    """
+
+    def call(self, inputs: Any, step: Any) -> Any:
+        """Return the transposed convolution of inputs on steps of that size with the rounded kernel."""
+        kernel, kernel_step = rounded_kernel(ops.transpose(self.kernel, OUTPUTS_LAST), scale=self.input_scale)
+        products = ops.conv_transpose(
+            inputs,
+            ops.transpose(kernel, OUTPUTS_LAST),
+            strides=list(self.strides),
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation_rate=self.dilation_rate,
+        )
+        return self._finished(products, step * kernel_step)
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)

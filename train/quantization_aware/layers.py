@@ -11,8 +11,11 @@ from keras import layers
 from edgeport.runtime.errors import InputError
 from edgeport.train.quantization_aware.batch_normalization_folding import Affine, batch_normalization, fold_after
 from edgeport.train.quantization_aware.fake_quantization import (
+    OUTPUTS_LAST,
     FakeQuantize,
+    QuantizedConv1D,
     QuantizedConv2D,
+    QuantizedConv2DTranspose,
     QuantizedDense,
     QuantizedDepthwiseConv2D,
 )
@@ -22,22 +25,28 @@ from edgeport.train.quantization_aware.layer_graph import LayerGraph, Step, laye
 _PASSES = (
     layers.MaxPooling2D, layers.GlobalMaxPooling2D, layers.Flatten, layers.Reshape, layers.Permute, layers.Dropout,
     layers.SpatialDropout2D, layers.ZeroPadding2D, layers.Cropping2D, layers.UpSampling2D, layers.Identity,
+    layers.MaxPooling1D, layers.GlobalMaxPooling1D, layers.SpatialDropout1D, layers.ZeroPadding1D, layers.Cropping1D,
 )  # fmt: skip
 # What TFLite computes only where the output has the range of the input.
-_KEEPS_RANGE = (*_PASSES, layers.AveragePooling2D, layers.Concatenate)
+_KEEPS_RANGE = (*_PASSES, layers.AveragePooling1D, layers.AveragePooling2D, layers.Concatenate)
 # The layers with a kernel: what takes their place, and how many axes of the kernel count output channels.
 _PRODUCTS = {
+    layers.Conv1D: (QuantizedConv1D, 1),
     layers.Conv2D: (QuantizedConv2D, 1),
+    layers.Conv2DTranspose: (QuantizedConv2DTranspose, 1),
     layers.DepthwiseConv2D: (QuantizedDepthwiseConv2D, 2),
     layers.Dense: (QuantizedDense, 1),
 }
+_AVERAGES = (
+    layers.AveragePooling1D, layers.AveragePooling2D, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D,
+)  # fmt: skip
 _AFFINE = (layers.BatchNormalization, layers.Rescaling, layers.Normalization)
 _ENDS = ("softmax", "sigmoid")
 _RELUS = ("relu", "relu6")
 SUPPORTED = (
-    "Conv2D, DepthwiseConv2D, SeparableConv2D, Dense, BatchNormalization, Rescaling, Normalization, ReLU, ReLU6, "
-    "pooling, Add, Concatenate, Flatten, Reshape, Permute, Dropout, padding, cropping, UpSampling2D, and a softmax or "
-    "sigmoid at the end"
+    "Conv1D, Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D, Dense, BatchNormalization, Rescaling, "
+    "Normalization, ReLU, ReLU6, pooling, Add, Concatenate, Flatten, Reshape, Permute, Dropout, padding, cropping, "
+    "UpSampling2D, and a softmax or sigmoid at the end"
 )
 
 
@@ -165,7 +174,7 @@ def _convert_others(building: _Building, step: Step) -> None:
         made, inputs = layers.Add(name=name, dtype="float32"), [inputs]
     elif type(layer) is layers.Concatenate:
         made, inputs = _copied(layer, name), [inputs]
-    elif type(layer) in (layers.AveragePooling2D, layers.GlobalAveragePooling2D):
+    elif type(layer) in _AVERAGES:
         made = _copied(layer, name)
     else:
         raise InputError(
@@ -195,11 +204,14 @@ def _convert_product(building: _Building, step: Step) -> None:
             "training: replace it and train anew, or export the float model, whose int8 files are calibrated instead"
         )
     kernel, bias = _numbers(layer.kernel), _numbers(layer.bias) if layer.use_bias else None
+    transposed = type(layer) is layers.Conv2DTranspose
+    kernel = kernel.transpose(OUTPUTS_LAST) if transposed else kernel
     end = step.output
     follower = graph.only_consumer(end)
     if activation == "linear" and follower is not None and _folds(graph, layer, follower):
         kernel, bias = fold_after(kernel, bias, _affine_of(follower.layer), channel_axes=channel_axes)
         end = follower.output
+    kernel = kernel.transpose(OUTPUTS_LAST) if transposed else kernel
     if activation in _ENDS:
         _check_last(graph, end, layer, activation)
     settings = {
@@ -253,13 +265,15 @@ def _apply_affine(tensor: Any, step: Any, affine: Affine, *, name: str, input_sc
     channels = shape[-1]
     if len(shape) == 2:
         tensor = layers.Reshape((1, 1, channels), name=f"{name}_as_image", dtype="float32")(tensor)
+    elif len(shape) == 3:
+        tensor = layers.Reshape((-1, 1, channels), name=f"{name}_as_image", dtype="float32")(tensor)
     elif len(shape) != 4:
-        raise InputError(f"layer {name}: got a tensor of shape {tuple(shape)}, expected (n, height, width, channels)")
+        raise InputError(f"layer {name}: got a tensor of shape {tuple(shape)}, expected an image, a series or a vector")
     product = QuantizedDepthwiseConv2D(1, name=name, input_scale=input_scale, dtype="float32")
     tensor = product(tensor, step)
     scale, offset = (np.broadcast_to(each, (channels,)) for each in (affine.scale, affine.offset))
     product.set_weights([scale.reshape(1, 1, channels, 1), offset])
-    return layers.Reshape((channels,), name=f"{name}_as_vector", dtype="float32")(tensor) if len(shape) == 2 else tensor
+    return tensor if len(shape) == 4 else layers.Reshape(shape[1:], name=f"{name}_as_it_was", dtype="float32")(tensor)
 
 
 def _affine_of(layer: Any) -> Affine:

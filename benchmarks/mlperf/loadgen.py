@@ -28,9 +28,6 @@ SECONDS = 20.0
 _PATIENCE_SECONDS = 3600.0
 _KINDS = {kind.__name__: kind for kind in (ArtefactError, InputError, MissingDependencyError)}
 
-# p50 and p90 in ns.
-Percentiles = Sequence[int]
-
 
 @dataclass(frozen=True)
 class LoadgenResult:
@@ -62,12 +59,12 @@ class LoadgenResult:
     loadgen: str
     queries: int
     valid: bool
-    single_stream: Sequence[Percentiles]
-    own: Sequence[Percentiles]
-    idle: Sequence[Percentiles]
+    single_stream: list[list[int]]
+    own: list[list[int]]
+    idle: list[list[int]]
     offline_batch: int
-    offline: Sequence[float]
-    own_offline: Sequence[float]
+    offline: list[float]
+    own_offline: list[float]
 
     @property
     def p90_us(self) -> float:

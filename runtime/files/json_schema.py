@@ -57,6 +57,8 @@ def built(value: Any, kind: Any) -> Any:
     if origin is tuple:
         kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
         return tuple(built(each, part) for each, part in zip(value, kinds, strict=True))
+    if origin is Mapping:
+        return {key: built(each, inner[1]) for key, each in value.items()}
     if origin is list and inner[0] is not int:
         return [built(each, inner[0]) for each in value]
     return float(value) if kind is float else value

@@ -16,6 +16,7 @@ from keras import layers
 
 from edgeport.export import Manifest, Options, export, load_calibration, load_source
 
+KIND = "architectures"
 RESULT = Path(__file__).parents[2] / "docs" / "results" / "architectures.json"
 Build = Callable[[], keras.Model]
 
@@ -264,7 +265,7 @@ def main() -> None:
         outcomes[name] = entries
         print(name, {variant: outcome for variant, outcome in entries.items() if outcome != "ok"}, flush=True)
     if not sys.argv[1:]:
-        RESULT.write_text(json.dumps(outcomes, indent=1) + "\n")
+        RESULT.write_text(json.dumps({"kind": KIND, "schema": 1, "rows": outcomes}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.lab.studies.loadgen import read_report
+from edgeport.benchmarks.lab.studies.loadgen import RESULT
 from edgeport.benchmarks.mlperf.loadgen import QUERIES, LoadgenResult, run_loadgen
 from edgeport.runtime.errors import ArtefactError, InputError
 
@@ -70,7 +70,7 @@ def test_the_script_writes_what_it_shows_and_leaves_no_logs(exported: Path, tmp_
     command = [sys.executable, "-m", "edgeport.benchmarks.lab.studies.loadgen", folder, "-o", output, "--seconds", "1"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    report = read_report(output)
+    report = RESULT.read(output)
     assert [each.file for each in report.results] == ["classic.int8.tflite"]
     assert [each["file"] for each in report.skipped] == ["classic.broken.onnx"]
     assert f"| {report.results[0].p90_us:.1f} | {report.results[0].own_p90_us:.1f} |" in ended.stdout

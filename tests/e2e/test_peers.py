@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, KERAS_FILE, KERAS_LAUNCHES, KERAS_WAYS
-from edgeport.benchmarks.lab.peers.peers_report import EDGEPORT, PeersReport, markdown, read_report
+from edgeport.benchmarks.lab.peers.peers_report import EDGEPORT, RESULT, PeersReport, markdown
 from edgeport.benchmarks.lab.peers.subjects import FILES, exported_subject, mobilenet_subject
 from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT
 from edgeport.runtime import load
@@ -34,7 +34,7 @@ def compared(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     arguments = (exported, "-o", folder / "peers.json", "--no-mobilenet", "--launches", LAUNCHES, "--images", IMAGES)
     ended = compare(*arguments, "--tflite-runtime", folder / "old engine")
     assert ended.returncode == 0, ended.stderr
-    return read_report(folder / "peers.json"), ended.stdout
+    return RESULT.read(folder / "peers.json"), ended.stdout
 
 
 @pytest.mark.alone

@@ -36,6 +36,7 @@ from edgeport.runtime.foreign.protobuf import BYTES, fields
 from edgeport.runtime.foreign.tflite import check_structure
 
 ROOT = Path(__file__).parents[2]
+KIND = "mutants"
 SCHEMA = 1
 KINDS = ("truncate", "change", "zero", "structure", "random")
 ENGINES = ("ai_edge_litert", "tflite_runtime", "onnxruntime")
@@ -285,7 +286,8 @@ def main() -> int:
             continue
         for path in suitable:
             rows += measure(path, engine, **options)
-    document = {"schema": SCHEMA, "seed": arguments.seed, "mutants": len(_plan(arguments.count)), "rows": rows}
+    counts = {"seed": arguments.seed, "mutants": len(_plan(arguments.count)), "rows": rows}
+    document = {"kind": KIND, "schema": SCHEMA, **counts}
     text = json.dumps(document, indent=1) + "\n"
     if arguments.output:
         write_whole(arguments.output, text.encode())

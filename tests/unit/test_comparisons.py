@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgeport.benchmarks.lab.export_cost import export_memory_report, export_speed_report
-from edgeport.benchmarks.lab.export_cost.export_memory_report import EXPORT, RAW_ALL, RAW_INT8, Cost, ExportMemory
-from edgeport.benchmarks.lab.export_cost.export_speed_report import LOADING, REST, ExportSpeed
+from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
+from edgeport.benchmarks.lab.export_cost.export_memory import EXPORT, RAW_ALL, RAW_INT8, Cost, ExportMemory
+from edgeport.benchmarks.lab.export_cost.export_speed import LOADING, REST, ExportSpeed
 from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.quantizers.quantizer_report import QuantizerReport, Tried
 from edgeport.benchmarks.lab.script import check_output_file, run_script
@@ -24,24 +24,24 @@ SPEED = ExportSpeed(
     model_sha256="0" * 64,
     calibration={"source": "mnist", "count": 500},
     rounds=3,
-    edgeport=[{LOADING: 1.0, "onnx int8": 2.0, REST: rest} for rest in (0.1, 0.2, 9.0)],
-    raw=[{LOADING: 1.0, "onnx int8": 3.0}] * 3,
+    edgeport=tuple({LOADING: 1.0, "onnx int8": 2.0, REST: rest} for rest in (0.1, 0.2, 9.0)),
+    raw=({LOADING: 1.0, "onnx int8": 3.0},) * 3,
 )
 QUANTIZERS = QuantizerReport(
     created_utc="2026-01-01T00:00:00+00:00",
     versions={"edgeport": "0"},
     host={"cores": 2},
     protocol={"rounds": 1},
-    models=[
+    models=(
         {"name": "edge", "sha256": "", "calibration": {}, "held_out": 9, "test": {"name": "mnist", "count": 10_000}},
         {"name": "other", "sha256": "", "calibration": {}, "held_out": 9, "test": None},
-    ],
-    tried=[
+    ),
+    tried=(
         Tried("edge", "tflite", "float32", correct=9_950, bytes=4_000, latency_ns=[[2_000, 4_000, 9_000], [4_000]]),
         Tried("edge", "tflite", "int8", correct=9_940, bytes=1_000, sqnr_db=40.04, latency_ns=[[1_000], [1_000]]),
         Tried("other", "tflite", "float32", latency_ns=[[1_000]]),
         Tried("other", "tflite", "int8", error="ValueError: no such operator"),
-    ],
+    ),
 )
 
 
@@ -51,7 +51,7 @@ def node(kind: str, name: str, taken: str) -> SimpleNamespace:
 
 def test_the_ratio_is_that_of_the_median_rounds() -> None:
     assert SPEED.ratio == pytest.approx(3.2 / 4.0)
-    assert export_speed_report.markdown(SPEED).splitlines() == [
+    assert export_speed.markdown(SPEED).splitlines() == [
         "| edge, seconds | edgeport | converters alone |",
         "| :-- | --: | --: |",
         "| loading | 1.000 | 1.000 |",
@@ -72,9 +72,9 @@ def test_the_memory_of_an_export_is_the_median_of_its_rounds(tmp_path: Path) -> 
     ]  # fmt: skip
     report = ExportMemory("2026-01-01T00:00:00+00:00", {"edgeport": "0"}, {"cores": 2}, 100, tuple(costs))
     path = tmp_path / "result.json"
-    path.write_text(export_memory_report.report_text(report))
-    assert export_memory_report.read_report(path) == report
-    assert export_memory_report.markdown(report).splitlines()[2:] == [
+    path.write_text(export_memory.RESULT.text(report))
+    assert export_memory.RESULT.read(path) == report
+    assert export_memory.markdown(report).splitlines()[2:] == [
         "| net | TFLiteConverter, int8 | 2.00 | 10 |",
         "| net | all nine converters' calls | 4.00 | 80 |",
         "| net | edgeport export | 2.20 | 60 |",
@@ -83,20 +83,20 @@ def test_the_memory_of_an_export_is_the_median_of_its_rounds(tmp_path: Path) -> 
 
 def test_both_results_survive_a_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
-    path.write_text(export_speed_report.report_text(SPEED))
-    assert export_speed_report.read_report(path) == SPEED
-    path.write_text(quantizer_report.report_text(QUANTIZERS))
-    assert quantizer_report.markdown(quantizer_report.read_report(path)) == quantizer_report.markdown(QUANTIZERS)
+    path.write_text(export_speed.RESULT.text(SPEED))
+    assert export_speed.RESULT.read(path) == SPEED
+    path.write_text(quantizer_report.RESULT.text(QUANTIZERS))
+    assert quantizer_report.RESULT.read(path) == QUANTIZERS
 
 
-@pytest.mark.parametrize("module", [export_memory_report, export_speed_report, quantizer_report])
+@pytest.mark.parametrize("module", [export_memory, export_speed, quantizer_report])
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "other", "schema": 1}', None])
 def test_a_missing_or_foreign_result_is_one_error(module: object, text: str | None, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     if text is not None:
         path.write_text(text)
     with pytest.raises(ArtefactError, match=r"result\.json"):
-        module.read_report(path)
+        module.RESULT.read(path)
 
 
 def test_a_slow_opening_does_not_decide_the_median() -> None:
@@ -159,6 +159,6 @@ def test_a_result_that_cannot_be_written_is_refused_before_the_measuring(tmp_pat
 
 
 def test_a_result_file_holds_raw_samples_on_few_lines() -> None:
-    text = quantizer_report.report_text(QUANTIZERS)
+    text = quantizer_report.RESULT.text(QUANTIZERS)
     assert json.loads(text)["tried"][0]["latency_ns"] == [[2_000, 4_000, 9_000], [4_000]]
     assert sum("latency_ns" in line for line in text.splitlines()) == len(QUANTIZERS.tried)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.lab.studies.loadgen import LoadgenReport, read_report, report_text
+from edgeport.benchmarks.lab.studies.loadgen import RESULT, LoadgenReport
 from edgeport.benchmarks.mlperf import loadgen
 from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, markdown, run_loadgen
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
@@ -69,21 +69,19 @@ def test_the_words_name_what_disagrees_and_why() -> None:
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
-    report = LoadgenReport("2026-01-01T00:00:00+00:00", {"cores": 2}, [result("a", [1] * 3, [1] * 3)])
+    report = LoadgenReport("2026-01-01T00:00:00+00:00", {"cores": 2}, (result("a", [1] * 3, [1] * 3),))
     path = tmp_path / "loadgen.json"
-    path.write_text(report_text(report))
-    read = read_report(path)
-    assert report_text(read) == report_text(report)
-    assert read.results[0] == report.results[0]
+    path.write_text(RESULT.text(report))
+    assert RESULT.read(path) == report
 
 
 @pytest.mark.parametrize("damage", [{"schema": 2}, {"kind": "peers"}, {"results": [{"file": "a"}]}])
 def test_another_or_a_damaged_report_is_reported(tmp_path: Path, damage: dict[str, object]) -> None:
     path = tmp_path / "loadgen.json"
-    content = json.loads(report_text(LoadgenReport("", {}, [])))
+    content = json.loads(RESULT.text(LoadgenReport("", {}, ())))
     path.write_text(json.dumps({**content, **damage}))
     with pytest.raises(ArtefactError, match="LoadGen result"):
-        read_report(path)
+        RESULT.read(path)
 
 
 def test_a_missing_loadgen_is_reported_with_its_extra(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:

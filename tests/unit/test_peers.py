@@ -14,12 +14,11 @@ from edgeport.benchmarks.lab.peers import by_hand
 from edgeport.benchmarks.lab.peers.environments import tflite_runtime_python
 from edgeport.benchmarks.lab.peers.peers_report import (
     EDGEPORT,
+    RESULT,
     ModelFacts,
     PeersReport,
     Row,
     markdown,
-    read_report,
-    report_text,
 )
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Series
 from edgeport.runtime import load
@@ -42,13 +41,13 @@ REPORT = PeersReport(
     edgeport={"version": "0"},
     host={"cores": 2},
     protocol={"launches": 8},
-    models=[ModelFacts("m", {"int8.onnx": "0" * 64}, {"source": "s", "count": 100, "shape": [1], "sha256": "0"})],
-    rows=[
+    models=(ModelFacts("m", {"int8.onnx": "0" * 64}, {"source": "s", "count": 100, "shape": [1], "sha256": "0"}),),
+    rows=(
         row(EDGEPORT, OURS),
         row("quicker", [ns * 9 // 10 for ns in OURS]),
         row("seldom", [30_000, 33_000], file="model.keras", agreeing=100),
-    ],
-    conditions={"m": [Condition(1.0, 0.0, 0.0, 1000) for _ in OURS]},
+    ),
+    conditions={"m": (Condition(1.0, 0.0, 0.0, 1000),) * len(OURS)},
 )
 
 
@@ -130,18 +129,16 @@ def test_the_table_tells_what_is_missing_and_what_was_disturbed() -> None:
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "peers.json"
-    path.write_text(report_text(REPORT))
-    read = read_report(path)
-    assert report_text(read) == report_text(REPORT)
-    assert markdown(read) == markdown(REPORT)
+    path.write_text(RESULT.text(REPORT))
+    assert RESULT.read(path) == REPORT
 
 
 @pytest.mark.parametrize("damage", [{"schema": 9}, {"kind": "loadgen"}, {"rows": [{"model": "m"}]}])
 def test_another_or_a_damaged_report_is_reported(tmp_path: Path, damage: dict[str, object]) -> None:
     path = tmp_path / "peers.json"
-    path.write_text(json.dumps({**json.loads(report_text(REPORT)), **damage}))
+    path.write_text(json.dumps({**json.loads(RESULT.text(REPORT)), **damage}))
     with pytest.raises(ArtefactError, match="comparison with peers"):
-        read_report(path)
+        RESULT.read(path)
 
 
 def test_an_environment_replaces_nothing(tmp_path: Path) -> None:

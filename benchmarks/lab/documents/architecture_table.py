@@ -4,20 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.benchmarks.lab.markdown_table import markdown_table
 
-_FORMATS = {row.name for row in FORMATS}
 # What a reason says of one model alone: the place of an operator in it, and the figures that it missed a limit by.
 _PLACE = re.compile(r" of layer [^:]+(?=:)|[.:]? ?(Node number \d+ .*|Failed for tensor .*)$")
 _MISSED = re.compile(r"(max error|SQNR|agreement) [^,]+, expected (?:up to|from) [^;]+")
-
-
-def is_architectures(content: Any) -> bool:
-    """Return whether a result file holds outcomes: {architecture: {"tflite float32": "ok" or a reason}}."""
-    return isinstance(content, dict) and all(
-        isinstance(row, dict) and row and all(variant.partition(" ")[0] in _FORMATS for variant in row)
-        for row in content.values()
-    )
 
 
 def keras_files_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -41,15 +32,10 @@ def architecture_table(outcomes: Mapping[str, Mapping[str, str]], *, subject: st
     columns: list[str] = max((list(row) for row in outcomes.values()), key=len, default=[])
     columns += sorted({variant for row in outcomes.values() for variant in row} - set(columns))
     notes: list[str] = []
-    lines = [
-        "| " + " | ".join([subject, *columns]) + " |",
-        "| :-- |" + " :-: |" * len(columns),
-    ]
-    for name, row in outcomes.items():
-        cells = [_cell(row.get(variant, ""), notes) for variant in columns]
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1))] if notes else []
-    return "\n".join(lines) + "\n"
+    rows = [(name, *(_cell(row.get(variant, ""), notes) for variant in columns)) for name, row in outcomes.items()]
+    table = markdown_table((subject, *columns), rows, left=range(len(columns) + 1))
+    listed = "".join(f"{number}. {note}\n" for number, note in enumerate(notes, 1))
+    return f"{table}\n{listed}" if notes else table
 
 
 def _cell(outcome: str, notes: list[str]) -> str:

@@ -1,8 +1,9 @@
 """The tables of docs/frontier.md: the family beside its goals, what int8 loses, and the designs that were tried."""
 
 from statistics import mean, median
-from typing import Any
 
+from edgeport.benchmarks.lab.family.family_results import EmptyCall, Loss, Losses, Search
+from edgeport.benchmarks.lab.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.paired import mcnemar_p
 from edgeport.benchmarks.sweep.results import Results
 from edgeport.benchmarks.sweep.summary import Line, lines_of, ratios_of
@@ -33,26 +34,27 @@ _NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
 def goals_table(results: Results) -> str:
     """Return each goal beside what was reached, and the distance, as Markdown."""
     lines = {(line.model, line.format, line.precision): line for line in lines_of(results)}
-    rows = ["| goal | wanted | reached | |", "| :-- | --: | --: | :-- |"]
+    rows: list[tuple[str, str, str, str]] = []
     for model, (most, float32, int8) in ACCURACY_GOALS.items():
         if (model, "keras", "float32") not in lines:
             continue
         weights = lines[model, "keras", "float32"].parameters
         verdict = _verdict(most - weights, "{:,.0f}")
-        rows.append(f"| {model}, deployed parameters | ≤ {most:,} | {weights:,} | {verdict} |")
+        rows.append((f"{model}, deployed parameters", f"≤ {most:,}", f"{weights:,}", verdict))
         rows.append(_accuracy(model, "float32, Keras", float32, lines[model, "keras", "float32"]))
         for format_ in ("tflite", "onnx"):
             rows.append(_accuracy(model, f"int8, {_NAMES[format_]}", int8, lines[model, format_, "int8"]))
     for model, format_, _, ratio in ratios_of(results):
         wanted, what = RATIO_GOALS[model, format_], f"{model}, time of int8 beside float32, {_NAMES[format_]}"
         verdict = _verdict(wanted - ratio.ratio, "{:.2f}")
-        rows.append(f"| {what} | ≤ {wanted:.2f} | {ratio.ratio:.2f} | {verdict} |")
-    return "\n".join(rows) + "\n"
+        rows.append((what, f"≤ {wanted:.2f}", f"{ratio.ratio:.2f}", verdict))
+    return markdown_table(("goal", "wanted", "reached", ""), rows, left=(0, 3))
 
 
-def _accuracy(model: str, what: str, wanted: float, line: Line) -> str:
+def _accuracy(model: str, what: str, wanted: float, line: Line) -> tuple[str, str, str, str]:
     reached = 100 * mean(line.test)
-    return f"| {model}, {what} | ≥ {wanted:.2f} % | {reached:.3f} % | {_verdict(reached - wanted, '{:.3f} points')} |"
+    verdict = _verdict(reached - wanted, "{:.3f} points")
+    return f"{model}, {what}", f"≥ {wanted:.2f} %", f"{reached:.3f} %", verdict
 
 
 def _verdict(margin: float, form: str) -> str:
@@ -60,49 +62,41 @@ def _verdict(margin: float, form: str) -> str:
     return "met" if margin >= 0 else "missed by " + form.format(-margin)
 
 
-def loss_table(rows: list[dict[str, Any]]) -> str:
+def loss_table(losses: Losses) -> str:
     """Return what int8 loses and wins beside float32 over all seeds, and McNemar's p-value, as Markdown."""
-    lines = ["| model | file | seeds | right to wrong | wrong to right | loss, points | p |"]
-    lines.append("| :-- | :-- | --: | --: | --: | --: | --: |")
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["model"], row["format"]), []).append(row)
-    for (model, format_), cells in groups.items():
-        losses, gains, count = (
-            sum(cell[key] for cell in cells) for key in ("right_to_wrong", "wrong_to_right", "count")
-        )
-        lines.append(
-            f"| {model} | {_NAMES[format_]} int8 | {len(cells)} | {losses} | {gains} "
-            f"| {100 * (losses - gains) / count:.3f} | {mcnemar_p(losses, gains):.2g} |"
-        )
-    return "\n".join(lines) + "\n"
+    groups: dict[tuple[str, str], list[Loss]] = {}
+    for row in losses.rows:
+        groups.setdefault((row.model, row.format), []).append(row)
+    rows = []
+    for (model, format_), seeds in groups.items():
+        lost, won = sum(each.right_to_wrong for each in seeds), sum(each.wrong_to_right for each in seeds)
+        points = 100 * (lost - won) / sum(each.count for each in seeds)
+        figures = (str(len(seeds)), str(lost), str(won), f"{points:.3f}", f"{mcnemar_p(lost, won):.2g}")
+        rows.append((model, f"{_NAMES[format_]} int8", *figures))
+    heads = ("model", "file", "seeds", "right to wrong", "wrong to right", "loss, points", "p")
+    return markdown_table(heads, rows, left=(0, 1))
 
 
-def empty_call_table(p50_us: dict[str, list[float]]) -> str:
-    """Return what each model's int8 TFLite file takes beyond the engine's empty call, as Markdown.
-
-    Args:
-        p50_us: The median call of each process in microseconds, by model; ``empty`` is the empty call. Processes of the
-            same index ran side by side.
-    """
-    rows = ["| int8 TFLite | call, us | beyond the empty call, us | wanted | |", "| :-- | --: | --: | --: | :-- |"]
-    for model, calls in p50_us.items():
-        beyond = median(call - empty for call, empty in zip(calls, p50_us["empty"], strict=True))
+def empty_call_table(result: EmptyCall) -> str:
+    """Return what each model's int8 TFLite file takes beyond the engine's empty call, as Markdown."""
+    rows = []
+    for model, calls in result.p50_us.items():
+        beyond = median(call - empty for call, empty in zip(calls, result.p50_us["empty"], strict=True))
         goal = EMPTY_CALL_GOALS.get(model)
-        verdict = f"≤ {goal:.1f} | {_verdict(goal - beyond, '{:.1f}')} |" if goal is not None else "| |"
-        rows.append(f"| {model} | {median(calls):.1f} | {beyond:.1f} | {verdict}")
-    return "\n".join(rows) + "\n"
+        wanted = ("", "") if goal is None else (f"≤ {goal:.1f}", _verdict(goal - beyond, "{:.1f}"))
+        rows.append((model, f"{median(calls):.1f}", f"{beyond:.1f}", *wanted))
+    return markdown_table(("int8 TFLite", "call, us", "beyond the empty call, us", "wanted", ""), rows, left=(0, 4))
 
 
-def search_table(rows: list[dict[str, Any]]) -> str:
+def search_table(search: Search) -> str:
     """Return the designs that were tried, the most accurate first, as Markdown."""
-    lines = ["| design | parameters | epochs | validation, % | loss | int8 TFLite, us | beside float32 | ONNX |"]
-    lines.append("| :-- | --: | --: | --: | --: | --: | --: | --: |")
-    for row in sorted(rows, key=lambda row: -row["correct"]):
-        right = 100 * row["correct"] / row["count"]
-        lines.append(
-            f"| `{row['design']}` | {row['parameters']:,} | {row['epochs']} | {right:.2f} "
-            f"| {row['validation_loss']:.4f} | {row['tflite_int8_us']:.1f} | {row['tflite_int8_ratio']:.2f} "
-            f"| {row['onnx_int8_ratio']:.2f} |"
+    heads = ("design", "parameters", "epochs", "validation, %", "loss", "int8 TFLite, us", "beside float32", "ONNX")
+    rows = [
+        (
+            f"`{row.design}`", f"{row.parameters:,}", str(row.epochs), f"{100 * row.correct / row.count:.2f}",
+            f"{row.validation_loss:.4f}", f"{row.tflite_int8_us:.1f}", f"{row.tflite_int8_ratio:.2f}",
+            f"{row.onnx_int8_ratio:.2f}",
         )
-    return "\n".join(lines) + "\n"
+        for row in sorted(search.rows, key=lambda row: -row.correct)
+    ]  # fmt: skip
+    return markdown_table(heads, rows)

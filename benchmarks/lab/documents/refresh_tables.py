@@ -23,19 +23,21 @@ A test fails when a document differs from what this script would write.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from edgeport.benchmarks import read_report
-from edgeport.benchmarks.lab.documents.architecture_table import architecture_table, is_architectures, keras_files_table
+from edgeport.benchmarks.lab.documents.architecture_table import architecture_table, keras_files_table
 from edgeport.benchmarks.lab.documents.frontier_table import empty_call_table, goals_table, loss_table, search_table
-from edgeport.benchmarks.lab.documents.mutants_table import is_mutants, mutants_table
-from edgeport.benchmarks.lab.documents.same_answers_table import KIND as SAME_ANSWERS
+from edgeport.benchmarks.lab.documents.mutants_table import mutants_table
 from edgeport.benchmarks.lab.documents.same_answers_table import same_answers_table
-from edgeport.benchmarks.lab.export_cost import export_memory_report, export_speed_report
+from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
+from edgeport.benchmarks.lab.family import family_results
 from edgeport.benchmarks.lab.peers import peers_report
 from edgeport.benchmarks.lab.quantizers import quantizer_report
-from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust_report
+from edgeport.benchmarks.lab.result_file import ResultFile
+from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
 from edgeport.benchmarks.profile.profile_table import profile_markdown
@@ -50,21 +52,25 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _PROFILE = re.compile(r"(<!-- profile: (\S+) (\S+) -->\n).*?(<!-- end of profile -->)", re.DOTALL)
 _GOALS = re.compile(r"(<!-- goals: (\S+) -->\n).*?(<!-- end of goals -->)", re.DOTALL)
-_TABLES: dict[str, Callable[[Path], str]] = {
-    "": lambda path: markdown_table(read_report(path)),
-    export_memory_report.KIND: lambda path: export_memory_report.markdown(export_memory_report.read_report(path)),
-    export_speed_report.KIND: lambda path: export_speed_report.markdown(export_speed_report.read_report(path)),
-    "keras-files": lambda path: keras_files_table(json.loads(path.read_text())["rows"]),
-    "empty-call": lambda path: empty_call_table(json.loads(path.read_text())["p50_us"]),
-    "search": lambda path: search_table(json.loads(path.read_text())["rows"]),
-    "ptq-loss": lambda path: loss_table(json.loads(path.read_text())["rows"]),
-    SAME_ANSWERS: lambda path: same_answers_table(json.loads(path.read_text())),
-    runtime_cost_report.KIND: lambda path: runtime_cost_report.markdown(runtime_cost_report.read_report(path)),
-    trust_report.KIND: lambda path: trust_report.markdown(trust_report.read_report(path)),
-    peers_report.KIND: lambda path: peers_report.markdown(peers_report.read_report(path)),
-    loadgen.KIND: lambda path: loadgen_markdown(loadgen.read_report(path).results),
-    quantizer_report.KIND: lambda path: quantizer_report.markdown(quantizer_report.read_report(path)),
+# Results of the tests' scripts, by their kind.
+_OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "architectures": lambda content: architecture_table(content["rows"]),
+    "keras-files": lambda content: keras_files_table(content["rows"]),
+    "mutants": mutants_table,
+    "same answers": same_answers_table,
 }
+
+
+def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
+    for module in (export_memory, export_speed, runtime_cost_report, trust, peers_report, quantizer_report):
+        yield module.RESULT, module.markdown
+    yield loadgen.RESULT, lambda report: loadgen_markdown(report.results)
+    yield family_results.EMPTY_CALL, empty_call_table
+    yield family_results.SEARCH, search_table
+    yield family_results.LOSSES, loss_table
+
+
+_OF_THE_LAB = {result.kind: (result, table) for result, table in _of_the_lab()}
 
 
 def table_of(path: Path) -> str:
@@ -72,13 +78,15 @@ def table_of(path: Path) -> str:
     if path.is_dir():
         return zoo_table(published_models(path))
     content = json.loads(path.read_text())
-    if is_architectures(content):
-        return architecture_table(content)
-    if is_mutants(content):
-        return mutants_table(content)
     if is_sweep(content):
         return sweep_table(read_results(path))
-    return _TABLES[content.get("kind", "")](path)
+    kind = content.get("kind")
+    if kind is None:
+        return markdown_table(read_report(path))
+    if kind in _OF_TESTS:
+        return _OF_TESTS[kind](content)
+    result, table = _OF_THE_LAB[kind]
+    return table(result.read(path))
 
 
 def refreshed(text: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-KIND = "same answers"
+from edgeport.benchmarks.lab.markdown_table import markdown_table
+
 _INTEGER = ("int8", "int16x8")
 _HEAD = ("system", "CPU", "engine", "integer rows", "differ", "float rows", "by at most", "classes changed", "selftest")
 
@@ -15,12 +16,12 @@ def same_answers_table(report: Mapping[str, Any]) -> str:
     Args:
         report: The content of the result file, written by tests/pi/run.py.
     """
-    lines = [_line(_HEAD), _line([":--"] * 3 + ["--:"] * (len(_HEAD) - 3))]
+    lines = []
     for key, group in groupby(report["compared"], key=_key):
         rows = list(group)
         selftests = [check for check in report["selftests"] if _key(check) == key and check["status"] != "skipped"]
-        lines.append(_line(_cells(rows, selftests)))
-    return "\n".join(lines) + "\n"
+        lines.append(_cells(rows, selftests))
+    return markdown_table(_HEAD, lines, left=(0, 1, 2))
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -48,7 +49,3 @@ def _cells(rows: Sequence[Mapping[str, Any]], selftests: Sequence[Mapping[str, A
 
 def _sum(differences: Iterable[Mapping[str, Any]], name: str) -> int:
     return sum(each[name] for each in differences)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

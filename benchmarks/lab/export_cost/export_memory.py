@@ -11,31 +11,91 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-from edgeport.benchmarks.lab.export_cost.export_memory_report import (
-    EXPORT,
-    RAW_ALL,
-    RAW_INT8,
-    Cost,
-    ExportMemory,
-    markdown,
-    report_text,
-)
 from edgeport.benchmarks.lab.export_cost.export_speed import PACKAGES
+from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.measure.host import host_facts
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 
+EXPORT, RAW_ALL, RAW_INT8 = "edgeport export", "all nine converters' calls", "TFLiteConverter, int8"
+_GB = 1e9
 _MODELS = ("MobileNetV2", "ResNet50V2")
 _SAMPLES = 100
 _EVERY_SECONDS = 0.25
 # An export that rejects an artefact ends with 1: random weights may leave the range that int16x8 can hold.
 _DELIVERED = (0, 1)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process cost, with all that it started.
+
+    Attributes:
+        model: The model.
+        what: The export, or what was called.
+        cpu_s: CPU seconds, user and system.
+        peak_bytes: The most memory at a time.
+    """
+
+    model: str
+    what: str
+    cpu_s: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class ExportMemory:
+    """One comparison; the sides took turns.
+
+    Attributes:
+        created_utc: When, in ISO 8601.
+        versions: The version of each package that took part.
+        host: See host_facts.
+        samples: How many calibration samples there were.
+        costs: One for each process.
+    """
+
+    created_utc: str
+    versions: Mapping[str, str]
+    host: Mapping[str, Any]
+    samples: int
+    costs: tuple[Cost, ...]
+
+    @property
+    def models(self) -> list[str]:
+        """The models, in order."""
+        return list(dict.fromkeys(cost.model for cost in self.costs))
+
+    def peak_bytes(self, model: str, what: str) -> float:
+        """Return the median of the peaks."""
+        return median(cost.peak_bytes for cost in self.costs if (cost.model, cost.what) == (model, what))
+
+    def cpu_s(self, model: str, what: str) -> float:
+        """Return the median CPU seconds."""
+        return median(cost.cpu_s for cost in self.costs if (cost.model, cost.what) == (model, what))
+
+
+RESULT = ResultFile("export memory", ExportMemory, "measurement of exports' memory")
+
+
+def markdown(report: ExportMemory) -> str:
+    """Return peaks and CPU times as a Markdown table."""
+    rows = [
+        (model, what, f"{report.peak_bytes(model, what) / _GB:.2f}", f"{report.cpu_s(model, what):.0f}")
+        for model in report.models
+        for what in (RAW_INT8, RAW_ALL, EXPORT)
+    ]
+    return markdown_table(("model", "process", "peak memory, GB", "CPU, s"), rows, left=(0, 1))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -151,7 +211,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 1:
         raise InputError(f"--rounds: got {arguments.rounds}, expected 1 or more")
     report = measure_exports(arguments.models, rounds=arguments.rounds, on_step=lambda what: print(what, flush=True))
-    write_whole(arguments.output, report_text(report).encode())
+    write_whole(arguments.output, RESULT.text(report).encode())
     print(markdown(report), end="")
 
 

@@ -7,15 +7,19 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edgeport.benchmarks.lab.export_cost.export_speed_report import LOADING, REST, ExportSpeed, markdown, report_text
+import numpy as np
+
+from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.measure.host import host_facts
 from edgeport.runtime.engines.quiet import quiet_stderr
@@ -27,6 +31,73 @@ if TYPE_CHECKING:
     from edgeport.export.exporting import Progress
 
 PACKAGES = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+# The parts that are no variants.
+LOADING, REST = "loading", "proof and writing"
+
+
+@dataclass(frozen=True)
+class ExportSpeed:
+    """One comparison; the two sides took turns.
+
+    Attributes:
+        created_utc: When, in ISO 8601.
+        versions: The version of each package that took part.
+        host: See host_facts.
+        model: Its name.
+        model_sha256: The digest of its file.
+        calibration: ``source``, ``count``, ``seed`` and ``sha256`` of the samples; loading them is in neither side.
+        rounds: How often each side had its turn, after one that is not counted.
+        edgeport: For each round the seconds of each part of an export: loading, each variant, the rest.
+        raw: The same of the converters' own calls, which have no rest.
+    """
+
+    created_utc: str
+    versions: Mapping[str, str]
+    host: Mapping[str, Any]
+    model: str
+    model_sha256: str
+    calibration: Mapping[str, Any]
+    rounds: int
+    edgeport: tuple[Mapping[str, float], ...]
+    raw: tuple[Mapping[str, float], ...]
+
+    @property
+    def parts(self) -> list[str]:
+        """All parts, in order."""
+        return list(dict.fromkeys([*self.raw[0], *self.edgeport[0]]))
+
+    @property
+    def ratio(self) -> float:
+        """The median export as a multiple of the median of the converters' calls."""
+        return total(self.edgeport) / total(self.raw)
+
+
+RESULT = ResultFile("export speed", ExportSpeed, "measurement of exports")
+
+
+def median(side: Sequence[Mapping[str, float]], part: str) -> float:
+    """Return the median seconds of one part; 0 for a part that the side has not."""
+    return float(np.median([each.get(part, 0.0) for each in side]))
+
+
+def total(side: Sequence[Mapping[str, float]]) -> float:
+    """Return the median seconds of a whole round."""
+    return float(np.median([sum(each.values()) for each in side]))
+
+
+def markdown(report: ExportSpeed) -> str:
+    """Return the medians of both sides as a Markdown table."""
+    rows = [
+        (
+            part,
+            f"{median(report.edgeport, part):.3f}",
+            f"{median(report.raw, part):.3f}" if part in report.raw[0] else "",
+        )
+        for part in report.parts
+    ]
+    rows.append(("whole", f"{total(report.edgeport):.3f}", f"{total(report.raw):.3f}"))
+    rows.append(("ratio", f"{report.ratio:.2f}", "1.00"))
+    return markdown_table((f"{report.model}, seconds", "edgeport", "converters alone"), rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,8 +156,8 @@ def time_export(
         model_sha256=source.opened.sha256,
         calibration=calibration.facts,
         rounds=rounds,
-        edgeport=ours[1:],
-        raw=raw[1:],
+        edgeport=tuple(ours[1:]),
+        raw=tuple(raw[1:]),
     )
 
 
@@ -131,7 +202,7 @@ def _run(arguments: argparse.Namespace) -> None:
         data_dir=arguments.data_dir,
         on_step=lambda what: print(what, flush=True),
     )
-    write_whole(arguments.output, report_text(report).encode())
+    write_whole(arguments.output, RESULT.text(report).encode())
     print(markdown(report), end="")
 
 

@@ -4,13 +4,13 @@ Run it with: python -m edgeport.benchmarks.lab.family.empty_call runs/frontier -
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from edgeport.benchmarks.lab.family.family_results import EMPTY_CALL, EmptyCall
 from edgeport.benchmarks.measure.candidate import artefact_candidate
 from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.measure.host import host_facts
@@ -22,7 +22,6 @@ from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.runtime.files.output import write_whole
 from edgeport.train import load_dataset
 
-KIND = "empty-call"
 EMPTY = "empty"
 _LAUNCHES = 8
 
@@ -55,16 +54,12 @@ def main() -> None:
         timings = time_candidates(
             candidates, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),), on_step=print
         )
-    document = {
-        "kind": KIND,
-        "host": host,
-        "disturbances": list(disturbances(timings.conditions, host)),
-        "p50_us": {
-            name: [round(float(np.median(launch)) / 1e3, 3) for launch in timings.series[name][0].launches]
-            for name in paths
-        },
+    p50_us = {
+        name: [round(float(np.median(launch)) / 1e3, 3) for launch in timings.series[name][0].launches]
+        for name in paths
     }
-    write_whole(arguments.output, (json.dumps(document, indent=1) + "\n").encode())
+    result = EmptyCall(host, tuple(disturbances(timings.conditions, host)), p50_us)
+    write_whole(arguments.output, EMPTY_CALL.text(result).encode())
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edgeport.benchmarks.lab.family.ptq_loss import answers_of, losses, write_rows
+from edgeport.benchmarks.lab.family.family_results import LOSSES, Loss, Losses
+from edgeport.benchmarks.lab.family.ptq_loss import answers_of, losses
 from edgeport.benchmarks.sweep.results import read_results
 from edgeport.export import Options, export, load_calibration, load_source
+from edgeport.runtime.files.output import write_whole
 from edgeport.train import RECIPES, Run, load_dataset, train
 
 MODEL = "edge-2k"
@@ -53,11 +55,11 @@ def main() -> None:
         outputs = [Path(folder) / f"seed-{seed}" for seed in seeds]
         with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context) as pool:
             exports = list(pool.map(fine_tuned, folders, seeds, repeat(arguments.teacher), outputs))
-        rows = []
+        rows: list[Loss] = []
         for seed, cell, made in zip(seeds, folders, exports, strict=True):
             reference = answers_of(cell / "export" / f"{MODEL}.float32.tflite", test.images)
             rows += losses(f"{MODEL}, QAT", seed, made, reference, test)
-    write_rows(arguments.output, rows)
+    write_whole(arguments.output, LOSSES.text(Losses(tuple(rows))).encode())
 
 
 if __name__ == "__main__":

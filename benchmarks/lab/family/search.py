@@ -8,7 +8,6 @@ global average pooling. A dense layer ends each.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import re
@@ -24,6 +23,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from edgeport.benchmarks.lab.family.family_results import SEARCH, Design, Search
 from edgeport.benchmarks.measure.candidate import artefact_candidate
 from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.measure.host import host_facts
@@ -39,7 +39,6 @@ from edgeport.train.loop.fitting import Run, fit, probabilities_of
 from edgeport.train.loop.history import best_epoch
 from edgeport.train.recipe import RECIPES
 
-KIND = "search"
 EPOCHS = 8
 _LAUNCHES = 8
 _WORD = re.compile(r"^([CDPGA])(\d*)/?(\d*)-?(\d*)$")
@@ -128,8 +127,8 @@ def main() -> None:
             folders = [Path(folder) / f"design-{number}" for number in range(len(DESIGNS))]
             tried = list(pool.map(try_design, DESIGNS, repeat(arguments.teacher), folders))
         host, doubts = time_side_by_side(tried)
-    document = {"kind": KIND, "host": host, "disturbances": doubts, "rows": [row for row, _ in tried]}
-    write_whole(arguments.output, (json.dumps(document, indent=1) + "\n").encode())
+    result = Search(host, tuple(doubts), tuple(Design(**row) for row, _ in tried))
+    write_whole(arguments.output, SEARCH.text(result).encode())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 
 from edgeport.benchmarks.lab.peers.environments import tflite_runtime_python
 from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, EDGEPORT, KERAS_FILE, Entrant, line_up
-from edgeport.benchmarks.lab.peers.peers_report import ModelFacts, PeersReport, Row, markdown, report_text
+from edgeport.benchmarks.lab.peers.peers_report import RESULT, ModelFacts, PeersReport, Row, markdown
 from edgeport.benchmarks.lab.peers.subjects import Subject, exported_subject, mobilenet_subject
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.measure.host import host_facts
@@ -247,7 +247,7 @@ def _run(arguments: argparse.Namespace) -> None:
         protocol=replace(_PROTOCOL, launches=arguments.launches),
         on_step=on_step,
     )
-    write_whole(arguments.output, report_text(report).encode())
+    write_whole(arguments.output, RESULT.text(report).encode())
     print(markdown(report), end="")
 
 

@@ -1,19 +1,16 @@
 """The result of running edgeport beside its peers: raw samples; its figures are computed here."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
+from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series
-from edgeport.benchmarks.report.report_file import read_result
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
 
-KIND = "peers"
-SCHEMA = 1
 EDGEPORT = "edgeport"
 _HEADS = {ENGINE_CALL: "call", PREDICT: "predict"}
 
@@ -80,10 +77,10 @@ class PeersReport:
     edgeport: Mapping[str, str]
     host: Mapping[str, Any]
     protocol: Mapping[str, Any]
-    models: Sequence[ModelFacts]
-    rows: Sequence[Row]
-    skipped: Sequence[Mapping[str, str]] = ()
-    conditions: Mapping[str, Sequence[Condition]] = field(default_factory=dict)
+    models: tuple[ModelFacts, ...]
+    rows: tuple[Row, ...]
+    skipped: tuple[Mapping[str, str], ...] = ()
+    conditions: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     partial: str = ""
 
     def find(self, model: str, file: str, by: str) -> Row | None:
@@ -100,29 +97,7 @@ class PeersReport:
         return latency_ratio(ours.timed(what).launches[: len(launches)], launches)
 
 
-def report_text(report: PeersReport) -> str:
-    """Return the text of the result file."""
-    return json.dumps({"kind": KIND, "schema": SCHEMA, **asdict(report)}) + "\n"
-
-
-def read_report(path: Path) -> PeersReport:
-    """Return a comparison.
-
-    Raises:
-        ArtefactError: The file is missing, damaged or of another kind or schema.
-    """
-    return read_result(path, _from_json, what="comparison with peers", schema=SCHEMA, kind=KIND)
-
-
-def _from_json(content: dict[str, Any]) -> PeersReport:
-    parts = {
-        "models": [ModelFacts(**each) for each in content["models"]],
-        "rows": [Row(**{**each, "series": tuple(Series(**one) for one in each["series"])}) for each in content["rows"]],
-        "conditions": {
-            model: [Condition(**each) for each in entries] for model, entries in content["conditions"].items()
-        },
-    }
-    return PeersReport(**{**content, **parts})
+RESULT = ResultFile("peers", PeersReport, "comparison with peers")
 
 
 def markdown(report: PeersReport, *, whats: Sequence[str] = (ENGINE_CALL, PREDICT)) -> str:
@@ -138,10 +113,7 @@ def markdown(report: PeersReport, *, whats: Sequence[str] = (ENGINE_CALL, PREDIC
     """
     names = [model.name for model in report.models]
     heads = [f"{name}, {_HEADS[what]}" for name in names for what in whats]
-    lines = [
-        f"| file | run by | {' | '.join(heads)} | same top-1 as Keras, % |",
-        f"| :-- | :-- |{' --: |' * (len(heads) + 1)}",
-    ]
+    lines = []
     keys = list(dict.fromkeys((row.file, row.by) for row in report.rows))
     for file, by in keys:
         rows = [report.find(name, file, by) for name in names]
@@ -149,9 +121,10 @@ def markdown(report: PeersReport, *, whats: Sequence[str] = (ENGINE_CALL, PREDIC
         counts = {model.name: model.images["count"] for model in report.models}
         agreement = ", ".join(f"{100 * row.agreeing / counts[row.model]:.1f}" for row in rows if row)
         who = f"**{by}**" if by == EDGEPORT else by
-        lines.append(f"| {file} | {who} | {' | '.join(cells)} | {agreement} |")
+        lines.append((file, who, *cells, agreement))
+    table = markdown_table(("file", "run by", *heads, "same top-1 as Keras, %"), lines, left=(0, 1))
     notes = list(_notes(report))
-    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+    return "\n".join([table, *notes]) + "\n" if notes else table
 
 
 def _notes(report: PeersReport) -> Iterator[str]:

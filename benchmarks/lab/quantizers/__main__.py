@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeport.benchmarks.lab.quantizers.quantizer_report import report_text
+from edgeport.benchmarks.lab.quantizers.quantizer_report import RESULT
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.files.output import write_whole
@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> None:
     report = compare_quantizers(
         arguments.models, data_dir=arguments.data_dir, on_step=lambda what: print(what, flush=True)
     )
-    write_whole(arguments.output, report_text(report).encode())
+    write_whole(arguments.output, RESULT.text(report).encode())
 
 
 if __name__ == "__main__":

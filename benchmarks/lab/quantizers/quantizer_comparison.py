@@ -70,7 +70,7 @@ def compare_quantizers(
             made = [_file(folder, way) for way, outcome in zip(WAYS, outcomes, strict=True) if not outcome.error]
             samples = _latency(made, subject.held_out[:1])
             tried += [
-                replace(outcome, latency_ns=samples.get(_file(folder, way), ()))
+                replace(outcome, latency_ns=samples.get(_file(folder, way), []))
                 for way, outcome in zip(WAYS, outcomes, strict=True)
             ]
         facts.append(_facts(subject, len(test) if test is not None else 0))
@@ -79,8 +79,8 @@ def compare_quantizers(
         versions={name: version(name) for name in _PACKAGES},
         host=host_facts(),
         protocol={**asdict(_PROTOCOL), "openings": _OPENINGS, "threads": 1},
-        models=facts,
-        tried=tried,
+        models=tuple(facts),
+        tried=tuple(tried),
     )
 
 

@@ -1,17 +1,14 @@
 """The result of comparing quantizers: raw samples and facts; its tables are computed here."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.report.report_file import read_result
+from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.lab.result_file import ResultFile
 
-KIND = "quantizers"
-SCHEMA = 1
 # What the times of the others of its format are divided by.
 REFERENCE = "float32"
 _FORMAT_NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
@@ -46,7 +43,7 @@ class Tried:
     correct: int | None = None
     boundaries: int = 0
     float_operators: int = 0
-    latency_ns: Sequence[Sequence[int]] = ()
+    latency_ns: list[list[int]] = field(default_factory=list)
 
     @property
     def p50_us(self) -> float:
@@ -74,8 +71,8 @@ class QuantizerReport:
     versions: Mapping[str, str]
     host: Mapping[str, Any]
     protocol: Mapping[str, Any]
-    models: Sequence[Mapping[str, Any]]
-    tried: Sequence[Tried]
+    models: tuple[Mapping[str, Any], ...]
+    tried: tuple[Tried, ...]
 
     def ways(self, format_name: str) -> list[str]:
         """Return the ways of a format, in order."""
@@ -98,25 +95,7 @@ class QuantizerReport:
         return float(np.exp(np.mean([np.log(self.share_of_float32(each)) for each in self.made(format_name, way)])))
 
 
-def report_text(report: QuantizerReport) -> str:
-    """Return the text of the result file, with each model's way on one line."""
-    content: dict[str, Any] = {"kind": KIND, "schema": SCHEMA, **asdict(report)}
-    tried = ",\n".join(f"  {json.dumps(entry)}" for entry in content.pop("tried"))
-    head = json.dumps(content, indent=1)[:-2]
-    return f'{head},\n "tried": [\n{tried}\n ]\n}}\n'
-
-
-def read_report(path: Path) -> QuantizerReport:
-    """Return a comparison.
-
-    Raises:
-        ArtefactError: The file is missing, damaged or of another kind or schema.
-    """
-
-    def parse(content: dict[str, Any]) -> QuantizerReport:
-        return QuantizerReport(tried=[Tried(**entry) for entry in content.pop("tried")], **content)
-
-    return read_result(path, parse, what="comparison of quantizers", schema=SCHEMA, kind=KIND)
+RESULT = ResultFile("quantizers", QuantizerReport, "comparison of quantizers")
 
 
 def markdown(report: QuantizerReport) -> str:
@@ -133,7 +112,7 @@ def _summary(report: QuantizerReport, format_name: str) -> str:
         mean = f"{report.mean_share(format_name, way):.2f}" if report.made(format_name, way) else "-"
         rows.append((way, *cells, mean))
     title = f"**{_FORMAT_NAMES[format_name]}**: SQNR in dB, and the p50 of a call as a share of float32's"
-    return f"{title}\n\n{_table(('way', *names, 'mean share'), rows)}"
+    return f"{title}\n\n{markdown_table(('way', *names, 'mean share'), rows)}"
 
 
 def _summary_cell(report: QuantizerReport, tried: Tried) -> str:
@@ -143,7 +122,7 @@ def _summary_cell(report: QuantizerReport, tried: Tried) -> str:
 def _details(report: QuantizerReport, name: str) -> str:
     tests = {model["name"]: model["test"]["count"] if model["test"] else 0 for model in report.models}
     tried = [each for each in report.tried if each.model == name]
-    return f"**{name}**\n\n{_table(_COLUMNS, [_row(report, each, tests[name]) for each in tried])}"
+    return f"**{name}**\n\n{markdown_table(_COLUMNS, [_row(report, each, tests[name]) for each in tried])}"
 
 
 def _row(report: QuantizerReport, tried: Tried, test_count: int) -> tuple[str, ...]:
@@ -161,9 +140,3 @@ def _row(report: QuantizerReport, tried: Tried, test_count: int) -> tuple[str, .
         str(tried.boundaries),
         str(tried.float_operators),
     )
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, *rows]
-    text = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([text[0], "| :-- |" + " --: |" * (len(columns) - 1), *text[1:]]) + "\n"

@@ -4,28 +4,24 @@ Run it with: python -m edgeport.benchmarks.lab.studies.loadgen EXPORT -o docs/re
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.mlperf.loadgen import IMAGES, SECONDS, LoadgenResult, markdown, run_loadgen
-from edgeport.benchmarks.report.report_file import read_result
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.loading import load
 from edgeport.runtime.tensors.arrays import Pixels
-
-KIND = "loadgen"
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -41,26 +37,11 @@ class LoadgenReport:
 
     created_utc: str
     host: Mapping[str, Any]
-    results: Sequence[LoadgenResult]
-    skipped: Sequence[Mapping[str, str]] = ()
+    results: tuple[LoadgenResult, ...]
+    skipped: tuple[Mapping[str, str], ...] = ()
 
 
-def report_text(report: LoadgenReport) -> str:
-    """Return the text of the result file."""
-    return json.dumps({"kind": KIND, "schema": SCHEMA, **asdict(report)}) + "\n"
-
-
-def read_report(path: Path) -> LoadgenReport:
-    """Return a result.
-
-    Raises:
-        ArtefactError: The file is missing, damaged or of another kind or schema.
-    """
-    return read_result(path, _from_json, what="LoadGen result", schema=SCHEMA, kind=KIND)
-
-
-def _from_json(content: dict[str, Any]) -> LoadgenReport:
-    return LoadgenReport(**{**content, "results": [LoadgenResult(**each) for each in content["results"]]})
+RESULT = ResultFile("loadgen", LoadgenReport, "LoadGen result")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,7 +89,9 @@ def _run(arguments: argparse.Namespace) -> None:
             skipped.append({"file": path.name, "reason": str(error)})
             print(f"  not run: {error}", flush=True)
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_whole(arguments.output, report_text(LoadgenReport(created, host_facts(), results, skipped)).encode())
+    write_whole(
+        arguments.output, RESULT.text(LoadgenReport(created, host_facts(), tuple(results), tuple(skipped))).encode()
+    )
     print(markdown(results), end="")
 
 

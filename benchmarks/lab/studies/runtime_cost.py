@@ -20,12 +20,12 @@ import numpy as np
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels, raw_call, resized_call
 from edgeport.benchmarks.lab.studies.runtime_cost_report import (
+    RESULT,
     BatchCost,
     CallCost,
     ProcessCost,
     RuntimeCost,
     markdown,
-    report_text,
 )
 from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.measure.one_process import Rounds, time_in_rounds
@@ -115,9 +115,9 @@ def measure_runtime(
         },
         host=host_facts(),
         sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
-        calls=calls,
-        batches=batches,
-        processes=started,
+        calls=tuple(calls),
+        batches=tuple(batches),
+        processes=tuple(started),
     )
 
 
@@ -241,7 +241,7 @@ def _run(arguments: argparse.Namespace) -> None:
         processes=arguments.processes,
         on_step=lambda what: print(what, flush=True),
     )
-    write_whole(arguments.output, report_text(report).encode())
+    write_whole(arguments.output, RESULT.text(report).encode())
     print(markdown(report), end="")
 
 

@@ -1,17 +1,14 @@
 """The result of timing the runtime against the bare engines: raw samples; its figures are computed here."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.report.report_file import read_result
+from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.lab.result_file import ResultFile
 
-KIND = "runtime cost"
-SCHEMA = 1
 NUMPY = "import numpy"
 _SHOWN_BATCH = "32"
 
@@ -30,7 +27,7 @@ class CallCost:
     file: str
     engine: str
     dtype: str
-    latency_ns: Mapping[str, Sequence[Sequence[int]]]
+    latency_ns: Mapping[str, list[list[int]]]
 
     def extra_us(self, name: str) -> float:
         """Return what ``run`` or ``predict`` adds: the median over the openings of the difference of medians, in us."""
@@ -56,7 +53,7 @@ class BatchCost:
 
     file: str
     engine: str
-    latency_ns: Mapping[str, Mapping[str, Sequence[int]]]
+    latency_ns: Mapping[str, Mapping[str, list[int]]]
 
     def us_per_image(self, batch: str, way: str) -> float | None:
         """Return the median microseconds of an image in such a batch, or None if that way was not possible."""
@@ -75,8 +72,8 @@ class ProcessCost:
     """
 
     name: str
-    wall_ns: Sequence[int]
-    peak_rss_bytes: Sequence[int]
+    wall_ns: list[int]
+    peak_rss_bytes: list[int]
 
     @property
     def wall_ms(self) -> float:
@@ -107,9 +104,9 @@ class RuntimeCost:
     versions: Mapping[str, str]
     host: Mapping[str, Any]
     sha256: Mapping[str, str]
-    calls: Sequence[CallCost]
-    batches: Sequence[BatchCost]
-    processes: Sequence[ProcessCost]
+    calls: tuple[CallCost, ...]
+    batches: tuple[BatchCost, ...]
+    processes: tuple[ProcessCost, ...]
 
     def process(self, name: str) -> ProcessCost:
         """Return the process of that name."""
@@ -120,50 +117,34 @@ class RuntimeCost:
         return self.process(name).wall_ms / self.process(NUMPY).wall_ms
 
 
-def report_text(report: RuntimeCost) -> str:
-    """Return the text of the result file."""
-    return json.dumps({"kind": KIND, "schema": SCHEMA, **asdict(report)}) + "\n"
-
-
-def read_report(path: Path) -> RuntimeCost:
-    """Return a comparison.
-
-    Raises:
-        ArtefactError: The file is missing, damaged or of another kind or schema.
-    """
-    return read_result(path, _from_json, what="measurement of the runtime", schema=SCHEMA, kind=KIND)
-
-
-def _from_json(content: dict[str, Any]) -> RuntimeCost:
-    parts = {
-        "calls": [CallCost(**each) for each in content["calls"]],
-        "batches": [BatchCost(**each) for each in content["batches"]],
-        "processes": [ProcessCost(**each) for each in content["processes"]],
-    }
-    return RuntimeCost(**{**content, **parts})
+RESULT = ResultFile("runtime cost", RuntimeCost, "measurement of the runtime")
 
 
 def markdown(report: RuntimeCost) -> str:
     """Return the figures as three Markdown tables: calls, batches, processes."""
-    lines = ["| one image, p50 in us | engine alone | `run` adds | `predict` adds |", "| :-- | --: | --: | --: |"]
-    lines += [
-        f"| {cost.file} | {cost.raw_us:.1f} | {cost.extra_us('run'):+.1f} | {cost.extra_us('predict'):+.1f} |"
+    calls = [
+        (cost.file, f"{cost.raw_us:.1f}", f"{cost.extra_us('run'):+.1f}", f"{cost.extra_us('predict'):+.1f}")
         for cost in report.calls
     ]
-    lines += [
-        "",
-        f"| {_SHOWN_BATCH} images, us each | in one call of the engine | one by one | `predict` |",
-        "| :-- | --: | --: | --: |",
+    batches = [
+        (
+            cost.file,
+            *(_cell(cost.us_per_image(_SHOWN_BATCH, way)) for way in ("in one call", "one by one", "edgeport")),
+        )
+        for cost in report.batches
     ]
-    for cost in report.batches:
-        cells = (_cell(cost.us_per_image(_SHOWN_BATCH, way)) for way in ("in one call", "one by one", "edgeport"))
-        lines.append(f"| {cost.file} | {' | '.join(cells)} |")
-    lines += ["", "| process | ms | times `import numpy` | peak MB |", "| :-- | --: | --: | --: |"]
-    lines += [
-        f"| {each.name} | {each.wall_ms:.0f} | {report.start_ratio(each.name):.2f} | {each.peak_mb:.1f} |"
+    processes = [
+        (each.name, f"{each.wall_ms:.0f}", f"{report.start_ratio(each.name):.2f}", f"{each.peak_mb:.1f}")
         for each in report.processes
     ]
-    return "\n".join(lines) + "\n"
+    in_batches = f"{_SHOWN_BATCH} images, us each"
+    return "\n".join(
+        [
+            markdown_table(("one image, p50 in us", "engine alone", "`run` adds", "`predict` adds"), calls),
+            markdown_table((in_batches, "in one call of the engine", "one by one", "`predict`"), batches),
+            markdown_table(("process", "ms", "times `import numpy`", "peak MB"), processes),
+        ]
+    )
 
 
 def _cell(value: float | None) -> str:

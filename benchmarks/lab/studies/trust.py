@@ -6,24 +6,27 @@ Run it with: python -m edgeport.benchmarks.lab.studies.trust EXPORT_FOLDER --rep
 import argparse
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgeport.benchmarks.assembly import Entry, Timing, assembled_report
 from edgeport.benchmarks.compare.comparison import Limits, compare_reports, compare_within
+from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels
-from edgeport.benchmarks.lab.studies.trust_report import PlantedLoss, Repetition, Trial, Trust, markdown, report_text
 from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
 from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.measure.host import host_facts
 from edgeport.benchmarks.report.record import BASELINE, Report
 from edgeport.benchmarks.report.report_file import read_report
+from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
 from edgeport.benchmarks.statistics.paired import paired_answers
 from edgeport.benchmarks.statistics.verdicts import accuracy_verdict
 from edgeport.runtime import load
@@ -36,6 +39,133 @@ _LOSSES = (30, 3)
 _IMAGES = 64
 
 OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """One whole benchmark of two candidates.
+
+    Attributes:
+        base_ns: The median engine call of each launch of the first.
+        other_ns: Of the second.
+        within: What ``compare`` says of the two in this run: its exit code.
+        across: What it says of this run's first candidate against that of the run before; None for the first run.
+        disturbed: Whether the report says that the machine was disturbed.
+    """
+
+    base_ns: list[int]
+    other_ns: list[int]
+    within: int
+    across: int | None
+    disturbed: bool
+
+    @property
+    def ratio(self) -> Ratio:
+        """The second candidate's latency as a multiple of the first one's, with its interval."""
+        return latency_ratio([[ns] for ns in self.base_ns], [[ns] for ns in self.other_ns])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Repetitions of a benchmark whose right answer is known.
+
+    Attributes:
+        file: The artefact that both candidates run.
+        factor: How much slower the second one was made: 1 for the same artefact entered twice.
+        repetitions: The benchmarks.
+    """
+
+    file: str
+    factor: float
+    repetitions: tuple[Repetition, ...]
+
+    @property
+    def containing_one(self) -> int:
+        """In how many repetitions the interval contains 1."""
+        return sum(each.ratio.contains_one for each in self.repetitions)
+
+    @property
+    def half_width(self) -> float:
+        """The median half-width of the interval, as a share."""
+        return float(np.median([(each.ratio.high - each.ratio.low) / 2 for each in self.repetitions]))
+
+    @property
+    def regressed_within(self) -> int:
+        """In how many repetitions ``compare`` reports a regression between the two."""
+        return sum(each.within == 1 for each in self.repetitions)
+
+    @property
+    def regressed_across(self) -> int:
+        """How often it reports one between two runs of the same artefact."""
+        return sum(each.across == 1 for each in self.repetitions)
+
+
+@dataclass(frozen=True)
+class PlantedLoss:
+    """The verdict on an artefact some of whose right answers were made wrong.
+
+    Attributes:
+        planted: How many.
+        count: Of how many images.
+        kind: The verdict.
+        sentence: The verdict in words.
+    """
+
+    planted: int
+    count: int
+    kind: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the benchmark says of things that are known.
+
+    Attributes:
+        created_utc: When, in ISO 8601.
+        versions: The version of each package that took part.
+        host: See host_facts.
+        protocol: How each benchmark measured.
+        sha256: The digest of each artefact.
+        trials: Latency.
+        losses: Accuracy.
+    """
+
+    created_utc: str
+    versions: Mapping[str, str]
+    host: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    sha256: Mapping[str, str]
+    trials: tuple[Trial, ...]
+    losses: tuple[PlantedLoss, ...]
+
+
+RESULT = ResultFile("trust", Trust, "measurement of what is known")
+
+
+def markdown(report: Trust) -> str:
+    """Return the figures as Markdown tables."""
+    heads = (
+        "planted", "artefact", "benchmarks", "interval contains 1", "half-width", "ratio", "regressed within the run",
+        "regressed between runs",
+    )  # fmt: skip
+    latency = markdown_table(heads, map(_trial_row, report.trials), left=(0, 1))
+    losses = [(f"{loss.planted} of {loss.count:,}", loss.sentence) for loss in report.losses]
+    return f"{latency}\n{markdown_table(('right answers made wrong', 'verdict'), losses, left=(1,))}"
+
+
+def _trial_row(trial: Trial) -> tuple[str, ...]:
+    across = sum(each.across is not None for each in trial.repetitions)
+    return (
+        f"{trial.factor - 1:.0%} slower" if trial.factor != 1 else "nothing",
+        trial.file,
+        str(len(trial.repetitions)),
+        str(trial.containing_one),
+        f"±{trial.half_width:.2%}",
+        f"{float(np.median([each.ratio.ratio for each in trial.repetitions])):.3f}",
+        str(trial.regressed_within),
+        f"{trial.regressed_across} of {across}" if across else "-",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +214,7 @@ def same_or_slower(path: Path, *, factor: float, repetitions: int, timing: Timin
             )
         )
         before = report
-    return Trial(path.name, factor, found)
+    return Trial(path.name, factor, tuple(found))
 
 
 def planted_losses(report: Report) -> list[PlantedLoss]:
@@ -161,10 +291,10 @@ def _run(arguments: argparse.Namespace) -> None:
         host=host_facts(),
         protocol=asdict(timing),
         sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
-        trials=trials,
-        losses=planted_losses(known),
+        trials=tuple(trials),
+        losses=tuple(planted_losses(known)),
     )
-    write_whole(arguments.output, report_text(trust).encode())
+    write_whole(arguments.output, RESULT.text(trust).encode())
     print(markdown(trust), end="")
 
 

@@ -2,12 +2,12 @@
 
 To begin::
 
-    from pathlib import Path
-    from edgeport.export import Options, export, load_calibration, load_source
+    from edgeport.export import Options, export_model
 
-    source = load_source(Path("model.keras"))  # or a SavedModel folder, or a Keras model
-    calibration = load_calibration("mnist-5k", inputs=source.inputs)
-    manifest = export(source, Path("artefacts"), calibration, options=Options(precisions=("float32", "int8")))
+    # A .keras file, a SavedModel folder or a Keras model; a data set, a file, a folder or arrays.
+    manifest = export_model(
+        "model.keras", "artefacts", calibration="samples.npz", options=Options(precisions=("float32", "int8"))
+    )
 
 ``edgeport.export.tflite.convert.convert`` and ``edgeport.export.onnx.convert.convert`` return the bytes of one file.
 """
@@ -19,6 +19,7 @@ from edgeport.train import keras_backend  # noqa: F401  (chooses the backend bef
 
 if TYPE_CHECKING:
     from edgeport.export.exporting import Progress, export
+    from edgeport.export.front_door import export_model
     from edgeport.export.manifest import Manifest, read_manifest
     from edgeport.export.options import Options
     from edgeport.export.sources.source import Source, load_source
@@ -31,6 +32,7 @@ __all__ = [
     "Progress",
     "Source",
     "export",
+    "export_model",
     "load_calibration",
     "load_source",
     "read_manifest",
@@ -45,6 +47,7 @@ __getattr__ = lazy_names(
         "Progress": "exporting",
         "Source": "sources.source",
         "export": "exporting",
+        "export_model": "front_door",
         "load_calibration": "verification.calibration",
         "load_source": "sources.source",
         "read_manifest": "manifest",

@@ -1,7 +1,6 @@
 """``edgeport export``: Turn a model into TFLite and ONNX files in every precision, each verified against it."""
 
 import argparse
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -10,18 +9,17 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from edgeport.export.front_door import export_model
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.options import OPSET, UNROLL_LIMIT, Options
 from edgeport.export.precisions import PRECISIONS
-from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
+from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.formats import FORMATS
-from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.files.output import check_output_folder
-from edgeport.runtime.terminal import steers, visible
-from edgeport.train.zoo import find_published
+from edgeport.runtime.terminal import visible
 
 if TYPE_CHECKING:
+    from edgeport.export.exporting import Progress as Step
     from edgeport.export.sources.source import Source
 
 # The exit code when some of the artefacts failed.
@@ -117,57 +115,40 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export, print what became of each artefact, and say what to do next."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    check_output_folder(arguments.output, overwrite=arguments.overwrite)
     options = _options(arguments)
-    input_range = _input_range(arguments.input_range)
-    if arguments.name is not None and steers(arguments.name):
-        raise InputError(f"--name: got '{visible(arguments.name)}', expected text without control characters")
-    published = find_published(arguments.model)
-    # TensorFlow takes seconds to import, and logs while it does.
-    with quiet_stderr():
-        from edgeport.export.graphs.scaling import scales_pixels
-        from edgeport.export.sources.custom_objects import objects_of
-        from edgeport.export.sources.source import load_source
 
-        objects = objects_of(arguments.custom_objects) if arguments.custom_objects else {}
-        source = load_source(
-            published.file if published else arguments.model,
+    def announce(source: "Source", calibration: CalibrationSet) -> None:
+        console.print(_first_line(source, calibration, options))
+
+    columns = (BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None, visible=False)
+
+        def show(step: "Step") -> None:
+            if step.outcome is not None:
+                console.print(_line(step.outcome, step.seconds))
+                for note in step.outcome.notes:
+                    console.print(f"    {note}")
+            bar.update(task, total=step.steps, completed=step.done, description=step.doing, visible=True)
+
+        manifest = export_model(
+            arguments.model,
+            arguments.output,
+            calibration=arguments.calibration,
+            calibration_count=arguments.calibration_count,
+            calibration_seed=arguments.calibration_seed,
+            data_dir=arguments.data_dir,
+            input_range=arguments.input_range,
             name=arguments.name,
             activation=arguments.activation,
-            custom_objects=objects,
+            custom_objects=arguments.custom_objects,
+            options=options,
+            overwrite=arguments.overwrite,
+            on_start=announce,
+            on_progress=show,
+            on_warning=_warn,
         )
-    # What a published model was trained on may have to be downloaded; what calibrates it is installed.
-    usual = published.calibration if published else source.dataset
-    calibration = load_calibration(
-        _calibration_source(arguments, usual, options),
-        inputs=source.inputs,
-        count=arguments.calibration_count,
-        seed=arguments.calibration_seed,
-        input_range=input_range,
-        vocabulary=source.opened.vocabulary,
-        data_dir=arguments.data_dir,
-    )
-    for port in source.inputs:
-        if input_range is None and calibration.range_of(port) and not scales_pixels(source.graph, port):
-            _warn(
-                f"{arguments.model} has no layer that scales the pixels of {port.name} before its first weights; if it "
-                "was trained on other values than 0 to 255, give --input-range LOW HIGH"
-            )
-    for warning in calibration.warnings:
-        _warn(warning)
-    manifest = _export(source, arguments.output, calibration, options, console)
-    for warning in manifest.warnings[len(calibration.warnings) :]:
-        _warn(warning)
     return _end(manifest, arguments.output, console)
-
-
-def _input_range(given: list[float] | None) -> tuple[float, float] | None:
-    if given is None:
-        return None
-    low, high = given
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
-    return low, high
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -196,40 +177,13 @@ def _names(text: str | None) -> tuple[str, ...]:
     return names
 
 
-def _calibration_source(arguments: argparse.Namespace, usual: str, options: Options) -> str:
-    chosen: str = arguments.calibration or usual
-    if chosen or not options.needs_calibration:
-        return chosen or RANDOM
-    raise InputError(
-        f"no training.json beside {arguments.model} names its data, and int8 needs samples like those it will see: "
-        "give --calibration FILE.npz or a data set, or leave int8 out with --precisions float32,float16,dynamic"
-    )
-
-
-def _export(
-    source: "Source", output: Path, calibration: CalibrationSet, options: Options, console: Console
-) -> Manifest:
-    from edgeport.export.exporting import Progress as Step
-    from edgeport.export.exporting import export
-
+def _first_line(source: "Source", calibration: CalibrationSet, options: Options) -> str:
     facts = calibration.facts
     held_out = len(next(iter(calibration.held_out.values())))
     data = f"verified on {held_out} samples of {facts['source']}"
     if options.needs_calibration:
         data = f"calibrated on {facts['count']} samples of {facts['source']}, verified on {held_out} others"
-    console.print(f"Exporting {source.name} from {source.opened.what}: {data}")
-    columns = (BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(step: Step) -> None:
-            if step.outcome is not None:
-                console.print(_line(step.outcome, step.seconds))
-                for note in step.outcome.notes:
-                    console.print(f"    {note}")
-            bar.update(task, total=step.steps, completed=step.done, description=step.doing)
-
-        return export(source, output, calibration, options=options, on_progress=show)
+    return f"Exporting {source.name} from {source.opened.what}: {data}"
 
 
 def _end(manifest: Manifest, output: Path, console: Console) -> int:

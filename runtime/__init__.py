@@ -20,9 +20,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if TYPE_CHECKING:
     from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
     from edgeport.runtime.artefact.spec import Spec, TensorSpec
+    from edgeport.runtime.classification import Classification
     from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
     from edgeport.runtime.loading import load
-    from edgeport.runtime.predictor import Classification, Predictor
+    from edgeport.runtime.predictor import Predictor
 
 __all__ = [
     "ArtefactError",
@@ -42,7 +43,7 @@ __getattr__ = lazy_names(
     {
         "ArtefactError": "errors",
         "EmbeddedMetadata": "artefact.embedded_metadata",
-        "Classification": "predictor",
+        "Classification": "classification",
         "EdgeportError": "errors",
         "InputError": "errors",
         "MissingDependencyError": "errors",

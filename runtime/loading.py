@@ -33,6 +33,12 @@ def load(
         ArtefactError: The file is missing, unreadable, altered, or not the format that its name says.
         InputError: ``threads`` is out of range, or ``engine`` cannot run this format.
         MissingDependencyError: No engine for this format is installed.
+
+    Example:
+        >>> from edgeport.runtime import load
+        >>> predictor = load("tiny.int8.tflite")
+        >>> str(predictor.spec.input)
+        'image int8 (1, 28, 28, 1) scale=1 zero_point=-128'
     """
     whole = isinstance(threads, (int, np.integer)) and not isinstance(threads, bool)
     if not whole or not 1 <= threads <= _LARGEST_THREADS:

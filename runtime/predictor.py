@@ -4,12 +4,13 @@ from _thread import RLock
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
 
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
+from edgeport.runtime.classification import Classification, ranked
 from edgeport.runtime.engines.forking import survive_fork
 from edgeport.runtime.engines.protocol import Engine, Origin
 from edgeport.runtime.errors import ArtefactError, InputError
@@ -21,18 +22,6 @@ from edgeport.runtime.tensors.encoding import encode, pixel_encoder
 
 # Compared on each call, which takes longer with numpy.uint8 itself.
 _PIXEL = np.dtype(np.uint8)
-
-
-class Classification(NamedTuple):
-    """One class that an image may show.
-
-    Attributes:
-        label: The class's name, or its number as text if the artefact carries no names.
-        probability: 0 to 1; for a model that ends in logits, its score.
-    """
-
-    label: str
-    probability: float
 
 
 class Predictor:
@@ -92,6 +81,14 @@ class Predictor:
                 beyond the pixel range that the model was exported for; an input is missing or unknown; the artefact
                 has several tensors and only one is given; the engine cannot compute the values; the predictor is
                 closed.
+
+        Example:
+            >>> import numpy as np
+            >>> from edgeport.runtime import load
+            >>> predictor = load("tiny.int8.tflite")
+            >>> tensor = np.zeros(predictor.spec.input.shape, predictor.spec.input.dtype)
+            >>> predictor.run(tensor).dtype
+            dtype('int8')
         """
         # The usual case first: to ask whether an array is a mapping takes longer than all checks of it.
         if type(tensors) is not np.ndarray and isinstance(tensors, Mapping):
@@ -114,6 +111,13 @@ class Predictor:
 
         Raises:
             InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
+
+        Example:
+            >>> import numpy as np
+            >>> from edgeport.runtime import load
+            >>> images = np.zeros((2, 28, 28), np.uint8)
+            >>> load("tiny.int8.tflite").predict(images).shape
+            (2, 10)
         """
         # Most images are like the last ones.
         if type(images) is not np.ndarray or images.shape != self._seen or images.dtype is not _PIXEL:
@@ -136,27 +140,19 @@ class Predictor:
 
         Raises:
             InputError: As for ``predict``, and if the output is no classes.
+
+        Example:
+            >>> import numpy as np
+            >>> from edgeport.runtime import load
+            >>> image = np.zeros((1, 28, 28), np.uint8)
+            >>> image[0, 4:24, 13:16] = 255  # an upright stroke
+            >>> (best, *_), = load("tiny.int8.tflite").classify(image)
+            >>> best.label, round(best.probability, 2)
+            ('1', 0.98)
         """
         if not isinstance(top, (int, np.integer)) or top < 1:
             raise InputError(f"top: got {top!r}, expected a whole number, 1 or more")
-        probabilities = self.predict(images)
-        if not np.isfinite(probabilities).all():
-            raise InputError(f"{self.spec.name} answers with values that are no numbers: it cannot tell classes apart")
-        labels = self.spec.labels
-        if probabilities.shape[1:] == (1,) and len(labels) == 2:
-            probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
-        if probabilities.ndim != 2 or probabilities.shape[1] < 2:
-            raise InputError(f"{self.spec.name} gives {self.spec.output}, and no classes: use predict()")
-        names = labels or tuple(map(str, range(probabilities.shape[1])))
-        if len(names) != probabilities.shape[1]:
-            raise InputError(
-                f"{self.spec.name} has {len(names)} labels for {probabilities.shape[1]} classes: use predict()"
-            )
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-        return [
-            [Classification(names[index], float(row[index])) for index in order]
-            for row, order in zip(probabilities, best.tolist(), strict=True)
-        ]
+        return ranked(self.predict(images), self.spec, top=int(top))
 
     def encode(self, images: Pixels) -> Tensor:
         """Return pixels as ``run`` takes them: scaled to the model's input range, quantized if its input is.

@@ -58,6 +58,19 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False, sco
     Raises:
         InputError: The folder cannot be written, holds no run to resume, or another run is writing to it; the
             teacher does not fit.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from io import StringIO
+        >>> from pathlib import Path
+        >>> from rich.console import Console
+        >>> from edgeport.train import RECIPES, Run, load_dataset, train
+        >>> digits = load_dataset("mnist-5k")
+        >>> run = Run("edge", digits, replace(RECIPES["edge"], epochs=1), seed=0)
+        >>> train(run, Path("trained"), console=Console(file=StringIO()))
+        True
+        >>> sorted(path.name for path in Path("trained").glob("*.json"))
+        ['training.json']
     """
     counts = " / ".join(f"{len(split):,}" for split in run.dataset.splits.values())
     console.print(f"Data set {run.dataset.name}: {counts} images for train / validation / test")

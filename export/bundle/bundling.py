@@ -96,6 +96,13 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
         ArtefactError: A file of the folder is missing or altered.
         InputError: An option names what does not exist or does not go together.
         ExportError: pip could not fetch the wheels.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edgeport.export.bundle import BundleOptions, archive_bytes, make_bundle
+        >>> bundle = make_bundle(Path("exported"), BundleOptions(artefacts=("int8.tflite",)))
+        >>> [name for name in bundle.files if name.endswith(".tflite")]
+        ['artefacts/gesture.int8.tflite']
     """
     engines = tuple(dict.fromkeys(map(engine_named, options.engines)))
     system = choose_system(options.target, arch=options.arch, python=options.python, engines=engines)

@@ -17,13 +17,19 @@ _HEAD = 16
 
 
 def inspect(path: str | os.PathLike[str]) -> Inspection:
-    """Tell what an artefact is, whoever made it; nothing in it is run.
+    """Return what an artefact is, whoever made it; nothing in it is run.
 
     Args:
         path: A ``.tflite`` or ``.onnx`` file.
 
     Raises:
         ArtefactError: The file is missing, unreadable, damaged, or not the format that its name says.
+
+    Example:
+        >>> from edgeport.export.inspection import inspect
+        >>> found = inspect("tiny.int8.tflite")
+        >>> found.checksum, found.arithmetic, found.parameters
+        ('intact', 'int8 weights (scales per channel), int8 activations', 2102)
     """
     path = Path(path)
     with open_plain(path, most=MOST_MODEL) as file:

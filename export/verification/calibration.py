@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.export.graphs.port import Port
-from edgeport.export.verification.calibration_files import Splits, read_splits
+from edgeport.export.verification.calibration_files import Splits, read_splits, splits_of
 from edgeport.runtime.errors import InputError
 
 Samples = Mapping[str, npt.NDArray[Any]]
 
 RANDOM = "random"
+# What records call samples that were given as arrays.
+_ARRAYS = "arrays in Python"
 _PIXELS = (0.0, 255.0)
 _HELD_OUT_COUNT = 1_000
 _FEW = 100
@@ -96,7 +98,7 @@ class CalibrationSet:
 
 
 def load_calibration(
-    source: str,
+    source: str | Path | npt.NDArray[Any] | Samples,
     *,
     inputs: Sequence[Port],
     count: int = 500,
@@ -109,7 +111,8 @@ def load_calibration(
 
     Args:
         source: Whatever ``load_dataset`` takes; a .npz file with ``x_train`` (and ``x_val``), or with one array for
-            each input, by its name; a .npy file; a folder of images; or ``random``.
+            each input, by its name; a .npy file; a folder of images; or ``random``. In Python also what these files
+            hold: an array, or a mapping from names to arrays.
         inputs: The inputs of the model.
         count: How many samples the quantizer sees, at least 10; fewer if there are fewer.
         seed: Decides which.
@@ -125,7 +128,10 @@ def load_calibration(
         raise InputError(f"calibration count: got {count}, expected {_LEAST} to {_MOST:,} (a few hundred are usual)")
     if seed < 0:
         raise InputError(f"calibration seed: got {seed}, expected 0 or more")
-    if source == RANDOM:
+    if not isinstance(source, (str, Path)):
+        arrays = source if isinstance(source, Mapping) else {"samples": source}
+        source, splits = _ARRAYS, splits_of(arrays, inputs, _ARRAYS)
+    elif (source := str(source)) == RANDOM:
         splits = _random(inputs, count, seed, vocabulary)
     elif _TEST_NAMES.search(Path(source).name.lower()):
         raise InputError(f"calibration data {source}: got what its name calls test data, expected other samples")

@@ -50,7 +50,7 @@ def read_splits(source: str, inputs: Sequence[Port], data_dir: Path | None) -> S
     if path.suffix == ".npz":
         arrays = read_arrays(path)
         if not arrays.keys() >= _DATASET_ARRAYS:
-            return _from_arrays(arrays, inputs, path)
+            return splits_of(arrays, inputs, path)
     elif path.is_dir() and not any(entry.is_dir() for entry in path.iterdir()):
         return _from_images(path, _only(inputs, source))
     dataset = load_dataset(source, data_dir=data_dir)
@@ -58,7 +58,12 @@ def read_splits(source: str, inputs: Sequence[Port], data_dir: Path | None) -> S
     return Splits({name: dataset.train.images}, {name: dataset.validation.images}, dataset.labels)
 
 
-def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Port], path: Path) -> Splits:
+def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Port], source: str | Path) -> Splits:
+    """Return the samples that named arrays are: one for each input, ``x_train`` and perhaps ``x_val``, or a single one.
+
+    Raises:
+        InputError: Their names do not say what belongs to which input; ``source`` is what the message calls them.
+    """
     names = [port.name for port in inputs]
     if set(names) <= arrays.keys():
         return Splits({port.name: _fitted(arrays[port.name], port) for port in inputs})
@@ -68,7 +73,7 @@ def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Port],
     if len(inputs) == 1 and len(arrays) == 1 and "test" not in next(iter(arrays)).split("_"):
         return Splits({names[0]: _fitted(next(iter(arrays.values())), inputs[0])})
     raise InputError(
-        f"{path}: got the arrays {', '.join(arrays) or 'none'}, expected {' and '.join(names)}"
+        f"{source}: got the arrays {', '.join(arrays) or 'none'}, expected {' and '.join(names)}"
         + (", or x_train, or a single array that is not the test split" if len(inputs) == 1 else "")
     )
 

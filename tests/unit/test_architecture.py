@@ -134,13 +134,18 @@ def test_an_engine_is_imported_in_its_leaf_modules_alone(engine: str) -> None:
     assert users <= ENGINES[engine]
 
 
+def lines_of_docstring(function: ast.FunctionDef) -> int:
+    """Return how many lines explain a function: an example in it makes the function no harder to read."""
+    return (ast.get_docstring(function, clean=False) or "").count("\n")
+
+
 def test_modules_and_functions_stay_short() -> None:
     for path in MODULES:
         source = path.read_text()
         assert source.count("\n") < 400, path
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.lineno < 60, f"{path}: {node.name}"
+                assert node.end_lineno - node.lineno - lines_of_docstring(node) < 60, f"{path}: {node.name}"
 
 
 @pytest.mark.parametrize("name", PACKAGES)

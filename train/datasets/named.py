@@ -28,6 +28,12 @@ def load_dataset(name: str, *, data_dir: Path | None = None) -> Dataset:
 
     Raises:
         InputError: The name is unknown, or the data is missing, unreadable or not what it should be.
+
+    Example:
+        >>> from edgeport.train import load_dataset
+        >>> dataset = load_dataset("mnist-5k")
+        >>> dataset.train.images.shape, dataset.labels[:3]
+        ((4000, 28, 28, 1), ('0', '1', '2'))
     """
     if data_dir is None and os.environ.get("EDGEPORT_DATA"):
         data_dir = Path(os.environ["EDGEPORT_DATA"])

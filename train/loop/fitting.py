@@ -124,6 +124,15 @@ def fit(
 
     Raises:
         InputError: ``resume`` is asked for and ``state`` holds no interrupted run, or another one.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from pathlib import Path
+        >>> from edgeport.train import RECIPES, Run, build_model, fit, load_dataset
+        >>> run = Run("edge", load_dataset("mnist-5k"), replace(RECIPES["edge"], epochs=1), seed=0)
+        >>> build = lambda: build_model("edge", image_shape=(28, 28, 1), class_count=10)
+        >>> len(fit(run, build, state=Path("state")).history)
+        1
     """
     keras.utils.set_random_seed(run.seed)
     tf.config.experimental.enable_op_determinism()

@@ -32,6 +32,15 @@ def quantize_aware(model: keras.Model, *, calibration: Samples) -> keras.Model:
     Raises:
         InputError: The model has a layer that has no rule here, takes no floats, or holds NaN, or the samples do not
             fit it.
+
+    Example:
+        >>> import numpy as np
+        >>> from edgeport.train import build_model, quantize_aware
+        >>> model = build_model("edge", image_shape=(28, 28, 1), class_count=10)
+        >>> images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1)).astype("uint8")
+        >>> rounding = quantize_aware(model, calibration=images)  # compile and fit it, then save and export it
+        >>> rounding.output_shape
+        (None, 10)
     """
     graph = read_layers(model)
     arrays = _checked(model, calibration)

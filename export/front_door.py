@@ -1,0 +1,161 @@
+"""All of ``edgeport export`` in one call: read the model, draw the samples, convert, verify, write."""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from edgeport.export.manifest import Manifest
+from edgeport.export.options import Options
+from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.output import check_output_folder
+from edgeport.runtime.terminal import steers, visible
+from edgeport.train.zoo import find_published
+
+if TYPE_CHECKING:
+    from edgeport.export.exporting import Progress
+    from edgeport.export.sources.source import Source
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
+
+
+def export_model(
+    model: Any,
+    folder: str | Path,
+    *,
+    calibration: str | Path | npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]] | None = None,
+    calibration_count: int = 500,
+    calibration_seed: int = 0,
+    data_dir: Path | None = None,
+    input_range: tuple[float, float] | None = None,
+    name: str | None = None,
+    activation: str | None = None,
+    custom_objects: Path | Mapping[str, Any] | None = None,
+    options: Options | None = None,
+    overwrite: bool = False,
+    on_start: Callable[["Source", CalibrationSet], None] = lambda source, calibration: None,
+    on_progress: Callable[["Progress"], None] = lambda progress: None,
+    on_warning: Callable[[str], None] = _warn,
+) -> Manifest:
+    """Turn a model into verified TFLite and ONNX files, as ``edgeport export`` does.
+
+    Args:
+        model: A ``.keras`` or ``.h5`` file, a SavedModel folder, ``zoo:NAME``, or a Keras model.
+        folder: Where the artefacts and manifest.json go; files of other names in it are left alone.
+        calibration: Samples like those the model will see (the representative dataset): what ``load_calibration``
+            takes. Without them those that the training.json beside the model names, if there is one.
+        calibration_count: How many samples the quantizer sees, at least 10.
+        calibration_seed: Which of them.
+        data_dir: Where the files of the data set ``mnist`` lie.
+        input_range: What pixel 0 and 255 are to the model; None for 0 to 255 where the samples are uint8. Floats are
+            taken as they are.
+        name: What to call the artefacts; by default the model's name.
+        activation: For a model that ends in logits, what the runtime applies: ``softmax`` or ``sigmoid``.
+        custom_objects: The model's own layers and functions by name, or a Python file that defines them.
+        options: Which artefacts, how, and what they must reach; by default all of them.
+        overwrite: Whether to replace the export that the folder holds.
+        on_start: Called with the opened model and the samples before the first conversion.
+        on_progress: Called at every step, and with every artefact as soon as its fate is known.
+        on_warning: Called with what a user should know; by default a Python warning.
+
+    Returns:
+        The manifest: what was delivered, with its figures, and what failed, with the reason.
+
+    Raises:
+        ArtefactError: The model's file is missing, damaged or no model.
+        ExportError: The model cannot be exported, or no artefact at all could be delivered.
+        InputError: An argument is wrong, the samples do not fit the model, or the folder holds something already.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from edgeport.export import Options, export_model
+        >>> signal = keras.Input((16, 2), name="signal")
+        >>> hidden = keras.layers.Conv1D(4, 3, activation="relu")(signal)
+        >>> answers = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(hidden))
+        >>> samples = np.random.default_rng(0).normal(size=(200, 16, 2)).astype("float32")
+        >>> manifest = export_model(
+        ...     keras.Model(signal, answers),
+        ...     "exported",
+        ...     calibration=samples,
+        ...     name="gesture",
+        ...     options=Options(precisions=("float32", "int8"), formats=("tflite",)),
+        ... )
+        >>> [artefact.file for artefact in manifest.artefacts]
+        ['gesture.float32.tflite', 'gesture.int8.tflite']
+    """
+    output, options = Path(folder), options or Options()
+    check_output_folder(output, overwrite=overwrite)
+    if input_range is not None:
+        _check_range(*input_range)
+    if name is not None and steers(name):
+        raise InputError(f"--name: got '{visible(name)}', expected text without control characters")
+    source, usual = _opened(model, name=name, activation=activation, custom_objects=custom_objects)
+    samples = load_calibration(
+        _chosen(calibration, usual, source, options),
+        inputs=source.inputs,
+        count=calibration_count,
+        seed=calibration_seed,
+        input_range=input_range,
+        vocabulary=source.opened.vocabulary,
+        data_dir=data_dir,
+    )
+    from edgeport.export.exporting import export
+    from edgeport.export.graphs.scaling import scales_pixels
+
+    for port in source.inputs:
+        if input_range is None and samples.range_of(port) and not scales_pixels(source.graph, port):
+            on_warning(
+                f"{source.opened.what} has no layer that scales the pixels of {port.name} before its first weights; if "
+                "it was trained on other values than 0 to 255, give --input-range LOW HIGH"
+            )
+    for warning in samples.warnings:
+        on_warning(warning)
+    on_start(source, samples)
+    manifest = export(source, output, samples, options=options, on_progress=on_progress)
+    for warning in manifest.warnings[len(samples.warnings) :]:
+        on_warning(warning)
+    return manifest
+
+
+def _opened(
+    model: Any, *, name: str | None, activation: str | None, custom_objects: Path | Mapping[str, Any] | None
+) -> tuple["Source", str]:
+    """Return a model, and where samples for it usually come from; empty if nothing says so."""
+    published = find_published(model) if isinstance(model, (str, Path)) else None
+    # TensorFlow takes seconds to import, and logs while it does.
+    with quiet_stderr():
+        from edgeport.export.sources.custom_objects import objects_of
+        from edgeport.export.sources.source import load_source
+
+        objects = objects_of(custom_objects) if isinstance(custom_objects, Path) else custom_objects
+        source = load_source(
+            published.file if published else model, name=name, activation=activation, custom_objects=objects
+        )
+    # What a published model was trained on may have to be downloaded; what calibrates it is installed.
+    return source, published.calibration if published else source.dataset
+
+
+def _check_range(low: float, high: float) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
+
+
+def _chosen(calibration: Any, usual: str, source: "Source", options: Options) -> Any:
+    """Return where the samples come from; raises InputError if integers need some and none are known."""
+    if calibration is not None and not (isinstance(calibration, str) and not calibration):
+        return calibration
+    if usual or not options.needs_calibration:
+        return usual or RANDOM
+    opened = source.opened
+    where = f"no training.json beside {opened.what} names" if opened.file else f"nothing beside {opened.what} names"
+    raise InputError(
+        f"{where} its data, and int8 needs samples like those it will see: "
+        "give --calibration FILE.npz or a data set, or leave int8 out with --precisions float32,float16,dynamic"
+    )

@@ -91,8 +91,27 @@ def test_every_key_of_the_manifest_and_the_metadata_is_explained(facts: type) ->
         assert f"`{name}`" in text, f"{facts.__name__}.{name}"
 
 
-def test_the_readme_has_a_table_of_each_result() -> None:
+def test_the_readme_is_what_a_newcomer_reads_at_once() -> None:
     text = (ROOT / "README.md").read_text()
+    assert text.count("\n") <= 150
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    linked = {
+        page
+        for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+        for page in pages
+        if f"{page})" in path.read_text()
+    }
+    assert linked == pages
+
+
+def test_the_glossary_has_each_word_once_in_order() -> None:
+    words = re.findall(r"^\| \*\*(.+?)\*\* \| .+\. *\|$", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert words == sorted(set(words), key=str.lower)
+    assert {"per-channel", "execution provider", "calibration set", "QDQ", "SQNR", "opset"} <= set(words)
+
+
+def test_the_page_of_what_was_measured_has_a_table_of_each_result() -> None:
+    text = (ROOT / "docs" / "measured.md").read_text()
     for path in RESULTS:
         assert f"<!-- table: {path.relative_to(ROOT)} -->" in text
 

@@ -462,7 +462,7 @@ def test_the_text_is_short_plain_and_in_100_columns(name: str, data: Path) -> No
 
 
 def test_the_transcript_in_the_readme_is_true(data: Path) -> None:
-    shown = re.search(r"\$ edgeport inspect (\S+)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shown = re.search(r"\$ edgeport inspect (\S+)\n(.*?)```", (ROOT / "docs" / "inspect.md").read_text(), re.DOTALL)
     lines = inspection_text(inspect(ROOT / shown[1]), width=100).splitlines()
     assert not set(shown[2].replace(shown[1], str(ROOT / shown[1])).splitlines()) - {"...", *lines}
 

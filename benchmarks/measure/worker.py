@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.replies import refusal, replies
 from edgeport.runtime.tensors.arrays import Pixels
 
 Call = Callable[[], object]
@@ -28,25 +29,24 @@ _ALIKE = 0.03
 def main() -> None:
     """Serve until standard input ends."""
     # Whatever a library prints must not get between the lines.
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    reply = replies()
     order = json.loads(sys.stdin.readline())
     try:
         worker = _Worker(order)
     except EdgeportError as error:
-        _reply(replies, {"error": str(error), "kind": type(error).__name__})
+        reply(refusal(error))
         return
     except ModuleNotFoundError as error:
-        _reply(replies, {"error": f"{error.name} is not installed", "kind": "MissingDependencyError"})
+        reply({"error": f"{error.name} is not installed", "kind": "MissingDependencyError"})
         return
-    _reply(replies, worker.started)
+    reply(worker.started)
     for line in sys.stdin:
         command = json.loads(line)
         try:
             answer = getattr(worker, command.pop("do"))(**command)
         except EdgeportError as error:
-            answer = {"error": str(error), "kind": type(error).__name__}
-        _reply(replies, answer)
+            answer = refusal(error)
+        reply(answer)
 
 
 class _Worker:
@@ -135,11 +135,6 @@ def _timed(call: Call, count: int) -> list[int]:
     finally:
         gc.enable()
     return times
-
-
-def _reply(replies: Any, content: dict[str, Any]) -> None:
-    replies.write(json.dumps(content) + "\n")
-    replies.flush()
 
 
 if __name__ == "__main__":

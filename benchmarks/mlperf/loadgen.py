@@ -1,22 +1,18 @@
 """Run artefacts under MLPerf LoadGen, and say whether its clock and edgeport's agree."""
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from edgeport.benchmarks.measure.host import usable_cores
-from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
+from edgeport.export.json_process import JsonProcess, with_threads
+from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.tensors.arrays import Pixels
 
 QUERIES = 1024
@@ -26,7 +22,6 @@ AGREEMENT = 0.05
 IMAGES = 1024
 SECONDS = 20.0
 _PATIENCE_SECONDS = 3600.0
-_KINDS = {kind.__name__: kind for kind in (ArtefactError, InputError, MissingDependencyError)}
 
 
 @dataclass(frozen=True)
@@ -139,31 +134,9 @@ def run_loadgen(
             "queries": QUERIES,
             "seconds": seconds,
         }
-        told = _exchange(order, name=path.name)
+        with JsonProcess("edgeport.benchmarks.mlperf.loadgen_process", environment=with_threads(threads)) as process:
+            told = process.ask(order, name=f"{path.name} under LoadGen", within=_PATIENCE_SECONDS)
     return LoadgenResult(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), threads=threads, **told)
-
-
-def _exchange(order: Mapping[str, Any], *, name: str) -> dict[str, Any]:
-    threads = str(order["threads"])
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-m", "edgeport.benchmarks.mlperf.loadgen_process"],
-            input=json.dumps(order) + "\n",
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATIENCE_SECONDS,
-            env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ArtefactError(f"{name}: LoadGen has not ended in {_PATIENCE_SECONDS:.0f} s") from error
-    if ended.returncode:
-        said = (ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()[-1]
-        raise ArtefactError(f"{name}: its process under LoadGen died ({said})")
-    told: dict[str, Any] = json.loads(ended.stdout)
-    if "error" in told:
-        raise _KINDS.get(told["kind"], ArtefactError)(told["error"])
-    return told
 
 
 def markdown(results: Sequence[LoadgenResult]) -> str:

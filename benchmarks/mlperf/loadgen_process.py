@@ -21,6 +21,7 @@ import numpy as np
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.replies import refusal, replies
 from edgeport.runtime.tensors.arrays import Pixels, Tensor
 
 # How often each test is repeated.
@@ -35,8 +36,7 @@ Issue = Callable[[list[int], list[int]], None]
 def main() -> None:
     """Do what the one line on standard input says."""
     # LoadGen prints where it likes.
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    reply = replies()
     order = json.loads(sys.stdin.readline())
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, order["cores"])
@@ -44,9 +44,8 @@ def main() -> None:
         predictor = load(order["path"], threads=order["threads"], verify=not order["trust"])
         found = _measured(predictor, np.load(order["images"], allow_pickle=False), order)
     except EdgeportError as error:
-        found = {"error": str(error), "kind": type(error).__name__}
-    replies.write(json.dumps(found) + "\n")
-    replies.flush()
+        found = refusal(error)
+    reply(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,6 @@
 An engine that meets a file it cannot stand may take its whole process down. Here that is an answer like any other.
 """
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.export.json_process import JsonProcess
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import EdgeportError
 from edgeport.runtime.files.json_file import to_plain
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.replies import replies
 from edgeport.runtime.tensors.arrays import Tensor
 
 _SAMPLES = ".samples.npy"
@@ -60,21 +59,13 @@ def run_in_engines(folder: Path, files: Sequence[str], samples: _Arrays, *, at_o
         for name, array in samples.items():
             np.save(Path(exchange, f"{name}{_SAMPLES}"), array, allow_pickle=False)
         while waiting:
-            command = [sys.executable, "-m", __name__, str(folder), exchange, str(at_once), *waiting]
-            verbose = os.environ.get("EDGEPORT_VERBOSE")
-            with subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=None if verbose else subprocess.DEVNULL, text=True
-            ) as child:
-                try:
-                    for line in child.stdout or ():
-                        yield _received(json.loads(line), Path(exchange))
-                        waiting.pop(0)
-                finally:
-                    child.kill()
-                code = child.wait()
-            if waiting:
-                # It has died on the file that is next; another process goes on with those after it.
-                yield EngineAnswer(waiting.pop(0), error=f"its engine died on it ({_cause(code)})")
+            with JsonProcess(__name__, str(folder), exchange, str(at_once), *waiting) as process:
+                while waiting and (answer := process.receive()) is not None:
+                    yield _received(answer, Path(exchange))
+                    waiting.pop(0)
+                if waiting:
+                    # It has died on the file that is next; another process goes on with those after it.
+                    yield EngineAnswer(waiting.pop(0), error=f"its engine died on it ({process.cause()})")
 
 
 def _received(line: dict[str, Any], exchange: Path) -> EngineAnswer:
@@ -89,10 +80,6 @@ def _received(line: dict[str, Any], exchange: Path) -> EngineAnswer:
         answers = dict(arrays)
     path.unlink()
     return EngineAnswer(line["file"], inputs=inputs, outputs=outputs, answers=answers)
-
-
-def _cause(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _answers(predictor: Predictor, samples: _Arrays, at_once: int) -> dict[str, Tensor]:
@@ -123,6 +110,7 @@ def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, Tensor]:
 
 def main() -> None:
     """Run in the child: FOLDER EXCHANGE AT_ONCE FILE... Each answer goes to a file, and one JSON line reports it."""
+    reply = replies()
     folder, exchange, at_once, *files = sys.argv[1:]
     # Mapped, so that only those that are looked at take memory.
     samples = {
@@ -142,7 +130,7 @@ def main() -> None:
             np.savez(Path(exchange, f"{file}.npz"), allow_pickle=False, **answers)
             line["inputs"] = to_plain(predictor.spec.inputs)
             line["outputs"] = to_plain(predictor.spec.outputs)
-        print(json.dumps(line), flush=True)
+        reply(line)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from edgeport.export import Options, export, exporting, load_calibration, load_source
+from edgeport.export import Options, export, exporting, json_process, load_calibration, load_source
 from edgeport.export.onnx import convert as to_onnx
 from edgeport.export.verification import engine_process
 from edgeport.runtime.cli import main
@@ -228,14 +228,14 @@ def test_an_engine_that_dies_is_reported_and_the_others_are_delivered(
         assert command[1:3] == ["-m", engine_process.__name__]
         return popen([command[0], str(tmp_path / "killer.py"), *command[3:]], **options)
 
-    monkeypatch.setattr(engine_process.subprocess, "Popen", start)
+    monkeypatch.setattr(json_process.subprocess, "Popen", start)
     source = load_source(models / "model.keras")
     calibration = load_calibration(str(models / "good.npz"), inputs=source.inputs)
     options = Options(precisions=("float32", "float16", "dynamic"))
     manifest = export(source, tmp_path / "out", calibration, options=options)
     assert len(manifest.artefacts) == 4
     assert {(each.precision, each.status) for each in manifest.refused} == {("float16", "failed")}
-    assert all("its engine died on it (signal 11)" in each.reason for each in manifest.refused)
+    assert all("its engine died on it (SIGSEGV)" in each.reason for each in manifest.refused)
 
 
 @pytest.mark.parametrize("to_all", [True, False])

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from edgeport.runtime.errors import EdgeportError, InputError
+from edgeport.export.json_process import JsonProcess, answer_of
+from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.replies import refusal, replies
 
 
 def definition_of(model: str, *, image_shape: tuple[int, int, int], class_count: int) -> str:
@@ -38,15 +39,12 @@ def definitions_of(models: Sequence[str], *, image_shape: tuple[int, int, int], 
         InputError: The images are too small for a model.
     """
     question = {"models": list(models), "image_shape": list(image_shape), "class_count": class_count}
-    ended = subprocess.run(
-        [sys.executable, "-m", __name__], input=json.dumps(question), capture_output=True, text=True, check=False
-    )
-    if ended.returncode:
-        raise RuntimeError(f"the models cannot be built:\n{ended.stderr}")
-    answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    if "error" in answer:
-        raise InputError(answer["error"])
-    definitions: dict[str, str] = answer["definitions"]
+    with JsonProcess(__name__) as process:
+        process.send(question)
+        answer = process.receive()
+        if answer is None:
+            raise RuntimeError(f"the models cannot be built ({process.cause()}):\n{process.said()}")
+    definitions: dict[str, str] = answer_of(answer)["definitions"]
     return definitions
 
 
@@ -60,7 +58,8 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
 
 def main() -> None:
     """Run in the child: one line of JSON in, one out."""
-    question = json.loads(sys.stdin.read())
+    reply = replies()
+    question = json.loads(sys.stdin.readline())
     shape = tuple(question["image_shape"])
     try:
         definitions = {
@@ -68,9 +67,9 @@ def main() -> None:
             for model in question["models"]
         }
     except EdgeportError as error:
-        print(json.dumps({"error": str(error)}))
+        reply(refusal(error))
     else:
-        print(json.dumps({"definitions": definitions}))
+        reply({"definitions": definitions})
 
 
 if __name__ == "__main__":

@@ -4,18 +4,17 @@ It ends with whoever started it: its standard input is a pipe that stays open as
 ends. The process leads a group of its own, so that the processes it has started end with it.
 """
 
-import json
 import os
 import signal
 import sys
 import threading
 import traceback
-from typing import Any
 
 from rich.console import Console
 
 from edgeport.benchmarks.sweep.cells.cell import read_order
 from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.replies import replies
 
 INTERRUPTED = 130
 
@@ -25,13 +24,7 @@ def main() -> int:
     # A shell that starts a sweep in the background has its children ignore this signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Whatever a library prints goes to the log, and must not get between the lines.
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def tell(**content: Any) -> None:
-        events.write(json.dumps(content) + "\n")
-        events.flush()
-
+    tell = replies()
     try:
         order = read_order(sys.stdin.readline())
         threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -39,18 +32,18 @@ def main() -> int:
         from edgeport.benchmarks.sweep.cells.work import make_cell
 
         console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, force_terminal=False, width=120)
-        if not make_cell(order, console=console, on_stage=lambda what: tell(stage=what)):
+        if not make_cell(order, console=console, on_stage=lambda what: tell({"stage": what})):
             return INTERRUPTED
     except KeyboardInterrupt:
         return INTERRUPTED
     except EdgeportError as error:
         print(error, flush=True)
-        tell(failed=str(error))
+        tell({"failed": str(error)})
     except Exception as error:
         traceback.print_exc()
-        tell(failed=f"{type(error).__name__}: {' '.join(str(error).split())}")
+        tell({"failed": f"{type(error).__name__}: {' '.join(str(error).split())}"})
     else:
-        tell(done=True)
+        tell({"done": True})
     return 0
 
 

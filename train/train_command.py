@@ -1,6 +1,7 @@
 """``edgeport train``: train a CNN on a data set, choose the best epoch on validation, score it once on test."""
 
 import argparse
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,10 @@ from rich.console import Console
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.train.datasets.named import load_dataset
+from edgeport.runtime.resizing import FITS, INTERPOLATIONS, Resizing
+from edgeport.train.datasets.dataset import Dataset
+from edgeport.train.datasets.image_folder import FreeShape
+from edgeport.train.datasets.named import DATASETS, load_dataset
 from edgeport.train.recipe import OWN_MODEL, RECIPES, Recipe
 from edgeport.train.record import STATE
 
@@ -25,6 +29,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="mnist",
         metavar="NAME",
         help="mnist (default), mnist-5k (needs no network), fashion-mnist, FILE.npz or a folder of class folders",
+    )
+    parser.add_argument(
+        "--image-size",
+        metavar="HxW",
+        help="height and width that the pictures of a folder take (default: the model's, or the first picture's)",
+    )
+    parser.add_argument(
+        "--resize",
+        choices=FITS,
+        help="how they take it: stretch (default, as Keras' loaders), letterbox or crop",
+    )
+    parser.add_argument(
+        "--interpolation",
+        choices=INTERPOLATIONS,
+        help="bilinear (default, as Keras' loaders) or lanczos, which misses no pixel of large pictures",
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
     parser.add_argument(
@@ -62,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     if (output / STATE / "history.json").is_file() and not (arguments.resume or arguments.overwrite):
         raise InputError(f"{output} holds an interrupted run: go on with --resume, or start again with --overwrite")
     check_output_folder(output, overwrite=arguments.overwrite or arguments.resume, expected=[STATE])
-    dataset = load_dataset(arguments.dataset, data_dir=arguments.data_dir)
+    dataset = _dataset(arguments, start)
 
     # TensorFlow takes seconds to import, and logs while it does: not before the arguments are known to be right.
     with quiet_stderr():
@@ -82,6 +101,39 @@ def run(arguments: argparse.Namespace) -> int:
     following = ["edgeport", "export", str(output / "model.keras"), "-o", str(beside / "export")]
     console.print(f"\nNext: {shlex.join(following)}")
     return 0
+
+
+def _dataset(arguments: argparse.Namespace, start: Path | None) -> Dataset:
+    """Return the data set, with pictures in the size asked for, or that of the model that training begins with."""
+    chosen = {"fit": arguments.resize, "interpolation": arguments.interpolation}
+    resizing = Resizing(**{name: value for name, value in chosen.items() if value})
+    if arguments.dataset in DATASETS or not Path(arguments.dataset).is_dir():
+        given = [
+            f"--{name}" for name in ("image-size", "resize", "interpolation") if vars(arguments)[name.replace("-", "_")]
+        ]
+        if given:
+            raise InputError(f"{given[0]}: got it with {arguments.dataset}, expected it with a folder of pictures")
+        return load_dataset(arguments.dataset, data_dir=arguments.data_dir)
+    shape = _shape(arguments.image_size)
+    if start is not None:
+        with quiet_stderr():
+            from edgeport.train.models.keras_file import open_keras_file, shapes_of
+
+            taken, _ = shapes_of(open_keras_file(start, role="--model"))
+        if not (isinstance(taken, tuple) and len(taken) == 3 and taken[2] in (1, 3)):
+            raise InputError(f"--model {start}: got a model that takes {taken}, expected images, grey or RGB")
+        height, width = (asked or own for asked, own in zip(shape, taken[:2], strict=False))
+        shape = height, width, taken[2]
+    return load_dataset(arguments.dataset, image_shape=shape, resizing=resizing)
+
+
+def _shape(size: str | None) -> FreeShape:
+    if size is None:
+        return None, None, None
+    sides = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", size)
+    if not sides:
+        raise InputError(f"--image-size: got {size!r}, expected height x width in pixels, such as 96x96")
+    return int(sides[1]), int(sides[2]), None
 
 
 def _recipe(arguments: argparse.Namespace, start: Path | None) -> Recipe:

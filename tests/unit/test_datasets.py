@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgeport.benchmarks.sweep.pools.dataset_archive import read_archive, write_archive
 from edgeport.runtime import InputError
+from edgeport.runtime.cli import main
+from edgeport.runtime.resizing import Resizing
 from edgeport.train import Dataset, Split, load_dataset
 from edgeport.train.datasets.dataset import stratified
 
@@ -133,6 +136,40 @@ def test_a_folder_of_class_folders(tmp_path: Path) -> None:
     (tmp_path / "dog" / "0.png").write_bytes(b"broken")
     with pytest.raises(InputError, match=r"0\.png: not an image"):
         load_dataset(str(tmp_path))
+
+
+def test_pictures_of_any_size_take_the_size_that_is_asked_for(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.new("RGB", (300 + number, 200), (number, 90, 200)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(InputError, match=r"0\.png is 300x200: say which size .* such as --image-size 96x96"):
+        load_dataset(str(tmp_path))
+    loaded = load_dataset(str(tmp_path), image_shape=(24, 32, None))
+    assert (loaded.image_shape, loaded.resizing) == ((24, 32, 3), Resizing("stretch", "bilinear"))
+    assert load_dataset(str(tmp_path), image_shape=(24, 32, 1)).image_shape == (24, 32, 1)
+    framed = load_dataset(str(tmp_path), image_shape=(24, 32, None), resizing=Resizing("letterbox", "lanczos"))
+    assert framed.resizing == Resizing("letterbox", "lanczos")
+    write_archive(tmp_path / "a.npz", framed)
+    travelled = read_archive(tmp_path / "a.npz")
+    assert (travelled.resizing, travelled.sha256) == (framed.resizing, framed.sha256)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--dataset", "mnist-5k", "--resize", "crop"), "--resize: got it with mnist-5k, expected it with a folder"),
+        (("--dataset", "a.npz", "--image-size", "8x8"), "--image-size: got it with a.npz"),
+        (("--dataset", ".", "--image-size", "96"), "--image-size: got '96', expected height x width"),
+        (("--dataset", ".", "--image-size", "0x96"), "--image-size: got '0x96'"),
+    ],
+)
+def test_a_size_that_is_none_is_refused(
+    arguments: tuple[str, ...], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *arguments, "-o", str(tmp_path / "out")]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_without_classes_is_reported(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.resizing import Resizing
 from edgeport.runtime.terminal import steers, visible
 
 Images = npt.NDArray[np.uint8]
@@ -52,6 +53,7 @@ class Dataset:
         validation: What the best epoch is chosen on.
         test: What the accuracy is reported on.
         labels: The name of each class.
+        resizing: How pictures became images of this size; None where they came as arrays.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Dataset:
     validation: Split
     test: Split
     labels: tuple[str, ...]
+    resizing: Resizing | None = None
 
     def __post_init__(self) -> None:
         shape = self.train.images.shape[1:]

@@ -6,22 +6,31 @@ import numpy as np
 
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import SUFFIXES, picture_shape, read_images
+from edgeport.runtime.resizing import Resizing
 from edgeport.runtime.terminal import steers
 from edgeport.train.datasets.dataset import Dataset, stratified
 
 IMAGE_SUFFIXES = SUFFIXES
 _LARGEST_SIDE = 256
+FreeShape = tuple[int | None, int | None, int | None]
 
 
-def load_image_folder(folder: Path) -> Dataset:
+def load_image_folder(
+    folder: Path, *, shape: FreeShape = (None, None, None), resizing: Resizing | None = None
+) -> Dataset:
     """Return the data set in a folder with one sub-folder of images per class: 80 / 10 / 10 % of each class.
 
-    Every image takes the size of the first one, in grey if that one is grey and in RGB otherwise. The split
-    depends on the file names alone, so it is the same each time.
+    The split depends on the file names alone, so it is the same each time.
+
+    Args:
+        folder: The folder.
+        shape: (height, width, channels) that every image takes; an axis of None is that of the first one, in grey if
+            that one is grey and in RGB otherwise.
+        resizing: How; by default as ``keras.utils.image_dataset_from_directory`` does.
 
     Raises:
         InputError: There are fewer than two classes, a class has fewer than 10 images, an image cannot be read,
-            or the first image is larger than 256 pixels a side.
+            or the size is left to a first image that is larger than 256 pixels a side.
     """
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     # Before the pictures are read: the names become the labels.
@@ -42,7 +51,8 @@ def load_image_folder(folder: Path) -> Dataset:
             raise InputError(f"{each}: got {len(members)} images, expected at least 10 a class")
     paths = [path for members in files for path in members]
     numbers = np.repeat(np.arange(len(classes)), [len(members) for members in files]).astype(np.int64)
-    images = read_images(paths, shape=_shape_of(paths[0]))
+    resizing = resizing or Resizing()
+    images = read_images(paths, shape=_completed(shape, paths[0]), resizing=resizing)
     train, validation, test = stratified(images, numbers, shares=(0.8, 0.1, 0.1), seed=0)
     return Dataset(
         name=str(folder),
@@ -50,14 +60,16 @@ def load_image_folder(folder: Path) -> Dataset:
         validation=validation,
         test=test,
         labels=tuple(path.name for path in classes),
+        resizing=resizing,
     )
 
 
-def _shape_of(path: Path) -> tuple[int, int, int]:
-    height, width, channels = picture_shape(path)
-    if max(width, height) > _LARGEST_SIDE:
+def _completed(shape: FreeShape, path: Path) -> tuple[int, int, int]:
+    of_first = picture_shape(path)
+    height, width, channels = (axis or own for axis, own in zip(shape, of_first, strict=True))
+    if None in shape[:2] and max(width, height) > _LARGEST_SIDE:
         raise InputError(
-            f"{path} is {width}x{height}: scale the images to what the small computer shall see, "
-            f"at most {_LARGEST_SIDE} pixels a side, and try again"
+            f"{path} is {width}x{height}: say which size the model shall see, at most {_LARGEST_SIDE} pixels a side, "
+            "such as --image-size 96x96"
         )
     return height, width, channels

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
+from edgeport.runtime.resizing import DIGITS
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.datasets.npz_file import read_arrays
 
@@ -67,6 +68,7 @@ def _load(name: str, labels: tuple[str, ...], data_dir: Path | None) -> Dataset:
         validation=Split(train.images[-_VALIDATION:], train.classes[-_VALIDATION:]),
         test=Split(x_test[..., np.newaxis], y_test.astype(np.int64)),
         labels=labels,
+        resizing=DIGITS,
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from edgeport.runtime.resizing import DIGITS
 from edgeport.train.datasets.dataset import Dataset, stratified
 
 _SEED = 5_000
@@ -19,4 +20,11 @@ def load_mnist_5k() -> Dataset:
     pixels, digits = mnist_data()
     images = pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
     train, validation, test = stratified(images, digits.astype(np.int64), shares=(0.8, 0.1, 0.1), seed=_SEED)
-    return Dataset(name="mnist-5k", train=train, validation=validation, test=test, labels=tuple(map(str, range(10))))
+    return Dataset(
+        name="mnist-5k",
+        train=train,
+        validation=validation,
+        test=test,
+        labels=tuple(map(str, range(10))),
+        resizing=DIGITS,
+    )

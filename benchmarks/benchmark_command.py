@@ -262,7 +262,9 @@ def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseli
     with quiet_stderr():
         from edgeport.benchmarks.benchmarking import benchmark
         from edgeport.train.datasets.named import load_dataset
-    dataset = load_dataset(name, data_dir=arguments.data_dir)
+    dataset = load_dataset(
+        name, data_dir=arguments.data_dir, image_shape=manifest.picture_shape, resizing=manifest.resizing
+    )
     check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
     if not reference.is_file():
         raise InputError(

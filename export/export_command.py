@@ -16,6 +16,7 @@ from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.resizing_options import add_resizing, chosen_resizing
 from edgeport.runtime.terminal import visible
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         metavar=("LOW", "HIGH"),
         help="what pixel 0 and 255 are to the model (default: 0 255 for uint8 samples; floats are taken as they are)",
     )
+    add_resizing(group)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -139,6 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
             calibration_seed=arguments.calibration_seed,
             data_dir=arguments.data_dir,
             input_range=arguments.input_range,
+            resizing=chosen_resizing(arguments),
             name=arguments.name,
             activation=arguments.activation,
             custom_objects=arguments.custom_objects,

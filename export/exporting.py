@@ -241,7 +241,10 @@ def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
     return EmbeddedMetadata(
         model=source.name,
         precision=precision.name,
-        inputs=tuple(InputFacts(port.name, port.layout, job.calibration.range_of(port)) for port in source.inputs),
+        inputs=tuple(
+            InputFacts(port.name, port.layout, job.calibration.range_of(port), job.calibration.resizing_of(port))
+            for port in source.inputs
+        ),
         outputs=tuple(OutputFacts(name, left[port.name]) for port, name in zip(source.outputs, names, strict=True)),
         labels=job.labels,
         dataset=source.dataset,
@@ -267,6 +270,7 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
                 dtype=port.dtype,
                 layout=port.layout,
                 range=job.calibration.range_of(port),
+                resizing=job.calibration.resizing_of(port),
             )
             for port in source.inputs
         ),

@@ -14,6 +14,7 @@ from edgeport.export.verification.calibration import RANDOM, CalibrationSet, loa
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
+from edgeport.runtime.resizing import Resizing
 from edgeport.runtime.terminal import steers, visible
 from edgeport.train.zoo import find_published
 
@@ -35,6 +36,7 @@ def export_model(
     calibration_seed: int = 0,
     data_dir: Path | None = None,
     input_range: tuple[float, float] | None = None,
+    resizing: Resizing | None = None,
     name: str | None = None,
     activation: str | None = None,
     custom_objects: Path | Mapping[str, Any] | None = None,
@@ -56,6 +58,8 @@ def export_model(
         data_dir: Where the files of the data set ``mnist`` lie.
         input_range: What pixel 0 and 255 are to the model; None for 0 to 255 where the samples are uint8. Floats are
             taken as they are.
+        resizing: How pictures of any size take the model's, on the device too. By default as in training, where
+            training.json says so; else as in the data set for calibration, or as Keras' own loaders do.
         name: What to call the artefacts; by default the model's name.
         activation: For a model that ends in logits, what the runtime applies: ``softmax`` or ``sigmoid``.
         custom_objects: The model's own layers and functions by name, or a Python file that defines them.
@@ -97,6 +101,11 @@ def export_model(
     if name is not None and steers(name):
         raise InputError(f"--name: got '{visible(name)}', expected text without control characters")
     source, usual = _opened(model, name=name, activation=activation, custom_objects=custom_objects)
+    if resizing and source.resizing and resizing != source.resizing:
+        raise InputError(
+            f"--resize, --interpolation: got {' and '.join(resizing)}, expected {' and '.join(source.resizing)}, "
+            f"as the training.json beside {source.opened.what} says: leave them out"
+        )
     samples = load_calibration(
         _chosen(calibration, usual, source, options),
         inputs=source.inputs,
@@ -104,6 +113,7 @@ def export_model(
         seed=calibration_seed,
         input_range=input_range,
         vocabulary=source.opened.vocabulary,
+        resizing=resizing or source.resizing,
         data_dir=data_dir,
     )
     from edgeport.export.exporting import export

@@ -13,6 +13,7 @@ from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import read_json, to_plain
 from edgeport.runtime.files.json_schema import built, problem_of
+from edgeport.runtime.resizing import DIGITS, Resizing
 from edgeport.runtime.terminal import steers
 
 SCHEMA = 3
@@ -90,6 +91,7 @@ class InputSpec:
         dtype: What the model itself takes.
         layout: What its axes are, the batch included: ``NHWC``, ``NTC``, ``NT`` ...
         range: For images, the real values that the pixels 0 and 255 stand for; None for other inputs.
+        resizing: For images, how pictures of any size take the model's; None for other inputs.
     """
 
     name: str
@@ -97,6 +99,7 @@ class InputSpec:
     dtype: str
     layout: str
     range: tuple[float, float] | None
+    resizing: Resizing | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,19 @@ class Manifest:
     def image(self) -> InputSpec | None:
         """The one input, if that takes images; else None."""
         return self.inputs[0] if len(self.inputs) == 1 and self.inputs[0].range is not None else None
+
+    @property
+    def picture_shape(self) -> tuple[int | None, int | None, int | None]:
+        """The (height, width, channels) that pictures take; None for what is free, or if it takes no pictures."""
+        if self.image is None or len(self.image.shape) != 3 or self.image.shape[2] not in (1, 3):
+            return None, None, None
+        height, width, channels = self.image.shape
+        return height or None, width or None, channels
+
+    @property
+    def resizing(self) -> Resizing:
+        """How pictures take that size; manifests that do not say so are from before it was a choice."""
+        return (self.image.resizing if self.image else None) or DIGITS
 
 
 def manifest_text(manifest: Manifest) -> str:

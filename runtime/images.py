@@ -20,7 +20,7 @@ import numpy.typing as npt
 from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.plain_file import MOST_PICTURE, open_plain
-from edgeport.runtime.resizing import DIGITS, Box, Resizing, bilinear, placed
+from edgeport.runtime.resizing import Box, Resizing, bilinear, placed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,7 +51,7 @@ _Level = Callable[["Image.Image"], "Image.Image"]
 
 
 def read_images(
-    paths: Sequence[Path], *, shape: tuple[int, int, int], resizing: Resizing = DIGITS, invert: bool = False
+    paths: Sequence[Path], *, shape: tuple[int, int, int], resizing: Resizing, invert: bool = False
 ) -> npt.NDArray[np.uint8]:
     """Return picture files as one array of pixels of the model's size.
 

@@ -42,7 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     if len(shape) != 3 or None in shape:
         raise InputError(f"{predictor.spec.name} takes {predictor.spec.input}, which is no image: use it from Python")
     height, width, channels = (axis or 0 for axis in shape)
-    images = read_images(arguments.images, shape=(height, width, channels), invert=arguments.invert)
+    images = read_images(
+        arguments.images,
+        shape=(height, width, channels),
+        resizing=predictor.spec.resizing,
+        invert=arguments.invert,
+    )
     _hint_at_inversion(images, predictor, arguments.invert)
     for path, classes in zip(arguments.images, predictor.classify(images, top=sys.maxsize), strict=True):
         if arguments.json:

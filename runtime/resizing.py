@@ -1,7 +1,7 @@
 """How a picture of any size becomes one of the size that a model takes."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,17 @@ class Resizing(NamedTuple):
     interpolation: str = "bilinear"
 
 
+KERAS_LOADER = Resizing()
 # The strokes of a digit must neither vanish nor change their proportions.
 DIGITS = Resizing("letterbox", "lanczos")
+
+
+def recorded_resizing(value: Any) -> Resizing | None:
+    """Return what a record says of resizing, None for null; raises TypeError or ValueError if it is damaged."""
+    resizing = None if value is None else Resizing(**value)
+    if resizing and (resizing.fit not in FITS or resizing.interpolation not in INTERPOLATIONS):
+        raise ValueError(f"unknown way to resize pictures: {value}")
+    return resizing
 
 
 def placed(size: tuple[int, int], frame: tuple[int, int], fit: str) -> tuple[Box, tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import Any
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.json_file import read_json
 from edgeport.runtime.machine import version_of
+from edgeport.runtime.resizing import DIGITS, Resizing, recorded_resizing
 
 SCHEMA = 1
 FILE_NAME = "training.json"
@@ -26,12 +27,14 @@ class TrainingRecord:
         dataset: The name of the data set that it was trained on.
         dataset_sha256: The digest of that data set.
         labels: The name of each class.
+        resizing: How pictures became its images; None where they came as arrays.
     """
 
     model: str
     dataset: str
     dataset_sha256: str
     labels: tuple[str, ...]
+    resizing: Resizing | None = None
 
 
 def record_beside(model_file: Path, *, sha256: str) -> TrainingRecord | None:
@@ -54,10 +57,14 @@ def record_beside(model_file: Path, *, sha256: str) -> TrainingRecord | None:
         if content.get("model_sha256", sha256) != sha256:
             return None
         dataset = content["dataset"]
-        record = TrainingRecord(content["model"], dataset["name"], dataset["sha256"], tuple(dataset["labels"]))
+        # Records that do not say so are from before it was a choice.
+        resizing = recorded_resizing(dataset["resizing"]) if "resizing" in dataset else DIGITS
+        record = TrainingRecord(
+            content["model"], dataset["name"], dataset["sha256"], tuple(dataset["labels"]), resizing
+        )
         if not all(isinstance(text, str) for text in (record.model, record.dataset, *record.labels)):
             raise TypeError("a name is no text")
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error!r}): remove it, or train again") from error
     return record
 

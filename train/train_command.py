@@ -11,7 +11,7 @@ from rich.console import Console
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.runtime.resizing import FITS, INTERPOLATIONS, Resizing
+from edgeport.runtime.resizing_options import add_resizing, chosen_resizing
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.image_folder import FreeShape
 from edgeport.train.datasets.named import DATASETS, load_dataset
@@ -35,16 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HxW",
         help="height and width that the pictures of a folder take (default: the model's, or the first picture's)",
     )
-    parser.add_argument(
-        "--resize",
-        choices=FITS,
-        help="how they take it: stretch (default, as Keras' loaders), letterbox or crop",
-    )
-    parser.add_argument(
-        "--interpolation",
-        choices=INTERPOLATIONS,
-        help="bilinear (default, as Keras' loaders) or lanczos, which misses no pixel of large pictures",
-    )
+    add_resizing(parser)
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
     parser.add_argument(
         "--model",
@@ -105,14 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _dataset(arguments: argparse.Namespace, start: Path | None) -> Dataset:
     """Return the data set, with pictures in the size asked for, or that of the model that training begins with."""
-    chosen = {"fit": arguments.resize, "interpolation": arguments.interpolation}
-    resizing = Resizing(**{name: value for name, value in chosen.items() if value})
+    resizing = chosen_resizing(arguments)
     if arguments.dataset in DATASETS or not Path(arguments.dataset).is_dir():
-        given = [
-            f"--{name}" for name in ("image-size", "resize", "interpolation") if vars(arguments)[name.replace("-", "_")]
-        ]
-        if given:
-            raise InputError(f"{given[0]}: got it with {arguments.dataset}, expected it with a folder of pictures")
+        if arguments.image_size or resizing:
+            option = "--image-size" if arguments.image_size else "--resize, --interpolation"
+            raise InputError(f"{option}: got it with {arguments.dataset}, expected it with a folder of pictures")
         return load_dataset(arguments.dataset, data_dir=arguments.data_dir)
     shape = _shape(arguments.image_size)
     if start is not None:

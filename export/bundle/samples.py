@@ -70,14 +70,14 @@ def golden_samples(
         return GoldenSamples(f"random, seed {_SEED}", inputs, is_random=True)
     if _has_test_split(source):
         return _test_samples(manifest, source, count, data_dir)
-    splits = read_splits(source, ports, data_dir)
+    splits = read_splits(source, ports, data_dir=data_dir, resizing=manifest.resizing)
     inputs = {name: array[:count] for name, array in splits.train.items()}
     name = Path(source).name
     return _checked(GoldenSamples(f"the first samples of {name}", inputs), manifest)
 
 
 def _test_samples(manifest: Manifest, source: str, count: int, data_dir: Path | None) -> GoldenSamples:
-    dataset = load_dataset(source, data_dir=data_dir)
+    dataset = load_dataset(source, data_dir=data_dir, image_shape=manifest.picture_shape, resizing=manifest.resizing)
     if len(manifest.inputs) > 1:
         raise InputError(
             f"{source} has one array of images, and {manifest.name} has {len(manifest.inputs)} inputs: "

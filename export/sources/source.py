@@ -20,6 +20,7 @@ from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
+from edgeport.runtime.resizing import Resizing
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.quantization import activate
 from edgeport.train.keras_backend import check_backend
@@ -44,6 +45,7 @@ class Source:
         activations: What ends each output: ``softmax``, ``sigmoid`` or ``none``.
         applied: What the runtime shall apply to the first output of a model that ends in logits, or ``none``.
         labels: The name of each class, or empty.
+        resizing: How pictures became the images that it was trained on, if that is known.
         dataset: The data set that it was trained on, or empty.
         dataset_sha256: The digest of that data set, or empty.
     """
@@ -55,6 +57,7 @@ class Source:
     activations: Mapping[str, str]
     applied: str = "none"
     labels: tuple[str, ...] = ()
+    resizing: Resizing | None = None
     dataset: str = ""
     dataset_sha256: str = ""
     _graphs: dict[int | None, Graph] = field(default_factory=dict, repr=False)
@@ -232,6 +235,7 @@ def load_source(
         activations=activations,
         applied=activation or "none",
         labels=labels,
+        resizing=record.resizing if record else None,
         dataset=record.dataset if record else "",
         dataset_sha256=record.dataset_sha256 if record else "",
     )

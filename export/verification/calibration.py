@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edgeport.export.graphs.port import Port
 from edgeport.export.verification.calibration_files import Splits, read_splits, splits_of
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.resizing import KERAS_LOADER, Resizing
 
 Samples = Mapping[str, npt.NDArray[Any]]
 
@@ -40,6 +41,7 @@ class CalibrationSet:
         held_out: Of the same kinds; the quantizer does not see them.
         input_range: The real values that the pixels 0 and 255 are to the model; None if that was not said.
         labels: The class names of the data set, or empty.
+        resizing: How pictures of any size take the model's.
         warnings: What a user should know about these samples.
     """
 
@@ -50,6 +52,7 @@ class CalibrationSet:
     held_out: Samples
     input_range: tuple[float, float] | None = None
     labels: tuple[str, ...] = ()
+    resizing: Resizing = KERAS_LOADER
     warnings: tuple[str, ...] = ()
 
     @property
@@ -80,6 +83,10 @@ class CalibrationSet:
             return None
         return self.input_range or _PIXELS
 
+    def resizing_of(self, port: Port) -> Resizing | None:
+        """Return how pictures take the size of an input, or None for one that takes no pixels."""
+        return self.resizing if self.range_of(port) else None
+
     def part(self, start: int, count: int, *, filled: bool) -> Samples:
         """Return some of the quantizer's samples; ``filled`` begins anew at the end, so that it is always ``count``."""
         places = np.arange(start, start + count)
@@ -105,6 +112,7 @@ def load_calibration(
     seed: int = 0,
     input_range: tuple[float, float] | None = None,
     vocabulary: int | None = None,
+    resizing: Resizing | None = None,
     data_dir: Path | None = None,
 ) -> CalibrationSet:
     """Draw calibration samples from a data set's train split, and held-out ones from its validation split.
@@ -119,6 +127,7 @@ def load_calibration(
         input_range: The real values that the pixels 0 and 255 are to the model. Without it uint8 samples are pixels
             from 0 to 255, and floats are taken as they are.
         vocabulary: One more than the largest token that the model can take, if known.
+        resizing: How pictures take the model's size, if known; else as the data set has it, or Keras' own loader.
         data_dir: See load_dataset.
 
     Raises:
@@ -136,7 +145,7 @@ def load_calibration(
     elif _TEST_NAMES.search(Path(source).name.lower()):
         raise InputError(f"calibration data {source}: got what its name calls test data, expected other samples")
     else:
-        splits = read_splits(source, inputs, data_dir)
+        splits = read_splits(source, inputs, data_dir=data_dir, resizing=resizing)
     for samples, least in ((splits.train, _LEAST), (splits.held_out, 1)):
         if samples is not None:
             _check(samples, inputs, source, least=least, vocabulary=vocabulary)
@@ -150,7 +159,8 @@ def load_calibration(
         value = next(iter(train.values())).flat[0]
         raise InputError(f"calibration samples of {source}: got {value} everywhere, expected real ones")
     warnings = _warnings(source, train, inputs, input_range)
-    return CalibrationSet(source, seed, tuple(inputs), train, held_out, input_range, splits.labels, warnings)
+    how = resizing or splits.resizing or KERAS_LOADER
+    return CalibrationSet(source, seed, tuple(inputs), train, held_out, input_range, splits.labels, how, warnings)
 
 
 def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from edgeport.export.graphs.port import Port
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import read_images
-from edgeport.train.datasets.image_folder import IMAGE_SUFFIXES
+from edgeport.runtime.resizing import KERAS_LOADER, Resizing
+from edgeport.train.datasets.image_folder import IMAGE_SUFFIXES, FreeShape
 from edgeport.train.datasets.named import load_dataset
 from edgeport.train.datasets.npz_file import read_arrays
 
@@ -26,20 +27,25 @@ class Splits:
         train: What may be calibrated on, by input.
         held_out: Others to verify on; None if the source has no such split.
         labels: The class names, or empty.
+        resizing: How pictures became samples; None where they came as arrays.
     """
 
     train: Mapping[str, npt.NDArray[Any]]
     held_out: Mapping[str, npt.NDArray[Any]] | None = None
     labels: tuple[str, ...] = ()
+    resizing: Resizing | None = None
 
 
-def read_splits(source: str, inputs: Sequence[Port], data_dir: Path | None) -> Splits:
+def read_splits(
+    source: str, inputs: Sequence[Port], *, data_dir: Path | None = None, resizing: Resizing | None = None
+) -> Splits:
     """Return the samples of a data set, a file or a folder.
 
     Args:
         source: A name of a data set, a .npz or .npy file, a folder of class folders, or a folder of images.
         inputs: The inputs of the model.
         data_dir: See load_dataset.
+        resizing: How pictures take the size of the input; by default as Keras' own loader does it.
 
     Raises:
         InputError: The source is unknown, unreadable or test data, or does not say what belongs to which input.
@@ -52,10 +58,19 @@ def read_splits(source: str, inputs: Sequence[Port], data_dir: Path | None) -> S
         if not arrays.keys() >= _DATASET_ARRAYS:
             return splits_of(arrays, inputs, path)
     elif path.is_dir() and not any(entry.is_dir() for entry in path.iterdir()):
-        return _from_images(path, _only(inputs, source))
-    dataset = load_dataset(source, data_dir=data_dir)
-    name = _only(inputs, source).name
-    return Splits({name: dataset.train.images}, {name: dataset.validation.images}, dataset.labels)
+        return _from_images(path, _only(inputs, source), resizing or KERAS_LOADER)
+    port = _only(inputs, source)
+    dataset = load_dataset(source, data_dir=data_dir, image_shape=picture_shape_of(port), resizing=resizing)
+    train, held_out = ({port.name: split.images} for split in (dataset.train, dataset.validation))
+    return Splits(train, held_out, dataset.labels, dataset.resizing)
+
+
+def picture_shape_of(port: Port) -> FreeShape:
+    """Return the (height, width, channels) that an input takes; None for what it leaves free."""
+    if not port.is_image or port.shape[3] not in (1, 3):
+        return None, None, None
+    _, height, width, channels = port.shape
+    return height, width, channels
 
 
 def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Port], source: str | Path) -> Splits:
@@ -78,14 +93,15 @@ def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Port], so
     )
 
 
-def _from_images(folder: Path, port: Port) -> Splits:
+def _from_images(folder: Path, port: Port, resizing: Resizing) -> Splits:
     height, width, channels = port.shape[1:] if port.is_image else (None, None, None)
     if not (height and width and channels):
         raise InputError(f"{folder}: a folder of images cannot calibrate the input {port}")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise InputError(f"{folder}: got a folder without images, expected PNG or JPEG files")
-    return Splits({port.name: read_images(paths, shape=(height, width, channels))})
+    images = read_images(paths, shape=(height, width, channels), resizing=resizing)
+    return Splits({port.name: images}, resizing=resizing)
 
 
 def _read_array(path: Path) -> npt.NDArray[Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.json_file import to_plain
+from edgeport.runtime.resizing import Resizing, recorded_resizing
 from edgeport.runtime.tensors.quantization import ACTIVATIONS
 
 SCHEMA = 2
@@ -33,11 +34,13 @@ class InputFacts(NamedTuple):
         layout: What its axes are: ``NHWC`` for images, ``NTC`` for signals, ``NT`` for token sequences, ``NC`` ...
         range: For images, the real values that the pixels 0 and 255 stand for; (0, 255) means raw pixels. None for
             an input that takes no pixels.
+        resizing: For images, how pictures of any size take the model's; None where that was not recorded.
     """
 
     name: str
     layout: str = "NHWC"
     range: tuple[float, float] | None = (0.0, 255.0)
+    resizing: Resizing | None = None
 
 
 class OutputFacts(NamedTuple):
@@ -167,7 +170,10 @@ def _json_at(content: bytes, start: int, name: str) -> dict[str, Any]:
 def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
     try:
         fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256")}
-        inputs = tuple(InputFacts(**{**each, "range": _range(each["range"])}) for each in fields["inputs"])
+        inputs = tuple(
+            InputFacts(**{**each, "range": _range(each["range"]), "resizing": recorded_resizing(each.get("resizing"))})
+            for each in fields["inputs"]
+        )
         outputs = tuple(OutputFacts(**each) for each in fields["outputs"])
         metadata = EmbeddedMetadata(
             **{**fields, "inputs": inputs, "outputs": outputs, "labels": tuple(fields["labels"])}

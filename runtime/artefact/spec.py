@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
+from edgeport.runtime.resizing import DIGITS, KERAS_LOADER, Resizing
 
 
 class TensorSpec(NamedTuple):
@@ -70,6 +71,14 @@ class Spec(NamedTuple):
     def activation(self) -> str:
         """What the runtime applies to the first output: ``softmax``, ``sigmoid`` or ``none``."""
         return self.metadata.outputs[0].activation if self.metadata else "none"
+
+    @property
+    def resizing(self) -> Resizing:
+        """How pictures take the size of the first input."""
+        if self.metadata is None:
+            return KERAS_LOADER
+        # Artefacts that do not say so are from before it was a choice.
+        return self.metadata.inputs[0].resizing or DIGITS
 
     @property
     def labels(self) -> tuple[str, ...]:

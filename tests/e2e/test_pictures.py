@@ -1,5 +1,6 @@
 """Pictures become what Keras' own loader makes of them."""
 
+import json
 from pathlib import Path
 
 import keras
@@ -47,3 +48,40 @@ def test_bilinear_is_that_of_keras_rounded(photos: Path, fit: str, channels: int
     # TensorFlow decodes JPEG with its faster transform, which is off by a few levels (dct_method="INTEGER_ACCURATE").
     assert differences[~lossless].max() <= 4
     assert differences[~lossless].mean() <= 1
+
+
+def test_photos_are_answered_from_the_command_line_as_by_keras_own_loader(edgeport, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    for name, level in (("dark", 60), ("light", 190)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(30):
+            small = np.clip(random.normal(level, 60, (9, 9, 3)), 0, 255).astype(np.uint8)
+            size = tuple(map(int, random.integers(40, 200, 2)))
+            photo = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+            photo.save(tmp_path / "photos" / name / f"{number:02}.png")
+    layers = keras.layers
+    net = [layers.Rescaling(1 / 255), layers.Conv2D(4, 3, activation="relu"), layers.Flatten()]
+    model = keras.Sequential([keras.Input((24, 32, 3)), *net, layers.Dense(2, activation="softmax")], name="shades")
+    model.save(tmp_path / "shades.keras")
+    train = ("train", "--dataset", tmp_path / "photos", "--model", tmp_path / "shades.keras", "--epochs", 2)
+    edgeport(*train, "-o", tmp_path / "train")
+    edgeport("export", tmp_path / "train" / "model.keras", "-o", tmp_path / "out", "--precisions", "float32")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["inputs"][0]["resizing"] == {"fit": "stretch", "interpolation": "bilinear"}
+
+    data = keras.utils.image_dataset_from_directory(
+        tmp_path / "photos", image_size=(24, 32), shuffle=False, verbose=False
+    )
+    expected = keras.models.load_model(tmp_path / "train" / "model.keras", compile=False).predict(data, verbose=0)
+    paths = sorted((tmp_path / "photos").rglob("*.png"))
+    for suffix in ("tflite", "onnx"):
+        printed = edgeport("predict", tmp_path / "out" / f"shades.float32.{suffix}", *paths, "--json").stdout
+        answers = [list(json.loads(line)["probabilities"].items()) for line in printed.splitlines()]
+        probabilities = np.array([[dict(each)[label] for label in ("dark", "light")] for each in answers])
+        np.testing.assert_allclose(probabilities, expected, atol=0.01)
+        assert (probabilities.argmax(1) == expected.argmax(1)).all()
+    edgeport("benchmark", tmp_path / "out", "-o", tmp_path / "report", "--launches", 2)
+    conflict = edgeport(
+        "export", tmp_path / "train" / "model.keras", "-o", tmp_path / "other", "--resize", "crop", code=2
+    ).stderr
+    assert "got crop and bilinear, expected stretch and bilinear, as the training.json beside" in conflict

@@ -29,6 +29,7 @@ from edgeport.runtime.foreign.onnx import sound_content as sound_onnx
 from edgeport.runtime.foreign.tflite import sound_content as sound_tflite
 from edgeport.runtime.golden.answers import read_golden
 from edgeport.runtime.images import read_images
+from edgeport.runtime.resizing import DIGITS, KERAS_LOADER
 from edgeport.train.datasets.npz_file import load_npz
 from edgeport.train.models.keras_writer import read_keras_file
 from edgeport.train.record import record_beside
@@ -71,7 +72,7 @@ def _report() -> bytes:
 
 
 def _read_picture(path: Path) -> object:
-    return read_images([path], shape=(16, 16, 3))
+    return [read_images([path], shape=(16, 16, 3), resizing=each) for each in (DIGITS, KERAS_LOADER)]
 
 
 def _small_report() -> bytes:

@@ -158,7 +158,10 @@ def test_pictures_of_any_size_take_the_size_that_is_asked_for(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--dataset", "mnist-5k", "--resize", "crop"), "--resize: got it with mnist-5k, expected it with a folder"),
+        (
+            ("--dataset", "mnist-5k", "--resize", "crop"),
+            "--resize, --interpolation: got it with mnist-5k",
+        ),
         (("--dataset", "a.npz", "--image-size", "8x8"), "--image-size: got it with a.npz"),
         (("--dataset", ".", "--image-size", "96"), "--image-size: got '96', expected height x width"),
         (("--dataset", ".", "--image-size", "0x96"), "--image-size: got '0x96'"),

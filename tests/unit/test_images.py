@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from edgeport.runtime import InputError, images
-from edgeport.runtime.images import FORMATS, read_images
+from edgeport.runtime.images import FORMATS
+from edgeport.runtime.resizing import DIGITS
 
 GREY, RGB = (28, 28, 1), (32, 24, 3)
+read_images = partial(images.read_images, resizing=DIGITS)
 
 
 def saved(image: Image.Image, path: Path, **options: object) -> Path:
@@ -167,7 +170,8 @@ def test_no_picture_starts_a_program(name: str, content: bytes, tmp_path: Path) 
         "sys.addaudithook(hook)\n"
         "from pathlib import Path; from edgeport.runtime import InputError\n"
         "from edgeport.runtime.images import read_images\n"
-        "try: read_images([Path(sys.argv[1])], shape=(28, 28, 1))\n"
+        "from edgeport.runtime.resizing import DIGITS\n"
+        "try: read_images([Path(sys.argv[1])], shape=(28, 28, 1), resizing=DIGITS)\n"
         "except InputError as error: print('refused:', error)\n"
     )
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import SUFFIXES, picture_shape, read_images
-from edgeport.runtime.resizing import Resizing
+from edgeport.runtime.resizing import KERAS_LOADER, Resizing
 from edgeport.runtime.terminal import steers
 from edgeport.train.datasets.dataset import Dataset, stratified
 
@@ -51,7 +51,7 @@ def load_image_folder(
             raise InputError(f"{each}: got {len(members)} images, expected at least 10 a class")
     paths = [path for members in files for path in members]
     numbers = np.repeat(np.arange(len(classes)), [len(members) for members in files]).astype(np.int64)
-    resizing = resizing or Resizing()
+    resizing = resizing or KERAS_LOADER
     images = read_images(paths, shape=_completed(shape, paths[0]), resizing=resizing)
     train, validation, test = stratified(images, numbers, shares=(0.8, 0.1, 0.1), seed=0)
     return Dataset(

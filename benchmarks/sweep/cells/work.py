@@ -66,7 +66,9 @@ def make_cell(order: Order, *, console: Console, on_stage: Callable[[str], None]
     on_stage("exporting")
     started = time.monotonic()
     source = load_source(folder / TRAIN / "model.keras")
-    calibration = load_calibration(shared.calibration, inputs=source.inputs, data_dir=shared.data_dir)
+    calibration = load_calibration(
+        shared.calibration, inputs=source.inputs, resizing=source.resizing, data_dir=shared.data_dir
+    )
     manifest = export(source, folder / EXPORT, calibration, options=Options(precisions=shared.precisions))
     exported = time.monotonic()
     on_stage("scoring")

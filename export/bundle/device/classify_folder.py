@@ -53,7 +53,8 @@ def sentence(predictor: Predictor, path: Path, *, invert: bool) -> str:
         EdgeportError: It is no picture that can be read.
     """
     height, width, channels = (axis or 1 for axis in predictor.spec.input.shape[1:])
-    pixels = read_images([path], shape=(height, width, channels), invert=invert)
+    shape = height, width, channels
+    pixels = read_images([path], shape=shape, resizing=predictor.spec.resizing, invert=invert)
     best = predictor.classify(pixels, top=1)[0][0]
     return f"{path.name}: {best.label} ({best.probability:.1%})"
 

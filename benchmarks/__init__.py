@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from edgeport.benchmarks.measure.candidate import Candidate
     from edgeport.benchmarks.measure.protocol import Protocol
     from edgeport.benchmarks.measure.rounds import time_candidates
-    from edgeport.benchmarks.report.html_report import html_report
     from edgeport.benchmarks.report.record import Measured, Report
+    from edgeport.benchmarks.report.renderers.html import html_report
     from edgeport.benchmarks.report.report_file import read_report
 
 __all__ = [
@@ -49,7 +49,7 @@ __getattr__ = lazy_names(
         "Timing": "assembly",
         "benchmark": "benchmarking",
         "compare_reports": "compare.comparison",
-        "html_report": "report.html_report",
+        "html_report": "report.renderers.html",
         "read_report": "report.report_file",
         "time_candidates": "measure.rounds",
     },

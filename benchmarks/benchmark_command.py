@@ -4,19 +4,19 @@ import argparse
 import shlex
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from edgeport.benchmarks.assembly import OnStep, Timing
 from edgeport.benchmarks.compare.baseline import Baseline, check_baseline, read_baseline
-from edgeport.benchmarks.compare.compare_command import add_limits, judge, limits_of
+from edgeport.benchmarks.compare.limits import add_limits, limits_of
 from edgeport.benchmarks.golden_benchmark import benchmark_golden, samples_digest
 from edgeport.benchmarks.measure.host import usable_cores
 from edgeport.benchmarks.measure.protocol import Protocol
@@ -25,8 +25,11 @@ from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
 from edgeport.benchmarks.profile.profile_table import profile_table
 from edgeport.benchmarks.report.record import BASELINE, Report
-from edgeport.benchmarks.report.results import write_results
-from edgeport.benchmarks.report.table import legend_of, report_notes, terminal_table, verdict_notes
+from edgeport.benchmarks.report.renderers.terminal import terminal_table
+from edgeport.benchmarks.report.report_file import FILE_NAME as REPORT_FILE
+from edgeport.benchmarks.report.report_file import with_visible_texts
+from edgeport.benchmarks.report.results import can_show, write_results
+from edgeport.benchmarks.report.sections.medians import medians_table
 from edgeport.export.manifest import read_manifest
 from edgeport.runtime.cli import needing
 from edgeport.runtime.engines.quiet import quiet_stderr
@@ -36,6 +39,9 @@ from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
 from edgeport.runtime.tensors.arrays import Pixels
 from edgeport.train.zoo import find_published
+
+if TYPE_CHECKING:
+    from edgeport.benchmarks.report.findings import Findings
 
 # Stages have a folder each; the report goes beside theirs.
 _STAGES = ("export", "artefacts")
@@ -125,19 +131,33 @@ def run(arguments: argparse.Namespace) -> int:
         job = choose(arguments, folder, baseline)
         # A folder that cannot be written to is found before the long work, and kept for its result.
         with claimed_folder(output) as claim:
-            report = _measured(job, timing, arguments, folder, console)
-            written = write_results(claim, report, job.images)
-    _show(report, console)
-    if not any(name.endswith(".png") for name in written):
-        console.print("No pictures: they need matplotlib, which is not installed")
+            report = with_visible_texts(_measured(job, timing, arguments, folder, console))
+            findings, shown = _found(report)
+            written = write_results(claim, report, job.images, shown=shown)
+    _show(report, findings, console)
     console.print(f"Written to {output}: {', '.join(written)}")
     code = _exit_code(report)
     if baseline is not None:
+        from edgeport.benchmarks.compare.compare_command import judge
+
         code = max(code, judge(baseline.report, report, limits=limits, console=console))
     best = min((each for each in report.artefacts if each.format != "keras"), key=lambda each: each.latency_us(50))
-    console.print(f"\nNext: open {shlex.quote(str(output / 'report.html'))}")
+    page = "report.html" if findings else REPORT_FILE
+    step = "open" if findings else "on a workstation, or after pip install 'edgeport[report]': edgeport report"
+    console.print(f"\nNext: {step} {shlex.quote(str(output / page))}")
     console.print(f"      edgeport predict {shlex.quote(str(folder / best.file))} IMAGE.png")
     return code
+
+
+def _found(report: Report) -> tuple["Findings | None", Iterator[tuple[str, bytes]]]:
+    """Return the findings and the files that show them, if what they are made with is installed."""
+    if not can_show():
+        return None, iter(())
+    from edgeport.benchmarks.report.findings import findings_of
+    from edgeport.benchmarks.report.renderers.files import shown_files
+
+    findings = findings_of(report)
+    return findings, shown_files(findings)
 
 
 def _exit_code(report: Report) -> int:
@@ -149,6 +169,11 @@ def _exit_code(report: Report) -> int:
 
 def _check_installed(arguments: argparse.Namespace) -> None:
     """Raise MissingDependencyError if an option needs a package that is not installed."""
+    if arguments.baseline and not can_show():
+        raise MissingDependencyError(
+            "edgeport benchmark --baseline needs scipy and what shows a report: pip install 'edgeport[report]'; or "
+            f"measure here without it, and judge on a workstation with edgeport compare BASE.json {REPORT_FILE}"
+        )
     for option, package, extra in (("profile", "onnx", "export"), ("mlperf", "mlperf_loadgen", "mlperf")):
         if getattr(arguments, option) and find_spec(package) is None:
             raise MissingDependencyError(
@@ -157,12 +182,24 @@ def _check_installed(arguments: argparse.Namespace) -> None:
             )
 
 
-def _show(report: Report, console: Console) -> None:
+def _show(report: Report, findings: "Findings | None", console: Console) -> None:
     """Print the table, what it says, and the profiles."""
-    table = terminal_table(report, width=console.width)
-    console.print(table)
-    for note in (legend_of(table), "", *verdict_notes(report), *report_notes(report)):
-        console.print(note)
+    if findings is None:
+        console.print(terminal_table(medians_table(report), width=console.width))
+        console.print(
+            "Medians alone: intervals, verdicts and the page need the extra report (pip install 'edgeport[report]')"
+        )
+        for each in report.skipped:
+            console.print(f"Skipped: {each['file']}: {each['reason']}")
+    else:
+        from edgeport.benchmarks.report.sections.answer import notes_of, verdict_lines
+        from edgeport.benchmarks.report.sections.summary import legend_of, terminal_summary
+
+        table = terminal_table(terminal_summary(findings), width=console.width)
+        console.print(table)
+        legend = legend_of([str(column.header) for column in table.columns])
+        for note in (legend, "", *verdict_lines(findings), *notes_of(findings)):
+            console.print(note)
     for document in report.profiles.values():
         profile = from_document(document)
         console.print()

@@ -82,13 +82,13 @@ COMMANDS: tuple[Command, ...] = (
         "compare",
         "edgeport.benchmarks.compare.compare_command",
         "judge a benchmark against an earlier one, beyond noise; the exit code is for CI",
-        "device",
+        "report",
     ),
     Command(
         "report",
         "edgeport.benchmarks.report.report_command",
         "one HTML page from the benchmarks of one or several machines",
-        "device",
+        "report",
     ),
     Command(
         "bundle",

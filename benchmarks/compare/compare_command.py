@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from edgeport.benchmarks.compare.comparison import Comparison, Limits, compare_reports, compare_within
+from edgeport.benchmarks.compare.comparison import Comparison, compare_reports, compare_within
 from edgeport.benchmarks.compare.comparison_table import (
     comparison_markdown,
     comparison_table,
@@ -18,10 +18,9 @@ from edgeport.benchmarks.compare.comparison_table import (
     next_step,
     verdict_lines,
 )
+from edgeport.benchmarks.compare.limits import Limits, add_limits, limits_of
 from edgeport.benchmarks.report.record import Report
 from edgeport.benchmarks.report.report_file import read_report
-
-_LIMITS = Limits()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,37 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--markdown", action="store_true", help="print Markdown, as for the summary of a CI job")
     parser.epilog = "Exit code: 0 no regression found, 1 regressed, 2 not comparable, or a file that cannot be read."
-
-
-def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Declare what a comparison accepts."""
-    parser.add_argument(
-        "--max-accuracy-loss",
-        type=float,
-        default=_LIMITS.max_accuracy_loss,
-        metavar="POINTS",
-        help="accept a significant loss of accuracy up to this, in percentage points (default 0)",
-    )
-    parser.add_argument(
-        "--max-slowdown",
-        type=float,
-        default=_LIMITS.max_slowdown,
-        metavar="RATIO",
-        help=f"accept a latency up to this times that of the base (default {_LIMITS.max_slowdown:g})",
-    )
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="accept that artefacts of the base are missing in the new report"
-    )
-
-
-def limits_of(arguments: argparse.Namespace) -> Limits:
-    """Return what a comparison accepts; raises InputError if that is none of what it may be."""
-    return Limits(
-        max_accuracy_loss=arguments.max_accuracy_loss,
-        max_slowdown=arguments.max_slowdown,
-        allow_missing=arguments.allow_missing,
-        any_host=getattr(arguments, "any_host", False),
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

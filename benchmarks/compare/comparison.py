@@ -5,47 +5,20 @@ Answers are paired image by image. Latencies are paired process by process where
 piece of arithmetic that is timed in every round, as the machine may have been faster on one of the two days.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 from edgeport.benchmarks.compare import comparability
 from edgeport.benchmarks.compare.comparability import Pair, Pairing
+from edgeport.benchmarks.compare.limits import DRIFT, Limits
 from edgeport.benchmarks.report.record import Report, Series
 from edgeport.benchmarks.statistics.holm import holm_adjusted
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, latency_ratio_unpaired
 from edgeport.benchmarks.statistics.paired import SIGNIFICANCE, Paired, mcnemar_p, paired_answers
 from edgeport.benchmarks.statistics.verdicts import BLIND_ABOVE, NO_LOSS, TOO_FEW
-from edgeport.runtime.errors import InputError
-
-# Two runs of the same files differ by up to this on a machine that drifts, whatever the intervals say.
-DRIFT = 1.05
 
 RatioOf = Callable[[Series, Series], Ratio]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is accepted.
-
-    Attributes:
-        max_accuracy_loss: The largest significant loss of accuracy, in percentage points.
-        max_slowdown: The largest ratio of the new latency to that of the base.
-        allow_missing: Whether artefacts of the base may be missing.
-        any_host: Compare answers alone, whatever machine they were given on.
-    """
-
-    max_accuracy_loss: float = 0.0
-    max_slowdown: float = DRIFT
-    allow_missing: bool = False
-    any_host: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_accuracy_loss <= 100:
-            raise InputError(f"--max-accuracy-loss: got {self.max_accuracy_loss:g}, expected points from 0 to 100")
-        if not 1 <= self.max_slowdown < math.inf:
-            raise InputError(f"--max-slowdown: got {self.max_slowdown:g}, expected a ratio of 1 or more, such as 1.05")
 
 
 @dataclass(frozen=True)

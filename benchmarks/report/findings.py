@@ -1,21 +1,33 @@
-"""All figures of a report for people, computed once from a report's raw samples."""
+"""All figures of a report for people, computed once from its raw samples; what shows them computes nothing."""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+import numpy.typing as npt
+
 from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.report.record import BASELINE, PREDICT, Measured, Report, Series, Start
+from edgeport.benchmarks.statistics.confidence import confidence_change, expected_calibration_error
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, percentile_interval, percentile_supported
-from edgeport.benchmarks.statistics.paired import Paired, paired_answers
+from edgeport.benchmarks.statistics.paired import Paired, loss_interval, paired_answers
 from edgeport.benchmarks.statistics.shares import wilson_interval
-from edgeport.benchmarks.statistics.verdicts import GAIN, NO_LOSS, Verdict, accuracy_verdict
+from edgeport.benchmarks.statistics.verdicts import (
+    GAIN,
+    NO_LOSS,
+    ClassLoss,
+    Verdict,
+    accuracy_verdict,
+    class_losses,
+)
 
 PERCENTS = (50, 90, 99)
 # As for the ratio of two latencies: fewer processes say too little of how processes differ.
 FEWEST_LAUNCHES = 6
+KERAS = "keras"
 
 
 @dataclass(frozen=True)
@@ -30,144 +42,270 @@ class Percentile:
     value: float
     interval: tuple[float, float] | None
 
+    @property
+    def bounded(self) -> tuple[float, float, float]:
+        """The value and the ends of its interval, which a bootstrap may put beside it; they are the value without."""
+        low, high = self.interval or (self.value, self.value)
+        return self.value, min(low, self.value), max(high, self.value)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How sure the answers of a candidate are, as shares from 0 to 1.
+
+    Attributes:
+        change: The mean of how much the probability of the answer differs from the reference's; None for the latter.
+        most: The 99th percentile of the same.
+        mean: The mean probability of the answer.
+        calibration_error: How far confidence and accuracy are apart.
+    """
+
+    change: float | None
+    most: float | None
+    mean: float
+    calibration_error: float
+
 
 @dataclass(frozen=True, eq=False)
-class Subject:
-    """One candidate with all that the page says of it.
+class Compared:
+    """The answers of a candidate beside those of the reference.
+
+    Attributes:
+        answers: What became of the images.
+        verdict: What that says.
+        loss_interval: The 95 % bootstrap interval of the accuracy lost, as shares.
+        classes: Classes that lost accuracy, the worst first.
+        flipped: The images that it answers unlike the reference: those that became wrong first, then those that
+            became right, by their index.
+    """
+
+    answers: Paired
+    verdict: Verdict
+    loss_interval: tuple[float, float]
+    classes: Sequence[ClassLoss]
+    flipped: Sequence[tuple[int, str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One candidate with all that is said of it.
 
     Attributes:
         measured: What was measured of it.
-        name: How the page calls it; no other candidate of the report is called so.
+        name: What it is called; no other candidate of the report is called so.
         accuracy: The share of images that it has right, 0 to 1.
         accuracy_interval: The 95 % Wilson interval of that share.
-        paired: Its answers beside the reference's; None for the reference.
-        verdict: What they say; None for the reference.
+        confidence: How sure its answers are.
+        compared: Its answers beside the reference's; None for the reference.
         main: The calls that tables and charts show: the engine's on one image, if they were timed.
         percentiles: Those of PERCENTS that the number of calls supports.
+        medians_ns: The median call of each way it was timed: what, images a call, threads.
         base: The float32 candidate of the same format; None if there is none, or it is this one.
         ratio: Its latency as a multiple of the base's; None without a base.
+        starts: Medians over its starts of each attribute of ``Start``; empty if there was none.
+        start_count: How many starts that were.
     """
 
     measured: Measured
     name: str
     accuracy: float
     accuracy_interval: tuple[float, float]
-    paired: Paired | None
-    verdict: Verdict | None
+    confidence: Confidence
+    compared: Compared | None
     main: Series | None
-    percentiles: dict[int, Percentile]
+    percentiles: Mapping[int, Percentile]
+    medians_ns: Mapping[tuple[str, int, int], float]
     base: Measured | None
     ratio: Ratio | None
+    starts: Mapping[str, float]
+    start_count: int
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether it is no artefact, but the model that they came from."""
+        return self.measured.format == KERAS
 
     @property
     def median_ns(self) -> float:
         """The median of the main calls, in nanoseconds; NaN if it was not timed."""
-        return self.main.percentile_us(50) * 1e3 if self.main else math.nan
+        return self.percentiles[50].value if self.main else math.nan
 
     @property
     def lossless(self) -> bool:
         """Whether no loss of accuracy was found, by a test that could have found one."""
-        return self.verdict is not None and self.verdict.kind in (NO_LOSS, GAIN)
+        return self.compared is not None and self.compared.verdict.kind in (NO_LOSS, GAIN)
+
+    def median_of(self, what: str, *, batch: int = 1, threads: int | None = None) -> float | None:
+        """Return the median of one way of timing, in nanoseconds, by default with the threads of the main calls."""
+        threads = threads or (self.main.threads if self.main else 0)
+        return self.medians_ns.get((what, batch, threads))
+
+    def rate(self, batch: int, threads: int) -> float | None:
+        """Return the images a second of predict(); None if that was not timed."""
+        took = self.median_of(PREDICT, batch=batch, threads=threads)
+        return batch * 1e9 / took if took else None
 
     @property
-    def fastest(self) -> Series | None:
-        """The way of predicting with the highest throughput; None if it was not timed."""
-        ways = [series for series in self.measured.series if series.what == PREDICT] or self.measured.series
-        return max(ways, key=lambda series: series.images_per_second, default=None)
+    def fastest(self) -> tuple[int, int, float] | None:
+        """The way of predicting with the highest throughput: images a call, threads, images a second."""
+        predicting = [way for way in self.medians_ns if way[0] == PREDICT] or list(self.medians_ns)
+        rates = [(batch, threads, batch * 1e9 / self.medians_ns[what, batch, threads])
+                 for what, batch, threads in predicting]  # fmt: skip
+        return max(rates, key=lambda rate: rate[2], default=None)
 
-    @property
-    def starts(self) -> list[Start]:
-        """Its starts with the number of threads of the main calls."""
-        threads = self.main.threads if self.main else None
-        return [start for start in self.measured.starts if threads in (None, start.threads)]
 
-    def of_starts(self, attribute: str) -> float | None:
-        """Return the median over its starts of one of their figures; None if there was no start."""
-        values = [float(getattr(start, attribute)) for start in self.starts]
-        return median(values) if values else None
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """Which classes are taken for which, by candidates that answer every image alike.
+
+    Attributes:
+        candidates: Who.
+        wrong: How many images they have wrong.
+        matrix: How often each true class (rows) got each answer (columns).
+    """
+
+    candidates: Sequence[Candidate]
+    wrong: int
+    matrix: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A report with all that the page says of it.
+    """A report with all that is said of it.
 
     Attributes:
         report: What was measured.
-        subjects: Its candidates, the reference first.
+        candidates: What was measured, the reference first.
         disturbances: What disturbed the run, a sentence each.
+        best: The fastest artefact without a detectable loss; None if there is none.
+        as_fast: Names of others without a loss that this run cannot tell from the best by their speed.
+        confusions: Which classes are taken for which.
     """
 
     report: Report
-    subjects: tuple[Subject, ...]
-    disturbances: tuple[str, ...]
+    candidates: Sequence[Candidate]
+    disturbances: Sequence[str]
+    best: Candidate | None
+    as_fast: Sequence[str]
+    confusions: Sequence[Confusion]
 
     @property
-    def reference(self) -> Subject:
+    def reference(self) -> Candidate:
         """The candidate that all others are compared with."""
-        return self.subjects[0]
+        return self.candidates[0]
 
     @property
-    def others(self) -> tuple[Subject, ...]:
+    def others(self) -> Sequence[Candidate]:
         """All candidates but the reference."""
-        return self.subjects[1:]
+        return self.candidates[1:]
 
     @property
-    def timed(self) -> list[Subject]:
+    def timed(self) -> list[Candidate]:
         """The candidates that have times."""
-        return [subject for subject in self.subjects if subject.main]
-
-    @property
-    def best(self) -> Subject | None:
-        """The fastest artefact without a detectable loss; None if there is none."""
-        found = [subject for subject in self.others if subject.main and subject.lossless and not _is_keras(subject)]
-        return min(found, key=lambda subject: subject.median_ns, default=None)
+        return [candidate for candidate in self.candidates if candidate.main]
 
     @property
     def unit(self) -> tuple[str, float]:
         """The unit of latencies, and how many nanoseconds it has."""
         return time_unit([self])
 
+    @property
+    def predicting(self) -> list[tuple[int, int]]:
+        """All numbers of threads, and of images a call, in which predictions were timed."""
+        ways = {way for candidate in self.timed for way in candidate.medians_ns}
+        return sorted({(threads, batch) for what, batch, threads in ways if what == PREDICT})
+
+    def label(self, index: int) -> str:
+        """Return the name of a class; its number if it has none."""
+        labels = self.report.dataset.get("labels", ())
+        return str(labels[index]) if 0 <= index < len(labels) else str(index)
+
 
 def time_unit(findings: Sequence[Findings]) -> tuple[str, float]:
     """Return the unit that suits the latencies of some reports, and how many nanoseconds it has."""
-    least = min((subject.median_ns for each in findings for subject in each.timed), default=0.0)
+    least = min((candidate.median_ns for each in findings for candidate in each.timed), default=0.0)
     return ("ms", 1e6) if least >= 1e6 else ("\u00b5s", 1e3)
 
 
 def findings_of(report: Report) -> Findings:
     """Compute all figures of a report."""
     names = Counter(measured.name for measured in report.artefacts)
-    subjects = []
-    for measured in report.artefacts:
-        name = measured.name if names[measured.name] == 1 else f"{measured.name} ({measured.file})"
-        subjects.append(_subject(report, measured, name))
-    return Findings(report, tuple(subjects), tuple(disturbances(report.conditions, report.host)))
+    candidates = [
+        _candidate(report, each, each.name if names[each.name] == 1 else f"{each.name} ({each.file})")
+        for each in report.artefacts
+    ]
+    fit = [each for each in candidates[1:] if each.main and each.lossless and not each.is_keras]
+    best = min(fit, key=lambda each: each.median_ns, default=None)
+    as_fast = [
+        each.name
+        for each in candidates[1:]
+        if best and best.main and each is not best and each.main and each.lossless
+        if latency_ratio(best.main.launches, each.main.launches).contains_one
+    ]
+    return Findings(
+        report=report,
+        candidates=tuple(candidates),
+        disturbances=tuple(disturbances(report.conditions, report.host)),
+        best=best,
+        as_fast=tuple(as_fast),
+        confusions=tuple(_confusions(report, candidates)),
+    )
 
 
-def _subject(report: Report, measured: Measured, name: str) -> Subject:
+def _candidate(report: Report, measured: Measured, name: str) -> Candidate:
     correct, count = report.correct(measured), len(report.truth)
-    paired = None
-    if measured is not report.reference:
-        paired = paired_answers(report.true_classes, report.reference.classes, measured.classes)
-    main = _main(measured)
+    main = measured.find() or measured.find(PREDICT) or next(iter(measured.series), None)
     base = next((each for each in report.artefacts if _is_base(each, measured)), None)
     base_series = base and main and base.find(main.what, batch=main.batch, threads=main.threads)
-    return Subject(
+    starts = [start for start in measured.starts if main is None or start.threads == main.threads]
+    attributes = [name for name, kind in vars(Start).items() if isinstance(kind, property)]
+    attributes += list(Start.__dataclass_fields__)
+    return Candidate(
         measured=measured,
         name=name,
         accuracy=correct / count,
         accuracy_interval=wilson_interval(correct, count),
-        paired=paired,
-        verdict=accuracy_verdict(paired) if paired else None,
+        confidence=_confidence(report, measured),
+        compared=None if measured is report.reference else _compared(report, measured),
         main=main,
         percentiles=_percentiles(main) if main else {},
+        medians_ns={
+            (each.what, each.batch, each.threads): each.percentile_us(50) * 1e3 for each in reversed(measured.series)
+        },
         base=base,
         ratio=latency_ratio(base_series.launches, main.launches) if base_series and main else None,
+        starts={each: median(float(getattr(start, each)) for start in starts) for each in attributes if starts},
+        start_count=len(starts),
     )
 
 
-def _main(measured: Measured) -> Series | None:
-    return measured.find() or measured.find(PREDICT) or next(iter(measured.series), None)
+def _compared(report: Report, measured: Measured) -> Compared:
+    truth, reference = report.true_classes, report.reference.classes
+    answers = paired_answers(truth, reference, measured.classes)
+    kinds = ("right to wrong", "wrong to right", "wrong to other")
+    flips = [(_kind(report, measured, int(index)), int(index)) for index in report.flips(measured)]
+    return Compared(
+        answers=answers,
+        verdict=accuracy_verdict(answers),
+        loss_interval=loss_interval(answers),
+        classes=tuple(class_losses(truth, reference, measured.classes, [*map(str, report.dataset.get("labels", ()))])),
+        flipped=tuple((index, kinds[kind]) for kind, index in sorted(flips)),
+    )
+
+
+def _kind(report: Report, measured: Measured, index: int) -> int:
+    if report.reference.predictions[index] == report.truth[index]:
+        return 0
+    return 1 if measured.predictions[index] == report.truth[index] else 2
+
+
+def _confidence(report: Report, measured: Measured) -> Confidence:
+    error = expected_calibration_error(measured.confidence, measured.classes == report.true_classes)
+    is_reference = measured is report.reference
+    change, most = confidence_change(report.reference.confidence, measured.confidence)
+    return Confidence(
+        None if is_reference else change, None if is_reference else most, float(measured.confidence.mean()), error
+    )
 
 
 def _is_base(candidate: Measured, measured: Measured) -> bool:
@@ -190,5 +328,16 @@ def _percentiles(series: Series) -> dict[int, Percentile]:
     }
 
 
-def _is_keras(subject: Subject) -> bool:
-    return subject.measured.format == "keras"
+def _confusions(report: Report, candidates: Sequence[Candidate]) -> list[Confusion]:
+    """Return the confusions, those of candidates that answer every image alike once."""
+    groups: dict[bytes, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.measured.classes.tobytes(), []).append(candidate)
+    largest = max(int(each.classes.max()) for each in report.artefacts)
+    count = max(len(report.dataset.get("labels", ())), int(report.true_classes.max()) + 1, largest + 1)
+    found = []
+    for group in groups.values():
+        matrix = np.zeros((count, count), np.int64)
+        np.add.at(matrix, (report.true_classes, group[0].measured.classes), 1)
+        found.append(Confusion(tuple(group), int(matrix.sum() - matrix.trace()), matrix))
+    return found

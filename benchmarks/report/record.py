@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.benchmarks.report.looks import FORMAT_NAMES
+
 # Files of a baseline that was measured in the same run begin with it.
 BASELINE = "baseline/"
 ENGINE_CALL, PREDICT, LABEL = "engine", "predict", "label"
@@ -17,7 +19,6 @@ TIMED = {
     PREDICT: "predict(): from raw uint8 pixels to float32 probabilities",
     LABEL: "classify(): from raw uint8 pixels to the best labels",
 }
-_FORMAT_NAMES = {"keras": "Keras", "tflite": "TFLite", "onnx": "ONNX"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Measured:
     def name(self) -> str:
         """How tables and pictures call it: format and precision."""
         prefix = "baseline " if self.file.startswith(BASELINE) else ""
-        return f"{prefix}{_FORMAT_NAMES.get(self.format, self.format)} {self.precision}"
+        return f"{prefix}{FORMAT_NAMES.get(self.format, self.format)} {self.precision}"
 
     @property
     def timed(self) -> bool:
@@ -149,7 +150,7 @@ class Condition:
         seconds: How long the round took.
         others_busy: CPU time that other processes used meanwhile, in cores: 1.0 is one core all the time.
         stolen: CPU time that the hypervisor kept from this machine, in cores.
-        yardstick_ns: Median time of a fixed piece of arithmetic, which no artefact has a part in.
+        yardstick_ns: Median time of the reference workload, a fixed piece of arithmetic that no artefact has a part in.
         frequency_mhz: Of the cores that were measured on; None where the system does not tell.
         temperature_c: Of the processor; None where the system does not tell.
         throttled: What the firmware says of throttling (on a Raspberry Pi ``vcgencmd get_throttled``, a bit mask);

@@ -5,9 +5,9 @@ import os
 import shlex
 from pathlib import Path
 
-from edgeport.benchmarks.report.html_machines import differences, machine_names
-from edgeport.benchmarks.report.html_report import html_report
+from edgeport.benchmarks.report.renderers.html import html_report
 from edgeport.benchmarks.report.report_file import FILE_NAME, read_report
+from edgeport.benchmarks.report.sections.machines import differences, machine_names
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.terminal import visible
@@ -23,15 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a report.json of edgeport benchmark, or its folder; the others are compared with the first",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", required=True, help="the page, such as report.html"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the page (default for one report: report.html beside it)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read the reports and write the page."""
-    output: Path = arguments.output
     files = [path / FILE_NAME if path.is_dir() else path for path in arguments.reports]
+    if arguments.output is None and len(files) > 1:
+        raise InputError(f"-o: got {len(files)} reports, and no name for their page: say -o FILE, such as report.html")
+    output: Path = arguments.output or files[0].with_name("report.html")
     _check_output(output, files, overwrite=arguments.overwrite)
     reports = [read_report(file) for file in files]
     write_whole(output, html_report(reports).encode())

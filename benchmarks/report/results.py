@@ -1,54 +1,50 @@
 """The files of a benchmark: the report as data, as text and as a page, its pictures, and the flipped images."""
 
 import io
+from collections.abc import Iterable
 from importlib.util import find_spec
 
 import numpy as np
 
-from edgeport.benchmarks.report.html_report import html_report
 from edgeport.benchmarks.report.record import Report
-from edgeport.benchmarks.report.report_file import FILE_NAME, report_text, with_visible_texts
-from edgeport.benchmarks.report.table import markdown_report
+from edgeport.benchmarks.report.report_file import FILE_NAME, report_text
 from edgeport.runtime.files.claim import Claim
 from edgeport.runtime.files.output import staged_result
 from edgeport.runtime.tensors.arrays import Pixels
 
 FLIPS = "flips.npz"
-_PICTURES = ("accuracy-latency.png", "latency-distributions.png", "flips.png", "confusion-matrices.png")
+_SHOWN = ("report.md", "report.html", "accuracy-latency.png", "latency-distributions.png", "flips.png",
+          "confusion-matrices.png")  # fmt: skip
+# What the extra ``report`` brings.
+_PACKAGES = ("jinja2", "matplotlib", "scipy")
 
 
-def write_results(claim: Claim, report: Report, images: Pixels) -> list[str]:
+def can_show() -> bool:
+    """Return whether the packages are installed that figures, pictures and pages are made with."""
+    return all(find_spec(package) is not None for package in _PACKAGES)
+
+
+def write_results(
+    claim: Claim, report: Report, images: Pixels, *, shown: Iterable[tuple[str, bytes]] = ()
+) -> list[str]:
     """Write all files of a benchmark, whole or not at all; return their names.
 
     Args:
         claim: The folder that they go to.
         report: What was measured.
         images: The test images, uint8 of shape (n, height, width, channels).
+        shown: The files for people: see ``renderers.files``.
 
     Raises:
         InputError: The folder cannot be written to.
     """
-    report = with_visible_texts(report)
-    with staged_result(claim, record=FILE_NAME, stale=(FLIPS, *_PICTURES)) as staging:
+    with staged_result(claim, record=FILE_NAME, stale=(FLIPS, *_SHOWN)) as staging:
         (staging / FILE_NAME).write_bytes(report_text(report).encode())
-        (staging / "report.md").write_bytes(markdown_report(report).encode())
-        (staging / "report.html").write_bytes(html_report([report]).encode())
         flipped = flipped_images(report, images)
         if flipped is not None:
             (staging / FLIPS).write_bytes(flipped)
-        if find_spec("matplotlib") is not None:
-            from edgeport.benchmarks.report.figures import (
-                draw_accuracy_against_latency,
-                draw_confusion_matrices,
-                draw_flips,
-                draw_latency_distributions,
-            )
-
-            draw_accuracy_against_latency(staging / "accuracy-latency.png", report)
-            draw_latency_distributions(staging / "latency-distributions.png", report)
-            draw_confusion_matrices(staging / "confusion-matrices.png", report)
-            if flipped is not None:
-                draw_flips(staging / "flips.png", report)
+        for name, content in shown:
+            (staging / name).write_bytes(content)
         return sorted(path.name for path in staging.iterdir())
 
 

@@ -78,6 +78,11 @@ def moment(iso: str) -> str:
     return f"{date} {clock[:5]} UTC" if clock.endswith(("+00:00", "Z")) else iso
 
 
+def p_value(value: float) -> str:
+    """Return the p-value of a test."""
+    return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
+
+
 def shortened(text: str, most: int) -> str:
     """Return a text, cut in its middle if it is longer."""
     return text if len(text) <= most else f"{text[: most // 2]}\u2026{text[-(most - most // 2 - 1) :]}"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from edgeport.benchmarks.report.svg_labels import Box, place_labels
+from edgeport.benchmarks.report.charts.labels import Box, place_labels
 from edgeport.benchmarks.report.words import counted
 from edgeport.benchmarks.sweep.results import Results
 from edgeport.benchmarks.sweep.summary import Line, lines_of

@@ -57,8 +57,9 @@ def modules() -> dict[str, bytes]:
         packages = [path.parent for path in root.rglob("__init__.py")]
         for package in packages:
             texts = package.parts[-len(device.PLACE) :] == device.PLACE
-            for path in package.iterdir():
-                if path.suffix in (".py", ".css") or path.name == "py.typed" or (texts and path.is_file()):
+            for path in (*package.iterdir(), *package.glob("templates/*")):
+                whole = texts or path.parent.name == "templates"
+                if path.suffix == ".py" or path.name == "py.typed" or (whole and path.is_file()):
                     files[f"edgeport/{layer}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
     return files
 

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeport.benchmarks.report.html_report import html_report
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.renderers.html import html_report
 
 COUNT, LAUNCHES = 2000, 8
 HOSTILE = "<script>fetch('//example.org')</script><img src=x onerror=alert(1)>"

@@ -189,6 +189,20 @@ def test_every_folder_with_code_but_the_lab_is_a_package_that_the_wheel_holds() 
     assert not (ROOT / "__init__.py").exists()
 
 
+def test_what_pages_are_made_of_is_in_the_wheel() -> None:
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    held = {
+        path
+        for package, patterns in data.items()
+        if package != "*"
+        for pattern in patterns
+        for path in (ROOT / package.removeprefix("edgeport.").replace(".", "/")).glob(pattern)
+    }
+    needed = {path for path in (ROOT / "benchmarks/report").rglob("*") if path.suffix in (".html", ".css")}
+    assert len(needed) >= 3
+    assert needed <= held
+
+
 def test_constraints_name_versions_and_no_host() -> None:
     text = (ROOT / "constraints.txt").read_text()
     assert "://" not in text

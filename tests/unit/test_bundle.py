@@ -231,13 +231,14 @@ def test_the_wheel_holds_every_module_and_what_goes_to_the_device() -> None:
         f"edgeport/{path.relative_to(ROOT)}"
         for layer in layers
         for path in (ROOT / layer).rglob("*")
-        if path.suffix in (".py", ".css")
+        if path.suffix == ".py"
         or path.name == "py.typed"
-        or (path.parent.name == "device" and path.is_file())
+        or (path.parent.name in ("device", "templates") and path.is_file())
     }
     assert set(held) == expected
     assert "edgeport/export/bundle/device/install.sh" in held
-    assert "edgeport/benchmarks/report/html_report.css" in held
+    for name in ("page.html", "blocks.html", "page.css"):
+        assert f"edgeport/benchmarks/report/renderers/templates/{name}" in held
     assert all(content == (ROOT / name.removeprefix("edgeport/")).read_bytes() for name, content in held.items())
 
 

@@ -16,14 +16,18 @@ import numpy as np
 import pytest
 
 from edgeport.benchmarks.report import report_command
+from edgeport.benchmarks.report.charts.axes import COLOURS, log_ticks, logarithmic, new_axes
+from edgeport.benchmarks.report.charts.data import Bar, Bars, Piece, Spot
+from edgeport.benchmarks.report.charts.drawing import WIDTHS, png_of, svg_of
+from edgeport.benchmarks.report.charts.inline_svg import inline_svg
+from edgeport.benchmarks.report.charts.labels import Box, fitted, place_labels, text_width
 from edgeport.benchmarks.report.findings import findings_of
-from edgeport.benchmarks.report.html_flips import MOST_PICTURES
-from edgeport.benchmarks.report.html_report import html_report
+from edgeport.benchmarks.report.looks import CHART_PALETTE
 from edgeport.benchmarks.report.record import TIMED, Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.renderers.html import html_report
 from edgeport.benchmarks.report.report_file import report_text
-from edgeport.benchmarks.report.svg_labels import Box, place_labels
-from edgeport.benchmarks.report.svg_scales import Scale, fitted, scale_over, text_width, tick_texts
-from edgeport.benchmarks.report.svg_scatter import Spot, pareto_front
+from edgeport.benchmarks.report.sections.answers import MOST_PICTURES
+from edgeport.benchmarks.report.sections.latency import with_front
 from edgeport.benchmarks.report.words import amount, amounts, enumerated, figures, percent_span, span
 from edgeport.benchmarks.statistics.latency import latency_ratio
 from edgeport.benchmarks.statistics.shares import wilson_interval
@@ -73,8 +77,16 @@ class Page(HTMLParser):
         return [attributes[name] or "" for _, attributes in self.tags if name in attributes]
 
 
+_PAGES: list[tuple[tuple[Report, ...], Page]] = []
+
+
 def page(*reports: Report) -> Page:
-    return Page(html_report(reports))
+    """Return the page of some reports; that of the same ones is drawn once."""
+    found = next((made for known, made in _PAGES if known == reports), None)
+    if found is None:
+        found = Page(html_report(reports))
+        _PAGES.append((reports, found))
+    return found
 
 
 def answers(lost: Sequence[int] = (), other: Sequence[int] = ()) -> list[int]:
@@ -187,12 +199,12 @@ def test_a_percentile_that_too_few_calls_support_is_left_out() -> None:
         for place, each in enumerate(report.artefacts)
     ]
     many, few = findings_of(report), findings_of(replace(report, artefacts=tuple(short)))
-    assert [*many.subjects[2].percentiles] == [50, 90, 99]
-    assert [*few.subjects[2].percentiles] == [50, 90]
-    assert few.subjects[2].percentiles[50].interval is None
-    interval = many.subjects[2].percentiles[50].interval
+    assert [*many.candidates[2].percentiles] == [50, 90, 99]
+    assert [*few.candidates[2].percentiles] == [50, 90]
+    assert few.candidates[2].percentiles[50].interval is None
+    interval = many.candidates[2].percentiles[50].interval
     assert interval is not None
-    assert interval[0] <= many.subjects[2].percentiles[50].value <= interval[1]
+    assert interval[0] <= many.candidates[2].percentiles[50].value <= interval[1]
 
 
 def test_latencies_of_milliseconds_are_reported_in_milliseconds() -> None:
@@ -276,6 +288,7 @@ def test_profiles_and_loadgen_are_shown_and_damaged_ones_do_no_harm() -> None:
     loadgen = {
         "single_stream": [[1, 22_000]],
         "own": [[1, 20_000]],
+        "idle": [[1_000, 1_500]],
         "offline": [100.0],
         "own_offline": 90.0,
         "valid": True,
@@ -285,7 +298,7 @@ def test_profiles_and_loadgen_are_shown_and_damaged_ones_do_no_harm() -> None:
     assert "TFLite int8 (engine 1): 21.5 \u00b5s a call, 1 operator" in text
     assert "The first convolution is slow." in text
     assert "share of peak 25.0 %" in text
-    assert "TFLite int8 22.0 20.0 +10.0 100 90 yes" in text
+    assert "TFLite int8 22.0 20.0 +10.0 +5.0 100 90 yes" in text
     junk = {"a": 1, "b": {}, "c": {"operators": [{"us": "x"}, 3], "sentences": "no", "roofline": []}}
     assert "Time by operator" in page(made_report(profiles=junk, mlperf=junk)).text
 
@@ -385,10 +398,10 @@ def test_reports_of_other_data_models_or_files_are_reported() -> None:
         assert words not in page(first, fewer).text
 
 
-def test_no_engine_and_no_drawing_package_is_needed() -> None:
+def test_a_page_needs_no_engine_and_no_tensorflow() -> None:
     script = (
-        "import sys, edgeport.benchmarks.report.html_report\n"
-        "print(sorted({'matplotlib', 'scipy', 'tensorflow', 'onnxruntime', 'PIL'} & set(sys.modules)))"
+        "import sys, edgeport.benchmarks.report.report_command\n"
+        "print(sorted({'tensorflow', 'keras', 'onnxruntime', 'onnx', 'ai_edge_litert'} & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
@@ -442,12 +455,12 @@ def test_the_command_names_a_damaged_report_and_writes_nothing(tmp_path: Path) -
 
 
 def test_the_pareto_front_holds_what_no_other_candidate_beats() -> None:
-    def spot(name: str, latency: float, accuracy: float) -> Spot:
-        return Spot(name, "int8", "c-onnx", (latency,) * 3, (accuracy,) * 3)
+    def front(*spots: tuple[str, float, float]) -> list[str]:
+        made = [Spot(name, "onnx", "int8", (latency,) * 3, (accuracy,) * 3) for name, latency, accuracy in spots]
+        return [spot.name for spot in with_front(made) if spot.front]
 
-    spots = [spot("a", 10, 90), spot("b", 20, 95), spot("c", 30, 94), spot("d", 40, 99), spot("e", 10, 80)]
-    assert [each.name for each in pareto_front(spots)] == ["a", "b", "d"]
-    assert [each.name for each in pareto_front([spot("x", 1, 5), spot("y", 2, 5)])] == ["x"]
+    assert front(("a", 10, 90), ("b", 20, 95), ("c", 30, 94), ("d", 40, 99), ("e", 10, 80)) == ["a", "b", "d"]
+    assert front(("x", 1, 5), ("y", 2, 5)) == ["x"]
 
 
 def test_labels_of_a_crowd_do_not_cover_each_other() -> None:
@@ -459,16 +472,44 @@ def test_labels_of_a_crowd_do_not_cover_each_other() -> None:
     assert all(Box(0, 0, 500, 300).holds(box) for box in boxes)
 
 
-def test_scales_and_ticks() -> None:
-    scale = Scale(1.0, 100.0, 0.0, 200.0, logarithmic=True)
-    assert (scale(1.0), scale(10.0), scale(100.0), scale(1e6)) == pytest.approx((0, 100, 200, 200))
-    assert scale.ticks(7) == pytest.approx([1, 2, 5, 10, 20, 50, 100])
-    assert scale_over([5.0, 5.0], 0, 10).ticks(5)
-    narrow = scale_over([99.1, 99.7], 100, 0)
-    assert tick_texts(narrow.ticks(5)) == ["99.2", "99.4", "99.6"]
-    assert tick_texts([-1.0, 0.0, 1.0]) == ["\u22121", "0", "1"]
+def ticks(low: float, high: float, *, most: int) -> list[float]:
+    axes = new_axes(300, 100, left=10, right=10, top=10, bottom=30)
+    logarithmic(axes, [low, high], most=most)
+    log_ticks(axes, low, high, most=most)
+    return [float(tick) for tick in axes.get_xticks()]
+
+
+def test_ticks_of_a_logarithmic_scale_are_round_and_few() -> None:
+    assert ticks(1, 100, most=7) == pytest.approx([1, 2, 5, 10, 20, 50, 100])
+    assert ticks(1, 1e6, most=4) == pytest.approx([1, 100, 1e4, 1e6])
+    narrow = ticks(26.1, 27.9, most=5)
+    assert 3 <= len(narrow) <= 5
+    assert narrow[0] == 26.4
+
+
+def test_a_name_is_cut_where_there_is_no_room() -> None:
     assert text_width(fitted("a name that is far too long", 12, 80), 12) <= 80
     assert fitted("short", 12, 80) == "short"
+
+
+def test_a_chart_is_text_in_the_colours_of_the_page_and_the_same_each_time() -> None:
+    chart = Bars([Bar("$x_a \x00<b>", [Piece(3.0, "tflite"), Piece(1.0, "step-3", pale=True)], "4 \u00b5s")], "ms")
+    drawn = svg_of(chart, WIDTHS["narrow"])
+    assert drawn == svg_of(chart, WIDTHS["narrow"])
+    inlined = inline_svg(drawn, identifier="a", title="T", words="W")
+    text = Page(inlined).text
+    assert "$x_a \ufffd<b>" in text
+    assert "4 \u00b5s" in text
+    assert "var(--tflite)" in inlined
+    assert "var(--step-3)" in inlined
+    assert re.findall(r"#[0-9a-f]{6}", inlined) == [], "a colour that does not follow light and dark"
+    assert all(name in COLOURS for name in re.findall(r"var\(--([a-z0-9-]+)\)", inlined))
+    assert png_of(chart, title="$T").startswith(b"\x89PNG")
+
+
+def test_every_colour_of_a_chart_has_one_name() -> None:
+    light = [light for light, _ in CHART_PALETTE.values()]
+    assert len(set(light)) == len(light)
 
 
 def test_numbers_read_well() -> None:

@@ -6,29 +6,33 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
 
 from edgeport.benchmarks.measure.host import host_facts
-from edgeport.benchmarks.report import figures
+from edgeport.benchmarks.report import findings as findings_module
+from edgeport.benchmarks.report import results
+from edgeport.benchmarks.report.charts.pictures import confusion_figure, flips_figure
+from edgeport.benchmarks.report.document import Chart, Document, Table, charts_in
+from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.renderers.files import shown_files
+from edgeport.benchmarks.report.renderers.markdown import markdown_report as markdown_of
+from edgeport.benchmarks.report.renderers.markdown import summary_table
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
+from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.benchmarks.report.report_file import read_report, report_text
-from edgeport.benchmarks.report.table import (
-    LEGEND,
-    legend_of,
-    markdown_report,
-    markdown_table,
-    report_notes,
-    table_rows,
-    terminal_table,
-    verdict_notes,
-)
+from edgeport.benchmarks.report.results import can_show
+from edgeport.benchmarks.report.sections.answer import notes_of, verdict_lines
+from edgeport.benchmarks.report.sections.medians import medians_table
+from edgeport.benchmarks.report.sections.summary import legend_of, markdown_summary, terminal_summary
+from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.benchmarks.report.words import DASH
 from edgeport.benchmarks.statistics.shares import wilson_interval
 
@@ -92,16 +96,28 @@ REPORT = Report(
 )
 
 
-def row(report: Report, name: str) -> dict[str, str]:
+def markdown_report(report: Report) -> str:
+    findings = findings_of(report)
+    return markdown_of(findings, document_of([findings]))
+
+
+def row(report: Report, name: str) -> dict[str, str | float | None]:
     """Return the cells of one candidate, by the names of their columns."""
-    header = [cell.strip() for cell in markdown_table(report).splitlines()[0].strip("|").split("|")]
-    return next(dict(zip(header, cells, strict=True)) for cells in table_rows(report) if cells[0] == name)
+    table = markdown_summary(findings_of(report))
+    names = [column.name for column in table.columns]
+    return next(
+        dict(zip(names, (cell.value for cell in cells), strict=True)) for cells in table.rows if cells[0].text == name
+    )
+
+
+def printed(table: Table, width: int) -> list[str]:
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    console.print(terminal_table(table, width=width))
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
 def shown(report: Report, width: int) -> list[str]:
-    console = Console(width=width, file=io.StringIO(), highlight=False)
-    console.print(terminal_table(report, width=width))
-    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return printed(terminal_summary(findings_of(report)), width)
 
 
 def untimed(candidate: Measured) -> Measured:
@@ -125,10 +141,10 @@ def test_a_report_comes_back_and_stores_no_figure(tmp_path: Path) -> None:
 
 
 def test_the_table_says_what_was_measured() -> None:
-    printed = row(REPORT, "TFLite int8")
-    interval = printed.pop("95 %").split(DASH)
+    told = row(REPORT, "TFLite int8")
+    interval = str(told.pop("95 %")).split(DASH)
     assert float(interval[0]) < 96.90 < float(interval[1])
-    assert printed == {
+    assert told == {
         "artefact": "TFLite int8",
         "top-1": "96.90%",
         "flips": "-12 +1",
@@ -145,7 +161,7 @@ def test_the_table_says_what_was_measured() -> None:
 
 def test_the_reference_and_float32_are_what_others_are_compared_with() -> None:
     reference, base = row(REPORT, "Keras float32"), row(REPORT, "TFLite float32")
-    assert (reference["flips"], reference["verdict"], reference["x float32"]) == ("-", "-", "-")
+    assert (reference["flips"], reference["verdict"], reference["x float32"]) == (None, None, None)
     assert (base["flips"], base["verdict"], base["x float32"]) == ("0", "too few", "1"), "20 wrong images tell little"
 
 
@@ -158,7 +174,7 @@ def test_a_verdict_is_short(lost: int, won: int, verdict: str) -> None:
     assert row(report, "TFLite int8")["verdict"] == verdict
 
 
-def test_a_wrong_answer_that_became_another_is_reported_apart() -> None:
+def test_a_wrong_answer_that_became_another_is_told_apart() -> None:
     predictions = answers()
     predictions[-1] = int(TRUTH[-1] + 2) % 4
     report = replace(REPORT, artefacts=(REPORT.artefacts[0], replace(REPORT.artefacts[2], predictions=predictions)))
@@ -167,18 +183,18 @@ def test_a_wrong_answer_that_became_another_is_reported_apart() -> None:
 
 def test_a_percentile_that_the_calls_do_not_support_is_left_out() -> None:
     few = replace(REPORT.artefacts[2], series=(series(ENGINE_CALL, 10_000, launches=3),))
-    printed = row(replace(REPORT, artefacts=(*REPORT.artefacts[:2], few)), "TFLite int8")
-    assert printed["p50 us"] == "10.1"
-    assert printed["p90 us"] == "-", "seven calls lie beyond it"
-    assert printed["x float32"] == "0.500", "three pairs give no interval"
-    assert printed["pixels us"] == "-"
+    told = row(replace(REPORT, artefacts=(*REPORT.artefacts[:2], few)), "TFLite int8")
+    assert told["p50 us"] == "10.1"
+    assert told["p90 us"] is None, "seven calls lie beyond it"
+    assert told["x float32"] == "0.500", "three pairs give no interval"
+    assert told["pixels us"] is None
 
 
 def test_what_was_not_timed_has_no_times() -> None:
     report = replace(REPORT, artefacts=(untimed(REPORT.reference), *REPORT.artefacts[1:]))
-    printed = row(report, "Keras float32")
-    assert {printed[key] for key in ("kB", "p50 us", "p90 us", "pixels us", "start ms", "peak MB")} == {"-"}
-    assert printed["top-1"] == "98.00%"
+    told = row(report, "Keras float32")
+    assert {told[key] for key in ("kB", "p50 us", "p90 us", "pixels us", "start ms", "peak MB")} == {None}
+    assert told["top-1"] == "98.00%"
 
 
 def test_the_terminal_shows_as_many_columns_as_it_has_room_for() -> None:
@@ -204,15 +220,18 @@ def test_long_names_leave_room_for_the_verdict() -> None:
 
 
 def test_the_legend_is_of_the_columns_that_are_shown() -> None:
-    printed = legend_of(terminal_table(REPORT, width=80))
-    assert "flips: images answered unlike" in printed
-    assert "peak MB" not in printed
-    assert "peak MB" in legend_of(terminal_table(REPORT, width=200))
-    assert "pixels us: p50 of predict()" in LEGEND
+    def legend(width: int) -> str:
+        table = terminal_table(terminal_summary(findings_of(REPORT)), width=width)
+        return legend_of([str(column.header) for column in table.columns])
+
+    assert "flips: images answered unlike" in legend(80)
+    assert "peak MB" not in legend(80)
+    assert "peak MB" in legend(200)
+    assert "pixels us: p50 of predict()" in legend_of()
 
 
 def test_notes_say_what_to_know_before_the_figures() -> None:
-    assert report_notes(REPORT) == []
+    assert notes_of(findings_of(REPORT)) == []
     report = replace(
         REPORT,
         artefacts=(untimed(REPORT.reference), *REPORT.artefacts[1:]),
@@ -220,22 +239,25 @@ def test_notes_say_what_to_know_before_the_figures() -> None:
         partial="interrupted after 3 of 8 rounds",
         conditions=(Condition(1.0, 0.9, 0.0, 40_000),),
     )
-    partial, reference, skipped, disturbed = report_notes(report)
+    partial, reference, skipped, disturbed = notes_of(findings_of(report))
     assert partial == "Partial: interrupted after 3 of 8 rounds"
     assert "The Keras model was not run here" in reference
     assert skipped == "Skipped: m.int8.onnx: onnxruntime is not installed"
     assert disturbed.startswith("Disturbed: Other processes used 0.90 cores on average")
-    assert all(f"- {note}\n" in markdown_report(report) for note in report_notes(report))
+    assert all(f"- {note}\n" in markdown_report(report) for note in notes_of(findings_of(report)))
 
 
-def test_verdicts_are_reported_in_sentences_and_alike_ones_once() -> None:
+def test_verdicts_are_told_in_sentences_and_alike_ones_once() -> None:
     twin = replace(REPORT.artefacts[1], precision="float16", file="m.float16.tflite")
     report = replace(REPORT, artefacts=(*REPORT.artefacts, twin))
-    same, loss = verdict_notes(report)
+    same, loss = verdict_lines(findings_of(report))
     assert same.startswith("TFLite float32 and TFLite float16: ")
     assert loss.startswith("TFLite int8: significant loss")
     assert "12 of 1,000 images lost, 1 won" in loss
-    assert all(f"- {note}\n" in markdown_report(report) for note in (same, loss))
+    text = markdown_report(report)
+    for note in (same, loss):
+        names, _, sentence = note.partition(": ")
+        assert f"- **{names}**: {sentence}.\n" in text
 
 
 def sections(report: Report) -> dict[str, str]:
@@ -245,35 +267,34 @@ def sections(report: Report) -> dict[str, str]:
 
 
 def test_the_report_in_markdown_holds_all_of_it() -> None:
-    printed = sections(REPORT)
-    assert (
-        list(printed)
-        == [
-            "",
-            "Verdicts",
-            "Answers beside those of Keras float32",
-            "How sure the answers are",
-            "Classes that lost accuracy",
-            "Latency",
-            "Start-up and memory",
-            "The machine, and how to reproduce this",
-        ]
-        or "Classes that lost accuracy" not in printed
-    )
-    assert markdown_table(REPORT) in printed[""]
-    assert (
-        f"| TFLite int8 | 98.70 | 97.79{DASH}99.24 | 12 | 1 | 0 | 1.10 |"
-        in printed["Answers beside those of Keras float32"]
-    )
-    assert "| Keras float32 | - | - | 90.00 | 8.00 |" in printed["How sure the answers are"]
-    assert "| TFLite int8 | 10.00 | 10.00 | 80.00 | 16.90 |" in printed["How sure the answers are"]
-    assert "| TFLite int8 | 80.0 | 5.0 | 1.0 | 86.0 | 50.0 | 45.0 |" in printed["Start-up and memory"]
-    machine = printed["The machine, and how to reproduce this"]
-    assert "$ edgeport benchmark EXPORT_FOLDER --dataset d --batches 1 --threads 1 --launches 8\n" in machine
-    for fact in (REPORT.host["cpu_model"], REPORT.host["os"], "5" * 64, "edgeport 0.3 abcdef012345", "engine 1"):
-        assert fact in machine
-    assert "0.00 to 0.05 cores used by others" in machine
-    assert "40.0 to 41.0 us for the reference workload" in machine
+    told = sections(REPORT)
+    assert list(told) == [
+        "",
+        "Accuracy against latency",
+        "Latency",
+        "Accuracy and agreement",
+        "Start-up and memory",
+        "The machine",
+        "How to reproduce",
+        "How to read this",
+    ]
+    assert "Every artefact" not in told[""]
+    assert "The fastest is **" not in told[""]
+    assert summary_table(findings_of(REPORT)) in told[""]
+    assert "![Accuracy against latency](accuracy-latency.png)" in told["Accuracy against latency"]
+    answers = told["Accuracy and agreement"]
+    assert f"| TFLite int8 | 98.70 (97.79{DASH}99.24) | 13 | 12 | 1 | 0 | 1.10 (" in answers
+    assert "| Keras float32 | - | - | 90.00 | 8.00 |" in answers
+    assert "| TFLite int8 | 10.00 | 10.00 | 80.00 | 16.90 |" in answers
+    assert "| TFLite int8 | 80.0 | 5.00 | 1.00 | 86.0 | 50.0 | 45.0 |" in told["Start-up and memory"]
+    again = told["How to reproduce"]
+    assert "$ edgeport benchmark EXPORT_FOLDER --dataset d --batches 1 --threads 1 --launches 8\n" in again
+    for fact in ("5" * 64, "edgeport: 0.3 abcdef012345", "engine 1", "| launches | 8 |"):
+        assert fact in again
+    for fact in (f"- processor: {REPORT.host['cpu_model']}", f"- system: {REPORT.host['os']}"):
+        assert fact in told["The machine"]
+    assert "| other processes, cores | 0.00 | 0.05 | 0.05 |" in told["The machine"]
+    assert "| reference workload, \u00b5s | 40.0 | 41.0 | 41.0 | From 40.0 to 41.0" in told["The machine"]
 
 
 def test_latency_has_intervals_and_only_percentiles_with_calls_enough() -> None:
@@ -290,11 +311,13 @@ def test_a_class_that_lost_is_named() -> None:
     predictions = np.array(answers())
     predictions[lost] = 3
     artefact = replace(REPORT.artefacts[2], predictions=predictions.tolist())
-    printed = sections(replace(REPORT, artefacts=(REPORT.reference, artefact)))["Classes that lost accuracy"]
-    assert "| TFLite int8 | two | 250 | 15 | 0 | 6.00 |" in printed
-    assert printed.count("| TFLite int8 |") == 1
+    told = sections(replace(REPORT, artefacts=(REPORT.reference, artefact)))["Accuracy and agreement"]
+    told = told.partition("### Classes that lost accuracy")[2]
+    assert "| TFLite int8 | two | 250 | 15 | 0 | 6.00 |" in told
+    assert told.count("| TFLite int8 |") == 1
     alike = replace(artefact, predictions=answers())
-    assert "Classes that lost accuracy" not in sections(replace(REPORT, artefacts=(REPORT.reference, alike)))
+    told = sections(replace(REPORT, artefacts=(REPORT.reference, alike)))["Accuracy and agreement"]
+    assert "No class of 4 classes has lost accuracy beyond chance" in told
 
 
 def test_throughput_is_shown_when_several_ways_were_timed() -> None:
@@ -302,10 +325,10 @@ def test_throughput_is_shown_when_several_ways_were_timed() -> None:
     ways = [(8, 1, 40_000), (1, 2, 15_000), (8, 2, 30_000)]
     further = tuple(series(PREDICT, ns, launches=1, batch=batch, threads=threads) for batch, threads, ns in ways)
     artefact = replace(REPORT.artefacts[2], series=(*REPORT.artefacts[2].series, *further))
-    printed = sections(replace(REPORT, artefacts=(*REPORT.artefacts[:2], artefact)))["Throughput"]
-    assert "| artefact | 1 thread, batch 1 | 1 thread, batch 8 | 2 threads, batch 1 | 2 threads, batch 8 |" in printed
-    assert "| TFLite int8 | 48,309 | 200,000 | 66,667 | 266,667 |" in printed
-    assert "| TFLite float32 | 24,155 | - | - | - |" in printed
+    told = sections(replace(REPORT, artefacts=(*REPORT.artefacts[:2], artefact)))["Throughput"]
+    assert "| artefact | batch 1, 1 thread | batch 8, 1 thread | batch 1, 2 threads | batch 8, 2 threads |" in told
+    assert "| TFLite int8 | 48,309 | 200,000 | 66,667 | 266,667 |" in told
+    assert "| TFLite float32 | 24,155 | - | - | - |" in told
 
 
 def test_golden_samples_need_no_data_set_to_reproduce() -> None:
@@ -313,84 +336,101 @@ def test_golden_samples_need_no_data_set_to_reproduce() -> None:
     assert "--dataset" not in markdown_report(golden)
 
 
-def test_a_host_of_long_ago_is_reported_with_what_is_known() -> None:
+def test_a_host_of_long_ago_is_told_with_what_is_known() -> None:
     few = {key: REPORT.host[key] for key in ("cpu_model", "cores", "flags", "ram_bytes", "os", "python")}
-    printed = sections(replace(REPORT, host=few, conditions=()))["The machine, and how to reproduce this"]
-    assert "None" not in printed
-    assert "Clock:" not in printed
-    assert "Meanwhile" not in printed
+    told = sections(replace(REPORT, host=few, conditions=()))["The machine"]
+    assert "None" not in told
+    assert "frequency" not in told
+    assert "The report does not tell what went on meanwhile." in told
     pi = {**few, "board": "Raspberry Pi 5", "max_frequency_mhz": 2400.0, "governor": "ondemand", "temperature_c": 61.2}
-    printed = sections(replace(REPORT, host=pi))["The machine, and how to reproduce this"]
-    assert "- Clock: 2,400 MHz at most; governor ondemand; 61 degrees Celsius at the end\n" in printed
-    assert "- System: Raspberry Pi 5; " in printed
+    told = sections(replace(REPORT, host=pi))["The machine"]
+    for line in ("- board: Raspberry Pi 5\n", "- highest frequency, MHz: 2400\n", "- governor: ondemand\n",
+                 "- temperature, \u00b0C: 61.2\n"):  # fmt: skip
+        assert line in told
 
 
-class Drawn:
-    """What was drawn into a figure, kept when it is written."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.figure = Figure()
-        save = Figure.savefig
-
-        def kept(figure: Figure, *arguments: object, **options: object) -> None:
-            self.figure = figure
-            save(figure, *arguments, **options)
-
-        monkeypatch.setattr(Figure, "savefig", kept)
-
-    @property
-    def axes(self) -> list[Axes]:
-        return self.figure.axes
-
-    @property
-    def texts(self) -> list[str]:
-        suptitle = [self.figure.get_suptitle()]
-        return suptitle + [text.get_text() for axes in self.axes for text in (axes.title, *axes.texts)]
+def test_cells_of_a_markdown_table_keep_to_their_columns_and_lines() -> None:
+    table = markdown_table(("a", "b"), [("x|y", "1\n2")])
+    assert table == "| a | b |\n| :-- | --: |\n| x\\|y | 1 2 |\n"
+    assert markdown_table(("a", "b"), [], left=(0, 1)).splitlines()[1] == "| :-- | :-- |"
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    return Drawn(monkeypatch)
+def test_figures_are_computed_once_for_all_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = dict.fromkeys(("accuracy_verdict", "latency_ratio", "percentile_interval", "loss_interval"), 0)
+
+    def counting(name: str, function):
+        def counted(*arguments, **options):
+            counts[name] += 1
+            return function(*arguments, **options)
+
+        return counted
+
+    for name in counts:
+        monkeypatch.setattr(findings_module, name, counting(name, getattr(findings_module, name)))
+    findings = findings_of(REPORT)
+    computed = dict(counts)
+    names = [name for name, _ in shown_files(findings)]
+    assert {"report.md", "report.html", "accuracy-latency.png", "latency-distributions.png"} <= set(names)
+    terminal_summary(findings)
+    assert counts == computed
+    assert computed["accuracy_verdict"] == computed["loss_interval"] == 2
+    assert computed["percentile_interval"] == 6, "p50 and p90 of three candidates"
 
 
-def test_accuracy_against_latency_shows_every_candidate_and_the_front(tmp_path: Path, drawn: Drawn) -> None:
-    figures.draw_accuracy_against_latency(tmp_path / "a.png", REPORT)
-    assert (tmp_path / "a.png").stat().st_size > 5_000
-    (legend,) = drawn.figure.legends
-    names = [text.get_text() for text in legend.get_texts()]
-    assert "TFLite int8: 10.3 us, 96.90%, 123 kB" in names
-    assert len(names) == 4
-    (front,) = (line for line in drawn.axes[0].lines if line.get_label().startswith("Pareto"))
-    assert list(np.round(front.get_xdata()[:2], 2)) == [10.35, 20.7], "the Keras model is slower and no better"
-    assert list(np.round(front.get_ydata()[:2], 1)) == [96.9, 98.0]
+def document(report: Report) -> Document:
+    return document_of([findings_of(report)])
 
 
-def test_distributions_are_those_of_what_was_timed(tmp_path: Path, drawn: Drawn) -> None:
+def charts(report: Report) -> dict[str, Chart]:
+    return {name: each for name, each in charts_in(document(report).sections) if isinstance(each, Chart)}
+
+
+def test_accuracy_against_latency_shows_every_candidate_and_the_front() -> None:
+    chart = charts(REPORT)["scatter"]
+    spots = {spot.name: spot for spot in chart.data.spots}
+    assert list(spots) == ["Keras float32", "TFLite float32", "TFLite int8"]
+    assert (spots["TFLite int8"].latency[0], spots["TFLite int8"].accuracy[0]) == pytest.approx((10.35, 96.9))
+    assert [spot.name for spot in spots.values() if spot.front] == ["TFLite float32", "TFLite int8"], (
+        "the Keras model is slower and no better"
+    )
+    assert chart.words.startswith("On the Pareto front: TFLite int8 and TFLite float32. ")
+    assert chart.file == "accuracy-latency.png"
+
+
+def test_distributions_are_those_of_what_was_timed() -> None:
     report = replace(REPORT, artefacts=(untimed(REPORT.reference), *REPORT.artefacts[1:]))
-    figures.draw_latency_distributions(tmp_path / "l.png", report)
-    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["TFLite int8", "TFLite float32"]
-    assert "200 timed calls each; line p50, dots p90" in drawn.axes[0].get_title()
+    chart = charts(report)["strips"]
+    assert [strip.name for strip in chart.data.strips] == ["TFLite float32", "TFLite int8"]
+    assert "Up to 200 timed calls of 8 processes" in chart.caption
+    (strip,) = (strip for strip in chart.data.strips if strip.name == "TFLite int8")
+    assert (strip.median, strip.p90) == pytest.approx((10.35, 10.7))
+    assert strip.medians == pytest.approx([10 * (1 + launch / 100) for launch in range(8)])
 
 
-def test_flips_are_drawn_with_both_answers(tmp_path: Path, drawn: Drawn) -> None:
-    figures.draw_flips(tmp_path / "f.png", REPORT)
+def texts(figure: Figure) -> list[str]:
+    suptitle = [figure.get_suptitle()]
+    return suptitle + [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts)]
+
+
+def test_flips_are_drawn_with_both_answers() -> None:
+    drawn = flips_figure(findings_of(REPORT))
     assert len(drawn.axes) == 2
-    assert "2 of 13 test images" in drawn.texts[0]
-    assert "image 3, true: three" in drawn.texts
-    assert "Keras float32: three (90%)" in drawn.texts
-    assert "TFLite int8: one (80%)" in drawn.texts
+    assert "2 of 13 test images" in texts(drawn)[0]
+    assert "image 3, true: three" in texts(drawn)
+    assert "Keras float32: three (90%)" in texts(drawn)
+    assert "TFLite int8: one (80%)" in texts(drawn)
     colours = {text.get_text(): text.get_color() for text in drawn.axes[0].texts}
     assert colours["Keras float32: three (90%)"] != colours["TFLite int8: one (80%)"]
 
 
-def test_artefacts_that_flip_alike_share_a_line(tmp_path: Path, drawn: Drawn) -> None:
+def test_artefacts_that_flip_alike_share_a_line() -> None:
     twin = replace(REPORT.artefacts[2], precision="dynamic", file="m.dynamic.tflite")
-    figures.draw_flips(tmp_path / "f.png", replace(REPORT, artefacts=(*REPORT.artefacts, twin)))
-    assert "TFLite int8 and 1 more: one (80%)" in drawn.texts
+    drawn = flips_figure(findings_of(replace(REPORT, artefacts=(*REPORT.artefacts, twin))))
+    assert "TFLite int8 and 1 more: one (80%)" in texts(drawn)
 
 
-def test_a_confusion_matrix_for_each_candidate_counts_its_answers(tmp_path: Path, drawn: Drawn) -> None:
-    figures.draw_confusion_matrices(tmp_path / "c.png", REPORT)
+def test_a_confusion_matrix_for_each_candidate_counts_its_answers() -> None:
+    drawn = confusion_figure(findings_of(REPORT))
     titles = [axes.get_title() for axes in drawn.axes[:3]]
     assert titles == ["Keras float32: 20 wrong", "TFLite float32: 20 wrong", "TFLite int8: 31 wrong"]
     cells = {text.get_position(): text.get_text() for text in drawn.axes[2].texts}
@@ -402,43 +442,52 @@ def test_a_confusion_matrix_for_each_candidate_counts_its_answers(tmp_path: Path
     assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == LABELS
 
 
-def test_a_large_matrix_has_no_counts(tmp_path: Path, drawn: Drawn) -> None:
+def test_a_large_matrix_has_no_counts() -> None:
     labels = [f"class {index}" for index in range(30)]
-    figures.draw_confusion_matrices(tmp_path / "c.png", replace(REPORT, dataset={**REPORT.dataset, "labels": labels}))
+    drawn = confusion_figure(findings_of(replace(REPORT, dataset={**REPORT.dataset, "labels": labels})))
     assert not drawn.axes[0].texts
 
 
-DRAW = (
-    figures.draw_accuracy_against_latency,
-    figures.draw_latency_distributions,
-    figures.draw_flips,
-    figures.draw_confusion_matrices,
-)
-
-
-@pytest.mark.parametrize("draw", DRAW)
-def test_a_picture_with_little_to_show_is_drawn_all_the_same(draw, tmp_path: Path) -> None:
+def test_a_report_with_little_to_show_is_shown_all_the_same() -> None:
     quick = replace(REPORT.artefacts[1], series=(Series(ENGINE_CALL, 1, 1, [[5000, 5000, 5000]]),))
     for report in (
         replace(REPORT, artefacts=(untimed(REPORT.reference),), pictures={}, conditions=()),
         replace(REPORT, artefacts=(untimed(REPORT.reference), quick), pictures={}),
     ):
-        path = tmp_path / "picture.png"
-        draw(path, report)
-        assert Image.open(path).size[0] > 300
+        files = dict(shown_files(findings_of(report)))
+        pictures = [name for name in files if name.endswith(".png")]
+        assert "confusion-matrices.png" in pictures
+        assert all(Image.open(io.BytesIO(files[name])).size[0] > 300 for name in pictures)
 
 
-@pytest.mark.parametrize("draw", DRAW)
-def test_names_are_drawn_as_they_are(draw, tmp_path: Path, drawn: Drawn) -> None:
+def test_names_are_drawn_as_they_are() -> None:
     labels = ["$\\frac{1$", "a_b^c", "two", "three"]
-    draw(tmp_path / "p.png", replace(REPORT, model="$x_{", dataset={**REPORT.dataset, "labels": labels}))
-    assert (tmp_path / "p.png").stat().st_size > 1_000
+    report = replace(REPORT, model="$x_{", dataset={**REPORT.dataset, "labels": labels})
+    files = dict(shown_files(findings_of(report)))
+    assert all(len(content) > 1_000 for content in files.values())
+    assert "$x_{" in files["report.html"].decode()
 
 
-def test_the_table_and_the_report_need_no_matplotlib_and_no_engine() -> None:
+def test_the_medians_need_no_statistics_no_drawing_and_no_engine() -> None:
     code = (
-        "import sys, edgeport.benchmarks.report.table, edgeport.benchmarks.measure.reference_workload\n"
-        "print([name for name in ('matplotlib', 'scipy', 'tensorflow', 'onnxruntime', 'onnx') if name in sys.modules])"
+        "import sys, edgeport.benchmarks.report.sections.medians, edgeport.benchmarks.report.renderers.terminal\n"
+        "import edgeport.benchmarks.measure.reference_workload\n"
+        "names = ('matplotlib', 'scipy', 'jinja2', 'tensorflow', 'onnxruntime', 'onnx')\n"
+        "print([name for name in names if name in sys.modules])"
     )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert printed.stdout.strip() == "[]"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_the_medians_are_those_of_the_summary() -> None:
+    table = medians_table(REPORT)
+    assert [cell.value for cell in table.rows[2]] == ["TFLite int8", "96.90%", "13", "123", "10.3", "20.7", "86", "50"]
+    few = [cell.value for cell in medians_table(replace(REPORT, artefacts=(untimed(REPORT.reference),))).rows[0]]
+    assert few == ["Keras float32", "98.00%", "0", None, None, None, None, None]
+    assert max(map(len, printed(table, 60))) <= 60
+
+
+def test_a_report_is_shown_where_all_its_packages_are_installed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert can_show()
+    monkeypatch.setattr(results, "find_spec", lambda package: None if package == "scipy" else find_spec(package))
+    assert not can_show()

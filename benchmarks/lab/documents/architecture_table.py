@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 
 # What a reason says of one model alone: the place of an operator in it, and the figures that it missed a limit by.
 _PLACE = re.compile(r" of layer [^:]+(?=:)|[.:]? ?(Node number \d+ .*|Failed for tensor .*)$")

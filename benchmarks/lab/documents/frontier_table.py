@@ -3,7 +3,7 @@
 from statistics import mean, median
 
 from edgeport.benchmarks.lab.family.family_results import EmptyCall, Loss, Losses, Search
-from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.paired import mcnemar_p
 from edgeport.benchmarks.sweep.results import Results
 from edgeport.benchmarks.sweep.summary import Line, lines_of, ratios_of

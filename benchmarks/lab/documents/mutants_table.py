@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 
 _FOREIGN = ("refused", "runs", "crashed", "timed out", "too much memory")
 

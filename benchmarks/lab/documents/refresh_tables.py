@@ -41,7 +41,8 @@ from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
 from edgeport.benchmarks.profile.profile_table import profile_markdown
-from edgeport.benchmarks.report.table import markdown_table
+from edgeport.benchmarks.report.findings import findings_of
+from edgeport.benchmarks.report.renderers.markdown import summary_table
 from edgeport.benchmarks.sweep.results import is_sweep, read_results
 from edgeport.benchmarks.sweep.table import sweep_table
 from edgeport.train.zoo import published_models
@@ -82,7 +83,7 @@ def table_of(path: Path) -> str:
         return sweep_table(read_results(path))
     kind = content.get("kind")
     if kind is None:
-        return markdown_table(read_report(path))
+        return summary_table(findings_of(read_report(path)))
     if kind in _OF_TESTS:
         return _OF_TESTS[kind](content)
     result, table = _OF_THE_LAB[kind]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from edgeport.benchmarks.lab.markdown_table import markdown_table
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 
 _INTEGER = ("int8", "int16x8")
 _HEAD = ("system", "CPU", "engine", "integer rows", "differ", "float rows", "by at most", "classes changed", "selftest")

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeport.benchmarks.lab.markdown_table import markdown_table
 from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
 
 EDGEPORT = "edgeport"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.lab.markdown_table import markdown_table
 from edgeport.benchmarks.lab.result_file import ResultFile
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 
 # What the times of the others of its format are divided by.
 REFERENCE = "float32"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.lab.markdown_table import markdown_table
 from edgeport.benchmarks.lab.result_file import ResultFile
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 
 NUMPY = "import numpy"
 _SHOWN_BATCH = "32"

@@ -1,4 +1,4 @@
-"""Labels beside their points that run into nothing."""
+"""Labels beside their points that run into nothing, and how wide a text will be."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,10 @@ _DIRECTIONS = [angle * math.pi / 8 for angle in (0, 8, 14, 2, 10, 6, 12, 4, 15, 
 # In the unit of all costs: what a line through a mark or a label costs, a label over another one, and one that is
 # nearer to the mark of another candidate than to its own.
 _CROSSING, _COVERING, _STRANGER = 1500.0, 20000.0, 700.0
+# Of sans-serif fonts, on the generous side: fonts differ, and labels must not run into each other in any.
+_CHARACTER, _WIDE, _THIN = 0.62, 0.78, 0.39
+_WIDE_ONES = frozenset("ABCDEFGHKMNOPQRUVWXYZmw_%\u2026")
+_THIN_ONES = frozenset("fijlrtI.,:;'|()[] \u202f\u2013")
 _DISTANCES = (14.0, 24.0, 38.0, 56.0, 78.0, 104.0, 134.0, 170.0, 215.0, 270.0)
 
 
@@ -124,3 +128,29 @@ def _clamped(box: Box, room: Box) -> Box:
     left = max(room.left, min(box.left, room.right - (box.right - box.left)))
     top = max(room.top, min(box.top, room.bottom - (box.bottom - box.top)))
     return Box(left, top, left + box.right - box.left, top + box.bottom - box.top)
+
+
+def text_width(text: str, size: float) -> float:
+    """Return about how wide a text is.
+
+    Args:
+        text: One line.
+        size: The font size.
+    """
+    widths = (_WIDE if one in _WIDE_ONES else _THIN if one in _THIN_ONES else _CHARACTER for one in text)
+    return size * sum(widths)
+
+
+def fitted(text: str, size: float, width: float) -> str:
+    """Return a text, cut in its middle if it is wider than there is room for.
+
+    Args:
+        text: One line.
+        size: The font size.
+        width: How wide it may be.
+    """
+    cut, kept = text, len(text)
+    while text_width(cut, size) > width and kept > 3:
+        kept -= 1
+        cut = f"{text[: (kept + 1) // 2]}\u2026{text[len(text) - kept // 2 :]}"
+    return cut

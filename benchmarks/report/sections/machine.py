@@ -1,25 +1,30 @@
 """The machine, what went on in it meanwhile, and how to do the same again."""
 
 import shlex
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgeport.benchmarks.report.findings import Findings
-from edgeport.benchmarks.report.html_elements import (
-    Child,
+from edgeport.benchmarks.report.charts.data import Spark
+from edgeport.benchmarks.report.document import (
+    Block,
+    Cell,
+    Code,
     Column,
-    element,
-    facts_list,
-    folded,
-    listed,
-    paragraph,
-    table,
+    Console,
+    Facts,
+    Folded,
+    Heading,
+    Listed,
+    Paragraph,
+    Section,
+    SparkLine,
+    Strong,
+    Table,
 )
-from edgeport.benchmarks.report.html_page import Place
+from edgeport.benchmarks.report.findings import Findings
 from edgeport.benchmarks.report.record import TIMED, Condition, Report
-from edgeport.benchmarks.report.svg_bars import draw_spark
-from edgeport.benchmarks.report.words import DASH, THIN, amount, counted, moment, size
+from edgeport.benchmarks.report.sections.names import ARTEFACT
+from edgeport.benchmarks.report.words import THIN, amount, counted, moment, size
 
 _HOST = {
     "cpu_model": "processor",
@@ -49,78 +54,65 @@ _CONDITIONS = {
 }
 
 
-def machine(findings: Findings, place: Place) -> ET.Element:
+def machine(findings: Findings) -> Section:
     """Return the section with the machine and its condition."""
     report = findings.report
     facts = [(_HOST.get(key, key.replace("_", " ")), _fact(key, value)) for key, value in report.host.items()]
     calm = "Nothing disturbed the machine during the run, as far as the system tells."
     if not report.conditions:
         calm = "The report does not tell what went on meanwhile."
-    disturbed = (
-        listed((f"{each}." for each in findings.disturbances), class_="disturbances")
-        if findings.disturbances
-        else paragraph(calm)
-    )
-    return place.section(
-        "machine",
-        "The machine",
-        facts_list((name, value) for name, value in facts if value),
-        place.heading("Meanwhile"),
-        disturbed,
-        _conditions(report.conditions, place) if report.conditions else None,
-    )
+    found = [f"{each}." for each in findings.disturbances]
+    blocks: list[Block] = [
+        Facts([(name, value) for name, value in facts if value]),
+        Heading("Meanwhile"),
+        Listed(found) if found else Paragraph(calm),
+    ]
+    if report.conditions:
+        blocks.append(_conditions(report.conditions))
+    return Section("machine", "The machine", blocks)
 
 
-def reproduce(findings: Findings, place: Place) -> ET.Element:
+def reproduce(findings: Findings) -> Section:
     """Return the section with commands, versions and digests."""
     report = findings.report
-    engines = sorted({_engine(subject.measured.engine) for subject in findings.subjects} - {""})
-    facts: list[tuple[str, Child]] = [
+    engines = sorted({_engine(candidate.measured.engine) for candidate in findings.candidates} - {""})
+    facts = [
         ("edgeport", f"{report.edgeport.get('version', '')} {report.edgeport.get('commit', '')[:12]}".strip()),
         ("engines", ", ".join(engines)),
         ("model", report.model),
         ("measured", moment(report.created_utc)),
         ("data", f"{report.dataset['name']}, {report.dataset['split']} split, {counted(len(report.truth), 'image')}"),
-        ("SHA-256 of the data", element("code", report.dataset["sha256"])),
+        ("SHA-256 of the data", Code(report.dataset["sha256"])),
     ]
-    protocol: list[list[Child]] = [[key.replace("_", " "), _fact(key, value)] for key, value in report.protocol.items()]
-    columns = [Column("artefact", numeric=False), Column("file", numeric=False), Column("SHA-256", numeric=False)]
-    files: list[list[Child]] = [
-        [subject.name, subject.measured.file, element("code", subject.measured.sha256)] for subject in findings.subjects
+    protocol = [[Cell(key.replace("_", " ")), Cell(_fact(key, value))] for key, value in report.protocol.items()]
+    columns = [ARTEFACT, Column("file", numeric=False), Column("SHA-256", numeric=False)]
+    files = [
+        [Cell(each.name), Cell(each.measured.file), Cell(each.measured.sha256, look="code")]
+        for each in findings.candidates
     ]
-    return place.section(
-        "reproduce",
-        "How to reproduce",
-        element("pre", element("code", command_line(report)), tabindex=0),
-        facts_list(facts),
-        folded(
-            "Protocol", table("How latency was measured", [Column("setting", numeric=False), Column("value")], protocol)
-        ),
-        folded("Files", table("What was measured", columns, files)),
-    )
+    settings = [Column("setting", numeric=False), Column("value")]
+    blocks: list[Block] = [
+        Console(command_line(report)),
+        Facts(facts),
+        Folded("Protocol", [Table("How latency was measured", settings, protocol)]),
+        Folded("Files", [Table("What was measured", columns, files)]),
+    ]
+    return Section("reproduce", "How to reproduce", blocks)
 
 
-def legend(place: Place) -> ET.Element:
+def legend() -> Section:
     """Return the section that says what the figures are."""
-    timed = (element("span", element("strong", name), f": {what}.") for name, what in TIMED.items())
-    return place.section(
-        "legend",
-        "How to read this",
-        paragraph("What is timed:"),
-        listed(timed),
-        listed(
-            [
-                "Every candidate is started anew several times, and all that live at the same time are timed in turns, "
-                "in shuffled order. Intervals count processes, not calls.",
-                f"All intervals are 95{THIN}% intervals: Wilson for shares, a bootstrap over images for losses, a "
-                "bootstrap over processes and calls for percentiles, and the signed-rank test over pairs of processes "
-                "for ratios.",
-                "\u201cNo detectable loss\u201d means that the exact McNemar test on the same images finds none; the "
-                "sentence says how large a loss it would have found. It does not mean that there is none.",
-                f"Each artefact is judged at 5{THIN}%: among many, expect a false alarm now and then.",
-            ]
-        ),
-    )
+    timed = Listed([(Strong(name), f": {what}.") for name, what in TIMED.items()])
+    facts = [
+        "Every candidate is started anew several times, and all that live at the same time are timed in turns, in "
+        "shuffled order. Intervals count processes, not calls.",
+        f"All intervals are 95{THIN}% intervals: Wilson for shares, a bootstrap over images for losses, a bootstrap "
+        "over processes and calls for percentiles, and the signed-rank test over pairs of processes for ratios.",
+        "\u201cNo detectable loss\u201d means that the exact McNemar test on the same images finds none; the sentence "
+        "says how large a loss it would have found. It does not mean that there is none.",
+        f"Each artefact is judged at 5{THIN}%: among many, expect a false alarm now and then.",
+    ]
+    return Section("legend", "How to read this", [Paragraph("What is timed:"), timed, Listed(facts)])
 
 
 def command_line(report: Report) -> str:
@@ -138,8 +130,8 @@ def command_line(report: Report) -> str:
     return " ".join(words)
 
 
-def _conditions(conditions: Sequence[Condition], place: Place) -> ET.Element:
-    rows: list[list[Child]] = []
+def _conditions(conditions: Sequence[Condition]) -> Table:
+    rows = []
     for index, (key, (name, unit, factor)) in enumerate(_CONDITIONS.items()):
         values = [float(value) / factor for each in conditions if (value := getattr(each, key)) is not None]
         if not values:
@@ -147,12 +139,13 @@ def _conditions(conditions: Sequence[Condition], place: Place) -> ET.Element:
         ordered = sorted(values)
         middle = ordered[len(ordered) // 2]
         words = f"From {amount(ordered[0])} to {amount(ordered[-1])} {unit}."
-        spark = draw_spark(values, f"{place.prefix}condition-{index}", title=name, words=words)
-        rows.append([f"{name}, {unit}", *(amount(each) for each in (ordered[0], middle, ordered[-1])), spark])
+        spark = Cell(words, spark=SparkLine(f"condition-{index}", name, words, Spark(values)))
+        figures = (Cell(each, "amount") for each in (ordered[0], middle, ordered[-1]))
+        rows.append([Cell(f"{name}, {unit}"), *figures, spark])
     throttled = [each.throttled for each in conditions if each.throttled is not None]
     if throttled:
         hit = sum(bool(each) for each in throttled)
-        rows.append(["throttled", DASH, DASH, DASH, f"in {hit} of {len(throttled)} rounds"])
+        rows.append([Cell("throttled"), *[Cell(None)] * 3, Cell(f"in {hit} of {len(throttled)} rounds")])
     columns = [
         Column("condition", numeric=False),
         Column("least"),
@@ -162,7 +155,7 @@ def _conditions(conditions: Sequence[Condition], place: Place) -> ET.Element:
     ]
     rounds = counted(len(conditions), "round")
     caption = f"The machine during {rounds} of processes; the reference workload is a fixed piece of arithmetic"
-    return table(caption, columns, rows)
+    return Table(caption, columns, rows)
 
 
 def _fact(key: str, value: Any) -> str:

@@ -1,0 +1,67 @@
+"""What a comparison accepts, and its options on the command line."""
+
+import argparse
+import math
+from dataclasses import dataclass
+
+from edgeport.runtime.errors import InputError
+
+# Two runs of the same files differ by up to this on a machine that drifts, whatever the intervals say.
+DRIFT = 1.05
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is accepted.
+
+    Attributes:
+        max_accuracy_loss: The largest significant loss of accuracy, in percentage points.
+        max_slowdown: The largest ratio of the new latency to that of the base.
+        allow_missing: Whether artefacts of the base may be missing.
+        any_host: Compare answers alone, whatever machine they were given on.
+    """
+
+    max_accuracy_loss: float = 0.0
+    max_slowdown: float = DRIFT
+    allow_missing: bool = False
+    any_host: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_accuracy_loss <= 100:
+            raise InputError(f"--max-accuracy-loss: got {self.max_accuracy_loss:g}, expected points from 0 to 100")
+        if not 1 <= self.max_slowdown < math.inf:
+            raise InputError(f"--max-slowdown: got {self.max_slowdown:g}, expected a ratio of 1 or more, such as 1.05")
+
+
+_LIMITS = Limits()
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Declare what a comparison accepts."""
+    parser.add_argument(
+        "--max-accuracy-loss",
+        type=float,
+        default=_LIMITS.max_accuracy_loss,
+        metavar="POINTS",
+        help="accept a significant loss of accuracy up to this, in percentage points (default 0)",
+    )
+    parser.add_argument(
+        "--max-slowdown",
+        type=float,
+        default=_LIMITS.max_slowdown,
+        metavar="RATIO",
+        help=f"accept a latency up to this times that of the base (default {_LIMITS.max_slowdown:g})",
+    )
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="accept that artefacts of the base are missing in the new report"
+    )
+
+
+def limits_of(arguments: argparse.Namespace) -> Limits:
+    """Return what a comparison accepts; raises InputError if that is none of what it may be."""
+    return Limits(
+        max_accuracy_loss=arguments.max_accuracy_loss,
+        max_slowdown=arguments.max_slowdown,
+        allow_missing=arguments.allow_missing,
+        any_host=getattr(arguments, "any_host", False),
+    )

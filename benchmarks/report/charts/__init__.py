@@ -1,0 +1,1 @@
+"""Charts: what they show as data, drawn by matplotlib, and brought into a page."""

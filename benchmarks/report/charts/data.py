@@ -1,0 +1,145 @@
+"""What charts draw, as data; colours and marks are names of ``looks``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+# A value with the ends of its interval; they are the value itself where there is none.
+Bounded = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A candidate by latency and accuracy; ``front`` if no other one beats it in both."""
+
+    name: str
+    colour: str
+    precision: str
+    latency: Bounded
+    accuracy: Bounded
+    front: bool = False
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Accuracy, in percent, against latency in a unit."""
+
+    spots: Sequence[Spot]
+    unit: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A value on a line."""
+
+    value: Bounded
+    colour: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """Values on one line, with a note at its end."""
+
+    name: str
+    dots: Sequence[Dot]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """A line for each name; ``mark_at`` is where nothing has changed."""
+
+    lines: Sequence[Line]
+    axis: str
+    logarithmic: bool = False
+    mark_at: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """The timed calls of a candidate.
+
+    Attributes:
+        name: Its name.
+        colour: Its colour.
+        calls: The calls that are drawn, in the unit of the axis, of shape (n,).
+        median: Of all calls.
+        p90: The 90th percentile; None where there are too few calls.
+        medians: Of each process.
+    """
+
+    name: str
+    colour: str
+    calls: npt.NDArray[np.float64]
+    median: float
+    p90: float | None
+    medians: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Distributions of latency, one above the other."""
+
+    strips: Sequence[Strip]
+    axis: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a bar."""
+
+    length: float
+    colour: str
+    pale: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of pieces that add up, with a note at its end."""
+
+    name: str
+    pieces: Sequence[Piece]
+    note: str
+
+    @property
+    def length(self) -> float:
+        """Of all pieces."""
+        return sum(piece.length for piece in self.pieces)
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars from left to right, one below the other."""
+
+    bars: Sequence[Bar]
+    axis: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A rate over batch sizes, the least first."""
+
+    name: str
+    colour: str
+    precision: str
+    points: Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Throughput over batch sizes."""
+
+    curves: Sequence[Curve]
+
+
+@dataclass(frozen=True)
+class Spark:
+    """How one figure went."""
+
+    values: Sequence[float]
+
+
+ChartData = Scatter | Intervals | Strips | Bars | Curves

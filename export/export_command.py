@@ -16,6 +16,7 @@ from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.resizing_options import add_resizing, chosen_resizing
 from edgeport.runtime.terminal import visible
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # The exit code when some of the artefacts failed.
 NOT_ALL = 1
+_MOST_LABELS = 4 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the artefacts go")
     parser.add_argument("--overwrite", action="store_true", help="replace the export that DIR holds")
     parser.add_argument("--name", help="what to call the artefacts (default: the model's name)")
+    parser.add_argument(
+        "--labels",
+        metavar="FILE|A,B,C",
+        help="the name of each class, one a line or between commas (default: what training.json says)",
+    )
     parser.add_argument(
         "--custom-objects", type=Path, metavar="FILE.py", help="Python file with the model's own layers and functions"
     )
@@ -144,6 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
             resizing=chosen_resizing(arguments),
             name=arguments.name,
             activation=arguments.activation,
+            labels=_labels(arguments.labels),
             custom_objects=arguments.custom_objects,
             options=options,
             overwrite=arguments.overwrite,
@@ -152,6 +160,24 @@ def run(arguments: argparse.Namespace) -> int:
             on_warning=_warn,
         )
     return _end(manifest, arguments.output, console)
+
+
+def _labels(given: str | None) -> tuple[str, ...]:
+    """Return the labels in a file, one a line, or between commas; none if none were given."""
+    if given is None:
+        return ()
+    path = Path(given)
+    if path.is_file():
+        try:
+            lines = read_plain(path, most=_MOST_LABELS, error=InputError).decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"--labels {given}: got a file that is no UTF-8 text, expected one label a line"
+            ) from error
+        return tuple(line.strip() for line in lines if line.strip())
+    if "," not in given:
+        raise InputError(f"--labels: got {given!r}, expected a file with one label a line, or labels between commas")
+    return tuple(label.strip() for label in given.split(","))
 
 
 def _options(arguments: argparse.Namespace) -> Options:

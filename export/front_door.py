@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ def export_model(
     resizing: Resizing | None = None,
     name: str | None = None,
     activation: str | None = None,
+    labels: Sequence[str] = (),
     custom_objects: Path | Mapping[str, Any] | None = None,
     options: Options | None = None,
     overwrite: bool = False,
@@ -62,6 +63,7 @@ def export_model(
             training.json says so; else as in the data set for calibration, or as Keras' own loaders do.
         name: What to call the artefacts; by default the model's name.
         activation: For a model that ends in logits, what the runtime applies: ``softmax`` or ``sigmoid``.
+        labels: The name of each class; by default those of the training.json, or of the data set for calibration.
         custom_objects: The model's own layers and functions by name, or a Python file that defines them.
         options: Which artefacts, how, and what they must reach; by default all of them.
         overwrite: Whether to replace the export that the folder holds.
@@ -100,7 +102,7 @@ def export_model(
         _check_range(*input_range)
     if name is not None and steers(name):
         raise InputError(f"--name: got '{visible(name)}', expected text without control characters")
-    source, usual = _opened(model, name=name, activation=activation, custom_objects=custom_objects)
+    source, usual = _opened(model, name=name, activation=activation, labels=labels, custom_objects=custom_objects)
     if resizing and source.resizing and resizing != source.resizing:
         raise InputError(
             f"--resize, --interpolation: got {' and '.join(resizing)}, expected {' and '.join(source.resizing)}, "
@@ -135,7 +137,12 @@ def export_model(
 
 
 def _opened(
-    model: Any, *, name: str | None, activation: str | None, custom_objects: Path | Mapping[str, Any] | None
+    model: Any,
+    *,
+    name: str | None,
+    activation: str | None,
+    labels: Sequence[str],
+    custom_objects: Path | Mapping[str, Any] | None,
 ) -> tuple["Source", str]:
     """Return a model, and where samples for it usually come from; empty if nothing says so."""
     published = find_published(model) if isinstance(model, (str, Path)) else None
@@ -146,7 +153,11 @@ def _opened(
 
         objects = objects_of(custom_objects) if isinstance(custom_objects, Path) else custom_objects
         source = load_source(
-            published.file if published else model, name=name, activation=activation, custom_objects=objects
+            published.file if published else model,
+            name=name,
+            activation=activation,
+            labels=labels,
+            custom_objects=objects,
         )
     # What a published model was trained on may have to be downloaded; what calibrates it is installed.
     return source, published.calibration if published else source.dataset

@@ -1,6 +1,6 @@
 """The model to export, wherever it comes from: its graph, its answers, and what is known about it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from edgeport.runtime.errors import ArtefactError, ExportError, InputError
 from edgeport.runtime.resizing import Resizing
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.quantization import activate
+from edgeport.runtime.terminal import steers, visible
 from edgeport.train.keras_backend import check_backend
 from edgeport.train.models.keras_writer import KERAS_SUFFIXES
 from edgeport.train.record import record_beside
@@ -194,6 +195,7 @@ def load_source(
     *,
     name: str | None = None,
     activation: str | None = None,
+    labels: Sequence[str] = (),
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Source:
     """Read a model, and what the training.json beside it says.
@@ -202,6 +204,7 @@ def load_source(
         model: A ``.keras`` or ``.h5`` file, a SavedModel folder, or a Keras model.
         name: What to call the artefacts; by default what training.json calls the model, else its file's stem.
         activation: For a model that ends in logits, what the runtime shall apply: ``softmax`` or ``sigmoid``.
+        labels: The name of each class, in the order of the first output; by default those of the training.json.
         custom_objects: The layers and functions that the model needs and Keras does not know, by name.
 
     Raises:
@@ -226,7 +229,9 @@ def load_source(
         raise InputError(
             f"--activation {activation}: got the output {first}, expected real numbers, 2 or more for softmax"
         )
-    labels = record.labels if record and first.shape[-1:] == (len(record.labels),) else ()
+    known = record.labels if record and first.shape[-1:] == (len(record.labels),) else ()
+    if labels:
+        _check_labels(labels, first, known)
     return Source(
         name=_artefact_name(name or (record.model if record else opened.name)),
         opened=opened,
@@ -234,11 +239,26 @@ def load_source(
         logits=logits,
         activations=activations,
         applied=activation or "none",
-        labels=labels,
+        labels=tuple(labels) or known,
         resizing=record.resizing if record else None,
         dataset=record.dataset if record else "",
         dataset_sha256=record.dataset_sha256 if record else "",
     )
+
+
+def _check_labels(labels: Sequence[str], output: Port, known: Sequence[str]) -> None:
+    """Raise InputError for labels that do not fit the output, or those that are known already."""
+    if output.shape[-1:] != (len(labels),):
+        raise InputError(f"--labels: got {len(labels)} for the output {output}, expected one for each of its columns")
+    wrong = next((label for label in labels if not label or steers(label)), None)
+    if wrong is not None:
+        raise InputError(f"--labels: got the label '{visible(wrong)}', expected text without control characters")
+    if len(set(labels)) != len(labels):
+        raise InputError("--labels: got the same label for two classes, expected each to have its own")
+    if known and tuple(labels) != tuple(known):
+        raise InputError(
+            f"--labels: got {labels[0]}, ... where training.json says {known[0]}, ...: leave them out, or correct it"
+        )
 
 
 def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:

@@ -207,6 +207,26 @@ def test_a_model_that_ends_in_logits_can_leave_its_softmax_to_the_runtime(edgepo
     assert "leave it out" in edgeport("export", tmp_path / "soft.keras", *arguments, "--overwrite", code=2).stderr
 
 
+def test_classes_are_called_what_the_labels_say(edgeport, trained: Path, tmp_path: Path) -> None:
+    small_model("softmax in dense").save(tmp_path / "small.keras")
+    names = ["zero", "uno", "zwei", "trois", "fyra", "viisi", "sześć", "siete", "otto", "nine"]
+    (tmp_path / "labels.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    arguments = ("--calibration", "mnist-5k", "--precisions", "float32", "--formats", "onnx")
+    edgeport("export", tmp_path / "small.keras", *arguments, "-o", tmp_path / "a", "--labels", tmp_path / "labels.txt")
+    assert load(tmp_path / "a" / "small.float32.onnx").spec.labels == tuple(names)
+    for model, labels, complaint in (
+        (tmp_path / "small.keras", "a,b,c", "--labels: got 3 for the output"),
+        (tmp_path / "small.keras", "cat", "expected a file with one label a line, or labels between commas"),
+        (tmp_path / "small.keras", "a,b,c,d,e,f,g,h,i,a", "the same label for two classes"),
+        (tmp_path / "small.keras", "a,b,c,d,e,f,g,h,i,\x1b[2J", "without control characters"),
+        (trained / "model.keras", ",".join(names), "got zero, ... where training.json says 0, ..."),
+    ):
+        ended = edgeport("export", model, *arguments, "-o", tmp_path / "b", "--labels", labels, code=2)
+        assert complaint in ended.stderr
+        assert len(ended.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / "b").exists()
+
+
 def test_an_artefact_of_other_weights_is_not_delivered(trained: Path, tmp_path: Path, monkeypatch) -> None:
     source = load_source(trained / "model.keras")
     model = keras.models.load_model(trained / "model.keras")

@@ -44,7 +44,7 @@ KERAS_LAB = {
     f"{LAB}/{name}.py"
     for name in (
         "export_cost/raw_converters", "export_cost/raw_process", "family/empty_call", "family/search",
-        "peers/keras_peer", "peers/mobilenet",
+        "peers/ways/keras_peer", "peers/mobilenet",
     )
 }  # fmt: skip
 ONNX_LAB = {f"{LAB}/quantizers/onnx_quantizers.py", f"{LAB}/export_cost/raw_converters.py"}
@@ -60,26 +60,26 @@ ENGINES = {
     "h5py": {"train/models/keras_writer.py", "train/models/unpacked_size.py"},
     "tensorflow": KERAS_MODULES | KERAS_LAB | {f"{LAB}/quantizers/tflite_quantizers.py"},
     "tf2onnx": {
-        "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", f"{LAB}/peers/tf2onnx_int8.py", *ONNX_LAB,
+        "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", f"{LAB}/peers/ways/tf2onnx_int8.py", *ONNX_LAB,
     },
     "onnx": {
         "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", *ONNX_INSPECTION, *ONNX_PASSES, *ONNX_PROFILES,
         *ONNX_LAB,
     },
     "onnxruntime": {
-        "runtime/engines/onnx.py", f"{LAB}/peers/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_LAB,
+        "runtime/engines/onnx.py", f"{LAB}/peers/ways/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_LAB,
         CHECK,
     },
     "flatbuffers": {"export/tflite/standard_metadata.py", "benchmarks/profile/tflite/parts.py"},
     "ai_edge_litert": {
-        "export/inspection/tflite/file.py", "export/inspection/tflite/tensors.py", f"{LAB}/peers/litert_peer.py",
+        "export/inspection/tflite/file.py", "export/inspection/tflite/tensors.py", f"{LAB}/peers/ways/litert_peer.py",
         *TFLITE_PROFILES, CHECK,
     },
     "litert_quantizer": {f"{LAB}/quantizers/tflite_quantizers.py"},
     "mlperf_loadgen": {"benchmarks/mlperf/loadgen_process.py"},
     "ray": {"benchmarks/sweep/pools/ray_pool.py"},
-    "openvino": {f"{LAB}/peers/openvino_peer.py"},
-    "tflite_runtime": {f"{LAB}/peers/tflite_runtime_peer.py"},
+    "openvino": {f"{LAB}/peers/ways/openvino_peer.py"},
+    "tflite_runtime": {f"{LAB}/peers/ways/tflite_runtime_peer.py"},
 }  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.lab.peers import by_hand
 from edgeport.benchmarks.lab.peers.environments import tflite_runtime_python
 from edgeport.benchmarks.lab.peers.peers_report import (
     EDGEPORT,
@@ -20,6 +19,7 @@ from edgeport.benchmarks.lab.peers.peers_report import (
     Row,
     markdown,
 )
+from edgeport.benchmarks.lab.peers.ways import by_hand
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Series
 from edgeport.runtime import load
 from edgeport.runtime.errors import ArtefactError, InputError
@@ -79,7 +79,7 @@ def test_a_peer_answers_like_the_predictor(
     data: Path, golden: dict[str, np.ndarray], file: str, module: str, function: str
 ) -> None:
     pytest.importorskip({"litert_peer": "ai_edge_litert"}.get(module, module.removesuffix("_peer")))
-    peer_module = importlib.import_module(f"edgeport.benchmarks.lab.peers.{module}")
+    peer_module = importlib.import_module(f"edgeport.benchmarks.lab.peers.ways.{module}")
     predictor = load(data / file)
     images = golden["images"] if golden["images"].ndim == 4 else golden["images"][..., np.newaxis]
     peer = getattr(peer_module, function)(path=str(data / file), threads=1, activation=predictor.spec.activation)

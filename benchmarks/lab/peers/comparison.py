@@ -136,7 +136,7 @@ def _converted(found: _Found, subject: Subject, path: Path, on_step: OnStep) -> 
     on_step(f"{subject.name}: {BY_TF2ONNX}")
     try:
         with quiet_stderr():
-            from edgeport.benchmarks.lab.peers.tf2onnx_int8 import convert
+            from edgeport.benchmarks.lab.peers.ways.tf2onnx_int8 import convert
 
             convert(subject.path("int8.tflite"), path)
     except Exception as error:  # tf2onnx raises whatever an operator leads it into

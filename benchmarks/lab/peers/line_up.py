@@ -13,7 +13,7 @@ KERAS_FILE, BY_TF2ONNX = "model.keras", "int8.onnx by tf2onnx"
 KERAS_WAYS = {"call": "Keras model(x)", "predict": "Keras model.predict", "function": "Keras tf.function"}
 # TensorFlow takes seconds to start. Six pairs are the fewest that bear an interval, which only its fastest way needs.
 KERAS_LAUNCHES = {"call": 2, "predict": 2, "function": 6}
-_PEERS = "edgeport.benchmarks.lab.peers"
+_PEERS = "edgeport.benchmarks.lab.peers.ways"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.lab.peers.by_hand import ByHand, dequantized, quantized, softmax, to_float32
+from edgeport.benchmarks.lab.peers.ways.by_hand import ByHand, dequantized, quantized, softmax, to_float32
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 
 

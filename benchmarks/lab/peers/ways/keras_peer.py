@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edgeport.benchmarks.lab.peers.by_hand import ByHand, to_float32
+from edgeport.benchmarks.lab.peers.ways.by_hand import ByHand, to_float32
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.tensors.arrays import Tensor
 

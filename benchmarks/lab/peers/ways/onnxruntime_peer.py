@@ -4,7 +4,7 @@ from functools import partial
 
 import onnxruntime
 
-from edgeport.benchmarks.lab.peers.by_hand import BATCH, ByHand, dequantized, quantized, softmax, to_float32
+from edgeport.benchmarks.lab.peers.ways.by_hand import BATCH, ByHand, dequantized, quantized, softmax, to_float32
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import openvino
 
-from edgeport.benchmarks.lab.peers.by_hand import ByHand, softmax, to_float32
+from edgeport.benchmarks.lab.peers.ways.by_hand import ByHand, softmax, to_float32
 from edgeport.runtime.tensors.arrays import FloatArray, Tensor
 
 

@@ -1,10 +1,10 @@
-"""tflite-runtime without edgeport; for Python 3.11 and numpy 1 at most."""
+"""ai-edge-litert without edgeport."""
 
-import tflite_runtime
-from tflite_runtime.interpreter import Interpreter
+import ai_edge_litert
+from ai_edge_litert.interpreter import Interpreter
 
-from edgeport.benchmarks.lab.peers.by_hand import ByHand
-from edgeport.benchmarks.lab.peers.interpreter_calls import opened_interpreter
+from edgeport.benchmarks.lab.peers.ways.by_hand import ByHand
+from edgeport.benchmarks.lab.peers.ways.interpreter_calls import opened_interpreter
 
 
 def open_tflite(*, path: str, threads: int, activation: str = "none") -> ByHand:
@@ -15,5 +15,5 @@ def open_tflite(*, path: str, threads: int, activation: str = "none") -> ByHand:
         threads: How many threads the engine may use.
         activation: What is left to do after the graph: ``softmax`` or ``none``.
     """
-    engine = {"name": "tflite-runtime", "version": tflite_runtime.__version__}
+    engine = {"name": "ai-edge-litert", "version": ai_edge_litert.__version__}
     return opened_interpreter(Interpreter(model_path=path, num_threads=threads), engine, activation=activation)

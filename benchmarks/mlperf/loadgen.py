@@ -11,6 +11,7 @@ from statistics import median
 import numpy as np
 
 from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.export.json_process import JsonProcess, with_threads
 from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.tensors.arrays import Pixels
@@ -141,18 +142,19 @@ def run_loadgen(
 
 def markdown(results: Sequence[LoadgenResult]) -> str:
     """Return the results as a Markdown table, and in a sentence which agree."""
-    lines = [
-        "| artefact | p90, us: LoadGen | edgeport | difference | without the harness' own time "
-        "| Offline, images/s: LoadGen | edgeport |",
-        "| :-- | --: | --: | --: | --: | --: | --: |",
-    ]
-    lines += [
-        f"| {each.file} | {each.p90_us:.1f} | {each.own_p90_us:.1f} | {100 * each.difference:+.1f} % "
-        f"| {100 * each.difference_without_harness:+.1f} % "
-        f"| {median(each.offline):,.0f} | {median(each.own_offline):,.0f} |"
+    heads = (
+        "artefact", "p90, us: LoadGen", "edgeport", "difference", "without the harness' own time",
+        "Offline, images/s: LoadGen", "edgeport",
+    )  # fmt: skip
+    rows = [
+        (
+            each.file, f"{each.p90_us:.1f}", f"{each.own_p90_us:.1f}", f"{100 * each.difference:+.1f} %",
+            f"{100 * each.difference_without_harness:+.1f} %", f"{median(each.offline):,.0f}",
+            f"{median(each.own_offline):,.0f}",
+        )
         for each in results
-    ]
-    return "\n".join(lines) + f"\n\n{_verdict(results)}\n"
+    ]  # fmt: skip
+    return f"{markdown_table(heads, rows)}\n{_verdict(results)}\n"
 
 
 def _verdict(results: Sequence[LoadgenResult]) -> str:

@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from edgeport.benchmarks.profile.profile_facts import OperatorTime, Profile
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 
 _COLUMNS = ("operator", "type", "ran in", "us", "±", "%", "MACs", "GMAC/s")
 _WORDS = 3
@@ -26,15 +27,8 @@ def profile_table(profile: Profile) -> Table:
 
 def profile_markdown(profile: Profile) -> str:
     """Return the sentences and the operators as Markdown, ending with a newline."""
-    marks = [":--" if number < _WORDS else "--:" for number in range(len(_COLUMNS))]
-    lines = [
-        f"### {_title(profile)}",
-        "",
-        *(f"- {each}" for each in (*profile.sentences, profile.method)),
-        "",
-        *("| " + " | ".join(row) + " |" for row in (_COLUMNS, marks, *_rows(profile))),
-    ]
-    return "\n".join(lines) + "\n"
+    words = "".join(f"- {each}\n" for each in (*profile.sentences, profile.method))
+    return f"### {_title(profile)}\n\n{words}\n{markdown_table(_COLUMNS, _rows(profile), left=range(_WORDS))}"
 
 
 def _title(profile: Profile) -> str:

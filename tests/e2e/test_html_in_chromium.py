@@ -25,7 +25,7 @@ from edgeport.benchmarks.report.renderers.html import html_report
 COUNT, LAUNCHES = 2000, 8
 HOSTILE = "<script>fetch('//example.org')</script><img src=x onerror=alert(1)>"
 WIDTHS = (360, 800, 1400)
-CONTENDERS = (
+CANDIDATES = (
     ("m.keras", "float32", 270.0),
     ("m.float32.tflite", "float32", 44.0),
     ("m.float16.tflite", "float16", 44.4),
@@ -240,7 +240,7 @@ def test_no_two_labels_of_the_trade_off_run_into_each_other(
 ) -> None:
     browser.open(pages["one"].as_uri(), width=width)
     boxes = browser.run(_LABELS_OF_TRADE_OFF)
-    assert len(boxes) == len(CONTENDERS)
+    assert len(boxes) == len(CANDIDATES)
     for (name, *box), (other_name, *other) in itertools.combinations(boxes, 2):
         apart = box[2] <= other[0] or other[2] <= box[0] or box[3] <= other[1] or other[3] <= box[1]
         assert apart, f"{name} and {other_name} overlap"
@@ -295,7 +295,7 @@ def made_report() -> Report:
     reference = np.where(random.random(COUNT) < 0.01, (truth + 1) % 10, truth)
     artefacts = tuple(
         _measured(random, file, precision, us, reference, lost=40 if file == "m.dynamic.onnx" else place % 3)
-        for place, (file, precision, us) in enumerate(CONTENDERS)
+        for place, (file, precision, us) in enumerate(CANDIDATES)
     )
     report = Report(
         created_utc="2026-01-02T03:04:05+00:00",

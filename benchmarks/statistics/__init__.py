@@ -1,1 +1,1 @@
-"""Statistics that say how far a figure can be trusted; numpy alone, so that a device can compute them too."""
+"""Statistics that say how far a figure can be trusted, by SciPy where it has them."""

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special, stats
 
-from edgeport.benchmarks.statistics.normal import normal_cdf, student_t95
 from edgeport.benchmarks.statistics.ranks import signed_rank_cut
-from edgeport.benchmarks.statistics.trimmed import trimmed_difference
 
 Launches = Sequence[Sequence[int]]
 # Of five, the highest and the lowest are cut off.
 FEWEST_UNPAIRED = 5
 _BEYOND = 10
 _RESAMPLES = 1000
-_normal_cdf = np.vectorize(normal_cdf, otypes=[np.float64])
+_TRIMMED = 0.2
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,11 @@ def percentile_interval(launches: Launches, percent: float, *, seed: int = 0) ->
         below = np.array([np.searchsorted(launch, latency, side="right") for launch in sorted_launches])
         mean = drawn @ below
         deviation = np.sqrt(drawn @ (below * (1 - below / sizes)))
-        return float(_normal_cdf((mean - needed) / np.maximum(deviation, 1e-9)).mean())
+        return float(special.ndtr((mean - needed) / np.maximum(deviation, 1e-9)).mean())
 
-    tail = normal_cdf(-math.sqrt(number / (number - 1)) * student_t95(number - 1)) if number > 1 else 0.025
+    tail = 0.025
+    if number > 1:
+        tail = float(special.ndtr(math.sqrt(number / (number - 1)) * stats.t.ppf(0.025, number - 1)))
     estimate = float(np.percentile(pooled, percent))
     low, high = _first(pooled, chance_at_most, tail), _first(pooled, chance_at_most, 1 - tail)
     return min(low, estimate), max(high, estimate)
@@ -120,10 +121,11 @@ def latency_ratio(base: Launches, other: Launches) -> Ratio:
 def latency_ratio_unpaired(base: Launches, other: Launches, *, scale: float = 1.0) -> Ratio:
     """Return how many times as long ``other`` takes as ``base``, from two runs.
 
-    The launches of two runs are no pairs, and one run may have been noisier than the other. So the logarithms of the
-    medians are compared by their trimmed means, with Yuen's interval: see ``trimmed_difference``. A rank test would
-    not do, since it takes for granted that both runs are equally noisy. What sets the runs apart as a whole, such as
-    a machine that is slower today, is not in the interval; ``scale`` is for that.
+    The launches of two runs are no pairs, and one run may have been noisier than the other. So the logarithms of
+    the medians are compared by their trimmed means, a fifth cut off at either end, with Yuen's interval ("The two-
+    sample trimmed t for unequal population variances", 1974). A rank test would not do, since it takes for granted
+    that both runs are equally noisy. What sets the runs apart as a whole, such as a machine that is slower today,
+    is not in the interval; ``scale`` is for that.
 
     Fewer than FEWEST_UNPAIRED launches on either side bear no interval that withstands a disturbed launch: it runs
     from 0 to infinity then.
@@ -139,8 +141,18 @@ def latency_ratio_unpaired(base: Launches, other: Launches, *, scale: float = 1.
         return _unbounded(math.nan)
     if min(len(first), len(second)) < FEWEST_UNPAIRED:
         return _unbounded(math.exp(float(np.median(second) - np.median(first))))
-    difference, half = trimmed_difference(first, second)
-    return Ratio(math.exp(difference), math.exp(difference - half), math.exp(difference + half))
+    difference = float(stats.trim_mean(second, _TRIMMED) - stats.trim_mean(first, _TRIMMED))
+    if not _spread(first) and not _spread(second):  # all alike: there is no spread to count degrees of freedom of
+        return Ratio(*[math.exp(difference)] * 3)
+    test = stats.ttest_ind(second, first, equal_var=False, trim=_TRIMMED)
+    low, high = test.confidence_interval(0.95)
+    return Ratio(math.exp(difference), math.exp(low), math.exp(high))
+
+
+def _spread(values: npt.NDArray[np.float64]) -> float:
+    """Return how far those values are apart that are not cut off."""
+    cut = int(_TRIMMED * len(values))
+    return float(np.ptp(np.sort(values)[cut : len(values) - cut]))
 
 
 def _first(values: npt.NDArray[np.float64], chance: Callable[[float], float], wanted: float) -> float:

@@ -4,13 +4,11 @@ Both answer the same images, so only the images on which one is right and the ot
 why a paired test sees a loss of six images in 10,000, where two separate accuracies differ by chance by 20 or more.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from edgeport.benchmarks.statistics.shares import wilson_interval
+from scipy.stats import binomtest
 
 SIGNIFICANCE = 0.05
 _RESAMPLES = 10_000
@@ -58,6 +56,20 @@ class Paired:
         return mcnemar_p(self.right_to_wrong, self.wrong_to_right)
 
 
+def wilson_interval(successes: int, count: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a share.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927. Unlike the normal
+    approximation it stays within 0 and 1, and holds for shares near 1 such as accuracies.
+
+    Args:
+        successes: How many of ``count`` trials succeeded.
+        count: How many trials there were, at least 1.
+    """
+    interval = binomtest(successes, count).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 def paired_answers(
     truth: npt.NDArray[np.integer], reference: npt.NDArray[np.integer], other: npt.NDArray[np.integer]
 ) -> Paired:
@@ -87,12 +99,7 @@ def mcnemar_p(losses: int, gains: int) -> float:
         losses: Images that the reference alone has right.
         gains: Images that the other model alone has right.
     """
-    tosses, fewer = losses + gains, min(losses, gains)
-    # The largest term is exact, by whole numbers of any size, and each smaller one follows from the next.
-    largest: float = math.comb(tosses, fewer) / 2**tosses
-    successes = np.arange(fewer, 0, -1, dtype=np.float64)
-    tail = 1.0 + float(np.cumprod(successes / (tosses - successes + 1)).sum())
-    return min(1.0, 2.0 * largest * tail)
+    return float(binomtest(losses, losses + gains).pvalue) if losses + gains else 1.0
 
 
 def smallest_loss(paired: Paired) -> int:

@@ -30,7 +30,7 @@ from edgeport.benchmarks.report.sections.answers import MOST_PICTURES
 from edgeport.benchmarks.report.sections.latency import with_front
 from edgeport.benchmarks.report.words import amount, amounts, enumerated, figures, percent_span, span
 from edgeport.benchmarks.statistics.latency import latency_ratio
-from edgeport.benchmarks.statistics.shares import wilson_interval
+from edgeport.benchmarks.statistics.paired import wilson_interval
 from edgeport.runtime.errors import ArtefactError, InputError
 
 COUNT, LAUNCHES = 2000, 8

@@ -38,7 +38,7 @@ def test_public_names_are_imported_on_use() -> None:
 
 
 def test_the_selftest_and_a_benchmark_on_golden_samples_need_no_tensorflow() -> None:
-    heavy = {"tensorflow", "keras", "matplotlib", "scipy", "onnx", "mlxtend", "PIL"}
+    heavy = {"tensorflow", "keras", "matplotlib", "scipy", "jinja2", "onnx", "mlxtend", "PIL"}
     assert not modules_after("import edgeport.runtime.golden.selftest_command") & (heavy | {"rich"})
     loaded = modules_after("import edgeport.benchmarks.benchmark_command")
     assert "rich" in loaded

@@ -34,7 +34,7 @@ from edgeport.benchmarks.report.sections.medians import medians_table
 from edgeport.benchmarks.report.sections.summary import legend_of, markdown_summary, terminal_summary
 from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.benchmarks.report.words import DASH
-from edgeport.benchmarks.statistics.shares import wilson_interval
+from edgeport.benchmarks.statistics.paired import wilson_interval
 
 LABELS = ["zero", "one", "two", "three"]
 TRUTH = np.arange(1000) % 4

@@ -18,6 +18,7 @@ from edgeport.benchmarks.assembly import OnStep, Timing
 from edgeport.benchmarks.compare.baseline import Baseline, check_baseline, read_baseline
 from edgeport.benchmarks.compare.limits import add_limits, limits_of
 from edgeport.benchmarks.golden_benchmark import benchmark_golden, samples_digest
+from edgeport.benchmarks.measure.conditions import disturbances
 from edgeport.benchmarks.measure.host import usable_cores
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, run_loadgen
@@ -30,6 +31,7 @@ from edgeport.benchmarks.report.report_file import FILE_NAME as REPORT_FILE
 from edgeport.benchmarks.report.report_file import with_visible_texts
 from edgeport.benchmarks.report.results import can_show, write_results
 from edgeport.benchmarks.report.sections.medians import medians_table
+from edgeport.benchmarks.report.sections.notes import notes_of
 from edgeport.export.manifest import read_manifest
 from edgeport.runtime.cli import needing
 from edgeport.runtime.engines.quiet import quiet_stderr
@@ -186,20 +188,21 @@ def _show(report: Report, findings: "Findings | None", console: Console) -> None
     """Print the table, what it says, and the profiles."""
     if findings is None:
         console.print(terminal_table(medians_table(report), width=console.width))
-        console.print(
-            "Medians alone: intervals, verdicts and the page need the extra report (pip install 'edgeport[report]')"
-        )
-        for each in report.skipped:
-            console.print(f"Skipped: {each['file']}: {each['reason']}")
+        found = disturbances(report.conditions, report.host)
+        lines = [
+            *notes_of(report, found),
+            f"Medians alone; edgeport report {REPORT_FILE} on a workstation makes the page",
+        ]
     else:
-        from edgeport.benchmarks.report.sections.answer import notes_of, verdict_lines
+        from edgeport.benchmarks.report.sections.answer import verdict_lines
         from edgeport.benchmarks.report.sections.summary import legend_of, terminal_summary
 
         table = terminal_table(terminal_summary(findings), width=console.width)
         console.print(table)
         legend = legend_of([str(column.header) for column in table.columns])
-        for note in (legend, "", *verdict_lines(findings), *notes_of(findings)):
-            console.print(note)
+        lines = [legend, "", *verdict_lines(findings), *notes_of(report, findings.disturbances)]
+    for line in lines:
+        console.print(line)
     for document in report.profiles.values():
         profile = from_document(document)
         console.print()

@@ -59,7 +59,7 @@ def run(command: Path, *arguments: object, code: int = 0) -> subprocess.Complete
 def measured(command: Path, artefacts: Path) -> tuple[Report, str]:
     printed = run(command, "benchmark", artefacts, "--launches", 2).stdout
     output = artefacts.parent / "benchmark"
-    assert {path.name for path in output.iterdir()} == {"report.json", "report.md", "report.html"}
+    assert {path.name for path in output.iterdir()} == {"report.json"}
     return read_report(output / "report.json"), printed
 
 
@@ -107,15 +107,35 @@ def test_the_recorded_reference_is_in_the_report_without_times(measured: tuple[R
     assert "The Keras model was not run here" in printed
 
 
-def test_what_is_left_out_is_reported(measured: tuple[Report, str], artefacts: Path) -> None:
+def test_what_is_left_out_is_reported(measured: tuple[Report, str]) -> None:
     report, printed = measured
     assert [each["file"] for each in report.skipped] == [file for file in FILES if file not in TFLITE]
-    text = (artefacts.parent / "benchmark" / "report.md").read_text()
     for each in report.skipped:
         assert "pip install 'edgeport[onnx]'" in each["reason"]
         assert f"Skipped: {each['file']}: {each['reason']}" in printed
-        assert f"- Skipped: {each['file']}: {each['reason']}" in text
-    assert "No pictures: they need matplotlib" in printed
+    assert "edgeport report report.json on a workstation makes the page" in printed
+    assert "edgeport[report]" in printed
+
+
+def test_what_judges_and_shows_names_its_extra(command: Path, measured: object, artefacts: Path) -> None:
+    report = artefacts.parent / "benchmark" / "report.json"
+    for arguments in (("report", report), ("compare", report, report), ("benchmark", artefacts, "--baseline", report)):
+        printed = run(command, *arguments, code=2).stderr
+        assert "pip install 'edgeport[report]'" in printed
+        assert printed.count("\n") == 1
+
+
+def test_a_workstation_without_tensorflow_makes_the_page(
+    wheel: Path, environment, measured: object, artefacts: Path, tmp_path: Path
+) -> None:
+    command = environment("report", f"{wheel}[report]").with_name("edgeport")
+    shutil.copy(artefacts.parent / "benchmark" / "report.json", tmp_path)
+    printed = run(command, "report", tmp_path / "report.json").stdout
+    assert f"Next: open {tmp_path / 'report.html'}" in printed
+    page = (tmp_path / "report.html").read_text()
+    assert "was not run on this machine, and so not timed" in page
+    assert "TFLite int8" in page
+    assert "OK: " in run(command, "compare", tmp_path, tmp_path, "--any-host").stdout
 
 
 def test_without_golden_answers_the_larger_extra_is_named(command: Path, artefacts: Path, tmp_path: Path) -> None:

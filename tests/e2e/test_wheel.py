@@ -44,6 +44,8 @@ def test_the_wheel_holds_every_module_but_those_of_the_lab_and_no_test(wheel: Pa
     assert published <= held
     device = ROOT / "export" / "bundle" / "device"
     assert {f"edgeport/{path.relative_to(ROOT)}" for path in device.iterdir() if path.is_file()} <= held
+    templates = ROOT / "benchmarks" / "report" / "renderers" / "templates"
+    assert {f"edgeport/{path.relative_to(ROOT)}" for path in templates.iterdir()} <= held
     assert {f"edgeport/{layer}/py.typed" for layer in layers} <= held
     assert not [name for name in held if "/lab/" in name]
     assert not [name for name in held if "tests" in name or "/test_" in name or name == "edgeport/__init__.py"]

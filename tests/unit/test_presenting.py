@@ -29,8 +29,9 @@ from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.benchmarks.report.report_file import read_report, report_text
 from edgeport.benchmarks.report.results import can_show
-from edgeport.benchmarks.report.sections.answer import notes_of, verdict_lines
+from edgeport.benchmarks.report.sections.answer import verdict_lines
 from edgeport.benchmarks.report.sections.medians import medians_table
+from edgeport.benchmarks.report.sections.notes import notes_of
 from edgeport.benchmarks.report.sections.summary import legend_of, markdown_summary, terminal_summary
 from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.benchmarks.report.words import DASH
@@ -118,6 +119,10 @@ def printed(table: Table, width: int) -> list[str]:
 
 def shown(report: Report, width: int) -> list[str]:
     return printed(terminal_summary(findings_of(report)), width)
+
+
+def notes(report: Report) -> list[str]:
+    return notes_of(report, findings_of(report).disturbances)
 
 
 def untimed(candidate: Measured) -> Measured:
@@ -231,7 +236,7 @@ def test_the_legend_is_of_the_columns_that_are_shown() -> None:
 
 
 def test_notes_say_what_to_know_before_the_figures() -> None:
-    assert notes_of(findings_of(REPORT)) == []
+    assert notes(REPORT) == []
     report = replace(
         REPORT,
         artefacts=(untimed(REPORT.reference), *REPORT.artefacts[1:]),
@@ -239,12 +244,12 @@ def test_notes_say_what_to_know_before_the_figures() -> None:
         partial="interrupted after 3 of 8 rounds",
         conditions=(Condition(1.0, 0.9, 0.0, 40_000),),
     )
-    partial, reference, skipped, disturbed = notes_of(findings_of(report))
+    partial, reference, skipped, disturbed = notes(report)
     assert partial == "Partial: interrupted after 3 of 8 rounds"
     assert "The Keras model was not run here" in reference
     assert skipped == "Skipped: m.int8.onnx: onnxruntime is not installed"
     assert disturbed.startswith("Disturbed: Other processes used 0.90 cores on average")
-    assert all(f"- {note}\n" in markdown_report(report) for note in notes_of(findings_of(report)))
+    assert all(f"- {note}\n" in markdown_report(report) for note in notes(report))
 
 
 def test_verdicts_are_told_in_sentences_and_alike_ones_once() -> None:

@@ -21,7 +21,7 @@ from edgeport.benchmarks.report.document import (
 )
 from edgeport.benchmarks.report.findings import Findings
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
-from edgeport.benchmarks.report.sections.answer import notes_of
+from edgeport.benchmarks.report.sections.notes import notes_of
 from edgeport.benchmarks.report.sections.summary import legend_of, markdown_summary, title_of
 
 _UNKNOWN = "-"
@@ -41,7 +41,7 @@ def summary_table(findings: Findings) -> str:
 
 def markdown_report(findings: Findings, document: Document) -> str:
     """Return report.md: the answer, the short summary, what to know before one believes it, and all sections."""
-    notes = "".join(f"- {note}\n" for note in notes_of(findings))
+    notes = "".join(f"- {note}\n" for note in notes_of(findings.report, findings.disturbances))
     parts = [
         f"# {title_of(findings)}\n",
         *(_block(block) for block in document.lead if isinstance(block, Paragraph)),

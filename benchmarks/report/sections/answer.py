@@ -50,16 +50,6 @@ def verdict_lines(findings: Findings) -> list[str]:
     return [f"{names}: {sentence}" for names, sentence in verdicts(findings)]
 
 
-def notes_of(findings: Findings) -> list[str]:
-    """Return what one must know before one believes the figures: what was not run, or cut short, or disturbed."""
-    report = findings.report
-    notes = [f"Partial: {report.partial}"] if report.partial else []
-    if not findings.reference.main:
-        notes.append("The Keras model was not run here, and so not timed: its answers are recorded ones")
-    notes += [f"Skipped: {each['file']}: {each['reason']}" for each in report.skipped]
-    return notes + [f"Disturbed: {each}" for each in findings.disturbances]
-
-
 def _tiles(findings: Findings, best: Candidate) -> Tiles:
     unit, factor = findings.unit
     interval = best.percentiles[50].interval

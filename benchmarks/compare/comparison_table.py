@@ -7,6 +7,7 @@ from rich.table import Table
 
 from edgeport.benchmarks.compare.comparability import way_of
 from edgeport.benchmarks.compare.comparison import AccuracyChange, ArtefactChange, Comparison, Figure, LatencyChange
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.verdicts import NO_LOSS, TOO_FEW
 
 _COLUMNS = ("artefact", "top-1, %", "p50, us", "ratio (95 %)", "verdict")
@@ -45,8 +46,8 @@ def comparison_markdown(comparison: Comparison) -> str:
     parts = [f"**{lines.pop()}**\n"]
     if comparison.artefacts:
         parts += [
-            _markdown_table(_COLUMNS, comparison_rows(comparison)),
-            _markdown_table(_FIGURE_COLUMNS, _figure_rows(comparison)),
+            _markdown(_COLUMNS, comparison_rows(comparison)),
+            _markdown(_FIGURE_COLUMNS, _figure_rows(comparison)),
         ]
     if lines:
         parts.append("".join(f"- {line}\n" for line in lines))
@@ -152,6 +153,5 @@ def _terminal_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Ta
     return table
 
 
-def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, [":--" if name in _WORDS else "--:" for name in columns], *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return markdown_table(columns, rows, left=[place for place, name in enumerate(columns) if name in _WORDS])

@@ -16,6 +16,8 @@ from edgeport.runtime.machine import version_of
 from edgeport.runtime.terminal import failed_output, prepare_streams, visible
 
 # What the file system refuses is the user's to mend, and no bug of ours.
+# Seconds, by which time a destructor has ended.
+_SOON = 0.05
 _OF_THE_SYSTEM = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
     errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EIO,
@@ -118,12 +120,28 @@ def exit_code_of(program: str, action: Callable[[], int]) -> int:
         action: Returns its own exit code.
     """
     prepare_streams()
+    sys.unraisablehook = _deliver_again
     try:
         return _after_output(program, _code_of(program, action))
     except SystemExit as ended:
         if isinstance(ended.code, int) and (code := _after_output(program, ended.code)) != ended.code:
             raise SystemExit(code) from None
         raise
+
+
+def _deliver_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Interrupt once more after Ctrl-C came in a destructor or a callback (TensorFlow has many), which dropped it."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    # Only then: every start of the runtime can do without.
+    import threading
+
+    main = threading.main_thread().ident
+    assert main is not None, "it is running"
+    again = threading.Timer(_SOON, signal.pthread_kill, (main, signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def _code_of(program: str, action: Callable[[], int]) -> int:

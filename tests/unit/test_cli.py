@@ -113,3 +113,24 @@ def test_a_reader_that_leaves_is_no_error(data: Path, digit: Path) -> None:
     command = f"{sys.executable} -m edgeport.runtime.cli predict {data / 'tiny.int8.onnx'} {digit} | true"
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in ended.stderr
+
+
+def test_ctrl_c_in_a_destructor_ends_the_program_too() -> None:
+    code = """
+import os, signal, sys, time
+from edgeport.runtime.cli import exit_code_of
+
+class Closing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+
+def work():
+    Closing()
+    time.sleep(30)
+    return 0
+
+sys.exit(exit_code_of("edgeport", work))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=20)
+    assert (ended.returncode, ended.stderr) == (130, "edgeport: interrupted\n")

@@ -253,7 +253,7 @@ def _commit() -> dict[str, str]:
         return {}
     try:
         told = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, encoding="ascii", check=False
         )
     except FileNotFoundError:
         return {}

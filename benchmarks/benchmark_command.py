@@ -1,7 +1,6 @@
 """``edgeport benchmark``: every artefact of an export folder and the Keras model, on the same test images."""
 
 import argparse
-import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -40,6 +39,7 @@ from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
 from edgeport.runtime.tensors.arrays import Pixels
+from edgeport.runtime.terminal import shell_word, visible
 from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
             findings, shown = _found(report)
             written = write_results(claim, report, job.images, shown=shown)
     _show(report, findings, console)
-    console.print(f"Written to {output}: {', '.join(written)}")
+    console.print(visible(f"Written to {output}: {', '.join(written)}"))
     code = _exit_code(report)
     if baseline is not None:
         from edgeport.benchmarks.compare.compare_command import judge
@@ -146,8 +146,8 @@ def run(arguments: argparse.Namespace) -> int:
     best = min((each for each in report.artefacts if each.format != "keras"), key=lambda each: each.latency_us(50))
     page = "report.html" if findings else REPORT_FILE
     step = "open" if findings else "on a workstation, or after pip install 'edgeport[report]': edgeport report"
-    console.print(f"\nNext: {step} {shlex.quote(str(output / page))}")
-    console.print(f"      edgeport predict {shlex.quote(str(folder / best.file))} IMAGE.png")
+    console.print(f"\nNext: {step} {shell_word(output / page)}")
+    console.print(f"      edgeport predict {shell_word(folder / best.file)} IMAGE.png")
     return code
 
 

@@ -1,7 +1,6 @@
 """``edgeport quickstart``: train, export, predict and benchmark in a row, on digits that are already installed."""
 
 import argparse
-import shlex
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from edgeport.runtime.files.output import check_output_folder, staged_folder
+from edgeport.runtime.terminal import shell_word, visible
 from edgeport.train.datasets.named import load_dataset
 
 _EPOCHS = 40
@@ -52,14 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
         ["benchmark", str(export), "--launches", str(_LAUNCHES), "-o", str(report), *again],
     )
     for stage in stages:
-        console.print(f"\n$ edgeport {shlex.join(stage)}", style="bold")
+        console.print(f"\n$ edgeport {' '.join(map(shell_word, stage))}", style="bold")
         code = _run_stage(stage)
         if code:
             console.print("\nThe quickstart did not finish. Start it again with: edgeport quickstart --overwrite")
             return code
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. Look at:")
     for path in (train / "predictions.png", report / "accuracy-latency.png", report / "report.html"):
-        console.print(f"  {path}")
+        console.print(visible(f"  {path}"))
     console.print(
         "Then train on all of MNIST: edgeport train -o runs/mnist/train (docs/tutorial.md explains each step)"
     )

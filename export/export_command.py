@@ -1,7 +1,6 @@
 """``edgeport export``: Turn a model into TFLite and ONNX files in every precision, each verified against it."""
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.resizing_options import add_resizing, chosen_resizing
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.terminal import shell_word, visible
 
 if TYPE_CHECKING:
     from edgeport.export.exporting import Progress as Step
@@ -135,9 +134,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         def show(step: "Step") -> None:
             if step.outcome is not None:
-                console.print(_line(step.outcome, step.seconds))
+                console.print(visible(_line(step.outcome, step.seconds)))
                 for note in step.outcome.notes:
-                    console.print(f"    {note}")
+                    console.print(visible(f"    {note}"))
             bar.update(task, total=step.steps, completed=step.done, description=step.doing, visible=True)
 
         manifest = export_model(
@@ -212,7 +211,7 @@ def _first_line(source: "Source", calibration: CalibrationSet, options: Options)
     data = f"verified on {held_out} samples of {facts['source']}"
     if options.needs_calibration:
         data = f"calibrated on {facts['count']} samples of {facts['source']}, verified on {held_out} others"
-    return f"Exporting {source.name} from {source.opened.what}: {data}"
+    return visible(f"Exporting {source.name} from {source.opened.what}: {data}")
 
 
 def _end(manifest: Manifest, output: Path, console: Console) -> int:
@@ -220,11 +219,11 @@ def _end(manifest: Manifest, output: Path, console: Console) -> int:
     count = f"{total} artefact{'s' * (total > 1)}"
     if manifest.refused:
         count = f"{len(manifest.artefacts)} of {count}"
-    console.print(f"Written to {output}: {count}, with manifest.json")
+    console.print(visible(f"Written to {output}: {count}, with manifest.json"))
     if manifest.artefacts and manifest.classifies_images and manifest.dataset:
-        console.print(f"\nNext: edgeport benchmark {shlex.quote(str(output))}")
+        console.print(f"\nNext: edgeport benchmark {shell_word(output)}")
     elif manifest.artefacts:
-        console.print(f"\nNext: edgeport inspect {shlex.quote(str(output / manifest.artefacts[0].file))}")
+        console.print(f"\nNext: edgeport inspect {shell_word(output / manifest.artefacts[0].file)}")
     if not manifest.refused:
         return 0
     console.file.flush()

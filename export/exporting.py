@@ -126,7 +126,7 @@ def export(
                 f"{refused[0].reason}"
             )
         manifest = _manifest(job, output, artefacts, refused)
-        (folder / FILE_NAME).write_text(manifest_text(manifest))
+        (folder / FILE_NAME).write_text(manifest_text(manifest), "utf-8")
     return manifest
 
 

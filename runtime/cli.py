@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
-from edgeport.runtime.errors import EdgeportError, MissingDependencyError, unknown_name
+from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError, unknown_name
 from edgeport.runtime.machine import version_of
 from edgeport.runtime.terminal import failed_output, prepare_streams, visible
 
@@ -22,6 +22,9 @@ _OF_THE_SYSTEM = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
     errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EIO,
 }  # fmt: skip
+# Of reproducible builds; numpy reads it, so a value that is none would end in a traceback of its own.
+_SOURCE_DATE = "SOURCE_DATE_EPOCH"
+_END_OF_DATES = 253_402_300_800  # the year 10,000
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # TensorFlow's C++ start-up chatter would bury our own lines; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return exit_code_of("edgeport", lambda: _dispatch(arguments))
+
+    def action() -> int:
+        _check_source_date()
+        return _dispatch(arguments)
+
+    return exit_code_of("edgeport", action)
 
 
 def exit_code_of(program: str, action: Callable[[], int]) -> int:
@@ -213,6 +221,18 @@ def needing(extra: str, who: str) -> Iterator[None]:
         raise MissingDependencyError(
             f"{who} needs {missing}, which is not installed: pip install 'edgeport[{extra}]'"
         ) from error
+
+
+def _check_source_date() -> None:
+    """Raise InputError for a date of the sources that numpy, which reads it, would answer with a traceback."""
+    given = os.environ.get(_SOURCE_DATE)
+    if given is None:
+        return
+    if not given.strip():
+        # As if it were not set: numpy takes it for a number.
+        del os.environ[_SOURCE_DATE]
+    elif not (given.isdecimal() and int(given[:20]) < _END_OF_DATES):
+        raise InputError(f"{_SOURCE_DATE}: got '{given[:20]}', expected whole seconds since 1970: mend it, or unset it")
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -11,7 +11,9 @@
 import io
 import os
 import re
+import shlex
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 # Control characters (a newline begins a line that looks like ours, ESC steers a terminal), the separators of lines and
@@ -31,6 +33,27 @@ def visible(text: str) -> str:
 def steers(text: str) -> bool:
     """Whether a text holds what ``visible`` escapes."""
     return _UNSEEN.search(text) is not None
+
+
+def shell_word(given: str | Path) -> str:
+    """Return an argument as one word of a command line that can be shown, and copied into bash or zsh.
+
+    Args:
+        given: Any text, or a path; one that begins with a dash, and would be taken for an option, gets ``./`` in front.
+    """
+    text = str(given)
+    if isinstance(given, Path) and text.startswith("-"):
+        text = f"./{text}"
+    if not steers(text):
+        return shlex.quote(text)
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{_UNSEEN.sub(_bytes_escaped, quoted)}'"
+
+
+def _bytes_escaped(found: re.Match[str]) -> str:
+    letter = found[0]
+    content = letter.encode("utf-8", "surrogateescape" if _FIRST_BYTE <= ord(letter) <= _LAST_BYTE else "surrogatepass")
+    return _SHORT.get(letter) or "".join(f"\\x{byte:02x}" for byte in content)
 
 
 def _escaped(found: re.Match[str]) -> str:

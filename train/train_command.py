@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.resizing_options import add_resizing, chosen_resizing
+from edgeport.runtime.terminal import shell_word
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.image_folder import FreeShape
 from edgeport.train.datasets.named import DATASETS, load_dataset
@@ -89,8 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not finished:
         return 130
     beside = output.parent if output.name == "train" else output
-    following = ["edgeport", "export", str(output / "model.keras"), "-o", str(beside / "export")]
-    console.print(f"\nNext: {shlex.join(following)}")
+    model_file, exported = shell_word(output / "model.keras"), shell_word(beside / "export")
+    console.print(f"\nNext: edgeport export {model_file} -o {exported}")
     return 0
 
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.claim import Claim, claimed_folder
 from edgeport.runtime.files.output import staged_result
+from edgeport.runtime.terminal import visible
 from edgeport.train.datasets.dataset import Dataset, Images
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.loop.fitting import (
@@ -73,7 +74,7 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False, sco
         ['training.json']
     """
     counts = " / ".join(f"{len(split):,}" for split in run.dataset.splits.values())
-    console.print(f"Data set {run.dataset.name}: {counts} images for train / validation / test")
+    console.print(visible(f"Data set {run.dataset.name}: {counts} images for train / validation / test"))
     # From the first epoch on: two runs in one folder would mix their states.
     with claimed_folder(output) as claim:
         return _train(_Result(run, output, claim, console, score_test), resume=resume)
@@ -174,7 +175,7 @@ def _keep_best(result: _Result) -> None:
     _write(result, phases if phases[-1].history else phases[:1], finished=False)
     total = run.recipe.epochs + (run.recipe.qat_epochs if run.qat else 0)
     result.console.print(
-        f"\nInterrupted after epoch {done} of {total}: {output / 'model.keras'} is the best so far. "
+        f"\nInterrupted after epoch {done} of {total}: {visible(str(output / 'model.keras'))} is the best so far. "
         "Go on with the same command and --resume."
     )
 
@@ -199,7 +200,7 @@ def _write(result: _Result, phases: Sequence[Fitted], *, finished: bool) -> None
             record["test"] = _score(model, run.dataset, folder, console)
         (folder / FILE_NAME).write_text(record_text(record), encoding="utf-8")
         written = sorted(path.name for path in folder.iterdir())
-    console.print(f"Written to {result.output}: {', '.join(written)}")
+    console.print(visible(f"Written to {result.output}: {', '.join(written)}"))
 
 
 def _facts(run: Run, model: keras.Model, *, finished: bool) -> dict[str, Any]:
@@ -278,7 +279,7 @@ def _progress(run: Run, console: Console) -> Iterator[tuple[OnStart, OnStep, OnE
     epochs = run.recipe.epochs
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     if epochs:
-        console.print(f"Training {run.model}: {epochs} epochs, seed {run.seed}")
+        console.print(visible(f"Training {run.model}: {epochs} epochs, seed {run.seed}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
 
@@ -296,6 +297,6 @@ def _progress(run: Run, console: Console) -> Iterator[tuple[OnStart, OnStep, OnE
             )
 
         def on_wait(text: str) -> None:
-            console.print(f"{text} ...")
+            console.print(visible(f"{text} ..."))
 
         yield on_start, on_step, on_epoch, on_wait

@@ -1,6 +1,5 @@
 """Measure candidates side by side: rounds of fresh processes, timed in turns on the same cores."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from edgeport.benchmarks.measure.process import MeasuringProcess
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series, Start
 from edgeport.runtime.errors import EdgeportError, InputError
+from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 OnStep = Callable[[str], None]
@@ -183,10 +183,10 @@ def _add(found: Timings, one_round: _Round, candidates: Sequence[Candidate], way
 @contextmanager
 def _shared(images: Pixels) -> Iterator[tuple[Path, Path]]:
     """Yield a file with the images, and a folder for answers."""
-    with tempfile.TemporaryDirectory(prefix="edgeport-benchmark-") as folder:
-        path = Path(folder, "images.npy")
+    with temporary_folder() as folder:
+        path = folder / "images.npy"
         np.save(path, images, allow_pickle=False)
-        yield path, Path(folder)
+        yield path, folder
 
 
 def _cores_for(threads: int) -> list[int]:

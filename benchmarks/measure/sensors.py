@@ -97,7 +97,9 @@ def firmware_tells(question: str) -> str | None:
     if program is None:
         return None
     try:
-        told = subprocess.run([program, question], capture_output=True, text=True, check=False, timeout=5)
+        told = subprocess.run(
+            [program, question], capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=5
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return told.stdout.strip() if told.returncode == 0 else None

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.errors import EdgeportError, InputError
+from edgeport.runtime.files.temporary import full_temporary_folder
 from edgeport.runtime.replies import refusal, replies
 from edgeport.runtime.tensors.arrays import Pixels
 
@@ -46,6 +47,12 @@ def main() -> None:
             answer = getattr(worker, command.pop("do"))(**command)
         except EdgeportError as error:
             answer = refusal(error)
+        except OSError as error:
+            # The answers of the process go through the folder for temporary files.
+            full = full_temporary_folder(error)
+            if not full:
+                raise
+            answer = refusal(InputError(full))
         reply(answer)
 
 

@@ -1,7 +1,6 @@
 """Run artefacts under MLPerf LoadGen, and say whether its clock and edgeport's agree."""
 
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from edgeport.benchmarks.measure.host import usable_cores
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.export.json_process import JsonProcess, with_threads
 from edgeport.runtime.errors import InputError, MissingDependencyError
+from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.tensors.arrays import Pixels
 
 QUERIES = 1024
@@ -122,8 +122,8 @@ def run_loadgen(
     cores = usable_cores()
     if not 1 <= threads <= len(cores):
         raise InputError(f"--threads: got {threads}, expected 1 to {len(cores)}, the cores that this process may use")
-    with tempfile.TemporaryDirectory(prefix="edgeport-mlperf-") as folder:
-        samples = Path(folder, "images.npy")
+    with temporary_folder() as folder:
+        samples = folder / "images.npy"
         np.save(samples, images[:IMAGES], allow_pickle=False)
         order = {
             "path": str(path),

@@ -7,7 +7,6 @@ import gc
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import mlperf_loadgen
 import numpy as np
 
 from edgeport.runtime.errors import EdgeportError, InputError
+from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
 from edgeport.runtime.replies import refusal, replies
@@ -192,9 +192,9 @@ def _loadgen(issue: Issue, scenario: Any, sample_count: int, count: int) -> dict
     # So many and no more: many short tests in turns with our own clock, and not one of ten minutes.
     settings.min_query_count = settings.max_query_count = count
     settings.min_duration_ms = 0
-    with tempfile.TemporaryDirectory(prefix="edgeport-mlperf-") as folder:
+    with temporary_folder() as folder:
         output = mlperf_loadgen.LogOutputSettings()
-        output.outdir = folder
+        output.outdir = str(folder)
         output.copy_summary_to_stdout = False
         log = mlperf_loadgen.LogSettings()
         log.log_output = output

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 from pathlib import Path
 
 from edgeport.benchmarks.report.renderers.html import html_report
@@ -10,7 +9,7 @@ from edgeport.benchmarks.report.report_file import FILE_NAME, read_report
 from edgeport.benchmarks.report.sections.machines import differences, machine_names
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.terminal import shell_word, visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     for line in differences(reports, names):
         print(visible(f"Note: {line}"))
     print(visible(f"Written to {output}: {'; '.join(names)}"))
-    print(f"\n{visible(f'Next: open {shlex.quote(str(output))}')}")
+    print(f"\nNext: open {shell_word(output)}")
     return 0
 
 

@@ -31,7 +31,7 @@ def write_results(
 
     Args:
         claim: The folder that they go to.
-        report: What was measured.
+        report: What was measured, with texts that can be shown (``with_visible_texts``).
         images: The test images, uint8 of shape (n, height, width, channels).
         shown: The files for people: see ``renderers.files``.
 

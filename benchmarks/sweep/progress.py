@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edgeport.benchmarks.sweep.cells.cell import RECORD, TRAIN, Cell
 from edgeport.benchmarks.sweep.pools.pool import Event
+from edgeport.runtime.terminal import visible
 from edgeport.train.record import STATE
 
 
@@ -39,7 +40,7 @@ class CellProgress:
             if name in self._tasks:
                 self._bars.remove_task(self._tasks.pop(name))
             self._bars.update(self._all, completed=self._ended)
-            told = _scores(event.cell, self._output) if event.what == "done" else f"FAILED: {event.words}"
+            told = _scores(event.cell, self._output) if event.what == "done" else f"FAILED: {visible(event.words)}"
             self._console.print(
                 f"{name}: {told}  {event.seconds:.0f} s  {self._ended} of {self._cells} cells{self._left()}"
             )

@@ -1,7 +1,6 @@
 """``edgeport sweep``: models x recipes x seeds, each trained, exported and scored; ends in a table and a picture."""
 
 import argparse
-import shlex
 import signal
 import threading
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from edgeport.runtime.cli import needing
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import write_whole
+from edgeport.runtime.terminal import shell_word, visible
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.named import load_dataset
 
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             done = len(records_of(sweep, output))
             console.print(
                 f"\nInterrupted with {done} of {len(sweep.cells)} cells done, which are kept. Go on with the same "
-                f"command: edgeport sweep {shlex.quote(str(arguments.sweep))} -o {shlex.quote(str(output))}"
+                f"command: edgeport sweep {shell_word(arguments.sweep)} -o {shell_word(output)}"
             )
             return _INTERRUPTED
     return _end(results, output, console)
@@ -137,12 +137,12 @@ def _latency(
 def _end(results: Results, output: Path, console: Console) -> int:
     console.print(f"\n{sweep_table(results)}")
     names = [name for name in (FILE_NAME, _TABLE, _PICTURE) if (output / name).is_file()]
-    console.print(f"Written to {output}: {', '.join(names)}")
+    console.print(visible(f"Written to {output}: {', '.join(names)}"))
     if results.cells:
         best = results.cells[0]
         folder = output / best["model"] / best["recipe"] / f"seed-{best['seed']}"
-        console.print(f"\nNext: open {shlex.quote(str(output / _PICTURE))}")
-        console.print(f"      edgeport benchmark {shlex.quote(str(folder / 'export'))}")
+        console.print(f"\nNext: open {shell_word(output / _PICTURE)}")
+        console.print(f"      edgeport benchmark {shell_word(folder / 'export')}")
     if results.failed:
         console.print(f"\n{len(results.failed)} cells failed; the same command tries them again")
     return _exit_code(results)

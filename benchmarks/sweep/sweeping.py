@@ -23,6 +23,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder, write_whole
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.machine import version_of
+from edgeport.runtime.terminal import visible
 from edgeport.train.datasets.dataset import Dataset
 
 # The sweep's file as it was when the folder was last written to; it tells a sweep's folder from any other.
@@ -117,7 +118,7 @@ def run_cells(work: Work, pool: Pool, *, on_event: Callable[[Event], None]) -> l
             if event.what == "failed":
                 cell = event.cell
                 failed.append(
-                    {"model": cell.model, "recipe": cell.recipe_name, "seed": cell.seed, "reason": event.words}
+                    {"model": cell.model, "recipe": cell.recipe_name, "seed": cell.seed, "reason": visible(event.words)}
                 )
     return failed
 
@@ -141,7 +142,7 @@ def results_of(
         versions={"python": platform.python_version(), **{name: version_of(name) for name in _TOOLS}},
         host=host_facts(),
         sweep=sweep.text,
-        dataset={"name": dataset.name, "sha256": dataset.sha256, "labels": list(dataset.labels)},
+        dataset={"name": visible(dataset.name), "sha256": dataset.sha256, "labels": list(dataset.labels)},
         cells=tuple(records),
         failed=tuple(failed),
         latency=latency,

@@ -1,7 +1,6 @@
 """``edgeport bundle``: Pack an export for a device, in one archive that installs and tests itself there."""
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from edgeport.export.bundle.targets import ENGINES, SYSTEMS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.terminal import shell_word, visible
 
 _SUFFIXES = (".tar.gz", ".tgz")
 
@@ -109,7 +108,7 @@ def _tell(bundle: Bundle, output: Path, size: int, console: Console) -> None:
     console.print(f"  golden answers to {bundle.samples.count} samples: {visible(bundle.samples.source)}")
     console.print(f"  runs with {' and '.join(bundle.engines)}; {wheels} wheel{'s' * (wheels > 1)} inside")
     console.print(visible(f"Written to {output}: {size:,} bytes"))
-    file, name = shlex.quote(str(output)), shlex.quote(output.name)
+    file, name = shell_word(output), shell_word(Path(output.name))
     host = "raspberrypi.local" if bundle.system.target == "raspberry-pi" else "DEVICE"
-    console.print(f"\nNext: scp {visible(file)} {host}:")
-    console.print(f"and on the device: tar xzf {visible(name)} && sh {bundle.name}/install.sh")
+    console.print(f"\nNext: scp {file} {host}:")
+    console.print(f"and on the device: tar xzf {name} && sh {bundle.name}/install.sh")

@@ -1,13 +1,15 @@
 """The wheels of a device's packages, fetched by pip on the workstation, for devices without a network."""
 
+import errno
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from edgeport.export.bundle.targets import System
 from edgeport.runtime.errors import ExportError, MissingDependencyError
+from edgeport.runtime.files.temporary import temporary_folder
 
 # manylinux2014 by its later name: the oldest tag that any of the packages uses.
 _OLDEST_GLIBC = 17
@@ -24,15 +26,15 @@ def download_wheels(pins: Sequence[str], system: System) -> dict[str, bytes]:
         ExportError: pip could not fetch one.
         MissingDependencyError: The Python that runs has no pip.
     """
-    with tempfile.TemporaryDirectory(prefix="edgeport-") as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+    with temporary_folder() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
         command += ["--disable-pip-version-check", "--no-input", *_wheels_for(system), *pins]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if ended.returncode:
             if "No module named pip" in ended.stderr:
                 raise MissingDependencyError("--with-wheels needs pip: python -m ensurepip, or bundle without it")
             raise ExportError(f"pip cannot fetch the wheels for {system}: {_cause(ended.stderr)}")
-        wheels = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+        wheels = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     if len(wheels) != len(pins):
         raise ExportError(f"pip fetched {len(wheels)} wheels for {system}, expected {len(pins)}: try again")
     return wheels
@@ -52,6 +54,10 @@ def _wheels_for(system: System) -> list[str]:
 
 
 def _cause(stderr: str) -> str:
+    if os.strerror(errno.ENOSPC) in stderr:
+        return f"no space is left in {tempfile.gettempdir()}, or for pip's cache: name another folder in TMPDIR"
     errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    # Before a traceback of its own, whose last line says more.
+    errors = [line for line in errors if line != "Exception:"]
     lines = errors or [line for line in stderr.splitlines() if line.strip()]
     return lines[-1] if lines else "it gave no reason"

@@ -1,7 +1,6 @@
 """SavedModel folders, of Keras 3, TensorFlow and Keras 2 alike."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from edgeport.export.sources.tracing import Signature, open_traced
 from edgeport.export.sources.untrusted_operators import check_saved_model
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
+from edgeport.runtime.files.temporary import temporary_folder
 
 _GRAPH, _IN_PIECES = "saved_model.pb", "saved_model.cpb"
 _DEFAULT_SIGNATURE = "serving_default"
@@ -82,12 +82,12 @@ def _without_slots(folder: Path) -> Iterator[Path]:
         return
     for node in nodes:
         del node.slot_variables[:]
-    with tempfile.TemporaryDirectory(prefix="edgeport-") as copy:
-        Path(copy, _GRAPH).write_bytes(model.SerializeToString())
+    with temporary_folder() as copy:
+        (copy / _GRAPH).write_bytes(model.SerializeToString())
         for entry in folder.iterdir():
             if entry.name != _GRAPH:
-                Path(copy, entry.name).symlink_to(entry.resolve())
-        yield Path(copy)
+                (copy / entry.name).symlink_to(entry.resolve())
+        yield copy
 
 
 def _signature(signatures: Any, folder: Path) -> str:

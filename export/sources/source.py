@@ -296,4 +296,9 @@ def _shaped(opened: Opened, graph: Graph, shapes: Shapes) -> Graph:
 def _artefact_name(name: str) -> str:
     if not name or name.startswith(".") or "/" in name or "\\" in name:
         raise InputError(f"--name: got {name!r}, expected a file name without folders")
+    if steers(name):
+        raise InputError(
+            f"the artefacts would be called '{visible(name)}', expected text without control characters, in UTF-8: "
+            "give --name"
+        )
     return name

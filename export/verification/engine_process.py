@@ -4,7 +4,6 @@ An engine that meets a file it cannot stand may take its whole process down. Her
 """
 
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgeport.export.json_process import JsonProcess
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import EdgeportError
 from edgeport.runtime.files.json_file import to_plain
+from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.loading import load
 from edgeport.runtime.predictor import Predictor
 from edgeport.runtime.replies import replies
@@ -55,11 +55,11 @@ def run_in_engines(folder: Path, files: Sequence[str], samples: _Arrays, *, at_o
         at_once: How many samples an artefact with a free batch answers at a time.
     """
     waiting = list(files)
-    with tempfile.TemporaryDirectory(prefix="edgeport-") as exchange:
+    with temporary_folder() as exchange:
         for name, array in samples.items():
-            np.save(Path(exchange, f"{name}{_SAMPLES}"), array, allow_pickle=False)
+            np.save(exchange / f"{name}{_SAMPLES}", array, allow_pickle=False)
         while waiting:
-            with JsonProcess(__name__, str(folder), exchange, str(at_once), *waiting) as process:
+            with JsonProcess(__name__, str(folder), str(exchange), str(at_once), *waiting) as process:
                 while waiting and (answer := process.receive()) is not None:
                     yield _received(answer, Path(exchange))
                     waiting.pop(0)

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edgeport.runtime.terminal import visible
-
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "results" / "mnist-edge" / "report.json"
 WORDS = ("Traceback", "Exception ignored", "Error:")
@@ -192,7 +190,3 @@ def test_without_its_metadata_edgeport_still_runs(place: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "edgeport unknown\n")
-
-
-def test_what_steers_a_terminal_is_escaped() -> None:
-    assert visible("a\nb\x1b[2J\x85\u202e\u2028\udce9\ud800 é中") == "a\\nb\\x1b[2J\\x85\\u202e\\u2028\\xe9\\ud800 é中"

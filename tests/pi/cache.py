@@ -16,13 +16,13 @@ def made_once(folder: Path, key: str, make: Callable[[Path], None]) -> Path:
         make: Fills the existing, empty folder that it is given, which gets its name when it is full.
     """
     stamp = folder / _STAMP
-    if stamp.exists() and stamp.read_text() == key:
+    if stamp.exists() and stamp.read_text("utf-8") == key:
         return folder
     partial = folder.with_name(f"{folder.name}.partial")
     for old in (partial, folder):
         shutil.rmtree(old, ignore_errors=True)
     partial.mkdir(parents=True)
     make(partial)
-    (partial / _STAMP).write_text(key)
+    (partial / _STAMP).write_text(key, "utf-8")
     partial.rename(folder)
     return folder

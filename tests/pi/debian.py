@@ -99,7 +99,7 @@ def host_source() -> Source:
         StoppedError: This is no Debian on x86-64, or a tool is missing.
     """
     release = dict(
-        line.split("=", 1) for line in (_OS_RELEASE.read_text() if _OS_RELEASE.exists() else "").splitlines()
+        line.split("=", 1) for line in (_OS_RELEASE.read_text("utf-8") if _OS_RELEASE.exists() else "").splitlines()
         if "=" in line
     )  # fmt: skip
     name, suite = (release.get(key, "").strip('"') for key in ("ID", "VERSION_CODENAME"))
@@ -111,9 +111,9 @@ def host_source() -> Source:
 
 def _read_sources(folder: Path) -> list[Source]:
     single = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*.list"))]
-    lines = [source for path in single if path.is_file() for source in sources_of_lines(path.read_text())]
+    lines = [source for path in single if path.is_file() for source in sources_of_lines(path.read_text("utf-8"))]
     stanzas = sorted((folder / "sources.list.d").glob("*.sources"))
-    return lines + [source for path in stanzas for source in sources_of_stanzas(path.read_text())]
+    return lines + [source for path in stanzas for source in sources_of_stanzas(path.read_text("utf-8"))]
 
 
 def download(
@@ -135,7 +135,7 @@ def download(
     for name in ("lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True)
     (folder / "status").touch()
-    (folder / "sources.list").write_text(source.line(suite=suite, arch=arch) + "\n")
+    (folder / "sources.list").write_text(source.line(suite=suite, arch=arch) + "\n", "utf-8")
     settings = {
         "Dir::State::lists": folder / "lists",
         "Dir::State::status": folder / "status",

@@ -42,7 +42,7 @@ class Installed:
     @property
     def precisions(self) -> dict[str, str]:
         """The precision of each artefact of the bundle."""
-        manifest = json.loads((self.bundle / "artefacts" / "manifest.json").read_text())
+        manifest = json.loads((self.bundle / "artefacts" / "manifest.json").read_text("utf-8"))
         return {artefact["file"]: artefact["precision"] for artefact in manifest["artefacts"]}
 
 

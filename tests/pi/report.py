@@ -51,7 +51,7 @@ def write_report(report: Report, path: Path) -> None:
     """Write the JSON file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(report_text(report))
+    partial.write_text(report_text(report), "utf-8")
     partial.replace(path)
 
 

@@ -84,7 +84,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> int:
     source = host_source()
     BUILD.mkdir(parents=True, exist_ok=True)
-    with (BUILD / "lock").open("w") as lock:
+    with (BUILD / "lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -154,7 +154,7 @@ def _digits(data_dir: Path | None) -> tuple[Path, dict[str, Any]]:
 
 
 def _model(export: Path) -> dict[str, Any]:
-    manifest = json.loads((export / "manifest.json").read_text())
+    manifest = json.loads((export / "manifest.json").read_text("utf-8"))
     digests = {artefact["file"]: artefact["sha256"] for artefact in manifest["artefacts"]}
     return {"name": manifest["name"], "dataset": manifest.get("dataset", ""), "sha256": digests}
 

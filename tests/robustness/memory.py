@@ -51,7 +51,7 @@ except Exception as error: print(str(error)[:100], file=sys.stderr)
 def peak(code: str, *arguments: object) -> int:
     """Return the most memory in bytes that a process had which ran this."""
     command = [sys.executable, "-c", code + _PEAK, *map(str, arguments)]
-    return int(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.split()[-1])
+    return int(subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout.split()[-1])
 
 
 def make_pictures(folder: Path) -> dict[str, Path]:

@@ -252,7 +252,7 @@ def in_own_environment(paths: list[Path], seed: int, count: int, jobs: int) -> l
         command = [str(python), __file__, *map(str, paths), "--engine", "tflite_runtime", "--seed", str(seed)]
         command += ["--count", str(count), "--jobs", str(jobs), "-o", str(printed)]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": folder})
-        rows: list[dict[str, object]] = json.loads(printed.read_text())["rows"]
+        rows: list[dict[str, object]] = json.loads(printed.read_text("utf-8"))["rows"]
         return rows
 
 

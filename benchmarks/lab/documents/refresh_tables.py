@@ -78,7 +78,7 @@ def table_of(path: Path) -> str:
     """Return the Markdown table of a result file, or of the folder of published models."""
     if path.is_dir():
         return zoo_table(published_models(path))
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text("utf-8"))
     if is_sweep(content):
         return sweep_table(read_results(path))
     kind = content.get("kind")
@@ -103,4 +103,4 @@ def _profile(path: Path, file: str) -> str:
 
 if __name__ == "__main__":
     for document in DOCUMENTS:
-        document.write_text(refreshed(document.read_text()))
+        document.write_text(refreshed(document.read_text("utf-8")), "utf-8")

@@ -185,7 +185,7 @@ def _family(pid: int) -> list[int]:
     for each in family:
         try:
             threads = list(Path(f"/proc/{each}/task").iterdir())
-            family += [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+            family += [int(child) for thread in threads for child in (thread / "children").read_text("ascii").split()]
         except OSError:  # it has ended
             continue
     return family
@@ -194,7 +194,7 @@ def _family(pid: int) -> list[int]:
 def _bytes_of(pid: int) -> int:
     """Return the memory of a process, with its share of what it has in common with others."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8", "replace").splitlines()
     except OSError:  # it has ended
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)

@@ -86,8 +86,8 @@ def main() -> int:
     images, labels = (read_idx(path) for path in files)
     equal = []
     for folder in sorted(path.parent for path in arguments.zoo.glob("*/model.keras")):
-        artefacts = json.loads((folder / "manifest.json").read_text())["artefacts"]
-        published = json.loads((folder / "scores.json").read_text())["published"]["correct"]
+        artefacts = json.loads((folder / "manifest.json").read_text("utf-8"))["artefacts"]
+        published = json.loads((folder / "scores.json").read_text("utf-8"))["published"]["correct"]
         for artefact in artefacts:
             count = published[f"{artefact['precision']}.{artefact['format']}"]
             equal.append(check(arguments.exports / folder.name / artefact["file"], artefact, images, labels, count))

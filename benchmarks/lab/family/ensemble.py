@@ -13,6 +13,7 @@ from edgeport.runtime.cli import exit_code_of, needing
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
+from edgeport.runtime.terminal import shell_word, visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             ensemble.save(Path(folder, "ensemble.keras"))
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
             write_whole(arguments.output, Path(folder, "ensemble.keras").read_bytes())
-        print(f"Written to {arguments.output}: the mean of {len(arguments.models)} models")
-        print(f"\nNext: edgeport train --teacher {arguments.output} --model edge-10k -o runs/edge-10k/train")
+        print(visible(f"Written to {arguments.output}: the mean of {len(arguments.models)} models"))
+        teacher = shell_word(arguments.output)
+        print(f"\nNext: edgeport train --teacher {teacher} --model edge-10k -o runs/edge-10k/train")
         return 0
 
     return exit_code_of("edgeport.benchmarks.lab.family.ensemble", action)

@@ -113,8 +113,8 @@ def publish(
         for name in (MODEL, TRAINING):
             (staging / name).write_bytes((best.folder / "train" / name).read_bytes())
         manifest = replace(best.manifest, source={**best.manifest.source, "file": MODEL})
-        (staging / MANIFEST).write_text(manifest_text(manifest))
-        (staging / SCORES).write_text(scores_text(parameters, score, tuple(scored.values()), **facts))
+        (staging / MANIFEST).write_text(manifest_text(manifest), "utf-8")
+        (staging / SCORES).write_text(scores_text(parameters, score, tuple(scored.values()), **facts), "utf-8")
     return published_model(target.name, zoo)
 
 

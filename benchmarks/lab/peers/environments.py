@@ -60,7 +60,7 @@ def _works(python: Path) -> bool:
 
 
 def _run(command: Sequence[str]) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if ended.returncode:
         said = (ended.stderr.strip() or ended.stdout.strip() or "no reason given").splitlines()[-1]
         raise MissingDependencyError(f"no environment for tflite-runtime could be made ({said})")

@@ -207,7 +207,7 @@ def _start(code: str) -> tuple[int, int]:
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", f"{code}\n{_ENDING}"]
     started = time.monotonic_ns()
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
     if ended.returncode:
         raise InputError(f"a process that should be timed has failed: {ended.stderr.strip().splitlines()[-1]}")
     reached, *status = ended.stdout.splitlines()

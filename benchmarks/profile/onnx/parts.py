@@ -1,8 +1,6 @@
 """Cuts what onnxruntime makes of a .onnx file into graphs of one operator each."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -16,6 +14,7 @@ from edgeport.benchmarks.profile.profile_facts import AT_LOAD, MLAS, PLAIN, UNTI
 from edgeport.export.inspection.facts import Inspection
 from edgeport.export.inspection.onnx.file import inlined
 from edgeport.export.inspection.ownership import Node
+from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.tensors.arrays import Tensor
 
 _INT8 = "int8"
@@ -77,8 +76,8 @@ def session_options(threads: int, *, optimize: bool = True) -> onnxruntime.Sessi
 
 
 def _optimized(content: bytes, threads: int) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "optimized.onnx")
+    with temporary_folder() as folder:
+        path = folder / "optimized.onnx"
         options = session_options(threads)
         options.optimized_model_filepath = str(path)
         onnxruntime.InferenceSession(content, options, providers=_PROVIDERS)

@@ -27,6 +27,8 @@ class CellProcess(JsonProcess):
             "TF_NUM_INTRAOP_THREADS": str(threads),
             "TF_NUM_INTEROP_THREADS": str(threads),
             "TF_CPP_MIN_LOG_LEVEL": "3",
+            # The log is UTF-8 in every locale, and nothing that is printed can end the work.
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         with (order.folder / LOG).open("ab") as log:
             super().__init__("edgeport.benchmarks.sweep.cells.worker", environment=environment, log=log)

@@ -15,6 +15,7 @@ from pathlib import Path
 from edgeport.benchmarks.sweep.cells.cell import Order, read_order
 from edgeport.benchmarks.sweep.cells.process import CellProcess
 from edgeport.runtime.files.output import write_whole
+from edgeport.runtime.files.temporary import temporary_folder
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,13 @@ def make_away(order_line: str, teacher: bytes | None, names: list[str], *archive
     """
     started = time.monotonic()
     order = read_order(order_line)
-    with tempfile.TemporaryDirectory(prefix="edgeport-sweep-") as place:
+    with temporary_folder() as place:
         paths = {}
         for number, (name, content) in enumerate(zip(names, archives, strict=True)):
-            paths[name] = Path(place, f"data-{number}.npz")
+            paths[name] = place / f"data-{number}.npz"
             paths[name].write_bytes(content)
         cell = replace(order.cell, teacher=_kept(teacher) if teacher else None)
-        order = replace(order, cell=cell, folder=Path(place, "cell"), archives=paths)
+        order = replace(order, cell=cell, folder=place / "cell", archives=paths)
         failure = _make(order)
         return Made(failure, _packed(order.folder), time.monotonic() - started)
 

@@ -1,12 +1,13 @@
 """What onnxruntime's quantizers work on: a file, simplified and with its shapes known."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from edgeport.runtime.files.temporary import temporary_folder
 
 
 @contextmanager
@@ -15,8 +16,8 @@ def prepared_files(model: onnx.ModelProto) -> Iterator[tuple[Path, Path]]:
 
     onnxruntime folds batch normalisation and constants, and infers shapes.
     """
-    with tempfile.TemporaryDirectory(prefix="edgeport-") as folder:
-        original, prepared, quantized = (Path(folder, f"{step}.onnx") for step in ("original", "prepared", "quantized"))
+    with temporary_folder() as folder:
+        original, prepared, quantized = (folder / f"{step}.onnx" for step in ("original", "prepared", "quantized"))
         # Handed a model object instead of a file, the preprocessor loses small constants.
         onnx.save(model, original)
         # Symbolic shape inference would need sympy, and shapes here are known but for the batch.

@@ -87,10 +87,10 @@ def _check_data(manifest: Manifest, dataset: Dataset) -> None:
                 f"data set {dataset.name}: got {len(dataset.labels)} classes, expected {artefact.outputs[0].shape[1]}, "
                 f"as {artefact.file} answers"
             )
-    if manifest.image.shape != dataset.image_shape:
+    if manifest.image.shape[1:] != dataset.image_shape:
         raise InputError(
             f"data set {dataset.name}: got images of shape {dataset.image_shape}, "
-            f"expected {manifest.image.shape}, as the model takes"
+            f"expected {manifest.image.shape[1:]}, as the model takes"
         )
     if manifest.labels and manifest.labels != dataset.labels:
         raise InputError(

@@ -14,14 +14,15 @@ from pathlib import Path
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.memory import cycles_freed_early, free_memory
-from edgeport.export.manifest import FILE_NAME, Artefact, InputSpec, Manifest, Refusal, manifest_text, read_manifest
+from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, manifest_text, read_manifest
 from edgeport.export.options import OnNote, Options
 from edgeport.export.precisions import PRECISIONS, Precision, precision_named
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
 from edgeport.export.verification.reference import Reference
-from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, InputFacts, OutputFacts, with_checksum
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_checksum
 from edgeport.runtime.artefact.formats import FORMATS, Format
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
@@ -62,6 +63,14 @@ class _Job:
     def labels(self) -> tuple[str, ...]:
         """The class names that the training record gives, else those of the calibration data if they fit."""
         return self.source.class_names(self.calibration.labels)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the model takes, and how pixels and pictures become it."""
+        known = self.calibration
+        return tuple(
+            port._replace(range=known.range_of(port), resizing=known.resizing_of(port)) for port in self.source.inputs
+        )
 
     @cached_property
     def reference(self) -> Reference:
@@ -241,11 +250,11 @@ def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
     return EmbeddedMetadata(
         model=source.name,
         precision=precision.name,
-        inputs=tuple(
-            InputFacts(port.name, port.layout, job.calibration.range_of(port), job.calibration.resizing_of(port))
-            for port in source.inputs
+        inputs=job.inputs,
+        outputs=tuple(
+            port._replace(name=name, activation=left[port.name])
+            for port, name in zip(source.outputs, names, strict=True)
         ),
-        outputs=tuple(OutputFacts(name, left[port.name]) for port, name in zip(source.outputs, names, strict=True)),
         labels=job.labels,
         dataset=source.dataset,
         calibration=calibration if precision.calibrated else {},
@@ -263,17 +272,7 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
             "file": os.path.relpath(os.path.realpath(file), os.path.realpath(output)) if file else "",
             "sha256": source.opened.sha256,
         },
-        inputs=tuple(
-            InputSpec(
-                name=port.name,
-                shape=tuple(axis or 0 for axis in port.shape[1:]),
-                dtype=port.dtype,
-                layout=port.layout,
-                range=job.calibration.range_of(port),
-                resizing=job.calibration.resizing_of(port),
-            )
-            for port in source.inputs
-        ),
+        inputs=job.inputs,
         labels=job.labels,
         dataset=source.dataset,
         dataset_sha256=source.dataset_sha256,

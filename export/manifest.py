@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.export.verification.comparison import Verification
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import read_json, to_plain
@@ -16,9 +17,10 @@ from edgeport.runtime.files.json_schema import built, problem_of
 from edgeport.runtime.resizing import DIGITS, Resizing
 from edgeport.runtime.terminal import steers
 
-SCHEMA = 3
-# What schema 3 adds to 2, some figures of `verified`, has a default here.
-_READ = (2, SCHEMA)
+SCHEMA = 4
+# What schema 3 adds to 2, some figures of `verified`, has a default here. Before schema 4 an input had the shape of one
+# sample, without the batch.
+_READ = (2, 3, SCHEMA)
 FILE_NAME = "manifest.json"
 # No sample is larger than a model can be.
 _MOST_VALUES = 2**31 - 1
@@ -82,27 +84,6 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class InputSpec:
-    """An input of the exported model.
-
-    Attributes:
-        name: Its name.
-        shape: The shape of one sample.
-        dtype: What the model itself takes.
-        layout: What its axes are, the batch included: ``NHWC``, ``NTC``, ``NT`` ...
-        range: For images, the real values that the pixels 0 and 255 stand for; None for other inputs.
-        resizing: For images, how pictures of any size take the model's; None for other inputs.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    layout: str
-    range: tuple[float, float] | None
-    resizing: Resizing | None = None
-
-
-@dataclass(frozen=True)
 class Manifest:
     """What an export folder holds.
 
@@ -123,7 +104,7 @@ class Manifest:
 
     name: str
     source: Mapping[str, str]
-    inputs: tuple[InputSpec, ...]
+    inputs: tuple[Input, ...]
     labels: tuple[str, ...]
     dataset: str
     dataset_sha256: str
@@ -143,17 +124,17 @@ class Manifest:
         )
 
     @property
-    def image(self) -> InputSpec | None:
+    def image(self) -> Input | None:
         """The one input, if that takes images; else None."""
         return self.inputs[0] if len(self.inputs) == 1 and self.inputs[0].range is not None else None
 
     @property
     def picture_shape(self) -> tuple[int | None, int | None, int | None]:
         """The (height, width, channels) that pictures take; None for what is free, or if it takes no pictures."""
-        if self.image is None or len(self.image.shape) != 3 or self.image.shape[2] not in (1, 3):
+        if self.image is None or len(self.image.shape) != 4 or self.image.shape[3] not in (1, 3):
             return None, None, None
-        height, width, channels = self.image.shape
-        return height or None, width or None, channels
+        _, height, width, channels = self.image.shape
+        return height, width, channels
 
     @property
     def resizing(self) -> Resizing:
@@ -181,7 +162,8 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(content, dict) or content.get("schema") not in _READ:
         got = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise ArtefactError(f"{path}: got schema {got}, expected {SCHEMA}: export again with this edgeport")
-    del content["schema"]
+    if content.pop("schema") < SCHEMA:
+        _add_batch(content.get("inputs"))
     # An exact artefact has an infinite SQNR, and a path may hold bytes that are no UTF-8.
     problem = problem_of(content, Manifest, strict=False)
     if not problem:
@@ -190,6 +172,13 @@ def read_manifest(folder: Path) -> Manifest:
     if problem:
         raise ArtefactError(f"{path} is damaged ({problem}): export again")
     return manifest
+
+
+def _add_batch(inputs: Any) -> None:
+    """Give the inputs of an old manifest the axis of the batch; what is damaged is left for the check."""
+    for each in inputs if isinstance(inputs, list) else ():
+        if isinstance(each, dict) and isinstance(each.get("shape"), list):
+            each["shape"].insert(0, None)
 
 
 def _problem_with(manifest: Manifest) -> str:
@@ -206,9 +195,10 @@ def _problem_with(manifest: Manifest) -> str:
         return "its artefacts are not files of this folder, each named once"
     if not {"file", "sha256"} <= manifest.source.keys():
         return "it does not say what was exported"
-    if not manifest.inputs or not all(axis > 0 for each in manifest.inputs for axis in each.shape):
+    shapes = [each.shape for each in manifest.inputs]
+    if not shapes or not all(shape and all(axis and axis > 0 for axis in shape[1:]) for shape in shapes):
         return "its inputs have no shape"
-    if not all(math.prod(each.shape) <= _MOST_VALUES for each in manifest.inputs):
+    if not all(math.prod(axis or 1 for axis in shape) <= _MOST_VALUES for shape in shapes):
         return "an input is larger than any that can be fed"
     if not all(each.range is None or each.range[0] < each.range[1] for each in manifest.inputs):
         return "an input has no range"

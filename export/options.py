@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgeport.export.graphs.port import Port
 from edgeport.export.precisions import PRECISIONS, Precision, Required, precision_named
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.formats import FORMATS, Format, format_named
 from edgeport.runtime.errors import InputError
 
@@ -93,7 +93,7 @@ class Options:
         """Whether any of the artefacts has integer activations."""
         return any(precision.calibrated for _, precision in self.variants)
 
-    def batch_of(self, port: Port, *, usual: int | None) -> int | None:
+    def batch_of(self, port: Input, *, usual: int | None) -> int | None:
         """Return the batch of an artefact, None for a free one.
 
         Args:

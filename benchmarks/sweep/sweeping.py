@@ -17,8 +17,8 @@ from edgeport.benchmarks.sweep.cells.record import read_identity, read_record
 from edgeport.benchmarks.sweep.pools.pool import Event, Pool
 from edgeport.benchmarks.sweep.results import Latencies, Results
 from edgeport.benchmarks.sweep.sweep_file import SweepFile
-from edgeport.export.graphs.port import Port
 from edgeport.export.verification.calibration import load_calibration
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder, write_whole
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
@@ -69,7 +69,7 @@ def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bo
         InputError: A cell has changed and ``overwrite`` is not given, a cell is damaged, or a model or the calibration
             samples do not fit the data set.
     """
-    image = Port("image", (None, *dataset.image_shape), "float32")
+    image = Input("image", (None, *dataset.image_shape), "float32")
     calibration = load_calibration(sweep.shared.calibration, inputs=(image,), data_dir=sweep.shared.data_dir)
     models = list(dict.fromkeys(cell.model for cell in sweep.cells))
     definitions = definitions_of(models, image_shape=dataset.image_shape, class_count=len(dataset.labels))

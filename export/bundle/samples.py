@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.graphs.port import Port
-from edgeport.export.manifest import InputSpec, Manifest
+from edgeport.export.manifest import Manifest
 from edgeport.export.verification.calibration import RANDOM, load_calibration
 from edgeport.export.verification.calibration_files import read_splits
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.train.datasets.named import DATASETS, load_dataset
 from edgeport.train.datasets.npz_file import read_arrays
@@ -63,7 +63,7 @@ def golden_samples(
     if not 1 <= count <= _MOST:
         raise InputError(f"--samples: got {count}, expected 1 to {_MOST:,}")
     source = source or manifest.dataset or RANDOM
-    ports = [Port(each.name, (None, *each.shape), each.dtype) for each in manifest.inputs]
+    ports = manifest.inputs
     if source == RANDOM:
         drawn = load_calibration(RANDOM, inputs=ports, count=max(count, _LEAST_DRAWN), seed=_SEED).samples
         inputs = {name: array[:count] for name, array in drawn.items()}
@@ -125,10 +125,10 @@ def _checked(samples: GoldenSamples, manifest: Manifest) -> GoldenSamples:
     return samples
 
 
-def _check_input(array: npt.NDArray[Any], spec: InputSpec, source: str) -> None:
-    fits = array.shape[1:] == spec.shape
+def _check_input(array: npt.NDArray[Any], spec: Input, source: str) -> None:
+    fits = array.shape[1:] == spec.shape[1:]
     if not fits or array.dtype.kind not in ("uif" if "float" in spec.dtype else "uib"):
-        expected = f"{spec.dtype} (n, {_listed(spec.shape)})" + (" or uint8 pixels" if spec.range else "")
+        expected = f"{spec.dtype} (n, {_listed(spec.shape[1:])})" + (" or uint8 pixels" if spec.range else "")
         raise InputError(
             f"golden samples: got {array.dtype} {array.shape} of {source} for {spec.name}, expected {expected}; "
             "give others with --samples-from"
@@ -137,5 +137,5 @@ def _check_input(array: npt.NDArray[Any], spec: InputSpec, source: str) -> None:
         raise InputError(f"golden samples: got NaN or infinity in {source} for {spec.name}, expected numbers")
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _listed(numbers: Sequence[int | None]) -> str:
     return ", ".join(map(str, numbers))

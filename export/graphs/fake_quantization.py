@@ -76,7 +76,7 @@ def _with_constants(graph: Graph) -> Graph:
         node.name, node.op = name, "Const"
         node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
         node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
-    kept = [port.name for port in (*graph.outputs, *graph.inputs)]
+    kept = [port.name for port in graph.ports]
     return replace(graph, definition=tf.compat.v1.graph_util.extract_sub_graph(definition, kept))
 
 

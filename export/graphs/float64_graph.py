@@ -10,6 +10,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import kernels, op_def_registry
 
 from edgeport.export.graphs.graph import Graph, live_graph
+from edgeport.runtime.artefact.contract import Input, Output
 
 _WIDER = {types_pb2.DT_FLOAT: types_pb2.DT_DOUBLE, types_pb2.DT_COMPLEX64: types_pb2.DT_COMPLEX128}
 # FusedBatchNorm has no float64, and is where values are divided by what may be tiny.
@@ -47,11 +48,13 @@ def in_float64(graph: Graph) -> Graph | None:
         else:
             _widen(node)
             definition.node.append(node)
-    inputs, outputs = (
-        tuple(replace(port, dtype="float64" if port.dtype == "float32" else port.dtype) for port in side)
-        for side in (graph.inputs, graph.outputs)
-    )
+    inputs = tuple(port._replace(dtype=_widened(port)) for port in graph.inputs)
+    outputs = tuple(port._replace(dtype=_widened(port)) for port in graph.outputs)
     return replace(graph, definition=definition, inputs=inputs, outputs=outputs)
+
+
+def _widened(port: Input | Output) -> str:
+    return "float64" if port.dtype == "float32" else port.dtype
 
 
 def _has_wider(node: Any) -> bool:

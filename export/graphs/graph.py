@@ -14,8 +14,8 @@ from tensorflow.python.grappler import tf_optimizer
 
 from edgeport.export.graphs.list_shapes import LOOPS, write_list_shapes
 from edgeport.export.graphs.places import CALLS, place_of
-from edgeport.export.graphs.port import Port
 from edgeport.export.graphs.purity import check_pure, needed_for
+from edgeport.runtime.artefact.contract import Input, Output, layout_of
 
 _PASS_THROUGH = ("Identity", "StopGradient")
 _ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
@@ -39,9 +39,14 @@ class Graph:
     """
 
     definition: Any
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
     layers: tuple[str, ...] = ()
+
+    @property
+    def ports(self) -> tuple[Input | Output, ...]:
+        """Its outputs and its inputs."""
+        return (*self.outputs, *self.inputs)
 
     @property
     def loops(self) -> tuple[str, ...]:
@@ -104,12 +109,12 @@ def tidy(
     if _loops(definition):
         write_list_shapes(definition, live)
         live = live_graph(definition)
-    starts = tuple(_port(name, live.get_tensor_by_name(f"{name}:0")) for name in names.values())
-    ends: list[Port] = []
+    starts = tuple(_input(name, live.get_tensor_by_name(f"{name}:0")) for name in names.values())
+    ends: list[Output] = []
     for name, tensor in outputs.items():
         old = _node_of(tensor)
         source = _behind_identities(live.get_tensor_by_name(tensor.replace(old, names.get(old, old), 1)))
-        port = _port(_free(name, taken | set(names.values()) | {end.name for end in ends}), source)
+        port = _output(_free(name, taken | set(names.values()) | {end.name for end in ends}), source)
         _add_identity(definition, port.name, source.name, source.dtype.as_datatype_enum)
         ends.append(port)
     return with_outputs(Graph(definition, starts, tuple(ends), tuple(layers)), [end.name for end in ends])
@@ -119,9 +124,9 @@ def with_outputs(graph: Graph, names: Iterable[str]) -> Graph:
     """Return the graph with some of its outputs alone, and without the nodes that only the others need."""
     known = {port.name: port for port in graph.outputs}
     outputs = tuple(known[name] for name in names)
-    kept = [port.name for port in (*outputs, *graph.inputs)]
-    definition = tf.compat.v1.graph_util.extract_sub_graph(graph.definition, kept)
-    return replace(graph, definition=definition, outputs=outputs)
+    graph = replace(graph, outputs=outputs)
+    kept = [port.name for port in graph.ports]
+    return replace(graph, definition=tf.compat.v1.graph_util.extract_sub_graph(graph.definition, kept))
 
 
 def with_shapes(graph: Graph, shapes: Mapping[str, tuple[int | None, ...]]) -> Graph:
@@ -141,14 +146,12 @@ def with_shapes(graph: Graph, shapes: Mapping[str, tuple[int | None, ...]]) -> G
             # What was inferred for the old shapes.
             node.attr.pop("_output_shapes", None)
     live = live_graph(definition)
-    inputs, outputs = (
-        tuple(_port(port.name, live.get_tensor_by_name(f"{port.name}:0")) for port in ports)
-        for ports in (graph.inputs, graph.outputs)
-    )
+    inputs = tuple(_input(port.name, live.get_tensor_by_name(f"{port.name}:0")) for port in graph.inputs)
+    outputs = tuple(_output(port.name, live.get_tensor_by_name(f"{port.name}:0")) for port in graph.outputs)
     return replace(graph, definition=definition, inputs=inputs, outputs=outputs)
 
 
-def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Port], dict[str, str]]:
+def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Output], dict[str, str]]:
     """Find the softmax or sigmoid that ends an output, and make its logits an output too.
 
     In integers an activation loses the ranking of near ties and differs between CPUs, so integer artefacts stop
@@ -170,7 +173,7 @@ def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Port], dict[str, str
         if node.op in _ACTIVATIONS:
             name = _free("logits" if len(graph.outputs) == 1 else f"{port.name}_logits", nodes.keys())
             _add_identity(definition, name, node.input[0], node.attr["T"].type)
-            logits[port.name] = Port(name, port.shape, port.dtype)
+            logits[port.name] = Output(name, port.shape, port.dtype)
     with_logits = replace(graph, definition=definition, outputs=(*graph.outputs, *logits.values()))
     return with_logits, logits, activations
 
@@ -311,8 +314,17 @@ def _add_identity(definition: Any, name: str, tensor: str, datatype: int) -> Non
     definition.node.add(name=name, op="Identity", input=[tensor]).attr["T"].type = datatype
 
 
-def _port(name: str, tensor: Any) -> Port:
-    return Port(name, tuple(tensor.shape) if tensor.shape.rank is not None else (), tensor.dtype.name)
+def _input(name: str, tensor: Any) -> Input:
+    shape, dtype = _shape_of(tensor), tensor.dtype.name
+    return Input(name, shape, dtype, layout_of(shape, dtype))
+
+
+def _output(name: str, tensor: Any) -> Output:
+    return Output(name, _shape_of(tensor), tensor.dtype.name)
+
+
+def _shape_of(tensor: Any) -> tuple[int | None, ...]:
+    return tuple(tensor.shape) if tensor.shape.rank is not None else ()
 
 
 def _behind_identities(tensor: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from edgeport.export.graphs.graph import Graph
-from edgeport.export.graphs.port import Port
+from edgeport.runtime.artefact.contract import Input
 
 _SCALES = ("Mul", "RealDiv", "Sub", "AddV2", "Add", "BiasAdd", "FusedBatchNormV3", "FusedBatchNormV2", "FusedBatchNorm")
 # What leaves a number what it is: moves, choices of a part, paddings, the smaller and larger sizes of a picture.
@@ -18,7 +18,7 @@ _PASSED = (
 _ROUNDS = ("FakeQuantWithMinMaxVars",)
 
 
-def scales_pixels(graph: Graph, port: Port) -> bool:
+def scales_pixels(graph: Graph, port: Input) -> bool:
     """Return whether everything that is made of an input is scaled or shifted before it meets weights.
 
     A quantization-aware model has its scaling in a kernel, and the range of its pixels, up to 255, in front of it.

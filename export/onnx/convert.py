@@ -1,6 +1,6 @@
 """From a model to the bytes of a .onnx file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -32,6 +32,7 @@ from edgeport.export.options import OnNote, Options, ignored
 from edgeport.export.precisions import precision_named
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
+from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, to_json
 from edgeport.runtime.errors import ExportError
 
@@ -177,7 +178,7 @@ def _onnx_graph(graph: Graph, opset: int) -> Any:
             opset=opset,
             input_names=inputs,
             output_names=outputs,
-            tensors_to_rename={f"{port.name}:0": port.name for port in (*graph.inputs, *graph.outputs)},
+            tensors_to_rename={f"{port.name}:0": port.name for port in graph.ports},
         )
     free_memory()
     return converted
@@ -192,7 +193,11 @@ def _check_operators(model: onnx.ModelProto, graph: Graph) -> None:
 
 def _order_ports(model: onnx.ModelProto, graph: Graph) -> None:
     """Put inputs and outputs in the model's order, and call a free batch n."""
-    for values, ports in ((model.graph.input, graph.inputs), (model.graph.output, graph.outputs)):
+    sides: list[tuple[Any, Sequence[Input | Output]]] = [
+        (model.graph.input, graph.inputs),
+        (model.graph.output, graph.outputs),
+    ]
+    for values, ports in sides:
         known = {value.name: value for value in values}
         ordered = [onnx.ValueInfoProto.FromString(known[port.name].SerializeToString()) for port in ports]
         for value, port in zip(ordered, ports, strict=True):

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from edgeport.export.graphs.graph import Graph
 from edgeport.export.graphs.operators.rules import arg_extreme
-from edgeport.export.graphs.port import Port
 from edgeport.export.graphs.rewriting import rewritten
 from edgeport.export.sources.opened import Opened, Shapes
+from edgeport.runtime.artefact.contract import Input, Output
 
 _DOUBLE, _FLOAT = tf.float64.as_datatype_enum, tf.float32.as_datatype_enum
 
@@ -70,13 +70,13 @@ def _narrowed(graph: Graph) -> Graph:
     return replace(
         graph,
         definition=definition,
-        inputs=tuple(map(_narrow_port, graph.inputs)),
-        outputs=tuple(map(_narrow_port, graph.outputs)),
+        inputs=tuple(port._replace(dtype=_narrow(port)) for port in graph.inputs),
+        outputs=tuple(port._replace(dtype=_narrow(port)) for port in graph.outputs),
     )
 
 
-def _narrow_port(port: Port) -> Port:
-    return replace(port, dtype="float32") if port.dtype == "float64" else port
+def _narrow(port: Input | Output) -> str:
+    return "float32" if port.dtype == "float64" else port.dtype
 
 
 def _nearest(values: Any) -> Any:

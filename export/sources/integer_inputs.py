@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from edgeport.export.graphs.graph import Graph
 from edgeport.export.sources.opened import Opened, Shapes
+from edgeport.runtime.artefact.contract import Input, layout_of
 
 _PASSED = ("Identity", "StopGradient")
 
@@ -79,7 +80,10 @@ def _without_casts(graph: Graph) -> Graph:
                 node.attr.pop(attribute, None)
             node.attr["T"].type = kind
     inputs = tuple(
-        replace(port, dtype=tf.as_dtype(casts[port.name][0]).name) if port.name in casts else port
-        for port in graph.inputs
+        _retyped(port, tf.as_dtype(casts[port.name][0]).name) if port.name in casts else port for port in graph.inputs
     )
     return replace(graph, definition=definition, inputs=inputs)
+
+
+def _retyped(port: Input, dtype: str) -> Input:
+    return port._replace(dtype=dtype, layout=layout_of(port.shape, dtype))

@@ -1,7 +1,7 @@
 """What no artefact can have as an input or an output, said before anything is converted."""
 
-from edgeport.export.graphs.port import Port
 from edgeport.export.sources.opened import Opened
+from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import ExportError
 
 # TensorFlow's numbers for its two kinds of float8.
@@ -49,5 +49,5 @@ def check_ports(opened: Opened) -> None:
             )
 
 
-def _of(ports: tuple[Port, ...], kind: str) -> str:
+def _of(ports: tuple[Input | Output, ...], kind: str) -> str:
     return ", ".join(port.name for port in ports if port.dtype.startswith(kind))

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.graphs.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
 from edgeport.export.graphs.graph import Graph, activations_of, cut_activations, with_outputs, with_shapes
-from edgeport.export.graphs.port import Port
 from edgeport.export.sources.float64 import in_float32
 from edgeport.export.sources.integer_inputs import with_integer_inputs
 from edgeport.export.sources.keras_model import open_keras_file, open_keras_model
 from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
+from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
 from edgeport.runtime.resizing import Resizing
 from edgeport.runtime.tensors.arrays import Tensor
@@ -54,7 +54,7 @@ class Source:
     name: str
     opened: Opened
     graph: Graph
-    logits: Mapping[str, Port]
+    logits: Mapping[str, Output]
     activations: Mapping[str, str]
     applied: str = "none"
     labels: tuple[str, ...] = ()
@@ -64,12 +64,12 @@ class Source:
     _graphs: dict[int | None, Graph] = field(default_factory=dict, repr=False)
 
     @property
-    def inputs(self) -> tuple[Port, ...]:
+    def inputs(self) -> tuple[Input, ...]:
         """The inputs, in the model's order."""
         return self.graph.inputs
 
     @property
-    def outputs(self) -> tuple[Port, ...]:
+    def outputs(self) -> tuple[Output, ...]:
         """The outputs of the model itself, in its order."""
         return self.graph.outputs[: len(self.activations)]
 
@@ -246,7 +246,7 @@ def load_source(
     )
 
 
-def _check_labels(labels: Sequence[str], output: Port, known: Sequence[str]) -> None:
+def _check_labels(labels: Sequence[str], output: Output, known: Sequence[str]) -> None:
     """Raise InputError for labels that do not fit the output, or those that are known already."""
     if output.shape[-1:] != (len(labels),):
         raise InputError(f"--labels: got {len(labels)} for the output {output}, expected one for each of its columns")

@@ -85,7 +85,7 @@ def open_traced(
     graph = freeze(function, inputs=inputs, outputs=outputs, layers=layers)
     if one_size:
         shapes = [tuple(spec.shape) for spec in signature.flat]
-        ports = (replace(port, shape=shape) for port, shape in zip(graph.inputs, shapes, strict=True))
+        ports = (port._replace(shape=shape) for port, shape in zip(graph.inputs, shapes, strict=True))
         graph = replace(graph, inputs=tuple(ports))
     return Opened(
         what=origin.what,

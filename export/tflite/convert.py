@@ -1,7 +1,7 @@
 """From a model to the bytes of a .tflite file."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -16,7 +16,6 @@ from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.graphs.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
 from edgeport.export.graphs.masks import with_clamped_masks
-from edgeport.export.graphs.port import Port
 from edgeport.export.graphs.rewriting import rewritten
 from edgeport.export.graphs.unrolling import unroll
 from edgeport.export.options import OnNote, Options, ignored
@@ -29,6 +28,7 @@ from edgeport.export.tflite.rules import rules
 from edgeport.export.tflite.standard_metadata import embed_standard_metadata
 from edgeport.export.tflite.substitutes import without_reversals, without_squared_differences
 from edgeport.export.verification.calibration import CalibrationSet
+from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.errors import ExportError
 
@@ -215,7 +215,11 @@ def _with_port_names(content: bytes, graph: Graph) -> bytes:
     """
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     (subgraph,) = model.subgraphs
-    for places, ports in ((subgraph.inputs, graph.inputs), (subgraph.outputs, graph.outputs)):
+    sides: list[tuple[Any, Sequence[Input | Output]]] = [
+        (subgraph.inputs, graph.inputs),
+        (subgraph.outputs, graph.outputs),
+    ]
+    for places, ports in sides:
         for place, port in zip(places, ports, strict=True):
             subgraph.tensors[place].name = port.name
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
@@ -255,7 +259,7 @@ def _samples(calibration: CalibrationSet, graph: Graph) -> Iterator[list[Any]]:
         yield [np.ascontiguousarray(real[port.name]) for port in graph.inputs]
 
 
-def _first_use(graph: Graph, port: Port) -> tuple[str, str]:
+def _first_use(graph: Graph, port: Input) -> tuple[str, str]:
     """Return the operator that takes an input first, and in words its layer."""
     users = [node for node in graph.definition.node if port.name in node.input]
     return (users[0].op, graph.place_of(users[0].name)) if users else ("Placeholder", "")

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from edgeport.export.graphs.graph import Graph, live_graph
-from edgeport.export.graphs.port import Port
 from edgeport.export.graphs.running import Batch, answers
+from edgeport.runtime.artefact.contract import Input, Output
 
 _ARITHMETIC = (
     "Add", "AddV2", "BiasAdd", "Sub", "Mul", "RealDiv", "DivNoNan", "Maximum", "Minimum", "Neg", "Abs", "Square",
@@ -54,7 +54,7 @@ class Front:
     fed: Mapping[str, str]
     worst_db: float
 
-    def samples(self, inputs: Sequence[Port], samples: Callable[[], Iterable[Batch]]) -> Iterator[list[Any]]:
+    def samples(self, inputs: Sequence[Input], samples: Callable[[], Iterable[Batch]]) -> Iterator[list[Any]]:
         """Yield samples for the rest from those of the whole, whose ``inputs`` are given."""
         names = [port.name for port in inputs]
         # The same samples twice: one of each pair goes through the front.
@@ -127,7 +127,7 @@ def _cut(graph: Graph, nodes: Mapping[str, Any], region: set[str], inputs: set[s
     head.CopyFrom(graph.definition)
     rest.CopyFrom(graph.definition)
     live = live_graph(graph.definition)
-    placeholders: dict[str, Port] = {}
+    placeholders: dict[str, Input] = {}
     fed, ends = {}, []
     for node in rest.node:
         if node.name in region:
@@ -138,11 +138,11 @@ def _cut(graph: Graph, nodes: Mapping[str, Any], region: set[str], inputs: set[s
                 continue
             if tensor not in placeholders:
                 known = live.get_tensor_by_name(_full(tensor))
-                port = Port(f"{tensor.replace(':', '_')}/normalised", tuple(known.shape), known.dtype.name)
+                port = Input(f"{tensor.replace(':', '_')}/normalised", tuple(known.shape), known.dtype.name)
                 placeholders[tensor] = port
                 fed[port.name] = source if source in inputs else f"{port.name}_end"
                 if source in region:
-                    ends.append(replace(port, name=f"{port.name}_end"))
+                    ends.append(Output(f"{port.name}_end", port.shape, port.dtype))
                     added = head.node.add(name=ends[-1].name, op="Identity", input=[tensor])
                     added.attr["T"].type = known.dtype.as_datatype_enum
             node.input[place] = placeholders[tensor].name
@@ -164,7 +164,7 @@ def _cut(graph: Graph, nodes: Mapping[str, Any], region: set[str], inputs: set[s
     )
 
 
-def _part(definition: Any, ports: Iterable[Port]) -> Any:
+def _part(definition: Any, ports: Iterable[Input | Output]) -> Any:
     return tf.compat.v1.graph_util.extract_sub_graph(definition, [port.name for port in ports])
 
 

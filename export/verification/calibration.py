@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.graphs.port import Port
 from edgeport.export.verification.calibration_files import Splits, read_splits, splits_of
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.resizing import KERAS_LOADER, Resizing
 
@@ -47,7 +47,7 @@ class CalibrationSet:
 
     source: str
     seed: int
-    inputs: tuple[Port, ...]
+    inputs: tuple[Input, ...]
     samples: Samples
     held_out: Samples
     input_range: tuple[float, float] | None = None
@@ -73,7 +73,7 @@ class CalibrationSet:
             digest.update(np.ascontiguousarray(self.samples[name]).data)
         return {"source": self.source, "count": self.count, "seed": self.seed, "sha256": digest.hexdigest()}
 
-    def range_of(self, port: Port) -> tuple[float, float] | None:
+    def range_of(self, port: Input) -> tuple[float, float] | None:
         """Return what the pixels 0 and 255 are to an input, or None for one that takes real numbers or integers.
 
         uint8 samples of images are pixels. Floats are real numbers, taken as they are, unless a range was given for
@@ -83,7 +83,7 @@ class CalibrationSet:
             return None
         return self.input_range or _PIXELS
 
-    def resizing_of(self, port: Port) -> Resizing | None:
+    def resizing_of(self, port: Input) -> Resizing | None:
         """Return how pictures take the size of an input, or None for one that takes no pixels."""
         return self.resizing if self.range_of(port) else None
 
@@ -107,7 +107,7 @@ class CalibrationSet:
 def load_calibration(
     source: str | Path | npt.NDArray[Any] | Samples,
     *,
-    inputs: Sequence[Port],
+    inputs: Sequence[Input],
     count: int = 500,
     seed: int = 0,
     input_range: tuple[float, float] | None = None,
@@ -176,7 +176,7 @@ def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples]:
     return _take(splits.train, order[:count]), held_out
 
 
-def _random(inputs: Sequence[Port], count: int, seed: int, vocabulary: int | None) -> Splits:
+def _random(inputs: Sequence[Input], count: int, seed: int, vocabulary: int | None) -> Splits:
     """Return pixels, real values with mean 0 and standard deviation 1, or tokens: all without meaning."""
     random = np.random.default_rng(seed)
     samples: dict[str, npt.NDArray[Any]] = {}
@@ -193,7 +193,7 @@ def _random(inputs: Sequence[Port], count: int, seed: int, vocabulary: int | Non
     return Splits(samples)
 
 
-def _check(samples: Samples, inputs: Sequence[Port], source: str, *, least: int, vocabulary: int | None) -> None:
+def _check(samples: Samples, inputs: Sequence[Input], source: str, *, least: int, vocabulary: int | None) -> None:
     if samples.keys() != {port.name for port in inputs}:
         raise InputError(
             f"calibration data {source}: got arrays for {', '.join(samples) or 'nothing'}, "
@@ -217,7 +217,7 @@ def _check(samples: Samples, inputs: Sequence[Port], source: str, *, least: int,
         _check_values(array, port, source, vocabulary)
 
 
-def _check_values(array: npt.NDArray[Any], port: Port, source: str, vocabulary: int | None) -> None:
+def _check_values(array: npt.NDArray[Any], port: Input, source: str, vocabulary: int | None) -> None:
     kinds = "uif" if port.is_real else "b" if port.dtype == "bool" else "ui"
     if array.dtype.kind not in kinds or (port.is_real and array.dtype.kind in "ui" and array.dtype != np.uint8):
         expected = "real values (float32) or uint8 pixels" if port.is_real else f"{port.dtype} values"
@@ -232,7 +232,7 @@ def _check_values(array: npt.NDArray[Any], port: Port, source: str, vocabulary: 
 
 
 def _warnings(
-    source: str, samples: Samples, inputs: Sequence[Port], input_range: tuple[float, float] | None
+    source: str, samples: Samples, inputs: Sequence[Input], input_range: tuple[float, float] | None
 ) -> tuple[str, ...]:
     warnings = []
     count = _count(samples)

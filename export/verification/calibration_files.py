@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.graphs.port import Port
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.images import read_images
 from edgeport.runtime.resizing import KERAS_LOADER, Resizing
@@ -37,7 +37,7 @@ class Splits:
 
 
 def read_splits(
-    source: str, inputs: Sequence[Port], *, data_dir: Path | None = None, resizing: Resizing | None = None
+    source: str, inputs: Sequence[Input], *, data_dir: Path | None = None, resizing: Resizing | None = None
 ) -> Splits:
     """Return the samples of a data set, a file or a folder.
 
@@ -65,7 +65,7 @@ def read_splits(
     return Splits(train, held_out, dataset.labels, dataset.resizing)
 
 
-def picture_shape_of(port: Port) -> FreeShape:
+def picture_shape_of(port: Input) -> FreeShape:
     """Return the (height, width, channels) that an input takes; None for what it leaves free."""
     if not port.is_image or port.shape[3] not in (1, 3):
         return None, None, None
@@ -73,7 +73,7 @@ def picture_shape_of(port: Port) -> FreeShape:
     return height, width, channels
 
 
-def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Port], source: str | Path) -> Splits:
+def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Input], source: str | Path) -> Splits:
     """Return the samples that named arrays are: one for each input, ``x_train`` and perhaps ``x_val``, or a single one.
 
     Raises:
@@ -93,7 +93,7 @@ def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Port], so
     )
 
 
-def _from_images(folder: Path, port: Port, resizing: Resizing) -> Splits:
+def _from_images(folder: Path, port: Input, resizing: Resizing) -> Splits:
     height, width, channels = port.shape[1:] if port.is_image else (None, None, None)
     if not (height and width and channels):
         raise InputError(f"{folder}: a folder of images cannot calibrate the input {port}")
@@ -117,12 +117,12 @@ def _read_array(path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def _fitted(array: npt.NDArray[Any], port: Port) -> npt.NDArray[Any]:
+def _fitted(array: npt.NDArray[Any], port: Input) -> npt.NDArray[Any]:
     """Return grey images with their channel axis."""
     return array[..., np.newaxis] if port.is_image and port.shape[3] == 1 and array.ndim == 3 else array
 
 
-def _only(inputs: Sequence[Port], source: str) -> Port:
+def _only(inputs: Sequence[Input], source: str) -> Input:
     if len(inputs) > 1:
         names = ", ".join(port.name for port in inputs)
         raise InputError(f"{source} cannot calibrate a model of several inputs: give FILE.npz with the arrays {names}")

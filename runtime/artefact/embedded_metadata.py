@@ -12,10 +12,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.json_file import to_plain
-from edgeport.runtime.resizing import Resizing, recorded_resizing
+from edgeport.runtime.resizing import recorded_resizing
 from edgeport.runtime.tensors.quantization import ACTIVATIONS
 
 SCHEMA = 2
@@ -24,35 +25,6 @@ _ANY_HEAD = b'{"edgeport_card":'
 _BLANK = b"0" * 64
 # Embedded metadata takes one or two KB; only that of very many labels is longer.
 _USUAL, _LONGEST = 4 << 10, 4 << 20
-
-
-class InputFacts(NamedTuple):
-    """What the values of an input mean.
-
-    Attributes:
-        name: The input's name in the model.
-        layout: What its axes are: ``NHWC`` for images, ``NTC`` for signals, ``NT`` for token sequences, ``NC`` ...
-        range: For images, the real values that the pixels 0 and 255 stand for; (0, 255) means raw pixels. None for
-            an input that takes no pixels.
-        resizing: For images, how pictures of any size take the model's; None where that was not recorded.
-    """
-
-    name: str
-    layout: str = "NHWC"
-    range: tuple[float, float] | None = (0.0, 255.0)
-    resizing: Resizing | None = None
-
-
-class OutputFacts(NamedTuple):
-    """What the values of an output mean.
-
-    Attributes:
-        name: The output's name in the model.
-        activation: What turns the raw output into probabilities: ``none``, ``softmax`` or ``sigmoid``.
-    """
-
-    name: str
-    activation: str = "none"
 
 
 class EmbeddedMetadata(NamedTuple):
@@ -72,8 +44,8 @@ class EmbeddedMetadata(NamedTuple):
 
     model: str
     precision: str
-    inputs: tuple[InputFacts, ...] = (InputFacts("image"),)
-    outputs: tuple[OutputFacts, ...] = (OutputFacts("probabilities"),)
+    inputs: tuple[Input, ...] = (Input("image", layout="NHWC", range=(0.0, 255.0)),)
+    outputs: tuple[Output, ...] = (Output("probabilities"),)
     labels: tuple[str, ...] = ()
     dataset: str = ""
     calibration: Mapping[str, Any] = {}
@@ -87,6 +59,9 @@ def to_json(metadata: EmbeddedMetadata) -> str:
     The text is ASCII, and its first bytes are fixed, so that it can be found in any file.
     """
     fields = {"edgeport_card": SCHEMA, "sha256": _BLANK.decode(), **to_plain(metadata)}
+    # The tensors of the same file have shapes and dtypes.
+    for side in ("inputs", "outputs"):
+        fields[side] = [{key: each[key] for key in each if key not in ("shape", "dtype")} for each in fields[side]]
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -171,10 +146,10 @@ def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
     try:
         fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256")}
         inputs = tuple(
-            InputFacts(**{**each, "range": _range(each["range"]), "resizing": recorded_resizing(each.get("resizing"))})
+            Input(**{**each, "range": _range(each["range"]), "resizing": recorded_resizing(each.get("resizing"))})
             for each in fields["inputs"]
         )
-        outputs = tuple(OutputFacts(**each) for each in fields["outputs"])
+        outputs = tuple(Output(**each) for each in fields["outputs"])
         metadata = EmbeddedMetadata(
             **{**fields, "inputs": inputs, "outputs": outputs, "labels": tuple(fields["labels"])}
         )

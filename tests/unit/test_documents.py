@@ -26,9 +26,10 @@ from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.sweep import results as sweep_results
 from edgeport.benchmarks.sweep.summary import Line, lines_of
 from edgeport.export import export_command, read_manifest
-from edgeport.export.manifest import Artefact, InputSpec, Manifest, Refusal
+from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
+from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.cli import COMMANDS
@@ -83,7 +84,9 @@ def test_every_option_of_the_export_is_explained_and_none_is_invented() -> None:
     assert named - existing <= {"--json", "--trust", "--dataset"}, "options of other commands"
 
 
-@pytest.mark.parametrize("facts", [Manifest, InputSpec, Artefact, Refusal, TensorSpec, Verification, EmbeddedMetadata])
+@pytest.mark.parametrize(
+    "facts", [Manifest, Input, Output, Artefact, Refusal, TensorSpec, Verification, EmbeddedMetadata]
+)
 def test_every_key_of_the_manifest_and_the_metadata_is_explained(facts: type) -> None:
     text = (ROOT / "docs" / "export.md").read_text()
     names = facts._fields if issubclass(facts, tuple) else [field.name for field in fields(facts)]

@@ -5,13 +5,14 @@ import json
 import pytest
 
 from edgeport.runtime import ArtefactError, EmbeddedMetadata
-from edgeport.runtime.artefact.embedded_metadata import InputFacts, OutputFacts, read_metadata, to_json, with_checksum
+from edgeport.runtime.artefact.contract import Input, Output
+from edgeport.runtime.artefact.embedded_metadata import read_metadata, to_json, with_checksum
 
 METADATA = EmbeddedMetadata(
     model="digits",
     precision="int8",
-    inputs=(InputFacts("image", range=(0.0, 1.0)), InputFacts("tokens", "NT", None)),
-    outputs=(OutputFacts("kind", "softmax"), OutputFacts("size")),
+    inputs=(Input("image", layout="NHWC", range=(0.0, 1.0)), Input("tokens", layout="NT")),
+    outputs=(Output("kind", activation="softmax"), Output("size")),
     labels=("zero", "ein\u00df", 'quo"te', '{"edgeport_card":'),
     calibration={"count": 3},
 )
@@ -21,6 +22,14 @@ WHOLE = with_checksum(BEFORE + to_json(METADATA).encode() + AFTER)
 
 def test_metadata_with_a_checksum_comes_back_as_it_was() -> None:
     assert read_metadata(WHOLE, name="x") == METADATA
+
+
+def test_it_says_nothing_that_the_tensors_of_the_file_say() -> None:
+    shaped = METADATA._replace(
+        inputs=tuple(each._replace(shape=(None, 2), dtype="float32") for each in METADATA.inputs),
+        outputs=tuple(each._replace(shape=(None, 3), dtype="float32") for each in METADATA.outputs),
+    )
+    assert to_json(shaped) == to_json(METADATA)
 
 
 def test_metadata_is_json_of_ascii() -> None:
@@ -61,6 +70,6 @@ def test_another_schema_is_named() -> None:
 def test_an_unknown_activation_is_refused() -> None:
     with pytest.raises(ArtefactError, match="relu"):
         read_metadata(
-            with_checksum(to_json(EmbeddedMetadata("m", "int8", outputs=(OutputFacts("y", "relu"),))).encode()),
+            with_checksum(to_json(EmbeddedMetadata("m", "int8", outputs=(Output("y", activation="relu"),))).encode()),
             name="x",
         )

@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from edgeport.export import load_calibration, read_manifest
-from edgeport.export.graphs.port import Port
 from edgeport.export.manifest import manifest_text
 from edgeport.export.precisions import PRECISIONS, Required, precision_named
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.runtime import ArtefactError, InputError, load
+from edgeport.runtime.artefact.contract import Input
 
 FIGURES_OF_SCHEMA_2 = ("samples", "max_abs_error", "relative_error", "sqnr_db", "agreement", "column_db")
-IMAGE = Port("image", (None, 28, 28, 1), "float32")
+IMAGE = Input("image", (None, 28, 28, 1), "float32")
 
 
 def load_images(source: object, **options: object) -> CalibrationSet:
@@ -59,7 +59,7 @@ def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
         (None, "no export folder"),
         ("{", "damaged"),
         ("[]", "schema list"),
-        ('{"schema": 1}', "got schema 1, expected 3"),
+        ('{"schema": 1}', "got schema 1, expected 4"),
         ('{"schema": 2}', "damaged"),
         ('{"schema": 3}', "damaged"),
         ('{"schema": 3, "artefacts": [{}]}', "damaged"),
@@ -101,6 +101,14 @@ def test_a_manifest_that_was_edited_is_reported(place: tuple, value: object, dat
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(ArtefactError, match="damaged"):
         read_manifest(tmp_path)
+
+
+def test_an_input_is_described_with_its_batch_also_where_an_old_manifest_has_none(data: Path, tmp_path: Path) -> None:
+    old = read_manifest(data)
+    assert json.loads((data / "manifest.json").read_text())["inputs"][0]["shape"] == [28, 28, 1]
+    assert old.inputs == (Input("image", (None, 28, 28, 1), "float32", "NHWC", (0.0, 255.0)),)
+    (tmp_path / "manifest.json").write_text(manifest_text(old))
+    assert read_manifest(tmp_path) == old
 
 
 def test_compare_is_its_definition() -> None:
@@ -225,7 +233,7 @@ def test_calibration_from_a_folder_of_images(tmp_path: Path) -> None:
 
 def test_calibration_of_several_inputs_takes_the_same_rows_of_each(tmp_path: Path) -> None:
     rows = np.arange(60, dtype=np.int32)
-    ports = (Port("tokens", (None, 3), "int32"), Port("facts", (None, None), "float32"))
+    ports = (Input("tokens", (None, 3), "int32"), Input("facts", (None, None), "float32"))
     np.savez(tmp_path / "a.npz", tokens=np.stack([rows] * 3, axis=1), facts=rows[:, None].astype(np.float64))
     chosen = load_calibration(str(tmp_path / "a.npz"), inputs=ports, count=40, vocabulary=60)
     real = chosen.to_real(chosen.samples)
@@ -239,7 +247,7 @@ def test_calibration_of_several_inputs_takes_the_same_rows_of_each(tmp_path: Pat
 
 
 def test_random_calibration_says_that_it_is_random() -> None:
-    ports = (IMAGE, Port("tokens", (None, 4), "int64"), Port("signal", (None, 9, 2), "float32"))
+    ports = (IMAGE, Input("tokens", (None, 4), "int64"), Input("signal", (None, 9, 2), "float32"))
     chosen = load_calibration("random", inputs=ports, count=100, vocabulary=7)
     assert {name: array.dtype.name for name, array in chosen.samples.items()} == {
         "image": "uint8", "tokens": "int64", "signal": "float32",
@@ -247,7 +255,7 @@ def test_random_calibration_says_that_it_is_random() -> None:
     assert chosen.samples["tokens"].max() == 6
     assert "random data" in chosen.warnings[0]
     with pytest.raises(InputError, match="has a free axis"):
-        load_calibration("random", inputs=(Port("signal", (None, None, 2), "float32"),))
+        load_calibration("random", inputs=(Input("signal", (None, None, 2), "float32"),))
 
 
 @pytest.mark.parametrize(

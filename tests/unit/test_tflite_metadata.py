@@ -16,7 +16,8 @@ from edgeport.export.tflite.appended_files import append_files, moved_archive
 from edgeport.export.tflite.embedded_metadata import embed_metadata
 from edgeport.export.tflite.standard_metadata import embed_standard_metadata
 from edgeport.runtime import load
-from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, OutputFacts, with_checksum
+from edgeport.runtime.artefact.contract import Output
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_checksum
 from edgeport.runtime.errors import ExportError
 
 DIGITS = tuple("0123456789")
@@ -110,7 +111,7 @@ def test_the_file_holds_standard_metadata_labels_and_ours_and_answers_the_same(
     content: bytes, golden: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     ending = "softmax" if b'"precision":"int8"' in content else "none"
-    metadata = EmbeddedMetadata("tiny", "x", outputs=(OutputFacts("y", ending),), labels=DIGITS)
+    metadata = EmbeddedMetadata("tiny", "x", outputs=(Output("y", activation=ending),), labels=DIGITS)
     path = tmp_path / "whole.tflite"
     path.write_bytes(with_checksum(embed_metadata(embedded(content), metadata)))
     with zipfile.ZipFile(path) as archive:

@@ -1,0 +1,80 @@
+"""The contract: what a model takes and gives, the same from training to the device.
+
+It is found once, when a model is opened for the export. Calibration and verification obey it, ``manifest.json`` records
+it, and each artefact carries of it what its own tensors do not say. How a file stores a tensor (``TensorSpec``: with
+integers, a scale and a zero point) is no part of it: nine artefacts of a model share one contract.
+"""
+
+from typing import NamedTuple
+
+from edgeport.runtime.resizing import Resizing
+
+_LAYOUTS = {2: "NC", 3: "NTC", 4: "NHWC", 5: "NDHWC"}
+
+
+class Input(NamedTuple):
+    """One input of a model.
+
+    Attributes:
+        name: The name that users see.
+        shape: Its axes, the batch first; None for an axis of any length. Empty where an artefact's own tensor says it.
+        dtype: The numpy dtype's name that the model itself takes; empty likewise.
+        layout: What its axes are: ``NHWC`` for images, ``NTC`` for signals, ``NT`` for token sequences, ``NC`` ...
+        range: For pixels, the real values that 0 and 255 stand for; (0, 255) means raw pixels. None for an input that
+            takes no pixels.
+        resizing: For pixels, how pictures of any size take the model's; None where that was not recorded.
+    """
+
+    name: str
+    shape: tuple[int | None, ...] = ()
+    dtype: str = ""
+    layout: str = ""
+    range: tuple[float, float] | None = None
+    resizing: Resizing | None = None
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it takes real numbers, not integers such as tokens."""
+        return "float" in self.dtype
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it has the shape of images: real numbers of (batch, height, width, 1, 3 or 4 channels)."""
+        return len(self.shape) == 4 and self.shape[3] in (1, 3, 4) and self.is_real
+
+    def __str__(self) -> str:
+        return _text(self.name, self.shape, self.dtype)
+
+
+class Output(NamedTuple):
+    """One output of a model.
+
+    Attributes:
+        name: The name that users see; in an artefact that ends at the logits, theirs.
+        shape: Its axes, the batch first; None for an axis of any length. Empty where an artefact's own tensor says it.
+        dtype: The numpy dtype's name that the model itself gives; empty likewise.
+        activation: What turns the raw output into probabilities: ``none``, ``softmax`` or ``sigmoid``.
+    """
+
+    name: str
+    shape: tuple[int | None, ...] = ()
+    dtype: str = ""
+    activation: str = "none"
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it gives real numbers, not integers such as class ids."""
+        return "float" in self.dtype
+
+    def __str__(self) -> str:
+        return _text(self.name, self.shape, self.dtype)
+
+
+def layout_of(shape: tuple[int | None, ...], dtype: str) -> str:
+    """Return what the axes of an input usually are: ``NHWC``, ``NTC``, ``NT`` (tokens) ... or empty."""
+    return "NT" if len(shape) == 2 and "float" not in dtype else _LAYOUTS.get(len(shape), "")
+
+
+def _text(name: str, shape: tuple[int | None, ...], dtype: str) -> str:
+    axes = ", ".join("n" if axis is None else str(axis) for axis in shape)
+    return f"{name} {dtype} ({axes})"

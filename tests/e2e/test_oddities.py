@@ -125,6 +125,11 @@ def odd(kind: str, path: Path) -> Path:
         (f"compare {REPORT} {{}}", "report.json"),
         ("sweep {} -o out", "sweep.toml"),
         ("train --dataset {} -o out", "a.npz"),
+        ("train --dataset mnist-5k --model {} -o out", "a.keras"),
+        ("train --dataset mnist-5k --teacher {} -o out", "a.keras"),
+        ("export {} -o out", "a.keras"),
+        ("export {} -o out", "a.h5"),
+        ("export zoo:edge-2k --calibration {} -o out", "a.npz"),
     ],
 )
 def test_a_file_that_is_none_is_refused_at_once(
@@ -141,7 +146,7 @@ def test_a_file_that_is_none_is_refused_at_once(
         raise TimeoutError
 
     signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(20)
+    signal.alarm(60)
     try:
         code = main(arguments.split())
     finally:

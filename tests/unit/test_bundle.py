@@ -327,6 +327,14 @@ def test_a_hostile_model_name_is_no_command(data: Path, tmp_path: Path) -> None:
     )
 
 
+def test_of_two_installations_at_once_the_second_waits(bundle: Bundle, tmp_path: Path) -> None:
+    head = bundle.files["install.sh"].decode().split("# 1. ")[0]
+    (tmp_path / "install.sh").write_text(f"{head}\necho begins >> log; sleep 0.5; echo ends >> log\n")
+    both = [subprocess.Popen(["sh", str(tmp_path / "install.sh")], cwd="/") for _ in range(2)]
+    assert [each.wait(timeout=30) for each in both] == [0, 0]
+    assert (tmp_path / "log").read_text().split() == ["begins", "ends"] * 2
+
+
 def test_a_model_that_takes_no_images_gets_no_examples_for_them(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "export")
     manifest = tmp_path / "export" / "manifest.json"

@@ -1,7 +1,9 @@
 """Both predictors on real artefacts: the recorded answers, and every wrong way to call them."""
 
+import importlib.util
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeport.runtime import ArtefactError, InputError, TensorSpec, load
+from edgeport.runtime import ArtefactError, InputError, MissingDependencyError, TensorSpec, load
 from edgeport.runtime.tensors.checks import TensorCheck
 
 NAMES = ("tiny.float32.tflite", "tiny.int8.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
@@ -455,3 +457,12 @@ def test_a_signal_handler_may_predict(name: str, data: Path, golden: dict, monke
         signal.signal(signal.SIGALRM, before)
     assert len(answers) >= 50
     assert all((answer == expected).all() for answer in answers)
+
+
+def test_a_frozen_program_without_its_engine_says_how_to_freeze_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeport.runtime.engines.installed.find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(MissingDependencyError, match="--collect-all ai_edge_litert and --hidden-import") as raised:
+        load(data / "tiny.int8.tflite")
+    module = str(raised.value).split("--hidden-import ")[1]
+    assert importlib.util.find_spec(module) is not None, module

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgeport.benchmarks.lab.family.publishing import vectors_of_cpu
-from edgeport.export.manifest import Manifest, read_manifest
+from edgeport.export.manifest import SCHEMA, Manifest, read_manifest
 from edgeport.train.zoo import ZOO, PublishedModel, published_models
-from edgeport.train.zoo.published import SCORES
+from edgeport.train.zoo.published import MANIFEST, SCORES
 
 # Nobody listens there: what tries to download ends at once.
 OFFLINE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
@@ -36,7 +36,9 @@ def folder(edgeport, smallest: PublishedModel, tmp_path_factory: pytest.TempPath
 def comparable(ours: Manifest, theirs: Manifest, model: PublishedModel) -> bool:
     """Whether the same tools run on a CPU that adds in the same order: only then the bytes must be the same."""
     cpu = json.loads((model.folder / SCORES).read_text())["cpu"]
-    return ours.versions == theirs.versions and cpu["vectors"] == vectors_of_cpu()
+    # With the schema of the manifest the metadata in the files changes too.
+    same_schema = json.loads((model.folder / MANIFEST).read_text())["schema"] == SCHEMA
+    return same_schema and ours.versions == theirs.versions and cpu["vectors"] == vectors_of_cpu()
 
 
 def test_the_export_gives_the_published_files(folder: Path, smallest: PublishedModel) -> None:

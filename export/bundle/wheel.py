@@ -13,6 +13,8 @@ from edgeport.export.bundle import device
 from edgeport.runtime.errors import ExportError
 
 _LAYERS = ("runtime", "train", "export", "benchmarks")
+# Where edgeport is edited in place, what measures edgeport itself lies beside it.
+_LAB = "lab"
 _RECORDS = ("METADATA", "entry_points.txt", "top_level.txt", "licenses/LICENSE")
 # The earliest time that a ZIP file can tell: wheels of the same content are the same bytes.
 _THEN = (1980, 1, 1, 0, 0, 0)
@@ -54,7 +56,7 @@ def modules() -> dict[str, bytes]:
             raise ExportError(f"edgeport.{layer} is not installed: install edgeport again, then bundle")
         root = Path(spec.submodule_search_locations[0])
         # A folder without __init__.py is no package of ours, and lies in nobody else's wheel.
-        packages = [path.parent for path in root.rglob("__init__.py")]
+        packages = [path.parent for path in root.rglob("__init__.py") if _LAB not in path.relative_to(root).parts]
         for package in packages:
             texts = package.parts[-len(device.PLACE) :] == device.PLACE
             for path in (*package.iterdir(), *package.glob("templates/*")):

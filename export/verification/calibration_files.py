@@ -59,8 +59,8 @@ def read_splits(
             return splits_of(arrays, inputs, path)
     elif path.is_dir() and not any(entry.is_dir() for entry in path.iterdir()):
         return _from_images(path, _only(inputs, source), resizing or KERAS_LOADER)
+    dataset = load_dataset(source, data_dir=data_dir, image_shape=picture_shape_of(inputs[0]), resizing=resizing)
     port = _only(inputs, source)
-    dataset = load_dataset(source, data_dir=data_dir, image_shape=picture_shape_of(port), resizing=resizing)
     train, held_out = ({port.name: split.images} for split in (dataset.train, dataset.validation))
     return Splits(train, held_out, dataset.labels, dataset.resizing)
 

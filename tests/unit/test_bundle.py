@@ -235,7 +235,7 @@ def test_the_wheel_holds_every_module_and_what_goes_to_the_device() -> None:
         or path.name == "py.typed"
         or (path.parent.name in ("device", "templates") and path.is_file())
     }
-    assert set(held) == expected
+    assert set(held) == {name for name in expected if not name.startswith("edgeport/benchmarks/lab/")}
     assert "edgeport/export/bundle/device/install.sh" in held
     for name in ("page.html", "blocks.html", "page.css"):
         assert f"edgeport/benchmarks/report/renderers/templates/{name}" in held

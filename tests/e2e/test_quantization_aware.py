@@ -190,7 +190,7 @@ def trained_on(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
     x = layers.Conv2D(8, 6, strides=4, padding="same", use_bias=False)(layers.Rescaling(1 / 255)(x))
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.8)(x))
     x = layers.Conv2D(16, 3, activation="relu")(x)
-    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Flatten()(x)
     model = keras.Model(image, layers.Dense(10, activation="softmax", name="probabilities")(x), name="digits")
 
     def fit(model: keras.Model, epochs: int) -> None:

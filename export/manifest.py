@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.export.verification.comparison import Verification
-from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.contract import CHANNELS, KINDS, Input
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import read_json, to_plain
@@ -17,10 +17,11 @@ from edgeport.runtime.files.json_schema import built, problem_of
 from edgeport.runtime.resizing import DIGITS, Resizing
 from edgeport.runtime.terminal import steers
 
-SCHEMA = 4
+SCHEMA = 5
 # What schema 3 adds to 2, some figures of `verified`, has a default here. Before schema 4 an input had the shape of one
-# sample, without the batch.
-_READ = (2, 3, SCHEMA)
+# sample, without the batch. Schema 5 says of which kind an input is; those before do so by its range and dtype.
+_READ = (2, 3, 4, SCHEMA)
+_BATCHED = 4
 FILE_NAME = "manifest.json"
 # No sample is larger than a model can be.
 _MOST_VALUES = 2**31 - 1
@@ -162,7 +163,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(content, dict) or content.get("schema") not in _READ:
         got = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise ArtefactError(f"{path}: got schema {got}, expected {SCHEMA}: export again with this edgeport")
-    if content.pop("schema") < SCHEMA:
+    if content.pop("schema") < _BATCHED:
         _add_batch(content.get("inputs"))
     # An exact artefact has an infinite SQNR, and a path may hold bytes that are no UTF-8.
     problem = problem_of(content, Manifest, strict=False)
@@ -202,4 +203,6 @@ def _problem_with(manifest: Manifest) -> str:
         return "an input is larger than any that can be fed"
     if not all(each.range is None or each.range[0] < each.range[1] for each in manifest.inputs):
         return "an input has no range"
+    if not all(each.kind in ("", *KINDS) and each.channels in ("", *CHANNELS) for each in manifest.inputs):
+        return "an input is of an unknown kind"
     return ""

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from edgeport.runtime.resizing import Resizing
 
+KINDS = ("pixels", "real", "ids")
+# By how many channels they are of.
+CHANNELS = {"grey": 1, "rgb": 3, "bgr": 3}
 _LAYOUTS = {2: "NC", 3: "NTC", 4: "NHWC", 5: "NDHWC"}
 
 
@@ -23,6 +26,10 @@ class Input(NamedTuple):
         range: For pixels, the real values that 0 and 255 stand for; (0, 255) means raw pixels. None for an input that
             takes no pixels.
         resizing: For pixels, how pictures of any size take the model's; None where that was not recorded.
+        kind: What it takes: ``pixels`` (uint8 from 0 to 255, which become real values), ``real`` values as they are,
+            or ``ids`` (integers: tokens, categories). Empty in files that do not say.
+        channels: What the model's channels are, for pixels: ``grey``, ``rgb`` or ``bgr``. Pixels always come as RGB, as
+            pictures are read; those of a ``bgr`` model are swapped where they become real values. Empty for others.
     """
 
     name: str
@@ -31,6 +38,8 @@ class Input(NamedTuple):
     layout: str = ""
     range: tuple[float, float] | None = None
     resizing: Resizing | None = None
+    kind: str = ""
+    channels: str = ""
 
     @property
     def is_real(self) -> bool:

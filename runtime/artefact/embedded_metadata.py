@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from edgeport.runtime.artefact.contract import Input, Output
+from edgeport.runtime.artefact.contract import CHANNELS, KINDS, Input, Output
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.json_file import to_plain
@@ -149,6 +149,9 @@ def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
             Input(**{**each, "range": _range(each["range"]), "resizing": recorded_resizing(each.get("resizing"))})
             for each in fields["inputs"]
         )
+        for each in inputs:
+            if each.kind not in ("", *KINDS) or each.channels not in ("", *CHANNELS):
+                raise ValueError(f"input {each.name} is of the unknown kind {each.kind!r}, {each.channels!r}")
         outputs = tuple(Output(**each) for each in fields["outputs"])
         metadata = EmbeddedMetadata(
             **{**fields, "inputs": inputs, "outputs": outputs, "labels": tuple(fields["labels"])}

@@ -11,7 +11,10 @@ from edgeport.runtime.artefact.embedded_metadata import read_metadata, to_json, 
 METADATA = EmbeddedMetadata(
     model="digits",
     precision="int8",
-    inputs=(Input("image", layout="NHWC", range=(0.0, 1.0)), Input("tokens", layout="NT")),
+    inputs=(
+        Input("image", layout="NHWC", range=(0.0, 1.0), kind="pixels", channels="bgr"),
+        Input("tokens", layout="NT", kind="ids"),
+    ),
     outputs=(Output("kind", activation="softmax"), Output("size")),
     labels=("zero", "ein\u00df", 'quo"te', '{"edgeport_card":'),
     calibration={"count": 3},
@@ -22,6 +25,21 @@ WHOLE = with_checksum(BEFORE + to_json(METADATA).encode() + AFTER)
 
 def test_metadata_with_a_checksum_comes_back_as_it_was() -> None:
     assert read_metadata(WHOLE, name="x") == METADATA
+
+
+@pytest.mark.parametrize(("field", "value"), [("kind", "sounds"), ("channels", "yuv"), ("kind", None)])
+def test_an_input_of_an_unknown_kind_is_reported(field: str, value: object) -> None:
+    other = METADATA._replace(inputs=(METADATA.inputs[0]._replace(**{field: value}),))
+    with pytest.raises(ArtefactError, match="input image is of the unknown kind"):
+        read_metadata(with_checksum(to_json(other).encode()), name="x")
+
+
+def test_metadata_that_does_not_say_of_which_kind_an_input_is_can_be_read() -> None:
+    fields = json.loads(to_json(METADATA))
+    fields["inputs"] = [{key: each[key] for key in ("name", "layout", "range")} for each in fields["inputs"]]
+    text = json.dumps(fields, separators=(",", ":")).encode()
+    (image, _) = read_metadata(with_checksum(text), name="x").inputs
+    assert image == Input("image", layout="NHWC", range=(0.0, 1.0))
 
 
 def test_it_says_nothing_that_the_tensors_of_the_file_say() -> None:

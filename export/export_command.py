@@ -16,7 +16,7 @@ from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.runtime.resizing_options import add_resizing, chosen_resizing
+from edgeport.runtime.pictures.resizing_options import add_resizing, chosen_resizing
 from edgeport.runtime.terminal import shell_word, visible
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from edgeport.export.verification.calibration import RANDOM, CalibrationSet, loa
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.runtime.resizing import Resizing
+from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.runtime.terminal import steers, visible
 from edgeport.train.zoo import find_published
 

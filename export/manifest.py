@@ -14,7 +14,7 @@ from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import read_json, to_plain
 from edgeport.runtime.files.json_schema import built, problem_of
-from edgeport.runtime.resizing import DIGITS, Resizing
+from edgeport.runtime.pictures.resizing import DIGITS, Resizing
 from edgeport.runtime.terminal import steers
 
 SCHEMA = 5

@@ -20,10 +20,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if TYPE_CHECKING:
     from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
     from edgeport.runtime.artefact.spec import Spec, TensorSpec
-    from edgeport.runtime.classification import Classification
     from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
-    from edgeport.runtime.loading import load
-    from edgeport.runtime.predictor import Predictor
+    from edgeport.runtime.prediction.classification import Classification
+    from edgeport.runtime.prediction.loading import load
+    from edgeport.runtime.prediction.predictor import Predictor
 
 __all__ = [
     "ArtefactError",
@@ -43,13 +43,13 @@ __getattr__ = lazy_names(
     {
         "ArtefactError": "errors",
         "EmbeddedMetadata": "artefact.embedded_metadata",
-        "Classification": "classification",
+        "Classification": "prediction.classification",
         "EdgeportError": "errors",
         "InputError": "errors",
         "MissingDependencyError": "errors",
-        "Predictor": "predictor",
+        "Predictor": "prediction.predictor",
         "Spec": "artefact.spec",
         "TensorSpec": "artefact.spec",
-        "load": "loading",
+        "load": "prediction.loading",
     },
 )

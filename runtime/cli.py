@@ -65,7 +65,7 @@ COMMANDS: tuple[Command, ...] = (
         "tensors, operators, sizes and quantization of a TFLite or ONNX file",
         "export",
     ),
-    Command("predict", "edgeport.runtime.predict_command", "labels and probabilities for image files"),
+    Command("predict", "edgeport.runtime.prediction.predict_command", "labels and probabilities for image files"),
     Command(
         "selftest",
         "edgeport.runtime.golden.selftest_command",

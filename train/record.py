@@ -10,7 +10,7 @@ from typing import Any
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.json_file import read_json
 from edgeport.runtime.machine import version_of
-from edgeport.runtime.resizing import DIGITS, Resizing, recorded_resizing
+from edgeport.runtime.pictures.resizing import DIGITS, Resizing, recorded_resizing
 
 SCHEMA = 1
 FILE_NAME = "training.json"

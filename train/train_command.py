@@ -10,7 +10,7 @@ from rich.console import Console
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.runtime.resizing_options import add_resizing, chosen_resizing
+from edgeport.runtime.pictures.resizing_options import add_resizing, chosen_resizing
 from edgeport.runtime.terminal import shell_word
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.image_folder import FreeShape

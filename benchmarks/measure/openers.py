@@ -9,8 +9,8 @@ import numpy as np
 from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.engines.installed import engine_for
-from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.prediction.loading import load
+from edgeport.runtime.prediction.predictor import Predictor
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 # Enough for an engine to be as fast as it gets, and little memory.

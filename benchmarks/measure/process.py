@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from edgeport.benchmarks.measure.candidate import Candidate
-from edgeport.export.json_process import JsonProcess, with_threads
+from edgeport.runtime.processes.json_process import JsonProcess, with_threads
 
 # The answers of a large model to ten thousand images, on a small computer.
 _PATIENCE_SECONDS = 3600.0

@@ -17,7 +17,7 @@ import numpy as np
 
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import full_temporary_folder
-from edgeport.runtime.replies import refusal, replies
+from edgeport.runtime.processes.replies import refusal, replies
 from edgeport.runtime.tensors.arrays import Pixels
 
 Call = Callable[[], object]

@@ -11,9 +11,9 @@ import numpy as np
 
 from edgeport.benchmarks.measure.host import usable_cores
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
-from edgeport.export.json_process import JsonProcess, with_threads
 from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.files.temporary import temporary_folder
+from edgeport.runtime.processes.json_process import JsonProcess, with_threads
 from edgeport.runtime.tensors.arrays import Pixels
 
 QUERIES = 1024

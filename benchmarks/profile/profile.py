@@ -25,8 +25,8 @@ from edgeport.export.inspection.facts import Inspection
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.prediction.loading import load
+from edgeport.runtime.prediction.predictor import Predictor
 from edgeport.runtime.tensors.arrays import Tensor
 
 INT8, FLOAT32 = "int8", "float32"

@@ -20,7 +20,7 @@ from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
-from edgeport.runtime.resizing import Resizing
+from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.quantization import activate
 from edgeport.runtime.terminal import steers, visible

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edgeport.export.verification.calibration_files import Splits, read_splits, splits_of
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.resizing import KERAS_LOADER, Resizing
+from edgeport.runtime.pictures.resizing import KERAS_LOADER, Resizing
 
 Samples = Mapping[str, npt.NDArray[Any]]
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.images import read_images
-from edgeport.runtime.resizing import KERAS_LOADER, Resizing
+from edgeport.runtime.pictures.images import read_images
+from edgeport.runtime.pictures.resizing import KERAS_LOADER, Resizing
 from edgeport.train.datasets.image_folder import IMAGE_SUFFIXES, FreeShape
 from edgeport.train.datasets.named import load_dataset
 from edgeport.train.datasets.npz_file import read_arrays

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.json_process import JsonProcess
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import EdgeportError
 from edgeport.runtime.files.json_file import to_plain
 from edgeport.runtime.files.temporary import temporary_folder
-from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Predictor
-from edgeport.runtime.replies import replies
+from edgeport.runtime.prediction.loading import load
+from edgeport.runtime.prediction.predictor import Predictor
+from edgeport.runtime.processes.json_process import JsonProcess
+from edgeport.runtime.processes.replies import replies
 from edgeport.runtime.tensors.arrays import Tensor
 
 _SAMPLES = ".samples.npy"

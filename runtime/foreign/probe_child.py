@@ -12,7 +12,7 @@ import numpy as np
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.engines.empty_axes import EmptyAxes
 from edgeport.runtime.errors import EdgeportError, InputError
-from edgeport.runtime.loading import load
+from edgeport.runtime.prediction.loading import load
 
 _OUT_OF_MEMORY = ("bad_alloc", "failed to map segment", "failed to allocate", "cannot allocate", "out of memory")
 

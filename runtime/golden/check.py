@@ -27,7 +27,7 @@ from edgeport.runtime.artefact.formats import FORMATS, format_called
 from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError, unknown_name
 from edgeport.runtime.golden.answers import Golden, GoldenAnswer, digest_of, raw_answers, top1_of
-from edgeport.runtime.loading import load
+from edgeport.runtime.prediction.loading import load
 
 # How far a real output may be off, as a share of its range.
 _SHARES = {"float32": 1e-4, "float16": 2e-2, "dynamic": 2e-2}

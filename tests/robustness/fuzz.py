@@ -28,8 +28,8 @@ from edgeport.runtime import EdgeportError
 from edgeport.runtime.foreign.onnx import sound_content as sound_onnx
 from edgeport.runtime.foreign.tflite import sound_content as sound_tflite
 from edgeport.runtime.golden.answers import read_golden
-from edgeport.runtime.images import read_images
-from edgeport.runtime.resizing import DIGITS, KERAS_LOADER
+from edgeport.runtime.pictures.images import read_images
+from edgeport.runtime.pictures.resizing import DIGITS, KERAS_LOADER
 from edgeport.train.datasets.npz_file import load_npz
 from edgeport.train.models.keras_writer import read_keras_file
 from edgeport.train.record import record_beside

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-MODULES = ("runtime.loading", "runtime.predictor", "export.inspection.inspecting", "train.datasets.named")
+MODULES = (
+    "runtime.prediction.loading",
+    "runtime.prediction.predictor",
+    "export.inspection.inspecting",
+    "train.datasets.named",
+)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.resizing import Resizing
+from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.runtime.terminal import steers, visible
 
 Images = npt.NDArray[np.uint8]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.images import SUFFIXES, picture_shape, read_images
-from edgeport.runtime.resizing import KERAS_LOADER, Resizing
+from edgeport.runtime.pictures.images import SUFFIXES, picture_shape, read_images
+from edgeport.runtime.pictures.resizing import KERAS_LOADER, Resizing
 from edgeport.runtime.terminal import steers
 from edgeport.train.datasets.dataset import Dataset, stratified
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.runtime.resizing import DIGITS
+from edgeport.runtime.pictures.resizing import DIGITS
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.datasets.npz_file import read_arrays
 

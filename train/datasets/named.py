@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.runtime.resizing import Resizing
+from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.image_folder import FreeShape, load_image_folder
 from edgeport.train.datasets.mnist import load_fashion_mnist, load_mnist

@@ -23,8 +23,8 @@ from edgeport.export.inspection.facts import BOUNDARY, FLOAT
 from edgeport.export.verification.comparison import compare
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.prediction.loading import load
+from edgeport.runtime.prediction.predictor import Predictor
 from edgeport.runtime.tensors.arrays import FloatArray, Tensor
 from edgeport.runtime.tensors.quantization import quantize
 from edgeport.train.datasets.named import load_dataset

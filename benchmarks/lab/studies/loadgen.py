@@ -20,7 +20,7 @@ from edgeport.benchmarks.mlperf.loadgen import IMAGES, SECONDS, LoadgenResult, m
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.loading import load
+from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.tensors.arrays import Pixels
 
 

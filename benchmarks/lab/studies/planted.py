@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from edgeport.benchmarks.measure.openers import OpenedArtefact
-from edgeport.runtime.loading import load
+from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.tensors.arrays import Pixels
 
 

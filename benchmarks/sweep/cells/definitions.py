@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from edgeport.export.json_process import JsonProcess, answer_of
 from edgeport.runtime.errors import EdgeportError
-from edgeport.runtime.replies import refusal, replies
+from edgeport.runtime.processes.json_process import JsonProcess, answer_of
+from edgeport.runtime.processes.replies import refusal, replies
 
 
 def definition_of(model: str, *, image_shape: tuple[int, int, int], class_count: int) -> str:

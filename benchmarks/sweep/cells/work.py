@@ -24,8 +24,8 @@ from edgeport.export.sources.source import Source, load_source
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.prediction.loading import load
+from edgeport.runtime.prediction.predictor import Predictor
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.datasets.named import DATASETS, load_dataset

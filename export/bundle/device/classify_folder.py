@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgeport.runtime import EdgeportError, Predictor, load
 from edgeport.runtime.cli import exit_code_of
-from edgeport.runtime.images import SUFFIXES, read_images
+from edgeport.runtime.pictures.images import SUFFIXES, read_images
 from edgeport.runtime.terminal import failed_output, visible
 
 # The time of the last change in ns, and the size in bytes: another picture under the same name differs in one.

@@ -10,10 +10,10 @@ import numpy as np
 
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
-from edgeport.runtime.classification import Classification, ranked
 from edgeport.runtime.engines.forking import survive_fork
 from edgeport.runtime.engines.protocol import Engine, Origin
 from edgeport.runtime.errors import ArtefactError, InputError
+from edgeport.runtime.prediction.classification import Classification, ranked
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.tensors.batches import samples_at_a_time
 from edgeport.runtime.tensors.checks import TensorCheck, fits

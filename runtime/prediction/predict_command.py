@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.classification import Classification
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.images import read_images
-from edgeport.runtime.loading import load
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.pictures.images import read_images
+from edgeport.runtime.prediction.classification import Classification
+from edgeport.runtime.prediction.loading import load
+from edgeport.runtime.prediction.predictor import Predictor
 from edgeport.runtime.terminal import visible
 
 

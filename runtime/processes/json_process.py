@@ -1,4 +1,4 @@
-"""A process that runs one of our modules, is sent lines of JSON, and answers in such: see ``runtime.replies``.
+"""A process that runs one of our modules, is sent lines of JSON, and answers in such, by ``processes.replies``.
 
 Whatever becomes of it, an engine's death by a signal included, is an answer like any other. The one process that is
 started otherwise is the probe's (``runtime.foreign.probing``): nobody vouches for what that runs, so it has limits, and

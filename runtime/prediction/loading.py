@@ -11,7 +11,7 @@ from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.engines.protocol import Origin
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.runtime.predictor import Predictor
+from edgeport.runtime.prediction.predictor import Predictor
 
 _LARGEST_THREADS = 64
 

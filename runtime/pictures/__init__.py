@@ -1,0 +1,1 @@
+"""Pictures: opened from files, and brought to the size that a model takes."""

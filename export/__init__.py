@@ -18,10 +18,10 @@ from edgeport.runtime.lazy_names import lazy_names
 from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
+    from edgeport.export.conversion.options import Options
     from edgeport.export.exporting import Progress, export
     from edgeport.export.front_door import export_model
     from edgeport.export.manifest import Manifest, read_manifest
-    from edgeport.export.options import Options
     from edgeport.export.sources.source import Source, load_source
     from edgeport.export.verification.calibration import CalibrationSet, load_calibration
 
@@ -43,7 +43,7 @@ __getattr__ = lazy_names(
     {
         "CalibrationSet": "verification.calibration",
         "Manifest": "manifest",
-        "Options": "options",
+        "Options": "conversion.options",
         "Progress": "exporting",
         "Source": "sources.source",
         "export": "exporting",

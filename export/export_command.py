@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from edgeport.export.conversion.options import OPSET, UNROLL_LIMIT, Options
+from edgeport.export.conversion.precisions import PRECISIONS
 from edgeport.export.front_door import export_model
 from edgeport.export.manifest import Artefact, Manifest, Refusal
-from edgeport.export.options import OPSET, UNROLL_LIMIT, Options
-from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.errors import InputError

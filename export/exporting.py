@@ -14,9 +14,9 @@ from pathlib import Path
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.memory import cycles_freed_early, free_memory
+from edgeport.export.conversion.options import OnNote, Options
+from edgeport.export.conversion.precisions import PRECISIONS, Precision, precision_named
 from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, manifest_text, read_manifest
-from edgeport.export.options import OnNote, Options
-from edgeport.export.precisions import PRECISIONS, Precision, precision_named
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from edgeport.export.conversion.options import Options
 from edgeport.export.manifest import Manifest
-from edgeport.export.options import Options
 from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
@@ -148,7 +148,7 @@ def _opened(
     published = find_published(model) if isinstance(model, (str, Path)) else None
     # TensorFlow takes seconds to import, and logs while it does.
     with quiet_stderr():
-        from edgeport.export.sources.custom_objects import objects_of
+        from edgeport.export.sources.keras.custom_objects import objects_of
         from edgeport.export.sources.source import load_source
 
         objects = objects_of(custom_objects) if isinstance(custom_objects, Path) else custom_objects

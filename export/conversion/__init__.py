@@ -1,1 +1,1 @@
-"""What every conversion needs around another library's converter."""
+"""What a conversion is asked for, and what it needs around another library's converter."""

@@ -13,10 +13,12 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.memory import free_memory
-from edgeport.export.graphs.fake_quantization import has_fake_quantization, with_float_weights
+from edgeport.export.conversion.options import OnNote, Options, ignored
+from edgeport.export.conversion.precisions import precision_named
 from edgeport.export.graphs.graph import Graph
-from edgeport.export.graphs.masks import with_clamped_masks
-from edgeport.export.graphs.rewriting import rewritten
+from edgeport.export.graphs.integers.fake_quantization import has_fake_quantization, with_float_weights
+from edgeport.export.graphs.integers.masks import with_clamped_masks
+from edgeport.export.graphs.operators.rewriting import rewritten
 from edgeport.export.onnx import tf2onnx_select  # noqa: F401  (registers with tf2onnx)
 from edgeport.export.onnx.passes.fold_flatten import fold_flatten
 from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
@@ -28,8 +30,6 @@ from edgeport.export.onnx.passes.quantize_static import quantize_static
 from edgeport.export.onnx.passes.take_ranges import take_ranges
 from edgeport.export.onnx.passes.to_float16 import to_float16
 from edgeport.export.onnx.rules import rules
-from edgeport.export.options import OnNote, Options, ignored
-from edgeport.export.precisions import precision_named
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.contract import Input, Output

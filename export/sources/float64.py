@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from edgeport.export.graphs.graph import Graph
+from edgeport.export.graphs.operators.rewriting import rewritten
 from edgeport.export.graphs.operators.rules import arg_extreme
-from edgeport.export.graphs.rewriting import rewritten
 from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.runtime.artefact.contract import Input, Output
 

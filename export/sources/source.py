@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.export.conversion.foreign_messages import cleaned
-from edgeport.export.graphs.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
 from edgeport.export.graphs.graph import Graph, activations_of, cut_activations, with_outputs, with_shapes
+from edgeport.export.graphs.integers.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
 from edgeport.export.sources.float64 import in_float32
 from edgeport.export.sources.integer_inputs import with_integer_inputs
-from edgeport.export.sources.keras_model import open_keras_file, open_keras_model
+from edgeport.export.sources.keras.keras_model import open_keras_file, open_keras_model
 from edgeport.export.sources.opened import Opened, Shapes
 from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model

@@ -13,13 +13,13 @@ from tensorflow.lite.python.conversion_metadata_schema_py_generated import Model
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.conversion.foreign_messages import cleaned
-from edgeport.export.graphs.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
+from edgeport.export.conversion.options import OnNote, Options, ignored
+from edgeport.export.conversion.precisions import precision_named
 from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
-from edgeport.export.graphs.masks import with_clamped_masks
-from edgeport.export.graphs.rewriting import rewritten
-from edgeport.export.graphs.unrolling import unroll
-from edgeport.export.options import OnNote, Options, ignored
-from edgeport.export.precisions import precision_named
+from edgeport.export.graphs.integers.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
+from edgeport.export.graphs.integers.masks import with_clamped_masks
+from edgeport.export.graphs.integers.unrolling import unroll
+from edgeport.export.graphs.operators.rewriting import rewritten
 from edgeport.export.sources.source import Source
 from edgeport.export.tflite.embedded_metadata import embed_metadata
 from edgeport.export.tflite.float_front import Front, find_front

@@ -9,8 +9,8 @@ import tensorflow as tf
 from edgeport.export.graphs.operators.einsum import einsum_as_product
 from edgeport.export.graphs.operators.fourier import part_of_transform, transformed
 from edgeport.export.graphs.operators.resizing import resize_area, resize_bicubic, scale_and_translate
+from edgeport.export.graphs.operators.rewriting import Rule, constant_of
 from edgeport.export.graphs.operators.rules import arg_extreme, exact_expm1, exact_log1p, expm1, integer_product, log1p
-from edgeport.export.graphs.rewriting import Rule, constant_of
 
 
 def rules(*, in_integers: bool) -> Mapping[str, Rule]:

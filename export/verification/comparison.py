@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgeport.export.precisions import Limits, Required
+from edgeport.export.conversion.precisions import Limits, Required
 from edgeport.export.verification.evidence import decided, inconclusive_figures
 from edgeport.export.verification.rounding_error import Rounding
 from edgeport.runtime.tensors.arrays import Tensor

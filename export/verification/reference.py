@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.precisions import Precision
+from edgeport.export.conversion.precisions import Precision
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare

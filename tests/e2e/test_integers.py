@@ -10,9 +10,9 @@ import tensorflow as tf
 from keras import layers, ops
 
 from edgeport.export import Manifest, Options, export, load_calibration, load_source
-from edgeport.export.graphs.fake_quantization import call_of
 from edgeport.export.graphs.graph import freeze
-from edgeport.export.graphs.unrolling import unroll
+from edgeport.export.graphs.integers.fake_quantization import call_of
+from edgeport.export.graphs.integers.unrolling import unroll
 from edgeport.runtime import load
 from edgeport.runtime.errors import ExportError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeport.export import Options, load_source, read_manifest
-from edgeport.export.precisions import PRECISIONS
+from edgeport.export.conversion.precisions import PRECISIONS
 from edgeport.runtime import load
 
 DATA = Path(__file__).parents[1] / "data"

@@ -25,17 +25,18 @@ PACKAGED = [path for path in MODULES if not path.is_relative_to(ROOT / LAB)]
 
 # Each engine is imported in these modules alone; everything else reaches it through them.
 KERAS_MODULES = {
-    "benchmarks/measure/keras_opener.py", "export/graphs/fake_quantization.py", "export/graphs/float64_graph.py",
-    "export/graphs/graph.py", "export/graphs/list_shapes.py", "export/graphs/masks.py",
-    "export/graphs/operators/einsum.py", "export/graphs/operators/fourier.py", "export/graphs/operators/resizing.py",
-    "export/graphs/operators/rules.py", "export/graphs/rewriting.py", "export/graphs/running.py",
-    "export/graphs/scaling.py", "export/graphs/unrolling.py", "export/onnx/convert.py", "export/onnx/rules.py",
-    "export/sources/float64.py", "export/sources/integer_inputs.py", "export/sources/keras_2.py",
-    "export/sources/keras_3.py", "export/sources/keras_model.py", "export/sources/saved_model.py",
-    "export/sources/tracing.py", "export/tflite/convert.py", "export/tflite/float_front.py", "export/tflite/joining.py",
-    "export/tflite/rules.py", "export/tflite/substitutes.py", "export/verification/rounding.py",
-    "train/datasets/mnist.py", "train/loop/augmentation.py", "train/loop/fitting.py", "train/loop/teacher.py",
-    "train/loop/untuned.py", "train/models/edge_family.py", "train/models/keras_file.py", "train/models/named.py",
+    "benchmarks/measure/keras_opener.py", "export/graphs/float64_graph.py", "export/graphs/graph.py",
+    "export/graphs/integers/fake_quantization.py", "export/graphs/integers/masks.py",
+    "export/graphs/integers/unrolling.py", "export/graphs/list_shapes.py", "export/graphs/operators/einsum.py",
+    "export/graphs/operators/fourier.py", "export/graphs/operators/resizing.py", "export/graphs/operators/rewriting.py",
+    "export/graphs/operators/rules.py", "export/graphs/running.py", "export/graphs/scaling.py",
+    "export/onnx/convert.py", "export/onnx/rules.py", "export/sources/float64.py", "export/sources/integer_inputs.py",
+    "export/sources/keras/keras_2.py", "export/sources/keras/keras_3.py", "export/sources/keras/keras_model.py",
+    "export/sources/saved_model.py", "export/sources/tracing.py", "export/tflite/convert.py",
+    "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/rules.py",
+    "export/tflite/substitutes.py", "export/verification/rounding.py", "train/datasets/mnist.py",
+    "train/loop/augmentation.py", "train/loop/fitting.py", "train/loop/teacher.py", "train/loop/untuned.py",
+    "train/models/edge_family.py", "train/models/keras_file.py", "train/models/named.py",
     "train/quantization_aware/fake_quantization.py", "train/quantization_aware/layer_graph.py",
     "train/quantization_aware/layers.py", "train/quantization_aware/quantize.py", "train/training.py",
 }  # fmt: skip
@@ -56,7 +57,7 @@ ONNX_PROFILES = {"benchmarks/profile/onnx/parts.py", "benchmarks/profile/onnx/pe
 TFLITE_PROFILES = {"benchmarks/profile/tflite/parts.py", "benchmarks/profile/tflite/peak.py"}
 ENGINES = {
     "keras": KERAS_MODULES | KERAS_LAB,
-    "tf_keras": {"export/sources/keras_2.py"},
+    "tf_keras": {"export/sources/keras/keras_2.py"},
     "h5py": {"train/models/keras_writer.py", "train/models/unpacked_size.py"},
     "tensorflow": KERAS_MODULES | KERAS_LAB | {f"{LAB}/quantizers/tflite_quantizers.py"},
     "tf2onnx": {

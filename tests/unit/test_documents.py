@@ -26,8 +26,8 @@ from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.sweep import results as sweep_results
 from edgeport.benchmarks.sweep.summary import Line, lines_of
 from edgeport.export import export_command, read_manifest
+from edgeport.export.conversion.precisions import PRECISIONS
 from edgeport.export.manifest import Artefact, Manifest, Refusal
-from edgeport.export.precisions import PRECISIONS
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from edgeport.export import load_calibration, read_manifest
+from edgeport.export.conversion.precisions import PRECISIONS, Required, precision_named
 from edgeport.export.manifest import manifest_text
-from edgeport.export.precisions import PRECISIONS, Required, precision_named
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.runtime import ArtefactError, InputError, load

@@ -13,8 +13,8 @@ from hand_made import save_tflite
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeport.export.inspection import Inspection, inspect, to_document
-from edgeport.export.inspection.einsum import einsum
-from edgeport.export.inspection.rounds import Comparison, Number, first_failing
+from edgeport.export.inspection.counting.einsum import einsum
+from edgeport.export.inspection.counting.rounds import Comparison, Number, first_failing
 from edgeport.export.inspection.table import inspection_text
 from edgeport.runtime.errors import ArtefactError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgeport.export.precisions import PRECISIONS, Required, precision_named
+from edgeport.export.conversion.precisions import PRECISIONS, Required, precision_named
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.export.verification.evidence import constant_columns, inconclusive_figures
 from edgeport.export.verification.rounding_error import Rounding, measured, sampled

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from edgeport.benchmarks.lab.family.publishing import CALIBRATION, publish
+from edgeport.export.conversion.options import Options
 from edgeport.export.manifest import read_manifest
-from edgeport.export.options import Options
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.zoo import PublishedModel, find_published, published_model, published_models, zoo_command

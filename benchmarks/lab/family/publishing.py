@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from edgeport.export.conversion.options import Options
 from edgeport.export.inspection import inspect
 from edgeport.export.manifest import Artefact, Manifest, manifest_text, read_manifest
-from edgeport.export.options import Options
 from edgeport.runtime import load
 from edgeport.runtime.cli import exit_code_of, needing
 from edgeport.runtime.engines.quiet import quiet_stderr

@@ -16,10 +16,10 @@ from edgeport.benchmarks.sweep.cells.cell import EXPORT, IDENTITY, RECORD, TRAIN
 from edgeport.benchmarks.sweep.cells.definitions import definition_of
 from edgeport.benchmarks.sweep.cells.record import SCHEMA
 from edgeport.benchmarks.sweep.pools.dataset_archive import read_archive
+from edgeport.export.conversion.options import Options
 from edgeport.export.exporting import export
 from edgeport.export.inspection import inspect
 from edgeport.export.manifest import Manifest
-from edgeport.export.options import Options
 from edgeport.export.sources.source import Source, load_source
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.errors import InputError

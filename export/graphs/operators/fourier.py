@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgeport.export.graphs.rewriting import constant_of
+from edgeport.export.graphs.operators.rewriting import constant_of
 
 
 def part_of_transform(operation: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgeport.export.graphs.rewriting import constant_of
+from edgeport.export.graphs.operators.rewriting import constant_of
 
 # From images of shape (1, length, 1, channels) and a length to images of that length.
 _Along = Callable[[Any, int, int], Any]

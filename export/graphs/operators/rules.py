@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgeport.export.graphs.rewriting import Rule, constant_of
+from edgeport.export.graphs.operators.rewriting import Rule, constant_of
 
 _MOVES = ("Identity", "Reshape", "Squeeze", "ExpandDims", "Transpose")
 # What ends in a sum, or is positive: it gives no -0.0, but for a sum of nothing else.

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from edgeport.export.inspection.einsum import einsum
-from edgeport.export.inspection.macs import (
+from edgeport.export.inspection.counting.einsum import einsum
+from edgeport.export.inspection.counting.macs import (
     Rule,
     Shape,
     each_input,
@@ -16,12 +16,12 @@ from edgeport.export.inspection.macs import (
     matrix_product,
     product_either_way,
 )
+from edgeport.export.inspection.counting.rounds import Small, SmallTensors, first_failing
 from edgeport.export.inspection.onnx.arithmetic import BOUNDARIES
 from edgeport.export.inspection.onnx.constants import constants_of, key_of
 from edgeport.export.inspection.onnx.shapes import Tensor, batch_names, dtype_of, infer_tensors, one_sample, tensor_of
 from edgeport.export.inspection.onnx.values import computed
 from edgeport.export.inspection.ownership import Node
-from edgeport.export.inspection.rounds import Small, SmallTensors, first_failing
 from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, Place, Run, Scope
 
 # Convolution weights are (out, in, height, width), of a transposed one (in, out, height, width).

@@ -5,10 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from edgeport.export.inspection.counting.macs import (
+    Rule,
+    Shape,
+    each_input,
+    each_output,
+    each_position,
+    product_either_way,
+)
+from edgeport.export.inspection.counting.rounds import Small, SmallTensors, first_failing
 from edgeport.export.inspection.facts import Constant
-from edgeport.export.inspection.macs import Rule, Shape, each_input, each_output, each_position, product_either_way
 from edgeport.export.inspection.ownership import Node
-from edgeport.export.inspection.rounds import Small, SmallTensors, first_failing
 from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, START, Place, Run, Scope
 from edgeport.export.inspection.tflite.shapes import Step, shapes_for_one_sample
 from edgeport.export.inspection.tflite.tensors import TfliteTensor, is_weight

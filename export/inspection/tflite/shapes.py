@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from edgeport.export.inspection.macs import Shape, size
+from edgeport.export.inspection.counting.macs import Shape, size
 
 # Says what the operator at a place writes that runs other graphs, from the shapes so far.
 Called = Callable[[int, "Step", Sequence[Shape]], Sequence[Shape]]

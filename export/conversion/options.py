@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgeport.export.precisions import PRECISIONS, Precision, Required, precision_named
+from edgeport.export.conversion.precisions import PRECISIONS, Precision, Required, precision_named
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.formats import FORMATS, Format, format_named
 from edgeport.runtime.errors import InputError

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgeport.export.sources.keras_3 import load_keras_3, open_keras_3
+from edgeport.export.sources.keras.keras_3 import load_keras_3, open_keras_3
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.runtime.errors import ExportError, MissingDependencyError
 from edgeport.train.models.keras_writer import read_keras_file
@@ -33,7 +33,7 @@ def open_keras_file(path: Path, custom_objects: Mapping[str, Any]) -> Opened:
     if file.major == 3:
         return open_keras_3(load_keras_3(path, file.config, custom_objects), origin)
     try:
-        from edgeport.export.sources.keras_2 import load_keras_2, open_keras_2
+        from edgeport.export.sources.keras.keras_2 import load_keras_2, open_keras_2
     except ImportError as error:
         raise MissingDependencyError(
             f"{path} was written by Keras {file.version}, and only tf-keras computes its layers as Keras 2 does: "
@@ -59,7 +59,7 @@ def open_keras_model(model: Any) -> Opened:
     origin = Origin(f"the model {model.name}", model.name, None, digest.hexdigest())
     if not of_keras_2:
         return open_keras_3(model, origin)
-    from edgeport.export.sources.keras_2 import open_keras_2
+    from edgeport.export.sources.keras.keras_2 import open_keras_2
 
     return open_keras_2(model, origin)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import prod
 
-from edgeport.export.inspection.macs import Rule, Shape
+from edgeport.export.inspection.counting.macs import Rule, Shape
 
 _REST = "..."
 

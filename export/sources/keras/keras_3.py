@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from edgeport.export.conversion.foreign_messages import cleaned
-from edgeport.export.sources.configuration_check import dictionaries
+from edgeport.export.sources.keras.configuration_check import dictionaries
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced, path_names, unique_names
 from edgeport.runtime.errors import ArtefactError, ExportError

@@ -12,8 +12,8 @@ import keras
 import tensorflow as tf
 import tf_keras
 
-from edgeport.export.sources.configuration_check import code_in, registered_names
-from edgeport.export.sources.keras_3 import holds_code, load_error
+from edgeport.export.sources.keras.configuration_check import code_in, registered_names
+from edgeport.export.sources.keras.keras_3 import holds_code, load_error
 from edgeport.export.sources.opened import Opened, Origin
 from edgeport.export.sources.tracing import Signature, open_traced, path_names, unique_names, with_names
 from edgeport.runtime.errors import ExportError, InputError

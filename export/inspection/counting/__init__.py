@@ -1,0 +1,1 @@
+"""How much an operator computes, and how often a loop runs."""

@@ -16,15 +16,15 @@ from edgeport.runtime.lazy_names import lazy_names
 from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
-    from edgeport.benchmarks.assembly import Timing
-    from edgeport.benchmarks.benchmarking import benchmark
     from edgeport.benchmarks.compare.comparison import compare_reports
+    from edgeport.benchmarks.measure.assembly import Timing
+    from edgeport.benchmarks.measure.benchmarking import benchmark
     from edgeport.benchmarks.measure.candidate import Candidate
     from edgeport.benchmarks.measure.protocol import Protocol
     from edgeport.benchmarks.measure.rounds import time_candidates
-    from edgeport.benchmarks.report.record import Measured, Report
+    from edgeport.benchmarks.report.raw.record import Measured, Report
+    from edgeport.benchmarks.report.raw.report_file import read_report
     from edgeport.benchmarks.report.renderers.html import html_report
-    from edgeport.benchmarks.report.report_file import read_report
 
 __all__ = [
     "Candidate",
@@ -43,14 +43,14 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Candidate": "measure.candidate",
-        "Measured": "report.record",
+        "Measured": "report.raw.record",
         "Protocol": "measure.protocol",
-        "Report": "report.record",
-        "Timing": "assembly",
-        "benchmark": "benchmarking",
+        "Report": "report.raw.record",
+        "Timing": "measure.assembly",
+        "benchmark": "measure.benchmarking",
         "compare_reports": "compare.comparison",
         "html_report": "report.renderers.html",
-        "read_report": "report.report_file",
+        "read_report": "report.raw.report_file",
         "time_candidates": "measure.rounds",
     },
 )

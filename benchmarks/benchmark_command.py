@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from edgeport.benchmarks.assembly import OnStep, Timing
 from edgeport.benchmarks.compare.baseline import Baseline, check_baseline, read_baseline
 from edgeport.benchmarks.compare.limits import add_limits, limits_of
-from edgeport.benchmarks.golden_benchmark import benchmark_golden, samples_digest
-from edgeport.benchmarks.measure.conditions import disturbances
-from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.assembly import OnStep, Timing
+from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, samples_digest
+from edgeport.benchmarks.measure.machine.conditions import disturbances
+from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, run_loadgen
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
 from edgeport.benchmarks.profile.profile_table import profile_table
-from edgeport.benchmarks.report.record import BASELINE, Report
+from edgeport.benchmarks.report.raw.record import BASELINE, Report
+from edgeport.benchmarks.report.raw.report_file import FILE_NAME as REPORT_FILE
+from edgeport.benchmarks.report.raw.report_file import with_visible_texts
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
-from edgeport.benchmarks.report.report_file import FILE_NAME as REPORT_FILE
-from edgeport.benchmarks.report.report_file import with_visible_texts
 from edgeport.benchmarks.report.results import can_show, write_results
 from edgeport.benchmarks.report.sections.medians import medians_table
 from edgeport.benchmarks.report.sections.notes import notes_of
@@ -300,7 +300,7 @@ def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseli
     reference = published.file if published else arguments.reference
     reference = reference or folder / (manifest.source["file"] or "model.keras")
     with quiet_stderr():
-        from edgeport.benchmarks.benchmarking import benchmark
+        from edgeport.benchmarks.measure.benchmarking import benchmark
         from edgeport.train.datasets.named import load_dataset
     dataset = load_dataset(
         name, data_dir=arguments.data_dir, image_shape=manifest.picture_shape, resizing=manifest.resizing

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeport.benchmarks.report.record import Report
-from edgeport.benchmarks.report.report_file import FILE_NAME as REPORT
-from edgeport.benchmarks.report.report_file import read_report
+from edgeport.benchmarks.report.raw.record import Report
+from edgeport.benchmarks.report.raw.report_file import FILE_NAME as REPORT
+from edgeport.benchmarks.report.raw.report_file import read_report
 from edgeport.export.manifest import Manifest, read_manifest
 from edgeport.runtime.errors import InputError
 

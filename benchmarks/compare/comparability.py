@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from edgeport.benchmarks.measure.conditions import disturbances
-from edgeport.benchmarks.report.record import BASELINE, Measured, Report, Series
+from edgeport.benchmarks.measure.machine.conditions import disturbances
+from edgeport.benchmarks.report.raw.record import BASELINE, Measured, Report, Series
 
 _HOST = {"cpu_model": "CPU model", "architecture": "architecture", "flags": "CPU flags"}
 # More or fewer of the same calls change how narrow an interval is, and not what is measured.

@@ -19,8 +19,8 @@ from edgeport.benchmarks.compare.comparison_table import (
     verdict_lines,
 )
 from edgeport.benchmarks.compare.limits import Limits, add_limits, limits_of
-from edgeport.benchmarks.report.record import Report
-from edgeport.benchmarks.report.report_file import read_report
+from edgeport.benchmarks.report.raw.record import Report
+from edgeport.benchmarks.report.raw.report_file import read_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from statistics import median
 from edgeport.benchmarks.compare import comparability
 from edgeport.benchmarks.compare.comparability import Pair, Pairing
 from edgeport.benchmarks.compare.limits import DRIFT, Limits
-from edgeport.benchmarks.report.record import Report, Series
+from edgeport.benchmarks.report.raw.record import Report, Series
 from edgeport.benchmarks.statistics.holm import holm_adjusted
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, latency_ratio_unpaired
 from edgeport.benchmarks.statistics.paired import SIGNIFICANCE, Paired, mcnemar_p, paired_answers

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from edgeport.benchmarks.report.report_file import read_result
+from edgeport.benchmarks.report.raw.report_file import read_result
 from edgeport.runtime.files.json_schema import built, problem_of
 
 Facts = TypeVar("Facts")

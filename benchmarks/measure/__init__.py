@@ -1,1 +1,1 @@
-"""Measure candidates, each in processes of its own: answers, latency, start-up, memory, and the machine meanwhile."""
+"""From what is to be measured to a raw report: candidates in processes of their own, and the machine meanwhile."""

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL
 from edgeport.export import load_source
 from edgeport.export.sources.opened import Opened
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels

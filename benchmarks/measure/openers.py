@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.prediction.loading import load

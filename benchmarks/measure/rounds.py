@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.benchmarks.measure.candidate import Candidate
-from edgeport.benchmarks.measure.conditions import condition, snapshot
-from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.machine.conditions import condition, snapshot
+from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.measure.process import MeasuringProcess
 from edgeport.benchmarks.measure.protocol import Protocol
-from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series, Start
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, PREDICT, Condition, Series, Start
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 OnStep = Callable[[str], None]
 _REFERENCE_WORKLOAD = Candidate(
-    "reference workload", "edgeport.benchmarks.measure.reference_workload:open_reference_workload"
+    "reference workload", "edgeport.benchmarks.measure.machine.reference_workload:open_reference_workload"
 )
 
 

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.files.temporary import temporary_folder

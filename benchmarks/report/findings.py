@@ -9,8 +9,8 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.benchmarks.measure.conditions import disturbances
-from edgeport.benchmarks.report.record import BASELINE, PREDICT, Measured, Report, Series, Start
+from edgeport.benchmarks.measure.machine.conditions import disturbances
+from edgeport.benchmarks.report.raw.record import BASELINE, PREDICT, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.confidence import confidence_change, expected_calibration_error
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, percentile_interval, percentile_supported
 from edgeport.benchmarks.statistics.paired import Paired, loss_interval, paired_answers, wilson_interval

@@ -4,8 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+from edgeport.benchmarks.report.raw.report_file import FILE_NAME, read_report
 from edgeport.benchmarks.report.renderers.html import html_report
-from edgeport.benchmarks.report.report_file import FILE_NAME, read_report
 from edgeport.benchmarks.report.sections.machines import differences, machine_names
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole

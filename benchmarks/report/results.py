@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from edgeport.benchmarks.report.record import Report
-from edgeport.benchmarks.report.report_file import FILE_NAME, report_text
+from edgeport.benchmarks.report.raw.record import Report
+from edgeport.benchmarks.report.raw.report_file import FILE_NAME, report_text
 from edgeport.runtime.files.claim import Claim
 from edgeport.runtime.files.output import staged_result
 from edgeport.runtime.tensors.arrays import Pixels

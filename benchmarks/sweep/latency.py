@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.measure.candidate import artefact_candidate
-from edgeport.benchmarks.measure.conditions import disturbances
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.conditions import disturbances
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import time_candidates
-from edgeport.benchmarks.report.record import ENGINE_CALL
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL
 from edgeport.benchmarks.sweep.cells.cell import EXPORT
 from edgeport.benchmarks.sweep.results import Latencies, Timed
 from edgeport.runtime.tensors.arrays import Pixels

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.report.report_file import read_result
+from edgeport.benchmarks.report.raw.report_file import read_result
 
 SCHEMA = 1
 FILE_NAME = "results.json"

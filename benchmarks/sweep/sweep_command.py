@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.report.words import counted
 from edgeport.benchmarks.sweep.latency import time_cells
 from edgeport.benchmarks.sweep.pools.local_pool import LocalPool

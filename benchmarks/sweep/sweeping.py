@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.sweep.cells.cell import Cell, Order, differences, identity_of
 from edgeport.benchmarks.sweep.cells.definitions import definitions_of
 from edgeport.benchmarks.sweep.cells.record import read_identity, read_record

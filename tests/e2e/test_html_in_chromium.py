@@ -19,7 +19,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.raw.record import (
+    ENGINE_CALL,
+    LABEL,
+    PREDICT,
+    Condition,
+    Measured,
+    Report,
+    Series,
+    Start,
+)
 from edgeport.benchmarks.report.renderers.html import html_report
 
 COUNT, LAUNCHES = 2000, 8

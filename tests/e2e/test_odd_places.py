@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeport.benchmarks.report.report_file import read_report
+from edgeport.benchmarks.report.raw.report_file import read_report
 from edgeport.benchmarks.sweep.results import read_results
 from edgeport.export.manifest import read_manifest
 from edgeport.runtime import load

@@ -9,7 +9,7 @@ import pytest
 from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, KERAS_FILE, KERAS_LAUNCHES, KERAS_WAYS
 from edgeport.benchmarks.lab.peers.peers_report import EDGEPORT, RESULT, PeersReport, markdown
 from edgeport.benchmarks.lab.peers.subjects import FILES, exported_subject, mobilenet_subject
-from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, PREDICT
 from edgeport.runtime import load
 
 LAUNCHES, IMAGES = 3, 100

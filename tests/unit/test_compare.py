@@ -14,8 +14,8 @@ import pytest
 from edgeport.benchmarks.compare.compare_command import add_arguments, run
 from edgeport.benchmarks.compare.comparison import Comparison, Limits, compare_reports, compare_within
 from edgeport.benchmarks.compare.comparison_table import comparison_markdown, next_step, verdict_lines
-from edgeport.benchmarks.report.record import Condition, Measured, Report, Series, Start
-from edgeport.benchmarks.report.report_file import report_text
+from edgeport.benchmarks.report.raw.record import Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.raw.report_file import report_text
 from edgeport.runtime.cli import exit_code_of
 from edgeport.runtime.errors import ArtefactError, InputError
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.measure import sensors
-from edgeport.benchmarks.measure.conditions import Snapshot, condition, disturbances, snapshot
-from edgeport.benchmarks.measure.host import host_facts, usable_cores
-from edgeport.benchmarks.measure.reference_workload import reference_workload
-from edgeport.benchmarks.report.record import Condition
+from edgeport.benchmarks.measure.machine import sensors
+from edgeport.benchmarks.measure.machine.conditions import Snapshot, condition, disturbances, snapshot
+from edgeport.benchmarks.measure.machine.host import host_facts, usable_cores
+from edgeport.benchmarks.measure.machine.reference_workload import reference_workload
+from edgeport.benchmarks.report.raw.record import Condition
 
 CALM = Condition(2.0, 0.02, 0.0, 41_000, 2400.0, 55.0, 0)
 TICK = os.sysconf("SC_CLK_TCK")
@@ -99,14 +99,14 @@ def test_what_the_system_does_not_tell_is_none(tmp_path: Path, monkeypatch: pyte
 def test_a_virtual_machine_is_known_by_its_maker(
     vendor: str, product: str, virtual: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeport.benchmarks.measure.host.cpu_facts", dict)
+    monkeypatch.setattr("edgeport.benchmarks.measure.machine.host.cpu_facts", dict)
     root = machine(tmp_path, {"sys/class/dmi/id/sys_vendor": vendor, "sys/class/dmi/id/product_name": product})
     assert host_facts(root=root)["hypervisor"] is virtual
 
 
 def test_the_core_of_an_arm_processor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"CPU implementer": "0x41", "CPU part": "0xd0b", "Features": "fp asimd asimddp crc32"}
-    monkeypatch.setattr("edgeport.benchmarks.measure.host.cpu_facts", lambda: fields)
+    monkeypatch.setattr("edgeport.benchmarks.measure.machine.host.cpu_facts", lambda: fields)
     facts = host_facts()
     assert (facts["cpu_core"], facts["flags"]) == ("Cortex-A76", ["asimd", "asimddp"])
 
@@ -176,7 +176,7 @@ def test_counters_that_are_missing_or_stand_still_tell_nothing() -> None:
 def test_busy_and_stolen_are_those_of_the_cores_that_may_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeport.benchmarks.measure.conditions.usable_cores", lambda: [3])
+    monkeypatch.setattr("edgeport.benchmarks.measure.machine.conditions.usable_cores", lambda: [3])
     # user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice
     fields = (100, 20, 30, 4000, 500, 6, 7, 80, 90, 10)
     root = machine(tmp_path, {"proc/stat": proc_stat(3, *fields)})

@@ -20,7 +20,7 @@ from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust
 from edgeport.benchmarks.mlperf.loadgen import AGREEMENT, LoadgenResult
 from edgeport.benchmarks.profile.profile_facts import Boundaries, OperatorTime, Profile, Roofline
-from edgeport.benchmarks.report.record import Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.raw.record import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.report.renderers.html import html_report
 from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.sweep import results as sweep_results

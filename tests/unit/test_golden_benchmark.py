@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgeport.benchmarks import Protocol, Timing, read_report
-from edgeport.benchmarks.golden_benchmark import benchmark_golden
+from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.cli import main
 from edgeport.runtime.golden.answers import Golden, golden_bytes, read_golden

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from edgeport.runtime import InputError, images
+from edgeport.runtime import InputError
+from edgeport.runtime.pictures import images
 from edgeport.runtime.pictures.images import FORMATS
 from edgeport.runtime.pictures.resizing import DIGITS
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.benchmarks.assembly import Entry, Timing, assembled_report, check_samples
 from edgeport.benchmarks.measure import rounds
+from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report, check_samples
 from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
-from edgeport.benchmarks.measure.host import usable_cores
+from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.measure.process import MeasuringProcess
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, answers_of, time_candidates

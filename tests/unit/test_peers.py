@@ -20,7 +20,7 @@ from edgeport.benchmarks.lab.peers.peers_report import (
     markdown,
 )
 from edgeport.benchmarks.lab.peers.ways import by_hand
-from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Series
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL, PREDICT, Condition, Series
 from edgeport.runtime import load
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.tensors.quantization import dequantize, quantize, softmax

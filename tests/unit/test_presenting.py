@@ -15,19 +15,28 @@ from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
 
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report import findings as findings_module
 from edgeport.benchmarks.report import results
 from edgeport.benchmarks.report.charts.pictures import confusion_figure, flips_figure
 from edgeport.benchmarks.report.document import Chart, Document, Table, charts_in
 from edgeport.benchmarks.report.findings import findings_of
-from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Condition, Measured, Report, Series, Start
+from edgeport.benchmarks.report.raw.record import (
+    ENGINE_CALL,
+    LABEL,
+    PREDICT,
+    Condition,
+    Measured,
+    Report,
+    Series,
+    Start,
+)
+from edgeport.benchmarks.report.raw.report_file import read_report, report_text
 from edgeport.benchmarks.report.renderers.files import shown_files
 from edgeport.benchmarks.report.renderers.markdown import markdown_report as markdown_of
 from edgeport.benchmarks.report.renderers.markdown import summary_table
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
-from edgeport.benchmarks.report.report_file import read_report, report_text
 from edgeport.benchmarks.report.results import can_show
 from edgeport.benchmarks.report.sections.answer import verdict_lines
 from edgeport.benchmarks.report.sections.medians import medians_table
@@ -476,7 +485,7 @@ def test_names_are_drawn_as_they_are() -> None:
 def test_the_medians_need_no_statistics_no_drawing_and_no_engine() -> None:
     code = (
         "import sys, edgeport.benchmarks.report.sections.medians, edgeport.benchmarks.report.renderers.terminal\n"
-        "import edgeport.benchmarks.measure.reference_workload\n"
+        "import edgeport.benchmarks.measure.machine.reference_workload\n"
         "names = ('matplotlib', 'scipy', 'jinja2', 'tensorflow', 'onnxruntime', 'onnx')\n"
         "print([name for name in names if name in sys.modules])"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeport.benchmarks import read_report
-from edgeport.benchmarks.report.report_file import report_text
+from edgeport.benchmarks.report.raw.report_file import report_text
 from edgeport.runtime import ArtefactError
 from edgeport.runtime.cli import main
 

@@ -22,7 +22,7 @@ from typing import Any
 from edgeport.benchmarks.lab.export_cost.export_speed import PACKAGES
 from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole

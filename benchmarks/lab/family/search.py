@@ -25,11 +25,11 @@ from keras import layers
 
 from edgeport.benchmarks.lab.family.family_results import SEARCH, Design, Search
 from edgeport.benchmarks.measure.candidate import artefact_candidate
-from edgeport.benchmarks.measure.conditions import disturbances
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.conditions import disturbances
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import time_candidates
-from edgeport.benchmarks.report.record import ENGINE_CALL
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL
 from edgeport.benchmarks.statistics.latency import latency_ratio
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect

@@ -21,10 +21,10 @@ from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, EDGEPORT, KERAS_FI
 from edgeport.benchmarks.lab.peers.peers_report import RESULT, ModelFacts, PeersReport, Row, markdown
 from edgeport.benchmarks.lab.peers.subjects import Subject, exported_subject, mobilenet_subject
 from edgeport.benchmarks.lab.script import check_output_file, run_script
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, answers_of, time_candidates
-from edgeport.benchmarks.report.record import Condition
+from edgeport.benchmarks.report.raw.record import Condition
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.files.output import write_whole

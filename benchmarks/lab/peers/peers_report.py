@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.measure.conditions import disturbances
-from edgeport.benchmarks.report.record import ENGINE_CALL, PREDICT, Condition, Series
+from edgeport.benchmarks.measure.machine.conditions import disturbances
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, PREDICT, Condition, Series
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeport.benchmarks.assembly import check_file
+from edgeport.benchmarks.measure.assembly import check_file
 from edgeport.export.manifest import Artefact, Manifest, read_manifest
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, InputError

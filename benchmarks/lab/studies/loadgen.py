@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.mlperf.loadgen import IMAGES, SECONDS, LoadgenResult, markdown, run_loadgen
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import EdgeportError, InputError

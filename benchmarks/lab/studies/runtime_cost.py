@@ -27,7 +27,7 @@ from edgeport.benchmarks.lab.studies.runtime_cost_report import (
     RuntimeCost,
     markdown,
 )
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.one_process import Rounds, time_in_rounds
 from edgeport.runtime import load
 from edgeport.runtime.engines.quiet import quiet_stderr

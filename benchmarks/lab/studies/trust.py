@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.assembly import Entry, Timing, assembled_report
 from edgeport.benchmarks.compare.comparison import compare_reports, compare_within
 from edgeport.benchmarks.compare.limits import Limits
 from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels
+from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report
 from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
-from edgeport.benchmarks.measure.conditions import disturbances
-from edgeport.benchmarks.measure.host import host_facts
-from edgeport.benchmarks.report.record import BASELINE, Report
+from edgeport.benchmarks.measure.machine.conditions import disturbances
+from edgeport.benchmarks.measure.machine.host import host_facts
+from edgeport.benchmarks.report.raw.record import BASELINE, Report
+from edgeport.benchmarks.report.raw.report_file import read_report
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
-from edgeport.benchmarks.report.report_file import read_report
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
 from edgeport.benchmarks.statistics.paired import paired_answers
 from edgeport.benchmarks.statistics.verdicts import accuracy_verdict

@@ -13,7 +13,7 @@ from edgeport.benchmarks.report.charts.inline_svg import inline_svg
 from edgeport.benchmarks.report.document import Chart, Code, Column, Document, Strong, charts_in
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.looks import CHART_PALETTE, MARKS, PAGE_PALETTE
-from edgeport.benchmarks.report.record import Report
+from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.sections.whole import document_of
 
 # Neither HTML nor UTF-8 has a place for these, and a file from elsewhere may hold them.

@@ -21,7 +21,7 @@ from edgeport.benchmarks.report.charts.data import (
 from edgeport.benchmarks.report.document import Block, Cell, Chart, Column, Heading, Section, Table
 from edgeport.benchmarks.report.findings import PERCENTS, Candidate, Findings
 from edgeport.benchmarks.report.looks import colour_of
-from edgeport.benchmarks.report.record import LABEL, PREDICT
+from edgeport.benchmarks.report.raw.record import LABEL, PREDICT
 from edgeport.benchmarks.report.sections.names import ARTEFACT, is_bounded, latency_cell, named, scaled
 from edgeport.benchmarks.report.words import THIN, amount, counted, enumerated, figures, span
 

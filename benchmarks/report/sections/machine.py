@@ -22,7 +22,7 @@ from edgeport.benchmarks.report.document import (
     Table,
 )
 from edgeport.benchmarks.report.findings import Findings
-from edgeport.benchmarks.report.record import TIMED, Condition, Report
+from edgeport.benchmarks.report.raw.record import TIMED, Condition, Report
 from edgeport.benchmarks.report.sections.names import ARTEFACT
 from edgeport.benchmarks.report.words import THIN, amount, counted, moment, size
 

@@ -19,7 +19,7 @@ from edgeport.benchmarks.report.document import (
 )
 from edgeport.benchmarks.report.findings import Candidate, Findings, time_unit
 from edgeport.benchmarks.report.looks import machine_look
-from edgeport.benchmarks.report.record import Report
+from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.sections.names import ARTEFACT, latency_cell, ratio_cell, scaled
 from edgeport.benchmarks.report.words import THIN, amount, counted, enumerated, moment, size
 

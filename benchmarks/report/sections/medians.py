@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgeport.benchmarks.report.document import Cell, Column, Table
-from edgeport.benchmarks.report.record import PREDICT, Measured, Report
+from edgeport.benchmarks.report.raw.record import PREDICT, Measured, Report
 
 _COLUMNS = (
     Column("artefact", numeric=False),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edgeport.benchmarks.report.record import Report
+from edgeport.benchmarks.report.raw.record import Report
 
 
 def notes_of(report: Report, disturbances: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from edgeport.benchmarks.report.document import Cell, Column, Paragraph, Section, Table
 from edgeport.benchmarks.report.findings import FEWEST_LAUNCHES, PERCENTS, Candidate, Findings
-from edgeport.benchmarks.report.record import PREDICT
+from edgeport.benchmarks.report.raw.record import PREDICT
 from edgeport.benchmarks.report.sections.names import ARTEFACT, latency_cell, named, ratio_cell, scaled
 from edgeport.benchmarks.report.words import DASH, counted, percent_span
 from edgeport.benchmarks.statistics.verdicts import GAIN, LOSS, NO_LOSS, TOO_FEW

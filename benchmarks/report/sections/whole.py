@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from edgeport.benchmarks.report.document import Block, Document, Paragraph, Section
 from edgeport.benchmarks.report.findings import Findings
-from edgeport.benchmarks.report.record import Report
+from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.sections.accuracy import accuracy
 from edgeport.benchmarks.report.sections.answer import lead
 from edgeport.benchmarks.report.sections.answers import confusions, flips

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.sweep.cells.cell import EXPORT, IDENTITY, RECORD, TRAIN, Order
 from edgeport.benchmarks.sweep.cells.definitions import definition_of
 from edgeport.benchmarks.sweep.cells.record import SCHEMA

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 
 # Images a call where answers are asked for; more would take gigabytes with a larger model.

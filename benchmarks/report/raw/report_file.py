@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgeport.benchmarks.report.record import Report
-from edgeport.benchmarks.report.report_check import problem_in
+from edgeport.benchmarks.report.raw.record import Report
+from edgeport.benchmarks.report.raw.report_check import problem_in
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import parse_json
 from edgeport.runtime.files.json_schema import built

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeport.benchmarks.assembly import Entry, Timing, assembled_report, check_file, check_samples
+from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report, check_file, check_samples
 from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
-from edgeport.benchmarks.report.record import BASELINE, Report
+from edgeport.benchmarks.report.raw.record import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.artefact.embedded_metadata import read_metadata
 from edgeport.runtime.errors import ArtefactError, InputError

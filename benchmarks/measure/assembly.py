@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.benchmarks.measure.candidate import Candidate
-from edgeport.benchmarks.measure.host import host_facts
+from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, Timings, answers_of, time_candidates
-from edgeport.benchmarks.report.record import ENGINE_CALL, LABEL, PREDICT, Measured, Report
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL, PREDICT, Measured, Report
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden.answers import digest_of
 from edgeport.runtime.machine import version_of

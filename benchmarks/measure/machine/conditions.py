@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.measure.host import usable_cores
-from edgeport.benchmarks.measure.sensors import ROOT, busy_clock_mhz, temperature_c, text_of, throttled_bits
-from edgeport.benchmarks.report.record import Condition
+from edgeport.benchmarks.measure.machine.host import usable_cores
+from edgeport.benchmarks.measure.machine.sensors import ROOT, busy_clock_mhz, temperature_c, text_of, throttled_bits
+from edgeport.benchmarks.report.raw.record import Condition
 
 # What other processes, or the hypervisor, may take before the run counts as disturbed, in cores: on average over the
 # run, and in any one round. A desktop at rest takes some hundredths.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from edgeport.benchmarks.report.record import Report
+from edgeport.benchmarks.report.raw.record import Report
 from edgeport.runtime.files.json_schema import problem_of
 
 _DATASET = {"name": str, "split": str, "count": int, "sha256": str, "labels": list[str]}

@@ -1,0 +1,1 @@
+"""A report as raw samples and facts, and the file that holds it."""

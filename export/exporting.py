@@ -264,25 +264,33 @@ def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
 
 
 def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused: tuple[Refusal, ...]) -> Manifest:
-    source, file = job.source, job.source.opened.file
+    source, calibration = job.source, job.calibration.facts
+    if Path(calibration["source"]).exists():
+        # What was named from where the export ran is found again from where it lies.
+        calibration = {**calibration, "file": _way(calibration["source"], output)}
     return Manifest(
         name=source.name,
         source={
-            # Between the real paths: through symlinks a path up from the folder leads elsewhere.
-            "file": os.path.relpath(os.path.realpath(file), os.path.realpath(output)) if file else "",
+            "file": _way(source.opened.file, output) if source.opened.file else "",
             "sha256": source.opened.sha256,
         },
         inputs=job.inputs,
         labels=job.labels,
         dataset=source.dataset,
         dataset_sha256=source.dataset_sha256,
-        calibration=job.calibration.facts,
+        calibration=calibration,
         warnings=(*job.calibration.warnings, *job.reference.warnings, *_uncertain(job, artefacts)),
         options=asdict(job.options),
         versions=_versions(),
         artefacts=artefacts,
         refused=refused,
     )
+
+
+def _way(file: str | Path, output: Path) -> str:
+    """Return the path of a file from the export folder."""
+    # Between the real paths: through symlinks a path up from the folder leads elsewhere.
+    return os.path.relpath(os.path.realpath(file), os.path.realpath(output))
 
 
 def _uncertain(job: _Job, artefacts: tuple[Artefact, ...]) -> list[str]:

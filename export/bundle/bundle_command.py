@@ -8,6 +8,7 @@ from rich.console import Console
 
 from edgeport.export.bundle.archive import archive_bytes
 from edgeport.export.bundle.bundling import Bundle, BundleOptions, make_bundle
+from edgeport.export.bundle.included import FOLDER as INCLUDED
 from edgeport.export.bundle.targets import ENGINES, SYSTEMS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
@@ -55,8 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--samples-from",
         default="",
         metavar="SOURCE",
-        help="a data set (its test split), FILE.npz, FILE.npy, a folder of images, or 'random' (default: the data set "
-        "that the model was trained on)",
+        help="a data set (its test split), FILE.npz, FILE.npy, a folder of images, or 'random' (default: the test "
+        "split of the data set that the model was trained on, else samples that the export was verified on)",
+    )
+    content.add_argument(
+        "--include",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="a file of your own to take along, such as a vocabulary; may be given again",
     )
     content.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
 
@@ -76,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         samples_from=arguments.samples_from,
         data_dir=arguments.data_dir,
         with_wheels=arguments.with_wheels,
+        include=tuple(arguments.include),
     )
     # The lines of the progress are gone when the work is done; the engines' own chatter is never shown.
     with console.status("Reading the export", spinner="line") as status, quiet_stderr():
@@ -106,6 +116,9 @@ def _tell(bundle: Bundle, output: Path, size: int, console: Console) -> None:
         console.print(f"  {artefact.file:<24} {artefact.bytes:>11,} bytes")
     wheels = sum(path.startswith("wheels/") for path in bundle.files)
     console.print(f"  golden answers to {bundle.samples.count} samples: {visible(bundle.samples.source)}")
+    for path, content in bundle.files.items():
+        if path.startswith(f"{INCLUDED}/"):
+            console.print(visible(f"  {path:<24} {len(content):>11,} bytes"))
     console.print(f"  runs with {' and '.join(bundle.engines)}; {wheels} wheel{'s' * (wheels > 1)} inside")
     console.print(visible(f"Written to {output}: {size:,} bytes"))
     file, name = shell_word(output), shell_word(Path(output.name))

@@ -11,6 +11,8 @@ from typing import Any
 
 from edgeport.export.bundle.archive import SUMS, sums_text
 from edgeport.export.bundle.device import text_of
+from edgeport.export.bundle.included import FOLDER as INCLUDED
+from edgeport.export.bundle.included import read_included
 from edgeport.export.bundle.reference import ReferenceAnswers, reference_answers
 from edgeport.export.bundle.samples import GoldenSamples, golden_samples
 from edgeport.export.bundle.selection import Selection, read_artefacts, select
@@ -48,6 +50,7 @@ class BundleOptions:
         samples_from: Where they come from, see golden_samples; empty for the model's own data set.
         data_dir: Where the files of mnist lie; see load_dataset.
         with_wheels: Whether the wheels of all packages come along, for a device without a network.
+        include: Files of the user's own that come along, such as vocabularies and thresholds.
     """
 
     target: str = "raspberry-pi"
@@ -59,6 +62,7 @@ class BundleOptions:
     samples_from: str = ""
     data_dir: Path | None = None
     with_wheels: bool = False
+    include: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +110,18 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
     """
     engines = tuple(dict.fromkeys(map(engine_named, options.engines)))
     system = choose_system(options.target, arch=options.arch, python=options.python, engines=engines)
+    included = {f"{INCLUDED}/{name}": content for name, content in read_included(options.include).items()}
     exported = read_manifest(folder)
     selection = select(exported, system=system, engines=engines, wanted=options.artefacts)
     manifest = selection.manifest
     on_step(f"Checking {len(manifest.artefacts)} artefacts")
     files = {f"artefacts/{file}": content for file, content in read_artefacts(folder, manifest).items()}
     files[f"artefacts/{MANIFEST}"] = manifest_text(manifest).encode()
+    files |= included
     on_step("Choosing the golden samples")
-    samples = golden_samples(manifest, count=options.samples, source=options.samples_from, data_dir=options.data_dir)
+    samples = golden_samples(
+        exported, folder=folder, count=options.samples, source=options.samples_from, data_dir=options.data_dir
+    )
     on_step(f"Running {samples.count} samples through the Keras model")
     reference = reference_answers(folder, exported, samples)
     on_step(f"Running {samples.count} samples through {len(manifest.artefacts)} artefacts")
@@ -131,7 +139,7 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
         files |= {f"wheels/{name}": content for name, content in download_wheels(pins, system).items()}
     name = f"edgeport-{_SPECIAL.sub('-', manifest.name)}-{system.target}"
     measures = reference.classes is not None
-    files |= _texts(name, system, selection, samples, vendored=options.with_wheels, measures=measures)
+    files |= _texts(name, system, selection, samples, options, measures=measures)
     files["bundle.json"] = _facts(name, files, system, selection, samples, reference, pins)
     files[SUMS] = sums_text(files)
     engine_names = tuple(f"{engine.name} {engine.version}" for engine in selection.engines)
@@ -149,6 +157,7 @@ def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAn
                 f"{engine.name} is not installed here: the golden answers are those of {' and '.join(others)}, so the "
                 "selftest allows integers to be a few steps apart"
             )
+    doubts += samples.notes
     if samples.is_random:
         doubts.append(
             "the golden samples are random: they show equal answers, not right ones; give others with --samples-from"
@@ -162,7 +171,7 @@ def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAn
 
 
 def _texts(
-    name: str, system: System, selection: Selection, samples: GoldenSamples, *, vendored: bool, measures: bool
+    name: str, system: System, selection: Selection, samples: GoldenSamples, options: BundleOptions, *, measures: bool
 ) -> dict[str, bytes]:
     """Return what is written for people and machines on the device."""
     manifest = selection.manifest
@@ -189,7 +198,7 @@ def _texts(
     if manifest.classifies_images:
         for example in _EXAMPLES:
             device[f"examples/{example}"] = text_of(example, values if example in _FILLED else None)
-    return device | {"README.md": text_of("README.md", values | _told(values, selection, samples, vendored=vendored))}
+    return device | {"README.md": text_of("README.md", values | _told(values, selection, samples, options))}
 
 
 def _in_a_unit(argument: str) -> str:
@@ -199,18 +208,22 @@ def _in_a_unit(argument: str) -> str:
     return f'"{argument}"'
 
 
-def _told(values: Mapping[str, str], selection: Selection, samples: GoldenSamples, *, vendored: bool) -> dict[str, str]:
+def _told(
+    values: Mapping[str, str], selection: Selection, samples: GoldenSamples, options: BundleOptions
+) -> dict[str, str]:
     """Return the parts of the device's README that differ between bundles."""
     manifest = selection.manifest
     rows = []
     for artefact in manifest.artefacts:
         runs = [e for e in selection.engines if e.format == artefact.format and artefact.precision not in e.cannot_read]
         rows.append(f"| `{artefact.file}` | {artefact.bytes:,} | {', '.join(f'{e.name} {e.version}' for e in runs)} |")
-    images = manifest.classifies_images
+    images, vendored = manifest.classifies_images, options.with_wheels
+    included = ", ".join(f"`{path.name}`" for path in options.include)
     index = "--no-index --find-links wheels " if vendored else "--only-binary=:all: "
     return {
         "ARTEFACTS": "\n".join(rows),
         "APT": f"python3-venv {values['APT']}".strip(),
+        "INCLUDED": f"\n| `{INCLUDED}/` | what was taken along with `--include`: {included} |" if included else "",
         "EXAMPLES": "a program that watches a folder, one for the camera, and a systemd service" if images else "none",
         "WHEELS": f"edgeport, {'and every package that it needs' if vendored else 'the others come from the network'}",
         "NETWORK": "It needs no network." if vendored else "It fetches the packages from the network.",
@@ -260,6 +273,10 @@ def _facts(
             "labels": samples.labels is not None,
             "reference": reference.classes is not None,
         },
+        "included": [
+            {"file": path, "bytes": len(files[path]), "sha256": hashlib.sha256(files[path]).hexdigest()}
+            for path in sorted(files) if path.startswith(f"{INCLUDED}/")
+        ],
         "requirements": list(pins),
         "from_apt": [package for _, package in system.from_apt],
         "wheels": sorted(path.removeprefix("wheels/") for path in files if path.startswith("wheels/")),

@@ -1,7 +1,7 @@
 """The golden inputs of a bundle: what every artefact answers on the workstation, to be answered alike on the device."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.export.manifest import Manifest
-from edgeport.export.verification.calibration import RANDOM, load_calibration
+from edgeport.export.verification.calibration import ARRAYS, RANDOM, load_calibration
 from edgeport.export.verification.calibration_files import read_splits
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
@@ -32,12 +32,14 @@ class GoldenSamples:
         inputs: For each input of the model uint8 pixels, or the values that it takes, of shape (n, ...).
         labels: int64 class numbers of shape (n,); None if they are not known.
         is_random: Whether they are made up.
+        notes: Why they are no better ones, one line each.
     """
 
     source: str
     inputs: Mapping[str, npt.NDArray[Any]]
     labels: npt.NDArray[np.int64] | None = None
     is_random: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -46,34 +48,88 @@ class GoldenSamples:
 
 
 def golden_samples(
-    manifest: Manifest, *, count: int = 100, source: str = "", data_dir: Path | None = None
+    manifest: Manifest, *, folder: Path = Path(), count: int = 100, source: str = "", data_dir: Path | None = None
 ) -> GoldenSamples:
-    """Return the first test samples, as many of each class as possible; the same ones every time.
+    """Return samples that the model was not fitted to, wherever any are known; the same ones every time.
+
+    Those are the first of the test split of the data set that the model was trained on, as many of each class as
+    possible; else the first of those that the export was verified on, which the quantizer has not seen.
 
     Args:
-        manifest: The export's, which names the data set and the inputs.
+        manifest: The export's, which names the data and the inputs.
+        folder: The export folder, which the paths in the manifest begin at.
         count: How many samples, at most; fewer if there are fewer.
         source: A data set (its test split), or whatever calibrates an export; ``random`` for made-up ones. Empty for
-            the data set that the model was trained on, or random ones if that is not known.
+            what the manifest names, or random ones if it names none that is still there.
         data_dir: Where the files of mnist lie; see load_dataset.
 
     Raises:
-        InputError: The samples are unknown, unreadable, or not what the model takes.
+        InputError: The samples are asked for, and are unknown, unreadable, or not what the model takes.
     """
     if not 1 <= count <= _MOST:
         raise InputError(f"--samples: got {count}, expected 1 to {_MOST:,}")
-    source = source or manifest.dataset or RANDOM
-    ports = manifest.inputs
     if source == RANDOM:
-        drawn = load_calibration(RANDOM, inputs=ports, count=max(count, _LEAST_DRAWN), seed=_SEED).samples
-        inputs = {name: array[:count] for name, array in drawn.items()}
-        return GoldenSamples(f"random, seed {_SEED}", inputs, is_random=True)
+        return _random_samples(manifest, count)
+    if source:
+        return _asked_samples(manifest, source, count, data_dir)
+    missed = []
+    if manifest.dataset:
+        try:
+            return _test_samples(manifest, manifest.dataset, count, data_dir)
+        except InputError as error:
+            missed.append(f"the test split of {manifest.dataset} cannot be taken ({error})")
+    try:
+        known = _verified_samples(manifest, folder, count, data_dir)
+    except InputError as error:
+        missed.append(f"the samples that verified the export cannot be taken ({error})")
+    else:
+        return replace(known, notes=(*missed, *known.notes))
+    return replace(_random_samples(manifest, count), notes=tuple(missed))
+
+
+def _random_samples(manifest: Manifest, count: int) -> GoldenSamples:
+    drawn = load_calibration(RANDOM, inputs=manifest.inputs, count=max(count, _LEAST_DRAWN), seed=_SEED).samples
+    inputs = {name: array[:count] for name, array in drawn.items()}
+    return GoldenSamples(f"random, seed {_SEED}", inputs, is_random=True)
+
+
+def _asked_samples(manifest: Manifest, source: str, count: int, data_dir: Path | None) -> GoldenSamples:
     if _has_test_split(source):
         return _test_samples(manifest, source, count, data_dir)
-    splits = read_splits(source, ports, data_dir=data_dir, resizing=manifest.resizing)
+    splits = read_splits(source, manifest.inputs, data_dir=data_dir, resizing=manifest.resizing)
     inputs = {name: array[:count] for name, array in splits.train.items()}
+    return _checked(GoldenSamples(f"the first samples of {Path(source).name}", inputs), manifest)
+
+
+def _verified_samples(manifest: Manifest, folder: Path, count: int, data_dir: Path | None) -> GoldenSamples:
+    """Return the first of the held-out samples of an export, drawn anew from what calibrated it.
+
+    Raises:
+        InputError: The manifest names none, or they cannot be drawn any more.
+    """
+    facts = manifest.calibration
+    source, drawn, seed = facts.get("source"), facts.get("count"), facts.get("seed")
+    if not (isinstance(source, str) and isinstance(drawn, int) and isinstance(seed, int)) or source == RANDOM:
+        raise InputError("it was verified on random ones")
+    if source == ARRAYS:
+        raise InputError("they were given as arrays, and no file holds them")
+    file = folder / str(facts.get("file") or "")
+    found = str(file) if facts.get("file") and file.exists() else source
+    known = load_calibration(
+        found,
+        inputs=manifest.inputs,
+        # The fewest samples give fewer for the quantizer than can be asked for.
+        count=max(drawn, _LEAST_DRAWN),
+        seed=seed,
+        resizing=manifest.resizing if manifest.image else None,
+        data_dir=data_dir,
+    )
     name = Path(source).name
-    return _checked(GoldenSamples(f"the first samples of {name}", inputs), manifest)
+    inputs = {name: array[:count] for name, array in known.held_out.items()}
+    if known.facts["sha256"] == facts.get("sha256"):
+        return _checked(GoldenSamples(f"held-out samples of {name}", inputs), manifest)
+    note = f"{source} is not what calibrated the export any more: the quantizer may have seen the golden samples"
+    return _checked(GoldenSamples(f"samples of {name}", inputs, notes=(note,)), manifest)
 
 
 def _test_samples(manifest: Manifest, source: str, count: int, data_dir: Path | None) -> GoldenSamples:

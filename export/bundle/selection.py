@@ -52,9 +52,9 @@ def select(manifest: Manifest, *, system: System, engines: Sequence[Engine], wan
         reason = "; ".join(left_out) or "the export has delivered none"
         raise InputError(f"no artefact of {manifest.name} can be bundled for {system}: {reason}")
     formats = {artefact.format for artefact in chosen}
-    # The model itself stays behind, so nothing says where it lies.
-    source = {**manifest.source, "file": ""}
-    restricted = replace(manifest, source=source, artefacts=tuple(chosen), refused=())
+    # The model and its data stay behind, so nothing says where they lie.
+    source, calibration = ({**facts, "file": ""} for facts in (manifest.source, manifest.calibration))
+    restricted = replace(manifest, source=source, calibration=calibration, artefacts=tuple(chosen), refused=())
     return Selection(restricted, tuple(each for each in allowed if each.format in formats), tuple(left_out))
 
 

@@ -20,7 +20,7 @@ Samples = Mapping[str, npt.NDArray[Any]]
 
 RANDOM = "random"
 # What records call samples that were given as arrays.
-_ARRAYS = "arrays in Python"
+ARRAYS = "arrays in Python"
 _PIXELS = (0.0, 255.0)
 _HELD_OUT_COUNT = 1_000
 _FEW = 100
@@ -139,7 +139,7 @@ def load_calibration(
         raise InputError(f"calibration seed: got {seed}, expected 0 or more")
     if not isinstance(source, (str, Path)):
         arrays = source if isinstance(source, Mapping) else {"samples": source}
-        source, splits = _ARRAYS, splits_of(arrays, inputs, _ARRAYS)
+        source, splits = ARRAYS, splits_of(arrays, inputs, ARRAYS)
     elif (source := str(source)) == RANDOM:
         splits = _random(inputs, count, seed, vocabulary)
     elif _TEST_NAMES.search(Path(source).name.lower()):

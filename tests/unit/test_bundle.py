@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import os
 import platform
 import re
 import shutil
@@ -19,9 +20,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeport.export import read_manifest
+from edgeport.export import Manifest, load_calibration, read_manifest
 from edgeport.export.bundle import Bundle, BundleOptions, archive_bytes, make_bundle
 from edgeport.export.bundle.bundling import _in_a_unit
+from edgeport.export.bundle.included import read_included
 from edgeport.export.bundle.samples import balanced, golden_samples
 from edgeport.export.bundle.selection import read_artefacts, select
 from edgeport.export.bundle.targets import (
@@ -36,6 +38,7 @@ from edgeport.export.bundle.wheel import own_wheel
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
+from edgeport.runtime.golden.selftest_command import check_sums
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +49,7 @@ def packed(bundle: Bundle) -> bytes:
 
 @pytest.fixture(scope="module")
 def bundle(data: Path) -> Bundle:
-    return make_bundle(data, BundleOptions(samples=12))
+    return make_bundle(data, BundleOptions(samples=12, samples_from="random"))
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def unpacked(bundle: Bundle, tmp_path: Path) -> Path:
 
 
 def test_the_same_export_gives_the_same_bytes(bundle: Bundle, data: Path) -> None:
-    again = make_bundle(data, BundleOptions(samples=12))
+    again = make_bundle(data, BundleOptions(samples=12, samples_from="random"))
     assert packed(again) == packed(bundle)
     shuffled = dict(reversed(list(bundle.files.items())))
     assert archive_bytes(shuffled, top=bundle.name) == packed(bundle)
@@ -92,7 +95,8 @@ def test_its_artefacts_are_an_export_folder_of_their_own(data: Path, unpacked: P
 
 
 def test_it_holds_the_artefacts_that_are_asked_for_and_the_engines_that_they_need(data: Path) -> None:
-    small = make_bundle(data, BundleOptions(artefacts=("int8.tflite",), samples=1, python="3.11"))
+    options = BundleOptions(artefacts=("int8.tflite",), samples=1, samples_from="random", python="3.11")
+    small = make_bundle(data, options)
     assert [artefact.file for artefact in small.artefacts] == ["tiny.int8.tflite"]
     assert {name for name in small.files if name.startswith("artefacts/")} == {
         "artefacts/golden.npz", "artefacts/manifest.json", "artefacts/tiny.int8.tflite"
@@ -133,7 +137,7 @@ def test_what_does_not_go_together_is_refused_with_the_way_out(data: Path, optio
 
 
 def test_by_default_what_the_device_cannot_run_is_left_out_and_said(data: Path) -> None:
-    old = make_bundle(data, BundleOptions(arch="armv7l", samples=1))
+    old = make_bundle(data, BundleOptions(arch="armv7l", samples=1, samples_from="random"))
     assert {artefact.format for artefact in old.artefacts} == {"tflite"}
     assert sum("is left out: no engine that has a wheel for Python 3.11 on armv7l" in note for note in old.notes) == 2
     printed = any("tflite-runtime is not installed here" in note for note in old.notes)
@@ -297,6 +301,121 @@ def test_samples_of_ones_own_are_taken_as_they_are(data: Path, tmp_path: Path) -
     assert samples.labels is None
 
 
+def verified_on(path: Path, data: Path, **calibration: object) -> Manifest:
+    """Return a manifest of an export that was calibrated and verified with the samples of a file."""
+    manifest = read_manifest(data)
+    known = load_calibration(str(path), inputs=manifest.inputs, count=40, seed=3)
+    return dataclasses.replace(manifest, calibration=known.facts | calibration)
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 1), np.uint8)
+    # Each is known by its first pixel.
+    pixels[:, 0, 0, 0] = np.arange(60)
+    np.savez(tmp_path / "clips.npz", image=pixels)
+    return tmp_path / "clips.npz"
+
+
+def test_without_a_data_set_they_are_those_that_the_quantizer_has_not_seen(data: Path, clips: Path) -> None:
+    manifest = verified_on(clips, data)
+    samples = golden_samples(manifest, count=15)
+    assert (samples.source, samples.notes, samples.is_random) == ("held-out samples of clips.npz", (), False)
+    seen = load_calibration(str(clips), inputs=manifest.inputs, count=40, seed=3)
+    first = samples.inputs["image"][:, 0, 0, 0].tolist()
+    assert len(set(first)) == 15
+    assert not set(first) & set(seen.samples["image"][:, 0, 0, 0].tolist())
+    assert golden_samples(manifest, count=99).count == 20
+
+
+def test_the_data_are_found_from_the_export_folder(data: Path, clips: Path, tmp_path: Path) -> None:
+    manifest = verified_on(clips, data, source="gone/clips.npz", file="../clips.npz")
+    assert golden_samples(manifest, folder=tmp_path / "export").notes != ()
+    (tmp_path / "export").mkdir()
+    assert golden_samples(manifest, folder=tmp_path / "export").source == "held-out samples of clips.npz"
+
+
+def test_data_that_changed_since_the_export_are_taken_with_a_note(data: Path, clips: Path) -> None:
+    manifest = verified_on(clips, data)
+    np.savez(clips, image=np.random.default_rng(1).integers(0, 256, (60, 28, 28, 1), np.uint8))
+    samples = golden_samples(manifest, count=5)
+    assert samples.source == "samples of clips.npz"
+    assert "is not what calibrated the export any more" in samples.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("calibration", "reason"),
+    [
+        ({"source": "random"}, "it was verified on random ones"),
+        ({"source": "arrays in Python"}, "given as arrays"),
+        ({"source": "gone.npz"}, "gone.npz"),
+        ({"seed": None}, "random ones"),
+    ],
+)
+def test_made_up_samples_are_the_last_resort_and_say_why(
+    data: Path, clips: Path, calibration: dict, reason: str
+) -> None:
+    samples = golden_samples(verified_on(clips, data, **calibration), count=3)
+    assert samples.is_random
+    assert reason in samples.notes[0]
+    assert "\n" not in samples.notes[0]
+
+
+def test_a_data_set_that_is_gone_is_said_and_the_next_best_is_taken(data: Path, clips: Path) -> None:
+    manifest = dataclasses.replace(verified_on(clips, data), dataset="gone/photos")
+    samples = golden_samples(manifest, count=3)
+    assert samples.source == "held-out samples of clips.npz"
+    assert "the test split of gone/photos cannot be taken" in samples.notes[0]
+
+
+def test_files_of_ones_own_come_along_under_the_same_checksums(data: Path, tmp_path: Path) -> None:
+    words, limits = tmp_path / "words.txt", tmp_path / "limits of mine.json"
+    words.write_bytes(b"yes\nno\n")
+    limits.write_text('{"threshold": 0.7}')
+    made = make_bundle(data, BundleOptions(samples=1, samples_from="random", include=(words, limits)))
+    assert made.files["included/words.txt"] == b"yes\nno\n"
+    sums = made.files["SHA256SUMS"].decode()
+    assert f"{hashlib.sha256(limits.read_bytes()).hexdigest()}  included/limits of mine.json\n" in sums
+    assert [each["file"] for each in json.loads(made.files["bundle.json"])["included"]] == [
+        "included/limits of mine.json", "included/words.txt"
+    ]  # fmt: skip
+    assert "`words.txt`, `limits of mine.json`" in made.files["README.md"].decode()
+    with tarfile.open(fileobj=io.BytesIO(packed(made))) as archive:
+        archive.extractall(tmp_path, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(tmp_path)
+    folder = tmp_path / made.name
+    assert check_sums(folder / "artefacts") == len(made.files) - 1
+    (folder / "included" / "words.txt").write_bytes(b"yes\nNo\n")
+    with pytest.raises(ArtefactError, match=r"included/words\.txt is not the file that"):
+        check_sums(folder / "artefacts")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["gone.txt"], r"cannot read .*gone\.txt: No such file"),
+        (["folder"], r"--include: got the folder .*folder, expected a file"),
+        (["a.txt", "a.txt"], "a.txt twice, expected each name once"),
+        (["a.txt", "folder/a.txt"], "two files of one name"),
+        (["a.txt", "A.TXT"], "two files of one name"),
+        (["two\nlines.txt"], r"got 'two\\nlines.txt', expected a name without control characters"),
+        (["back\\slash.txt"], "expected a name without control characters"),
+        (["pipe"], "cannot read .*pipe: it is a named pipe"),
+        (["a.txt", "large.bin"], "got more than 536,870,912 bytes with .*large.bin"),
+    ],
+)
+def test_files_that_cannot_come_along_are_refused_in_one_line(tmp_path: Path, names: list[str], message: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("a.txt", "A.TXT", "folder/a.txt", "two\nlines.txt", "back\\slash.txt"):
+        (tmp_path / name).write_text("x")
+    os.mkfifo(tmp_path / "pipe")
+    # A hole, which takes no space.
+    with (tmp_path / "large.bin").open("wb") as large:
+        large.truncate(512 << 20)
+    with pytest.raises(InputError, match=message) as refused:
+        read_included([tmp_path / name for name in names])
+    assert "\n" not in str(refused.value)
+
+
 def test_nothing_is_left_to_fill_in_and_no_host_is_named(bundle: Bundle) -> None:
     for name in ("install.sh", "README.md", "requirements.txt", "bundle.json", "examples/edgeport.service"):
         text = bundle.files[name].decode()
@@ -313,7 +432,7 @@ def test_a_hostile_model_name_is_no_command(data: Path, tmp_path: Path) -> None:
     old, new = "tiny.int8.tflite", f"{name}.int8.tflite"
     manifest.write_text(manifest.read_text().replace(old, new))
     (tmp_path / "export" / old).rename(tmp_path / "export" / new)
-    made = make_bundle(tmp_path / "export", BundleOptions(samples=2, artefacts=(new,)))
+    made = make_bundle(tmp_path / "export", BundleOptions(samples=2, samples_from="random", artefacts=(new,)))
     head = made.files["install.sh"].decode().split("say()")[0]
     ended = subprocess.run(
         ["sh", "-c", head + 'eval "set -- $predict"; printf "%s\n" "$3"'],
@@ -341,7 +460,7 @@ def test_a_model_that_takes_no_images_gets_no_examples_for_them(data: Path, tmp_
     content = json.loads(manifest.read_text())
     content["inputs"][0]["range"] = None
     manifest.write_text(json.dumps(content))
-    bundle = make_bundle(tmp_path / "export", BundleOptions(samples=1))
+    bundle = make_bundle(tmp_path / "export", BundleOptions(samples=1, samples_from="random"))
     assert not [name for name in bundle.files if name.startswith("examples/")]
     assert "predict artefacts" not in bundle.files["README.md"].decode() + bundle.files["install.sh"].decode()
     assert "inbox" not in bundle.files["README.md"].decode()
@@ -349,7 +468,8 @@ def test_a_model_that_takes_no_images_gets_no_examples_for_them(data: Path, tmp_
 
 def test_the_command_writes_one_file_and_says_what_is_next(data: Path, tmp_path: Path, capsys) -> None:
     output = tmp_path / "tiny.tar.gz"
-    command = ["bundle", str(data), "--samples", "3", "--artefact", "int8.tflite", "int8.onnx", "-o", str(output)]
+    options = ["--samples", "3", "--samples-from", "random", "--artefact", "int8.tflite", "int8.onnx"]
+    command = ["bundle", str(data), *options, "-o", str(output)]
     assert main(command) == 0
     printed = capsys.readouterr()
     assert "tiny.int8.onnx" in printed.out

@@ -20,7 +20,7 @@ ROOT = HERE.parents[1]
 # so that no worker is left alone with one of them at the end.
 LONG = (
     "test_architectures.py", "test_export.py", "test_killed_export.py", "test_bundle.py", "test_sweep.py",
-    "test_independent_clients.py", "test_layers.py", "test_quickstart.py",
+    "test_independent_clients.py", "test_layers.py", "test_ten_tasks.py", "test_quickstart.py",
 )  # fmt: skip
 # What takes seconds to import, and leaves no thread at work that a fork would miss.
 IMPORTED_ONCE = (

@@ -9,14 +9,14 @@ from typing import overload
 import numpy as np
 
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
-from edgeport.runtime.artefact.spec import Spec, TensorSpec
+from edgeport.runtime.artefact.spec import Spec
 from edgeport.runtime.engines.forking import survive_fork
 from edgeport.runtime.engines.protocol import Engine, Origin
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.prediction.classification import Classification, ranked
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.tensors.batches import samples_at_a_time
-from edgeport.runtime.tensors.checks import TensorCheck, fits
+from edgeport.runtime.tensors.checks import TensorCheck, as_array, fits
 from edgeport.runtime.tensors.decoding import Decoder
 from edgeport.runtime.tensors.encoding import encode, pixel_encoder
 
@@ -176,7 +176,7 @@ class Predictor:
 
         Args:
             real: For each of ``spec.inputs`` its name and an array of (n, ...) real values, or of integers where the
-                model itself takes integers.
+                model itself takes integers. Where it takes pixels, uint8 stands for pixels, 0..255, as in ``predict``.
 
         Returns:
             For each of ``spec.outputs`` its name and float32 values of shape (n, ...), after the activation that the
@@ -188,12 +188,16 @@ class Predictor:
         """
         self._check_names(real)
         encoded = []
-        for check in self._checks:
+        for check, encode_pixels in zip(self._checks, self._pixel_encoders, strict=True):
             values = real[check.spec.name]
             # What is no array becomes one if it can; a mask would be lost without a word.
-            values = values if isinstance(values, np.ndarray) else _as_array(values, check.spec)
-            check.check_samples(values)
-            encoded.append(encode(values, check.spec))
+            values = values if isinstance(values, np.ndarray) else as_array(values, check.spec)
+            if encode_pixels is not None and values.dtype == _PIXEL:
+                check.check_shape(values)
+                encoded.append(encode_pixels(values))
+            else:
+                check.check_samples(values)
+                encoded.append(encode(values, check.spec))
         raw = self._run_batches(encoded)
         return {
             tensor.name: decode(values)
@@ -313,14 +317,23 @@ class Predictor:
         return [np.concatenate(answers) for answers in zip(*parts, strict=True)]
 
     @cached_property
+    def _pixel_encoders(self) -> list[Callable[[Pixels], Tensor] | None]:
+        """What turns pixels into each input's own type; None for an input that takes no pixels."""
+        metadata, tensors = self.spec.metadata, self.spec.inputs
+        ranges = [facts.range for facts in metadata.inputs] if metadata else [(0.0, 255.0)] * len(tensors)
+        return [
+            pixel_encoder(encode(np.linspace(*each, 256), tensor)) if each is not None else None
+            for each, tensor in zip(ranges, tensors, strict=True)
+        ]
+
+    @cached_property
     def _encode_pixels(self) -> Callable[[Pixels], Tensor]:
         """What turns pixels into the artefact's own input type."""
-        metadata, tensor = self.spec.metadata, self.spec.input
-        pixel_range = metadata.inputs[0].range if metadata else (0.0, 255.0)
-        if pixel_range is None or len(self.spec.inputs) > 1:
+        first, *others = self._pixel_encoders
+        if first is None or others:
             inputs = "; ".join(map(str, self.spec.inputs))
             raise InputError(f"{self.spec.name} takes {inputs}, and no pixels: use run(), or export with --input-range")
-        return pixel_encoder(encode(np.linspace(*pixel_range, 256), tensor))
+        return first
 
     def _checked(self, images: Pixels) -> Pixels:
         """Return the images with the model's own axes, or raise InputError."""
@@ -356,13 +369,6 @@ class Predictor:
                 f"{self.spec.name}: got the inputs {', '.join(map(str, tensors))}, "
                 f"expected {', '.join(map(str, self.spec.inputs))}"
             )
-
-
-def _as_array(values: object, spec: TensorSpec) -> Tensor:
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"got values of uneven lengths, expected {spec}") from error
 
 
 def _spec_of(origin: Origin, engine: Engine, metadata: EmbeddedMetadata | None) -> Spec:

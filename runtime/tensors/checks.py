@@ -85,14 +85,18 @@ class TensorCheck:
 
     def check_samples(self, real: Tensor) -> None:
         """Check real values before they are quantized: of any number of samples, and of any numeric type."""
-        expected = self.spec.shape[1:]
-        if type(real) is not np.ndarray and not isinstance(real, np.memmap):
-            raise InputError(f"{self._artefact}: got a {type(real).__name__}, expected a numpy array for {self.spec}")
-        if len(real.shape) != self._rank or not real.size or not fits(real.shape[1:], expected):
-            raise self._unlike(real)
+        self.check_shape(real)
         if real.dtype.kind not in "fiub":
             raise self._unlike(real)
         self.check_values(real)
+
+    def check_shape(self, samples: Tensor) -> None:
+        """Raise InputError if they are no samples of this input, of any number of them and of any type."""
+        if type(samples) is not np.ndarray and not isinstance(samples, np.memmap):
+            got = type(samples).__name__
+            raise InputError(f"{self._artefact}: got a {got}, expected a numpy array for {self.spec}")
+        if len(samples.shape) != self._rank or not samples.size or not fits(samples.shape[1:], self.spec.shape[1:]):
+            raise self._unlike(samples)
 
     def check_values(self, real: Tensor) -> None:
         """Raise InputError if real values are no numbers, or beyond what the input stands for."""
@@ -135,3 +139,11 @@ def _limits(spec: TensorSpec) -> tuple[float, float]:
 def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
     """Whether a shape is the expected one; None stands for an axis of any length."""
     return len(shape) == len(expected) and all(axis in (None, got) for got, axis in zip(shape, expected, strict=True))
+
+
+def as_array(values: object, spec: TensorSpec) -> Tensor:
+    """Return what somebody gave as an array, or raise InputError."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"got values of uneven lengths, expected {spec}") from error

@@ -36,6 +36,15 @@ def test_answers_are_those_of_keras(name: str, data: Path, golden: dict[str, np.
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_pixels_get_the_same_answers_by_the_name_of_their_input(name: str, data: Path, golden: dict) -> None:
+    predictor, images = load(data / name), golden["images"][..., np.newaxis]
+    (answers,) = predictor.answer({predictor.spec.input.name: images}).values()
+    np.testing.assert_array_equal(answers, predictor.predict(images))
+    with pytest.raises(InputError, match=r"got a tensor uint8 \(20, 28, 28\)"):
+        predictor.answer({predictor.spec.input.name: images[..., 0]})
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_channel_axis_is_optional_and_a_batch_is_a_row_of_images(name: str, data: Path, golden: dict) -> None:
     predictor, images = load(data / name), golden["images"]
     expected = predictor.predict(images)

@@ -207,12 +207,12 @@ def _verify(job: _Job, path: Path, row: Format, precision: Precision, answer: En
     if answer.answers is None:
         path.unlink()
         return Refusal(path.name, row.name, precision.name, "failed", cleaned(answer.error, file=path))
-    names = job.source.ends(at_logits=precision.calibrated)
+    names = [port.name for port in job.source.outputs]
     if set(names) != answer.answers.keys():
         path.unlink()
         reason = f"the file has the outputs {', '.join(answer.answers)}, expected {', '.join(names)}"
         return Refusal(path.name, row.name, precision.name, "failed", reason)
-    answers = {port.name: answer.answers[name] for port, name in zip(job.source.outputs, names, strict=True)}
+    answers = {name: answer.answers[name] for name in names}
     with interrupts_kept():
         verified = job.reference.verify(answers, precision)
     missed = verified.misses(precision.limits, job.options.required)
@@ -238,11 +238,10 @@ def _verify(job: _Job, path: Path, row: Format, precision: Precision, answer: En
 
 def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
     source = job.source
-    names = source.ends(at_logits=precision.calibrated)
-    left = {
-        port.name: source.activations[port.name] if name != port.name else "none"
-        for port, name in zip(source.outputs, names, strict=True)
-    }
+    # What an artefact that ends at the logits leaves to the runtime.
+    left = dict.fromkeys(source.activations, "none")
+    if precision.calibrated:
+        left.update({name: source.activations[name] for name in source.logits})
     trained = source.is_quantization_aware and precision.name == "int8"
     calibration = {"source": "quantization-aware training"} if trained else job.calibration.facts
     if source.applied != "none":
@@ -251,10 +250,7 @@ def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
         model=source.name,
         precision=precision.name,
         inputs=job.inputs,
-        outputs=tuple(
-            port._replace(name=name, activation=left[port.name])
-            for port, name in zip(source.outputs, names, strict=True)
-        ),
+        outputs=tuple(port._replace(activation=left[port.name]) for port in source.outputs),
         labels=job.labels,
         dataset=source.dataset,
         calibration=calibration if precision.calibrated else {},

@@ -120,13 +120,20 @@ def tidy(
     return with_outputs(Graph(definition, starts, tuple(ends), tuple(layers)), [end.name for end in ends])
 
 
-def with_outputs(graph: Graph, names: Iterable[str]) -> Graph:
-    """Return the graph with some of its outputs alone, and without the nodes that only the others need."""
+def with_outputs(graph: Graph, names: Iterable[str] | Mapping[str, str]) -> Graph:
+    """Return the graph with some of its outputs alone, and without the nodes that only the others need.
+
+    Args:
+        graph: The graph.
+        names: The outputs that stay; or for each what it is called from then on, and which one it is.
+    """
+    ends = names if isinstance(names, Mapping) else {name: name for name in names}
     known = {port.name: port for port in graph.outputs}
-    outputs = tuple(known[name] for name in names)
-    graph = replace(graph, outputs=outputs)
-    kept = [port.name for port in graph.ports]
-    return replace(graph, definition=tf.compat.v1.graph_util.extract_sub_graph(graph.definition, kept))
+    kept = [*ends.values(), *(port.name for port in graph.inputs)]
+    definition = tf.compat.v1.graph_util.extract_sub_graph(graph.definition, kept)
+    _rename_nodes(definition, {old: new for new, old in ends.items()})
+    outputs = tuple(known[old]._replace(name=new) for new, old in ends.items())
+    return replace(graph, definition=definition, outputs=outputs)
 
 
 def with_shapes(graph: Graph, shapes: Mapping[str, tuple[int | None, ...]]) -> Graph:
@@ -171,7 +178,7 @@ def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Output], dict[str, s
             node = nodes[_node_of(node.input[0])]
         activations[port.name] = _ACTIVATIONS.get(node.op, "none")
         if node.op in _ACTIVATIONS:
-            name = _free("logits" if len(graph.outputs) == 1 else f"{port.name}_logits", nodes.keys())
+            name = _free(f"{port.name}_logits", nodes.keys())
             _add_identity(definition, name, node.input[0], node.attr["T"].type)
             logits[port.name] = Output(name, port.shape, port.dtype)
     with_logits = replace(graph, definition=definition, outputs=(*graph.outputs, *logits.values()))

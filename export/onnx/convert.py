@@ -82,8 +82,8 @@ def convert(
         )
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
-    trained = take_ranges(model) if has_fake_quantization(graph) else {}
     keep_outputs(model, source.ends(at_logits=precision_named(precision).calibrated))
+    trained = take_ranges(model) if has_fake_quantization(graph) else {}
     if precision == "float16":
         model = to_float16(model)
     elif precision == "dynamic":

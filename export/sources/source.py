@@ -87,10 +87,10 @@ class Source:
         """Return the labels of the training record, else the given ones if there are as many as classes."""
         return self.labels or (others if self.outputs[0].shape[-1:] == (len(others),) else ())
 
-    def ends(self, *, at_logits: bool) -> list[str]:
-        """Return the names of an artefact's outputs: the model's own, or the logits where there are any."""
+    def ends(self, *, at_logits: bool) -> dict[str, str]:
+        """Return for each output the tensor of the graph that an artefact ends at: its logits, where it has any."""
         names = [port.name for port in self.outputs]
-        return [self.logits[name].name if at_logits and name in self.logits else name for name in names]
+        return {name: self.logits[name].name if at_logits and name in self.logits else name for name in names}
 
     @property
     def is_quantization_aware(self) -> bool:

@@ -59,7 +59,7 @@ class Output(NamedTuple):
     """One output of a model.
 
     Attributes:
-        name: The name that users see; in an artefact that ends at the logits, theirs.
+        name: The name that users see, in an artefact that ends at the logits too.
         shape: Its axes, the batch first; None for an axis of any length. Empty where an artefact's own tensor says it.
         dtype: The numpy dtype's name that the model itself gives; empty likewise.
         activation: What turns the raw output into probabilities: ``none``, ``softmax`` or ``sigmoid``.

@@ -246,7 +246,7 @@ def test_inputs_may_have_another_type_and_batch(trained_on: tuple[Path, dict[str
     content = to_tflite.convert(load_source(trained_on[0]), precision="int8", options=options)
     interpreter = Interpreter(model_content=content)
     (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()
-    assert (given["name"], taken["name"]) == ("image", "logits")
+    assert (given["name"], taken["name"]) == ("image", "probabilities")
     assert given["dtype"] == taken["dtype"] == np.dtype(tensor_type)
     assert given["shape"][0] == 3
 

@@ -4,7 +4,7 @@ tf2onnx numbers its names in an order that changes from process to process, so t
 different bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx
 
@@ -24,11 +24,11 @@ def name_tensors(model: onnx.ModelProto) -> None:
         node.name = f"{node.op_type.lower()}_{number}"
         for place, name in enumerate(node.input):
             if name in constants and name not in names:
-                names[name] = _free(f"{node.name}_input_{place}", taken)
+                names[name] = free(f"{node.name}_input_{place}", taken)
                 ordered.append(constants[name])
         for place, name in enumerate(node.output):
             if name and name not in names:
-                names[name] = _free(node.name if place == 0 else f"{node.name}_output_{place}", taken)
+                names[name] = free(node.name if place == 0 else f"{node.name}_output_{place}", taken)
     # A constant that only an inner graph (of a Loop, If or Scan) uses keeps its name and comes last.
     ordered += [constant for name, constant in sorted(constants.items()) if name not in names]
     for constant in ordered:
@@ -37,7 +37,7 @@ def name_tensors(model: onnx.ModelProto) -> None:
     del graph.initializer[:]
     graph.initializer.extend(copies)
     del graph.value_info[:]
-    _rename(graph.node, names)
+    rename(graph.node, names)
 
 
 def _inner_names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
@@ -54,17 +54,19 @@ def _inner_names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
     }
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free(name: str, taken: set[str]) -> str:
+    """Return a name that no other tensor has, and take it."""
     while name in taken:
         name = f"{name}_"
     taken.add(name)
     return name
 
 
-def _rename(nodes: Iterable[onnx.NodeProto], names: dict[str, str]) -> None:
+def rename(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
+    """Rename the tensors that nodes take and give, also in the inner graphs of loops and branches."""
     for node in nodes:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                _rename(attribute.g.node, names)
+                rename(attribute.g.node, names)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what to call the artefacts (default: the model's name)")
     parser.add_argument(
         "--labels",
-        metavar="FILE|A,B,C",
-        help="the name of each class, one a line or between commas (default: what training.json says)",
+        metavar="[NAME=]FILE|A,B,C",
+        action="append",
+        help="the names of the classes, labels or values of an output (default: the first), one a line or between "
+        "commas; may be repeated (default: what training.json says)",
+    )
+    parser.add_argument(
+        "--outputs",
+        metavar="[NAME=]KIND",
+        action="append",
+        help="what an output means: classes, labels, yes-no, values[:[COLUMN=]UNIT,...], map, "
+        "boxes[:ORDER[:share|pixels]] or any (default: what the end of the graph says); may be repeated",
     )
     parser.add_argument(
         "--custom-objects", type=Path, metavar="FILE.py", help="Python file with the model's own layers and functions"
@@ -150,7 +160,8 @@ def run(arguments: argparse.Namespace) -> int:
             resizing=chosen_resizing(arguments),
             name=arguments.name,
             activation=arguments.activation,
-            labels=_labels(arguments.labels),
+            labels=_labels(arguments.labels or ()),
+            outputs=arguments.outputs or (),
             custom_objects=arguments.custom_objects,
             options=options,
             overwrite=arguments.overwrite,
@@ -161,10 +172,23 @@ def run(arguments: argparse.Namespace) -> int:
     return _end(manifest, arguments.output, console)
 
 
-def _labels(given: str | None) -> tuple[str, ...]:
-    """Return the labels in a file, one a line, or between commas; none if none were given."""
-    if given is None:
-        return ()
+def _labels(given: Sequence[str]) -> Sequence[str] | Mapping[str, Sequence[str]]:
+    """Return the labels of the first output, or labels by output."""
+    named: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        # A comma in front of it makes it part of a label, and a file may be called anything.
+        name, equals, rest = text.partition("=")
+        name, rest = (name, rest) if equals and "," not in name and not Path(text).is_file() else ("", text)
+        if name in named:
+            raise InputError(f"--labels: got those of {name or 'the first output'} twice, expected them once")
+        named[name] = _names_in(rest)
+    if "" in named and len(named) > 1:
+        raise InputError("--labels: got labels with and without the name of an output, expected NAME=... for each")
+    return named.get("", named)
+
+
+def _names_in(given: str) -> tuple[str, ...]:
+    """Return the names in a file, one a line, or between commas."""
     path = Path(given)
     if path.is_file():
         try:

@@ -60,11 +60,6 @@ class _Job:
     options: Options
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The class names that the training record gives, else those of the calibration data if they fit."""
-        return self.source.class_names(self.calibration.labels)
-
-    @property
     def inputs(self) -> tuple[Input, ...]:
         """What the model takes, and how pixels and pictures become it."""
         known = self.calibration
@@ -75,7 +70,7 @@ class _Job:
     @cached_property
     def reference(self) -> Reference:
         """What the artefacts are verified against."""
-        return Reference(self.source, self.calibration, self.labels)
+        return Reference(self.source, self.calibration)
 
 
 def export(
@@ -103,6 +98,7 @@ def export(
         InputError: The folder cannot be written, or the options do not fit the model.
     """
     options = options or Options()
+    source = source.with_labels(calibration.labels)
     job = _Job(source.with_lengths(calibration.shapes), calibration, options)
     options.batch_of(job.source.inputs[0], usual=None)
     if options.tflite_metadata and not (source.ends_in_probabilities and calibration.range_of(source.inputs[0])):
@@ -251,7 +247,6 @@ def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
         precision=precision.name,
         inputs=job.inputs,
         outputs=tuple(port._replace(activation=left[port.name]) for port in source.outputs),
-        labels=job.labels,
         dataset=source.dataset,
         calibration=calibration if precision.calibrated else {},
         source_sha256=source.opened.sha256,
@@ -271,7 +266,7 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
             "sha256": source.opened.sha256,
         },
         inputs=job.inputs,
-        labels=job.labels,
+        outputs=tuple(port._replace(activation=source.endings[port.name]) for port in source.outputs),
         dataset=source.dataset,
         dataset_sha256=source.dataset_sha256,
         calibration=calibration,

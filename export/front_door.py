@@ -39,7 +39,8 @@ def export_model(
     resizing: Resizing | None = None,
     name: str | None = None,
     activation: str | None = None,
-    labels: Sequence[str] = (),
+    labels: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    outputs: Sequence[str] = (),
     custom_objects: Path | Mapping[str, Any] | None = None,
     options: Options | None = None,
     overwrite: bool = False,
@@ -63,7 +64,10 @@ def export_model(
             training.json says so; else as in the data set for calibration, or as Keras' own loaders do.
         name: What to call the artefacts; by default the model's name.
         activation: For a model that ends in logits, what the runtime applies: ``softmax`` or ``sigmoid``.
-        labels: The name of each class; by default those of the training.json, or of the data set for calibration.
+        labels: The name of each class of the first output, or by output the name of each column; by default those of
+            the training.json, or of the data set for calibration.
+        outputs: What the outputs mean, as ``--outputs`` takes it: ``scores=classes``, ``temperature=values:degC``; by
+            default what the graph says. See docs/outputs.md.
         custom_objects: The model's own layers and functions by name, or a Python file that defines them.
         options: Which artefacts, how, and what they must reach; by default all of them.
         overwrite: Whether to replace the export that the folder holds.
@@ -98,11 +102,10 @@ def export_model(
     """
     output, options = Path(folder), options or Options()
     check_output_folder(output, overwrite=overwrite)
-    if input_range is not None:
-        _check_range(*input_range)
-    if name is not None and steers(name):
-        raise InputError(f"--name: got '{visible(name)}', expected text without control characters")
-    source, usual = _opened(model, name=name, activation=activation, labels=labels, custom_objects=custom_objects)
+    _check_arguments(input_range, name)
+    source, usual = _opened(
+        model, name=name, activation=activation, labels=labels, outputs=outputs, custom_objects=custom_objects
+    )
     if resizing and source.resizing and resizing != source.resizing:
         raise InputError(
             f"--resize, --interpolation: got {' and '.join(resizing)}, expected {' and '.join(source.resizing)}, "
@@ -141,7 +144,8 @@ def _opened(
     *,
     name: str | None,
     activation: str | None,
-    labels: Sequence[str],
+    labels: Sequence[str] | Mapping[str, Sequence[str]],
+    outputs: Sequence[str],
     custom_objects: Path | Mapping[str, Any] | None,
 ) -> tuple["Source", str]:
     """Return a model, and where samples for it usually come from; empty if nothing says so."""
@@ -157,13 +161,17 @@ def _opened(
             name=name,
             activation=activation,
             labels=labels,
+            outputs=outputs,
             custom_objects=objects,
         )
     # What a published model was trained on may have to be downloaded; what calibrates it is installed.
     return source, published.calibration if published else source.dataset
 
 
-def _check_range(low: float, high: float) -> None:
+def _check_arguments(input_range: tuple[float, float] | None, name: str | None) -> None:
+    if name is not None and steers(name):
+        raise InputError(f"--name: got '{visible(name)}', expected text without control characters")
+    low, high = input_range or (0, 255)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
 

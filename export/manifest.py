@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.export.verification.comparison import Verification
-from edgeport.runtime.artefact.contract import CHANNELS, KINDS, Input
+from edgeport.runtime.artefact.contract import CHANNELS, KINDS, OUTPUT_KINDS, Input, Output
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import read_json, to_plain
@@ -19,9 +19,10 @@ from edgeport.runtime.terminal import steers
 
 SCHEMA = 5
 # What schema 3 adds to 2, some figures of `verified`, has a default here. Before schema 4 an input had the shape of one
-# sample, without the batch. Schema 5 says of which kind an input is; those before do so by its range and dtype.
+# sample, without the batch. Schema 5 says of which kind an input is; those before do so by its range and dtype. Before
+# it there were labels and no outputs.
 _READ = (2, 3, 4, SCHEMA)
-_BATCHED = 4
+_BATCHED, _WITH_OUTPUTS = 4, 5
 FILE_NAME = "manifest.json"
 # No sample is larger than a model can be.
 _MOST_VALUES = 2**31 - 1
@@ -92,7 +93,7 @@ class Manifest:
         name: The model's name.
         source: What was exported: ``file``, relative to the export folder (empty for a model object), and ``sha256``.
         inputs: The inputs of the model.
-        labels: The name of each class, or empty.
+        outputs: The outputs of the model, and what they mean.
         dataset: The data set that the model was trained on, or empty.
         dataset_sha256: The digest of that data set, or empty.
         calibration: What the quantizer saw: source, count, seed and sha256.
@@ -106,7 +107,7 @@ class Manifest:
     name: str
     source: Mapping[str, str]
     inputs: tuple[Input, ...]
-    labels: tuple[str, ...]
+    outputs: tuple[Output, ...]
     dataset: str
     dataset_sha256: str
     calibration: Mapping[str, Any]
@@ -115,6 +116,11 @@ class Manifest:
     versions: Mapping[str, str]
     artefacts: tuple[Artefact, ...]
     refused: tuple[Refusal, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each class or label of the first output; empty if unknown."""
+        return self.outputs[0].labels if self.outputs else ()
 
     @property
     def classifies_images(self) -> bool:
@@ -163,8 +169,11 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(content, dict) or content.get("schema") not in _READ:
         got = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise ArtefactError(f"{path}: got schema {got}, expected {SCHEMA}: export again with this edgeport")
-    if content.pop("schema") < _BATCHED:
+    schema = content.pop("schema")
+    if schema < _BATCHED:
         _add_batch(content.get("inputs"))
+    if schema < _WITH_OUTPUTS:
+        _add_outputs(content)
     # An exact artefact has an infinite SQNR, and a path may hold bytes that are no UTF-8.
     problem = problem_of(content, Manifest, strict=False)
     if not problem:
@@ -180,6 +189,18 @@ def _add_batch(inputs: Any) -> None:
     for each in inputs if isinstance(inputs, list) else ():
         if isinstance(each, dict) and isinstance(each.get("shape"), list):
             each["shape"].insert(0, None)
+
+
+def _add_outputs(content: dict[str, Any]) -> None:
+    """Give an old manifest the outputs that its first file has; the labels are the columns of the first of them."""
+    artefacts = content.get("artefacts")
+    first = artefacts[0] if isinstance(artefacts, list) and artefacts else None
+    tensors = first.get("outputs") if isinstance(first, dict) else None
+    # What is damaged is left for the check of what it stands beside.
+    if not isinstance(tensors, list) or not tensors or not all(isinstance(each, dict) for each in tensors):
+        tensors = [{"name": ""}]
+    content["outputs"] = [{"name": each.get("name")} for each in tensors]
+    content["outputs"][0]["columns"] = content.pop("labels", None)
 
 
 def _problem_with(manifest: Manifest) -> str:
@@ -205,4 +226,6 @@ def _problem_with(manifest: Manifest) -> str:
         return "an input has no range"
     if not all(each.kind in ("", *KINDS) and each.channels in ("", *CHANNELS) for each in manifest.inputs):
         return "an input is of an unknown kind"
+    if not all(each.kind in ("", *OUTPUT_KINDS) for each in manifest.outputs):
+        return "an output is of an unknown kind"
     return ""

@@ -16,6 +16,13 @@ from edgeport.export.sources.float64 import in_float32
 from edgeport.export.sources.integer_inputs import with_integer_inputs
 from edgeport.export.sources.keras.keras_model import open_keras_file, open_keras_model
 from edgeport.export.sources.opened import Opened, Shapes
+from edgeport.export.sources.output_contract import (
+    Meaning,
+    named_labels,
+    parsed_meanings,
+    tells_apart,
+    with_meanings,
+)
 from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.artefact.contract import Input, Output
@@ -26,7 +33,7 @@ from edgeport.runtime.tensors.quantization import activate
 from edgeport.runtime.terminal import steers, visible
 from edgeport.train.keras_backend import check_backend
 from edgeport.train.models.keras_writer import KERAS_SUFFIXES
-from edgeport.train.record import record_beside
+from edgeport.train.record import TrainingRecord, record_beside
 
 _MOST_AT_ONCE = 64
 # As float32, a quarter of a GB.
@@ -45,7 +52,8 @@ class Source:
         logits: For each output that ends in an activation, the port of its logits.
         activations: What ends each output: ``softmax``, ``sigmoid`` or ``none``.
         applied: What the runtime shall apply to the first output of a model that ends in logits, or ``none``.
-        labels: The name of each class, or empty.
+        meanings: What the user says of the outputs, by name.
+        names: What the user or the training record calls the columns of the outputs, by name.
         resizing: How pictures became the images that it was trained on, if that is known.
         dataset: The data set that it was trained on, or empty.
         dataset_sha256: The digest of that data set, or empty.
@@ -57,7 +65,8 @@ class Source:
     logits: Mapping[str, Output]
     activations: Mapping[str, str]
     applied: str = "none"
-    labels: tuple[str, ...] = ()
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resizing: Resizing | None = None
     dataset: str = ""
     dataset_sha256: str = ""
@@ -70,8 +79,20 @@ class Source:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """The outputs of the model itself, in its order."""
-        return self.graph.outputs[: len(self.activations)]
+        """The outputs of the model itself, in its order, and what they mean."""
+        ports = self.graph.outputs[: len(self.activations)]
+        return with_meanings(ports, self.endings, meanings=self.meanings, names=self.names)
+
+    @property
+    def endings(self) -> Mapping[str, str]:
+        """What ends each output, in the model or by the runtime."""
+        first = next(iter(self.activations))
+        return {**self.activations, first: self.applied} if self.applied != "none" else self.activations
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each class or label of the first output, or empty."""
+        return self.outputs[0].labels
 
     @property
     def takes_an_image(self) -> bool:
@@ -83,9 +104,12 @@ class Source:
         """Whether it classifies one image, and ends in a softmax or sigmoid of its own."""
         return self.takes_an_image and len(self.outputs) == 1 and self.activations[self.outputs[0].name] != "none"
 
-    def class_names(self, others: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the labels of the training record, else the given ones if there are as many as classes."""
-        return self.labels or (others if self.outputs[0].shape[-1:] == (len(others),) else ())
+    def with_labels(self, others: Sequence[str]) -> "Source":
+        """Return the source with the labels of a data set, where its first output tells so many classes apart."""
+        first = self.outputs[0]
+        if first.columns or not tells_apart(first, others):
+            return self
+        return replace(self, names={**self.names, first.name: tuple(others)})
 
     def ends(self, *, at_logits: bool) -> dict[str, str]:
         """Return for each output the tensor of the graph that an artefact ends at: its logits, where it has any."""
@@ -195,7 +219,8 @@ def load_source(
     *,
     name: str | None = None,
     activation: str | None = None,
-    labels: Sequence[str] = (),
+    labels: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    outputs: Sequence[str] = (),
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Source:
     """Read a model, and what the training.json beside it says.
@@ -204,13 +229,15 @@ def load_source(
         model: A ``.keras`` or ``.h5`` file, a SavedModel folder, or a Keras model.
         name: What to call the artefacts; by default what training.json calls the model, else its file's stem.
         activation: For a model that ends in logits, what the runtime shall apply: ``softmax`` or ``sigmoid``.
-        labels: The name of each class, in the order of the first output; by default those of the training.json.
+        labels: The name of each class, in the order of the first output, or by output the name of each column; by
+            default those of the training.json for the first.
+        outputs: What the outputs mean, as ``--outputs`` takes it: ``scores=classes``; by default what the graph says.
         custom_objects: The layers and functions that the model needs and Keras does not know, by name.
 
     Raises:
         ArtefactError: The file is missing, damaged or no model.
         ExportError: The model is of a kind that cannot be exported.
-        InputError: The name or the activation does not fit.
+        InputError: The name, the activation, or what is said of an output does not fit.
     """
     check_backend()
     opened = with_integer_inputs(in_float32(_open(model, custom_objects or {})))
@@ -229,36 +256,38 @@ def load_source(
         raise InputError(
             f"--activation {activation}: got the output {first}, expected real numbers, 2 or more for softmax"
         )
-    known = record.labels if record and first.shape[-1:] == (len(record.labels),) else ()
-    if labels:
-        _check_labels(labels, first, known)
-    return Source(
+    ports = graph.outputs[: len(activations)]
+    source = Source(
         name=_artefact_name(name or (record.model if record else opened.name)),
         opened=opened,
         graph=graph,
         logits=logits,
         activations=activations,
         applied=activation or "none",
-        labels=tuple(labels) or known,
+        meanings=parsed_meanings(outputs, ports),
+        names=named_labels(labels, ports),
         resizing=record.resizing if record else None,
         dataset=record.dataset if record else "",
         dataset_sha256=record.dataset_sha256 if record else "",
     )
+    # What is said of the outputs is checked here, before any work.
+    return _with_labels_of(record, source) if record else source
 
 
-def _check_labels(labels: Sequence[str], output: Output, known: Sequence[str]) -> None:
-    """Raise InputError for labels that do not fit the output, or those that are known already."""
-    if output.shape[-1:] != (len(labels),):
-        raise InputError(f"--labels: got {len(labels)} for the output {output}, expected one for each of its columns")
-    wrong = next((label for label in labels if not label or steers(label)), None)
-    if wrong is not None:
-        raise InputError(f"--labels: got the label '{visible(wrong)}', expected text without control characters")
-    if len(set(labels)) != len(labels):
-        raise InputError("--labels: got the same label for two classes, expected each to have its own")
-    if known and tuple(labels) != tuple(known):
+def _with_labels_of(record: TrainingRecord, source: Source) -> Source:
+    """Return the source with the labels of its training record; raises InputError if others are given."""
+    first, labels = source.outputs[0], record.labels
+    if first.kind == "any" and first.name not in source.meanings and len(first.shape) == 2:
+        # What it was trained on are classes, and what it gives are their scores.
+        first = first._replace(kind="classes")
+    if not tells_apart(first, labels):
+        return source
+    if first.columns and first.columns != labels:
         raise InputError(
-            f"--labels: got {labels[0]}, ... where training.json says {known[0]}, ...: leave them out, or correct it"
+            f"--labels: got {first.columns[0]}, ... where training.json says {labels[0]}, ...: leave them out, or "
+            "correct it"
         )
+    return replace(source, names={**source.names, first.name: labels})
 
 
 def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:

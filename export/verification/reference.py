@@ -28,12 +28,10 @@ class Reference:
     Attributes:
         source: The model.
         calibration: Where the held-out samples are.
-        labels: The class names, or empty.
     """
 
     source: Source
     calibration: CalibrationSet
-    labels: tuple[str, ...]
 
     @cached_property
     def answers(self) -> dict[str, Tensor]:
@@ -52,14 +50,12 @@ class Reference:
         """Which outputs are decisions, or decide between classes, and how: see ``compare``."""
         decisions = {}
         for port in self.source.outputs:
-            first = port is self.source.outputs[0]
-            activation = self.source.applied if first and self.source.applied != "none" else None
-            activation = activation or self.source.activations[port.name]
+            ending = self.source.endings[port.name] if port.kind not in ("values", "boxes") else "none"
             if not port.is_real:
                 decisions[port.name] = "equal"
-            elif activation == "softmax" or (first and self.labels and activation == "none"):
+            elif ending == "softmax" or (port.kind == "classes" and ending == "none"):
                 decisions[port.name] = "largest"
-            elif activation == "sigmoid":
+            elif ending == "sigmoid" or port.kind in ("labels", "yes-no"):
                 decisions[port.name] = "half"
         return decisions
 

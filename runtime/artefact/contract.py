@@ -12,6 +12,10 @@ from edgeport.runtime.pictures.resizing import Resizing
 KINDS = ("pixels", "real", "ids")
 # By how many channels they are of.
 CHANNELS = {"grey": 1, "rgb": 3, "bgr": 3}
+# What an output means.
+OUTPUT_KINDS = ("classes", "labels", "yes-no", "values", "map", "boxes", "any")
+# Those whose columns are classes, and whose names are what people call labels.
+_LABELLED = ("", "classes", "labels", "yes-no", "map")
 _LAYOUTS = {2: "NC", 3: "NTC", 4: "NHWC", 5: "NDHWC"}
 
 
@@ -63,12 +67,27 @@ class Output(NamedTuple):
         shape: Its axes, the batch first; None for an axis of any length. Empty where an artefact's own tensor says it.
         dtype: The numpy dtype's name that the model itself gives; empty likewise.
         activation: What turns the raw output into probabilities: ``none``, ``softmax`` or ``sigmoid``.
+        kind: What it means: ``classes`` that exclude each other, ``labels`` that do not, ``yes-no``, real ``values``, a
+            ``map`` with an answer for each place, ``boxes`` around objects, or ``any`` other thing. Empty in files that
+            do not say. docs/outputs.md has the shapes of each.
+        columns: The names of its columns: of classes, labels or values; of the answers no and yes; of the four numbers
+            of a box. Empty where nobody has named them.
+        units: The unit of each of its values, such as ``degC``; of boxes ``share`` of the picture or ``pixels``, for
+            each of the four numbers. Empty where none are known.
     """
 
     name: str
     shape: tuple[int | None, ...] = ()
     dtype: str = ""
     activation: str = "none"
+    kind: str = ""
+    columns: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of its classes or labels; empty where it has none, or nobody has named them."""
+        return self.columns if self.kind in _LABELLED else ()
 
     @property
     def is_real(self) -> bool:

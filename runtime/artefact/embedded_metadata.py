@@ -12,15 +12,17 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from edgeport.runtime.artefact.contract import CHANNELS, KINDS, Input, Output
+from edgeport.runtime.artefact.contract import CHANNELS, KINDS, OUTPUT_KINDS, Input, Output
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.json_file import to_plain
 from edgeport.runtime.pictures.resizing import recorded_resizing
 from edgeport.runtime.tensors.quantization import ACTIVATIONS
 
-SCHEMA = 2
-_HEAD = b'{"edgeport_card":%d,"sha256":"' % SCHEMA
+SCHEMA = 3
+# Before schema 3 the names of classes stood beside the outputs, and no output said what it means.
+_READ = (2, SCHEMA)
+_HEADS = tuple(b'{"edgeport_card":%d,"sha256":"' % schema for schema in _READ)
 _ANY_HEAD = b'{"edgeport_card":'
 _BLANK = b"0" * 64
 # Embedded metadata takes one or two KB; only that of very many labels is longer.
@@ -35,7 +37,6 @@ class EmbeddedMetadata(NamedTuple):
         precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
         inputs: What each input means, in the artefact's order.
         outputs: What each output means, in the artefact's order.
-        labels: The name of each class, in the order of the first output; empty if unknown.
         dataset: The name of the data set that the model was trained on; empty if unknown.
         calibration: What the quantizer saw: source, count, seed and sha256; empty for a float artefact.
         source_sha256: The digest of the Keras file that was exported.
@@ -46,11 +47,15 @@ class EmbeddedMetadata(NamedTuple):
     precision: str
     inputs: tuple[Input, ...] = (Input("image", layout="NHWC", range=(0.0, 255.0)),)
     outputs: tuple[Output, ...] = (Output("probabilities"),)
-    labels: tuple[str, ...] = ()
     dataset: str = ""
     calibration: Mapping[str, Any] = {}
     source_sha256: str = ""
     versions: Mapping[str, str] = {}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each class or label of the first output; empty if unknown."""
+        return self.outputs[0].labels if self.outputs else ()
 
 
 def to_json(metadata: EmbeddedMetadata) -> str:
@@ -103,7 +108,7 @@ def read_metadata(content: bytes, *, name: str, verify: bool = True) -> Embedded
         raise ArtefactError(
             f"{name} has been altered: its content does not match the SHA-256 inside it. Copy or export it again."
         )
-    return _parse(_json_at(content, start - len(_HEAD), name), name)
+    return _parse(_json_at(content, start - len(_HEADS[0]), name), name)
 
 
 def _digest_offset(content: bytes) -> int | None:
@@ -112,12 +117,12 @@ def _digest_offset(content: bytes) -> int | None:
         return None
     if content.find(_ANY_HEAD, head + 1) >= 0:
         raise ArtefactError("the artefact holds more than one block of edgeport metadata: export it again")
-    if not content.startswith(_HEAD, head):
+    if not content.startswith(_HEADS, head):
         raise ArtefactError(
-            f"the artefact's metadata is damaged, or not of schema {SCHEMA}, which this edgeport reads: "
-            "copy or export it again, or update edgeport"
+            f"the artefact's metadata is damaged, or not of schema {' or '.join(map(str, _READ))}, which this edgeport "
+            "reads: copy or export it again, or update edgeport"
         )
-    return head + len(_HEAD)
+    return head + len(_HEADS[0])
 
 
 def _digest(content: bytes, start: int) -> bytes:
@@ -144,7 +149,8 @@ def _json_at(content: bytes, start: int, name: str) -> dict[str, Any]:
 
 def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
     try:
-        fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256")}
+        labels = fields["labels"] if fields["edgeport_card"] < SCHEMA else []
+        fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256", "labels")}
         inputs = tuple(
             Input(**{**each, "range": _range(each["range"]), "resizing": recorded_resizing(each.get("resizing"))})
             for each in fields["inputs"]
@@ -152,11 +158,11 @@ def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
         for each in inputs:
             if each.kind not in ("", *KINDS) or each.channels not in ("", *CHANNELS):
                 raise ValueError(f"input {each.name} is of the unknown kind {each.kind!r}, {each.channels!r}")
-        outputs = tuple(Output(**each) for each in fields["outputs"])
-        metadata = EmbeddedMetadata(
-            **{**fields, "inputs": inputs, "outputs": outputs, "labels": tuple(fields["labels"])}
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        outputs = tuple(_output(each) for each in fields["outputs"])
+        if labels:
+            outputs = (outputs[0]._replace(columns=_texts(labels)), *outputs[1:])
+        metadata = EmbeddedMetadata(**{**fields, "inputs": inputs, "outputs": outputs})
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ArtefactError(f"{name}: its edgeport metadata cannot be read ({error}). Export it again.") from error
     for output in outputs:
         if output.activation not in ACTIVATIONS:
@@ -165,6 +171,21 @@ def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
                 f"expected one of {', '.join(ACTIVATIONS)}"
             )
     return metadata
+
+
+def _output(fields: Mapping[str, Any]) -> Output:
+    output = Output(
+        **{**fields, "columns": _texts(fields.get("columns", [])), "units": _texts(fields.get("units", []))}
+    )
+    if output.kind not in ("", *OUTPUT_KINDS):
+        raise ValueError(f"output {output.name} is of the unknown kind {output.kind!r}")
+    return output
+
+
+def _texts(names: list[str]) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise TypeError(f"got {names!r}, expected a list of names")
+    return tuple(names)
 
 
 def _range(pair: list[float] | None) -> tuple[float, float] | None:

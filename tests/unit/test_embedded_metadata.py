@@ -8,6 +8,7 @@ from edgeport.runtime import ArtefactError, EmbeddedMetadata
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import read_metadata, to_json, with_checksum
 
+NAMES = ("zero", "ein\u00df", 'quo"te', '{"edgeport_card":')
 METADATA = EmbeddedMetadata(
     model="digits",
     precision="int8",
@@ -15,8 +16,10 @@ METADATA = EmbeddedMetadata(
         Input("image", layout="NHWC", range=(0.0, 1.0), kind="pixels", channels="bgr"),
         Input("tokens", layout="NT", kind="ids"),
     ),
-    outputs=(Output("kind", activation="softmax"), Output("size")),
-    labels=("zero", "ein\u00df", 'quo"te', '{"edgeport_card":'),
+    outputs=(
+        Output("kind", activation="softmax", kind="classes", columns=NAMES),
+        Output("size", kind="values", columns=("length", "mass"), units=("m", "kg")),
+    ),
     calibration={"count": 3},
 )
 BEFORE, AFTER = b"\x00\xffmodel bytes", b"\xfe more bytes {}"
@@ -52,7 +55,7 @@ def test_it_says_nothing_that_the_tensors_of_the_file_say() -> None:
 
 def test_metadata_is_json_of_ascii() -> None:
     assert to_json(METADATA).isascii()
-    assert json.loads(to_json(METADATA))["labels"][1] == "ein\u00df"
+    assert json.loads(to_json(METADATA))["outputs"][0]["columns"][1] == "ein\u00df"
 
 
 @pytest.mark.parametrize("position", range(len(WHOLE)))
@@ -81,8 +84,36 @@ def test_two_blocks_of_metadata_are_ambiguous() -> None:
 
 
 def test_another_schema_is_named() -> None:
-    with pytest.raises(ArtefactError, match="schema 2"):
-        read_metadata(WHOLE.replace(b'{"edgeport_card":2', b'{"edgeport_card":3'), name="x")
+    with pytest.raises(ArtefactError, match="schema 2 or 3"):
+        read_metadata(WHOLE.replace(b'{"edgeport_card":3', b'{"edgeport_card":4'), name="x")
+
+
+def test_what_older_files_say_is_read() -> None:
+    """Schema 2 had the labels beside the outputs, and no kinds."""
+    text = (
+        '{"edgeport_card":2,"sha256":"%s","model":"m","precision":"int8","inputs":[{"name":"x","layout":"NC",'
+        '"range":null}],"outputs":[{"name":"logits","activation":"softmax"},{"name":"size","activation":"none"}],'
+        '"labels":["no","yes"],"dataset":"","calibration":{},"source_sha256":"","versions":{}}' % ("0" * 64)
+    )
+    read = read_metadata(with_checksum(text.encode()), name="x")
+    assert read.outputs == (Output("logits", activation="softmax", columns=("no", "yes")), Output("size"))
+    assert read.labels == ("no", "yes")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "sounds"}, "unknown kind 'sounds'"),
+        ({"columns": "ab"}, "list of names"),
+        ({"units": [1]}, "list of names"),
+    ],
+)
+def test_an_output_that_nobody_can_have_written_is_refused(change: dict, message: str) -> None:
+    fields = json.loads(to_json(METADATA))
+    fields["outputs"][0] |= change
+    text = json.dumps(fields, separators=(",", ":"))
+    with pytest.raises(ArtefactError, match=message):
+        read_metadata(with_checksum(text.encode()), name="x")
 
 
 def test_an_unknown_activation_is_refused() -> None:

@@ -14,7 +14,7 @@ from edgeport.export.manifest import manifest_text
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.runtime import ArtefactError, InputError, load
-from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.contract import Input, Output
 
 FIGURES_OF_SCHEMA_2 = ("samples", "max_abs_error", "relative_error", "sqnr_db", "agreement", "column_db")
 IMAGE = Input("image", (None, 28, 28, 1), "float32")
@@ -44,6 +44,22 @@ def test_a_manifest_of_schema_2_is_still_read(data: Path, tmp_path: Path) -> Non
     verified = [artefact.verified for artefact in read_manifest(tmp_path).artefacts]
     assert [(each.rounding, each.inconclusive) for each in verified] == [(None, {})] * 4
     assert verified[0].agreement == content["artefacts"][0]["verified"]["agreement"]
+
+
+def test_labels_of_an_old_manifest_are_the_columns_of_its_first_output(data: Path) -> None:
+    assert json.loads((data / "manifest.json").read_text())["labels"] == list("0123456789")
+    assert read_manifest(data).outputs == (Output("probabilities", columns=tuple("0123456789")),)
+
+
+@pytest.mark.parametrize(("field", "value"), [("kind", "sounds"), ("columns", "ab"), ("units", [1])])
+def test_an_output_that_no_export_has_described_is_reported(
+    field: str, value: object, data: Path, tmp_path: Path
+) -> None:
+    content = json.loads(manifest_text(read_manifest(data)))
+    content["outputs"][0][field] = value
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ArtefactError, match="damaged"):
+        read_manifest(tmp_path)
 
 
 def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
@@ -330,8 +346,8 @@ def test_the_manifest_is_json_with_units_in_its_names(data: Path, tmp_path: Path
     ("change", "message"),
     [
         ({"name": "a\nExecStartPre=/bin/true"}, "control characters"),
-        ({"labels": 3}, "labels: got 3, expected a list"),
-        ({"labels": [1]}, "labels"),
+        ({"labels": 3}, "columns: got 3, expected a list"),
+        ({"labels": [1]}, "columns"),
         ({"inputs": [{"name": "x", "shape": [10**9, 10**9], "dtype": "f", "layout": "NT", "range": None}]}, "larger"),
         ({"inputs": [{"name": "x", "shape": ["a"], "dtype": "f", "layout": "NT", "range": None}]}, "shape"),
         ({"artefacts": [None]}, "artefacts"),

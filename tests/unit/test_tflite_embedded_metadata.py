@@ -6,6 +6,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeport.export.tflite.embedded_metadata import embed_metadata
+from edgeport.runtime.artefact.contract import Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, read_metadata, to_json, with_checksum
 
 
@@ -14,7 +15,7 @@ from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, read_m
 def test_embedded_metadata_is_an_entry_and_shifts_the_model_whole(name: str, label: str, data: Path) -> None:
     content = (data / name).read_bytes()
     before = schema.ModelT.InitFromPackedBuf(content, 0)
-    metadata = EmbeddedMetadata("m", "int8", labels=(label,))
+    metadata = EmbeddedMetadata("m", "int8", outputs=(Output("y", columns=(label,)),))
     # The file holds metadata already: blank its head, so that the new one is the only one.
     blanked = content.replace(b'{"edgeport_card":', b'{"another_block":')
     embedded = embed_metadata(blanked, metadata)

@@ -111,7 +111,7 @@ def test_the_file_holds_standard_metadata_labels_and_ours_and_answers_the_same(
     content: bytes, golden: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     ending = "softmax" if b'"precision":"int8"' in content else "none"
-    metadata = EmbeddedMetadata("tiny", "x", outputs=(Output("y", activation=ending),), labels=DIGITS)
+    metadata = EmbeddedMetadata("tiny", "x", outputs=(Output("y", activation=ending, kind="classes", columns=DIGITS),))
     path = tmp_path / "whole.tflite"
     path.write_bytes(with_checksum(embed_metadata(embedded(content), metadata)))
     with zipfile.ZipFile(path) as archive:

@@ -271,6 +271,7 @@ def load_source(
         dataset_sha256=record.dataset_sha256 if record else "",
     )
     # What is said of the outputs is checked here, before any work.
+    _ = source.outputs
     return _with_labels_of(record, source) if record else source
 
 

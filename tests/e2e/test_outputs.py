@@ -9,8 +9,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
-from edgeport.export import Manifest, Options, export_model
-from edgeport.runtime import load
+from edgeport.export import Manifest, Options, export_model, load_source
+from edgeport.runtime import InputError, load
 
 RANDOM = np.random.default_rng(0)
 
@@ -82,3 +82,97 @@ def test_outputs_keep_their_names_in_every_file(build: object, tmp_path: Path) -
         answers = predictor.answer({"x": samples[:4]})
         for name, truth in reference.items():
             np.testing.assert_allclose(answers[name], truth, atol=1e-5 if "float32" in artefact.file else 0.1)
+
+
+def ending_in(
+    shape: tuple[int, ...], activation: str | None, *, name: str = "y", integers: bool = False
+) -> keras.Model:
+    """Return a model with one output of that shape, batch aside, whose values are nothing in particular."""
+    x = keras.Input((4,), name="x")
+    y = layers.Reshape(shape)(layers.Dense(int(np.prod(shape)))(x))
+    y = layers.Activation(activation, name="y")(y) if activation else layers.Identity(name="y")(y)
+    return keras.Model(x, keras.ops.cast(y, "int32") if integers else y)
+
+
+@pytest.mark.parametrize(
+    ("shape", "activation", "kind"),
+    [
+        ((3,), "softmax", "classes"),
+        ((1,), "softmax", "any"),
+        ((3,), "sigmoid", "labels"),
+        ((1,), "sigmoid", "yes-no"),
+        ((4, 4, 3), "softmax", "map"),
+        ((4, 4, 1), "sigmoid", "map"),
+        ((4, 3), "softmax", "any"),
+        ((3,), None, "any"),
+        ((1,), None, "any"),
+        ((3,), "tanh", "any"),
+    ],
+)
+def test_the_end_of_the_graph_says_what_an_output_is(shape: tuple[int, ...], activation: str, kind: str) -> None:
+    (output,) = load_source(ending_in(shape, activation)).outputs
+    assert (output.kind, output.columns, output.units) == (kind, (), ())
+
+
+def test_a_softmax_in_a_nested_model_or_of_the_runtime_decides_too() -> None:
+    x = keras.Input((4,))
+    assert load_source(keras.Model(x, ending_in((3,), "softmax")(x))).outputs[0].kind == "classes"
+    assert load_source(ending_in((3,), None), activation="sigmoid").outputs[0].kind == "labels"
+    assert load_source(ending_in((1,), None), activation="sigmoid").outputs[0].kind == "yes-no"
+
+
+@pytest.mark.parametrize(
+    ("shape", "activation", "said", "labels", "expected"),
+    [
+        ((2,), None, ["values:degC"], (), ("values", (), ("degC", "degC"))),
+        ((2,), None, ["y=values:lat=deg,long=m/s"], (), ("values", ("lat", "long"), ("deg", "m/s"))),
+        ((2,), "sigmoid", ["values"], ("x", "y"), ("values", ("x", "y"), ())),
+        ((2,), None, [], ("cat", "dog"), ("classes", ("cat", "dog"), ())),
+        ((2,), "sigmoid", [], ("sun", "sea"), ("labels", ("sun", "sea"), ())),
+        ((1,), "sigmoid", [], ("no", "yes"), ("yes-no", ("no", "yes"), ())),
+        ((3,), "softmax", ["any"], (), ("any", (), ())),
+        ((8, 8), None, ["map"], (), ("map", (), ())),
+        ((8, 4), None, ["boxes"], (), ("boxes", ("ymin", "xmin", "ymax", "xmax"), ("share",) * 4)),
+        ((8, 4), None, ["boxes:cx,cy,w,h:pixels"], (), ("boxes", ("cx", "cy", "w", "h"), ("pixels",) * 4)),
+    ],
+)
+def test_what_somebody_says_of_an_output_counts(
+    shape: tuple[int, ...], activation: str | None, said: list[str], labels: tuple[str, ...], expected: tuple
+) -> None:
+    (output,) = load_source(ending_in(shape, activation), outputs=said, labels=labels).outputs
+    assert (output.kind, output.columns, output.units) == expected
+
+
+def test_numbers_of_classes_may_have_any_number_of_names() -> None:
+    (output,) = load_source(ending_in((1,), None, integers=True), labels=("a", "b", "c")).outputs
+    assert (output.kind, output.columns) == ("classes", ("a", "b", "c"))
+    assert load_source(ending_in((1,), None, integers=True)).outputs[0].kind == "any"
+
+
+@pytest.mark.parametrize(
+    ("shape", "activation", "said", "labels", "message"),
+    [
+        ((3,), "softmax", ["z=classes"], (), "--outputs: got the output 'z', expected one of y"),
+        ((3,), "softmax", ["y=sounds"], (), "expected NAME=KIND with one of the kinds classes, labels"),
+        ((3,), "softmax", ["y"], (), "expected NAME=KIND"),
+        ((3,), "softmax", ["classes", "y=any"], (), "got the output y twice"),
+        ((3,), "softmax", ["yes-no"], (), r"got yes-no for the output y float32 \(n, 3\), expected one probability"),
+        ((1,), "sigmoid", ["classes"], (), "expected scores of 2 or more classes"),
+        ((3,), None, ["map"], (), "expected an answer for each place"),
+        ((3,), None, ["boxes"], (), "expected four real numbers for each box"),
+        ((8, 4), None, ["boxes:a,b,c,d"], (), "expected boxes, or boxes:ORDER:UNIT"),
+        ((3,), None, ["values:m,s"], (), "got 2 units for the output y"),
+        ((3,), None, ["values:a=m,s,b=m"], (), "got names for some of the columns"),
+        ((3,), None, ["classes:m"], (), "got 'm' after classes"),
+        ((3,), None, ["values:a=m,b=m,c=m"], ("a", "b", "d"), "where --outputs says a"),
+        ((3,), "softmax", [], ("a", "b"), "got 2 for the output y"),
+        ((1,), "sigmoid", [], ("a", "b", "c"), "expected two, for no and yes"),
+        ((3,), None, [], ("a", "b", "a"), "got the same label for two"),
+        ((3,), None, [], {"z": ("a", "b", "c")}, "--labels: got the output 'z', expected one of y"),
+    ],
+)
+def test_what_cannot_be_is_one_line_before_any_work(
+    shape: tuple[int, ...], activation: str | None, said: list[str], labels: object, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_source(ending_in(shape, activation), outputs=said, labels=labels)

@@ -266,7 +266,7 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
             "sha256": source.opened.sha256,
         },
         inputs=job.inputs,
-        outputs=tuple(port._replace(activation=source.endings[port.name]) for port in source.outputs),
+        outputs=source.outputs,
         dataset=source.dataset,
         dataset_sha256=source.dataset_sha256,
         calibration=calibration,

@@ -151,7 +151,10 @@ class Manifest:
 
 def manifest_text(manifest: Manifest) -> str:
     """Return the text of manifest.json."""
-    return json.dumps({"schema": SCHEMA, **to_plain(asdict(manifest))}, indent=1) + "\n"
+    fields = to_plain(asdict(manifest))
+    # Each file has its own.
+    fields["outputs"] = [{key: each[key] for key in each if key != "activation"} for each in fields["outputs"]]
+    return json.dumps({"schema": SCHEMA, **fields}, indent=1) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -108,7 +108,9 @@ def with_meanings(
         units = meaning.units
         if meaning.kind == "values" and len(units) == 1 and len(port.shape) > 1:
             units *= port.shape[-1] or 1
-        described.append(port._replace(kind=meaning.kind, columns=columns or meaning.columns, units=units))
+        described.append(
+            port._replace(ending=endings[port.name], kind=meaning.kind, columns=columns or meaning.columns, units=units)
+        )
         _check_kind(described[-1])
     return tuple(described)
 

@@ -66,7 +66,9 @@ class Output(NamedTuple):
         name: The name that users see, in an artefact that ends at the logits too.
         shape: Its axes, the batch first; None for an axis of any length. Empty where an artefact's own tensor says it.
         dtype: The numpy dtype's name that the model itself gives; empty likewise.
-        activation: What turns the raw output into probabilities: ``none``, ``softmax`` or ``sigmoid``.
+        activation: What the runtime still has to apply to what a file gives: ``none``, ``softmax`` or ``sigmoid``.
+        ending: What its values come from, inside the file or by the runtime: ``none``, ``softmax`` or ``sigmoid``.
+            Empty in files that do not say.
         kind: What it means: ``classes`` that exclude each other, ``labels`` that do not, ``yes-no``, real ``values``, a
             ``map`` with an answer for each place, ``boxes`` around objects, or ``any`` other thing. Empty in files that
             do not say. docs/outputs.md has the shapes of each.
@@ -80,6 +82,7 @@ class Output(NamedTuple):
     shape: tuple[int | None, ...] = ()
     dtype: str = ""
     activation: str = "none"
+    ending: str = ""
     kind: str = ""
     columns: tuple[str, ...] = ()
     units: tuple[str, ...] = ()

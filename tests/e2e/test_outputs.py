@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
 from edgeport.export import Manifest, Options, export_model, load_source
+from edgeport.export.manifest import read_manifest
 from edgeport.runtime import InputError, load
 
 RANDOM = np.random.default_rng(0)
@@ -176,3 +177,33 @@ def test_what_cannot_be_is_one_line_before_any_work(
 ) -> None:
     with pytest.raises(InputError, match=message):
         load_source(ending_in(shape, activation), outputs=said, labels=labels)
+
+
+def test_manifest_and_files_say_what_the_outputs_are(tmp_path: Path) -> None:
+    model = two_heads()
+    samples = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    manifest = exported(
+        model,
+        tmp_path / "out",
+        samples,
+        options=Options(precisions=("float32", "int8"), keep_rejected=True),
+        outputs=["alarm=values:share"],
+        labels={"scores": ("a", "b", "c")},
+    )
+    expected = {
+        "scores": ("softmax", "classes", ("a", "b", "c"), ()),
+        "alarm": ("sigmoid", "values", (), ("share",)),
+    }
+    described = [
+        manifest.outputs,
+        *(load(tmp_path / "out" / each.file).spec.metadata.outputs for each in manifest.artefacts),
+    ]
+    for outputs in described:
+        assert {each.name: (each.ending, each.kind, each.columns, each.units) for each in outputs} == expected
+    assert read_manifest(tmp_path / "out").outputs == manifest.outputs
+    activations = {each.file: each.activations for each in manifest.artefacts}
+    order = [each.name for each in manifest.outputs]
+    assert activations["model.float32.tflite"] == ("none", "none")
+    assert activations["model.int8.tflite"] == tuple(expected[name][0] for name in order)
+    # Values are no decisions, so that the classes alone count.
+    assert all(each.verified.agreement is not None for each in manifest.artefacts)

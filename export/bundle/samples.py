@@ -13,8 +13,8 @@ from edgeport.export.verification.calibration import ARRAYS, RANDOM, load_calibr
 from edgeport.export.verification.calibration_files import read_splits
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.numpy_file import read_npz
 from edgeport.train.datasets.named import DATASETS, load_dataset
-from edgeport.train.datasets.npz_file import read_arrays
 
 _MOST = 10_000
 # The least that load_calibration draws.
@@ -163,7 +163,7 @@ def balanced(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64
 def _has_test_split(source: str) -> bool:
     path = Path(source)
     if path.suffix == ".npz":
-        return read_arrays(path).keys() >= _SPLITS
+        return read_npz(path).keys() >= _SPLITS
     if path.is_dir():
         return any(entry.is_dir() for entry in path.iterdir())
     return source in DATASETS or path.suffix != ".npy"

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.numpy_file import read_npy, read_npz
 from edgeport.runtime.pictures.images import read_images
 from edgeport.runtime.pictures.resizing import KERAS_LOADER, Resizing
 from edgeport.train.datasets.image_folder import IMAGE_SUFFIXES, FreeShape
 from edgeport.train.datasets.named import load_dataset
-from edgeport.train.datasets.npz_file import read_arrays
 
 _DATASET_ARRAYS = {"x_train", "y_train", "x_test", "y_test"}
 
@@ -52,9 +52,9 @@ def read_splits(
     """
     path = Path(source)
     if path.suffix == ".npy":
-        return Splits({_only(inputs, source).name: _fitted(_read_array(path), inputs[0])})
+        return Splits({_only(inputs, source).name: _fitted(read_npy(path), inputs[0])})
     if path.suffix == ".npz":
-        arrays = read_arrays(path)
+        arrays = read_npz(path)
         if not arrays.keys() >= _DATASET_ARRAYS:
             return splits_of(arrays, inputs, path)
     elif path.is_dir() and not any(entry.is_dir() for entry in path.iterdir()):
@@ -102,19 +102,6 @@ def _from_images(folder: Path, port: Input, resizing: Resizing) -> Splits:
         raise InputError(f"{folder}: got a folder without images, expected PNG or JPEG files")
     images = read_images(paths, shape=(height, width, channels), resizing=resizing)
     return Splits({port.name: images}, resizing=resizing)
-
-
-def _read_array(path: Path) -> npt.NDArray[Any]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise InputError(f"cannot read {path}: no such file") from error
-    except (OSError, ValueError, TypeError, EOFError, MemoryError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"cannot read {path}: damaged, or not a .npy file of a plain array ({reason})") from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"cannot read {path}: expected one array, as numpy.save writes it")
-    return array
 
 
 def _fitted(array: npt.NDArray[Any], port: Input) -> npt.NDArray[Any]:

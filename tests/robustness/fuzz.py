@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from edgeport.runtime.foreign.tflite import sound_content as sound_tflite
 from edgeport.runtime.golden.answers import read_golden
 from edgeport.runtime.pictures.images import read_images
 from edgeport.runtime.pictures.resizing import DIGITS, KERAS_LOADER
+from edgeport.runtime.samples.csv_table import read_table
+from edgeport.runtime.samples.wav_file import read_wav
 from edgeport.train.datasets.npz_file import load_npz
 from edgeport.train.models.keras_writer import read_keras_file
 from edgeport.train.record import record_beside
@@ -57,6 +60,16 @@ def _npz() -> bytes:
     content, random = io.BytesIO(), np.random.default_rng(0)
     arrays = {f"x_{name}": random.integers(0, 256, (40, 6, 6), np.uint8) for name in ("train", "test")}
     np.savez(content, allow_pickle=False, **arrays, **{f"y_{n}": np.arange(40) % 4 for n in ("train", "test")})
+    return content.getvalue()
+
+
+def _wav() -> bytes:
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(np.random.default_rng(0).bytes(400))
     return content.getvalue()
 
 
@@ -91,6 +104,10 @@ def _trained() -> str:
     return str(json.loads((ROOT / "train/zoo/edge-2k/training.json").read_bytes())["model_sha256"])
 
 
+_TABLE = b"""width,"length, cm",kind
+1.5,-2e-3,7
+3,4,8
+"""
 _SWEEP = b"""dataset = 'mnist-5k'
 models = ['edge-2k', 'classic']
 seeds = [0, 1]
@@ -106,6 +123,9 @@ TARGETS: dict[str, tuple[str, Callable[[], bytes], Read]] = {
         for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
     },
     "npz": ("a.npz", _npz, load_npz),
+    "csv": ("a.csv", lambda: _TABLE, lambda path: read_table(path.read_bytes(), named="a.csv")),
+    "csv-target": ("a.csv", lambda: _TABLE, lambda path: read_table(path.read_bytes(), named="a.csv", target="kind")),
+    "wav": ("a.wav", _wav, lambda path: read_wav(path.read_bytes(), named="a.wav")),
     "manifest": ("manifest.json", (DATA / "manifest.json").read_bytes, lambda path: read_manifest(path.parent)),
     "training": (
         "training.json",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgeport.runtime import ArtefactError, InputError
-from edgeport.train.datasets.npz_file import read_arrays
+from edgeport.runtime.files.numpy_file import read_npz
 from edgeport.train.models.unpacked_size import check_unpacked_size
 
 ROOT = Path(__file__).parents[2]
@@ -87,4 +87,4 @@ def test_an_archive_of_arrays_that_is_a_bomb_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr("edgeport.runtime.files.unpacking.check_unpacked.__kwdefaults__", {"harmless": 1 << 20})
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros(50_000_000, np.uint8))
     with pytest.raises(InputError, match="would unpack to"):
-        read_arrays(tmp_path / "a.npz")
+        read_npz(tmp_path / "a.npz")

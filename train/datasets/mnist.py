@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.numpy_file import read_npz
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.pictures.resizing import DIGITS
 from edgeport.train.datasets.dataset import Dataset, Split
-from edgeport.train.datasets.npz_file import read_arrays
 
 _VALIDATION = 5_000
 # 60,000 images of 28 x 28, and the header.
@@ -91,7 +91,7 @@ def _read_local(name: str, data_dir: Path) -> Arrays:
 
 
 def _read_npz(path: Path) -> Arrays:
-    arrays = read_arrays(path)
+    arrays = read_npz(path)
     try:
         return arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"]
     except KeyError as error:

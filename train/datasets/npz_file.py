@@ -1,7 +1,5 @@
 """A user's own data in one .npz file."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,19 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.files.plain_file import open_plain
-from edgeport.runtime.files.unpacking import check_unpacked
+from edgeport.runtime.files.numpy_file import read_npz
 from edgeport.train.datasets.dataset import Dataset, Split, stratified
 
 _VALIDATION_SHARE = 0.1
 _MOST_CLASSES = 10_000
-# Larger than any memory that it could be read into.
-_MOST_BYTES = 1 << 42
-# NotImplementedError and RuntimeError: a compression or encryption that zipfile does not know.
-_UNREADABLE = (
-    OSError, ValueError, TypeError, EOFError, MemoryError, NotImplementedError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def load_npz(path: Path) -> Dataset:
@@ -35,7 +25,7 @@ def load_npz(path: Path) -> Dataset:
     Raises:
         InputError: The file is missing, damaged, or its arrays are not these.
     """
-    arrays = read_arrays(path)
+    arrays = read_npz(path)
     missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in arrays]
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}")
@@ -53,23 +43,6 @@ def load_npz(path: Path) -> Dataset:
         )
     labels = tuple(map(str, np.atleast_1d(arrays["labels"]))) if "labels" in arrays else tuple(map(str, range(count)))
     return Dataset(name=str(path), train=train, validation=validation, test=_split(arrays, "test", path), labels=labels)
-
-
-def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of a .npz file by name; raises InputError if it cannot be read."""
-    with open_plain(path, most=_MOST_BYTES, error=InputError) as file:
-        check_unpacked(file, named=str(path), size=path.stat().st_size, error=InputError)
-        try:
-            arrays = np.load(file, allow_pickle=False)
-            loaded = dict(arrays) if isinstance(arrays, np.lib.npyio.NpzFile) else {}
-        except InputError:
-            raise
-        except _UNREADABLE as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"cannot read {path}: damaged, or not a .npz file of plain arrays ({reason})") from error
-    if not all(isinstance(array, np.ndarray) for array in loaded.values()):
-        raise InputError(f"cannot read {path}: it holds something else than arrays, expected what numpy.savez writes")
-    return loaded
 
 
 def _split(arrays: Mapping[str, npt.NDArray[Any]], name: str, path: Path) -> Split:

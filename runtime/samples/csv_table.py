@@ -1,0 +1,185 @@
+"""Numbers in text: a row a sample, a column a number, perhaps with names in the first line and a column of targets."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.errors import InputError, unknown_name
+
+_DELIMITERS = ",;\t"
+_ROWS_AT_A_TIME = 4096
+# Beyond it, a float64 does not hold every whole number.
+_LARGEST_WHOLE = 2**53
+
+
+class Table(NamedTuple):
+    """The rows of a CSV file.
+
+    Attributes:
+        columns: The names in the first line, but for the target's; empty if it has numbers.
+        numbers: float64 of shape (rows, columns), all finite.
+        whole: Whether every one is written as a whole number, without a point or an exponent.
+        lines: The line of the file where each row ends, counted from 1.
+        targets: The text of each row's target; empty if none was asked for.
+    """
+
+    columns: tuple[str, ...]
+    numbers: npt.NDArray[np.float64]
+    whole: bool
+    lines: tuple[int, ...]
+    targets: tuple[str, ...] = ()
+
+
+def read_table(content: bytes, *, named: str, target: str | None = None) -> Table:
+    """Return the numbers of a CSV file, and the column of targets if there shall be one.
+
+    Cells are parted by commas, semicolons or tabs, whichever the first line has most of, and may be quoted as RFC 4180
+    says. The first line has names if none of its cells is a number, or if a target is asked for. Empty lines are
+    nothing.
+
+    Args:
+        content: UTF-8 text.
+        named: What messages call the file.
+        target: The name of a column that is no number for the model; its cells may be text.
+
+    Raises:
+        InputError: It is no such text; a cell is empty, text or not finite (the message has its line and column); rows
+            differ in length; there is no column of that name.
+    """
+    records = _records(content, named)
+    first = next(records, None)
+    if first is None:
+        raise InputError(f"{named}: got no lines, expected numbers, a row a sample")
+    line, cells = first
+    columns: tuple[str, ...] = ()
+    if target is not None or not any(map(_is_number, cells)):
+        columns = _header(cells, named, target)
+    else:
+        _check_first_numbers(cells, named)
+    place = columns.index(target) if target is not None else None
+    table = _Rows(named, columns, len(cells), place)
+    if not columns:
+        table.add(line, cells)
+    for line, cells in records:
+        table.add(line, cells)
+    return table.finished()
+
+
+class _Rows:
+    """The rows that are read so far, as numbers: their text would take ten times the memory."""
+
+    def __init__(self, named: str, columns: tuple[str, ...], width: int, place: int | None) -> None:
+        self._named, self._columns, self._width, self._place = named, columns, width, place
+        self._parts: list[npt.NDArray[np.float64]] = []
+        self._open: list[list[float]] = []
+        self._lines: list[int] = []
+        self._targets: list[str] = []
+        self._whole = True
+
+    def add(self, line: int, cells: list[str]) -> None:
+        if len(cells) != self._width:
+            raise InputError(f"{self._named}, line {line}: got {len(cells)} cells, expected {self._width}, as before")
+        self._lines.append(line)
+        if self._place is not None:
+            target = cells.pop(self._place).strip()
+            if not target:
+                raise InputError(
+                    f"{self._named}, line {line}: got no {self._columns[self._place]}, expected a target in each row"
+                )
+            self._targets.append(target)
+        text = "".join(cells)
+        try:
+            # Python's own literals may have underscores; in a file of others they are no part of a number.
+            numbers = list(map(float, cells)) if "_" not in text else []
+        except ValueError:
+            numbers = []
+        if not numbers or not math.isfinite(sum(numbers)):
+            self._check_cells(line, cells)
+        self._whole = self._whole and not any(mark in text for mark in ".eE")
+        self._open.append(numbers)
+        if len(self._open) == _ROWS_AT_A_TIME:
+            self._close_part()
+
+    def finished(self) -> Table:
+        columns = tuple(name for place, name in enumerate(self._columns) if place != self._place)
+        self._close_part()
+        if not self._lines:
+            raise InputError(f"{self._named}: got the names of columns alone, expected rows of numbers below them")
+        numbers = np.concatenate(self._parts)
+        whole = self._whole and bool((np.abs(numbers) < _LARGEST_WHOLE).all())
+        return Table(columns, numbers, whole, tuple(self._lines), tuple(self._targets))
+
+    def _close_part(self) -> None:
+        if self._open:
+            self._parts.append(np.array(self._open, np.float64))
+            self._open = []
+
+    def _check_cells(self, line: int, cells: Sequence[str]) -> None:
+        """Raise InputError for the first cell that is no finite number."""
+        names = [name for place, name in enumerate(self._columns) if place != self._place]
+        for place, cell in enumerate(cells):
+            if not _is_number(cell) or not math.isfinite(float(cell)):
+                column = f"{names[place]} (column {place + 1})" if names else f"column {place + 1}"
+                got = f"{cell.strip()[:40]!r}" if cell.strip() else "an empty cell"
+                raise InputError(f"{self._named}, line {line}, {column}: got {got}, expected a finite number")
+        if not cells:
+            raise InputError(f"{self._named}: got a column of targets alone, expected numbers beside it")
+
+
+def _records(content: bytes, named: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each line that has some, with the number of the line."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{named}, line {line}: got bytes that are no UTF-8 text, expected CSV") from error
+    if "\0" in text:
+        raise InputError(f"{named}: got a NUL, expected CSV text")
+    head = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
+    delimiter = max(_DELIMITERS, key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise InputError(f"{named}, line {reader.line_num}: cannot be read as CSV ({error})") from error
+
+
+def _header(cells: Sequence[str], named: str, target: str | None) -> tuple[str, ...]:
+    columns = tuple(cell.strip() for cell in cells)
+    if not all(columns):
+        raise InputError(
+            f"{named}: column {columns.index('') + 1} has no name, as an index that pandas writes: leave it out "
+            "(to_csv(index=False)), or name it"
+        )
+    double = next((name for place, name in enumerate(columns) if name in columns[:place]), None)
+    if double is not None:
+        raise InputError(f"{named}: got two columns called {double!r}, expected each to have its own name")
+    if target is not None and target not in columns:
+        if any(map(_is_number, cells)):
+            raise InputError(f"{named}: got numbers in the first line, expected names, and the target {target!r} there")
+        raise unknown_name("column of targets", target, columns)
+    return columns
+
+
+def _check_first_numbers(cells: Sequence[str], named: str) -> None:
+    """Raise InputError for a first line that may be names: pandas calls columns 0, 1, 2 if nobody names them."""
+    if len(cells) > 2 and [cell.strip() for cell in cells] == list(map(str, range(len(cells)))):
+        raise InputError(
+            f"{named}: its first line counts 0, 1, 2 ...: these may be names of columns, or a sample. Put a line of "
+            "names with letters first"
+        )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell

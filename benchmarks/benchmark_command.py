@@ -314,7 +314,7 @@ def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseli
     print(f"Measuring {len(manifest.artefacts)} artefacts and the Keras model on {len(dataset.test):,} images")
     others = len(side_by_side[1].artefacts) if side_by_side else 0
     return _Job(
-        images=dataset.test.images,
+        images=dataset.test.samples,
         candidates=1 + len(manifest.artefacts) + others,
         measure=partial(benchmark, folder, manifest, reference, dataset, baseline=side_by_side),
     )

@@ -82,7 +82,7 @@ def _save_digits(folder: Path) -> list[Path]:
     paths = []
     with staged_folder(folder, record=None) as staging:
         for number in range(10):
-            image = test.images[np.flatnonzero(test.classes == number)[0], ..., 0]
+            image = test.samples[np.flatnonzero(test.classes == number)[0], ..., 0]
             Image.fromarray(image).save(staging / f"digit-{number}.png")
             paths.append(folder / f"digit-{number}.png")
     return paths

@@ -148,7 +148,7 @@ def draw_confusion_matrix(
 def _draw_image(
     axes: Axes, split: Split, index: int, probabilities: npt.NDArray[np.float32], labels: Sequence[str]
 ) -> None:
-    image, true, best = split.images[index], int(split.classes[index]), int(probabilities.argmax())
+    image, true, best = split.samples[index], int(split.classes[index]), int(probabilities.argmax())
     axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
     text = f"{labels[best]}  {probabilities[best]:.0%}"
     if best != true:

@@ -17,7 +17,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.claim import Claim, claimed_folder
 from edgeport.runtime.files.output import staged_result
 from edgeport.runtime.terminal import visible
-from edgeport.train.datasets.dataset import Dataset, Images
+from edgeport.train.datasets.dataset import Dataset, Samples
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.loop.fitting import (
     HISTORY,
@@ -148,8 +148,8 @@ def _fine_tune(model: keras.Model, result: _Result, *, state: Path) -> Fitted:
     )
 
 
-def _calibration(run: Run) -> Images:
-    return run.dataset.train.take(_CALIBRATION_COUNT, seed=run.seed).images
+def _calibration(run: Run) -> Samples:
+    return run.dataset.train.take(_CALIBRATION_COUNT, seed=run.seed).samples
 
 
 def _build(run: Run) -> Callable[[], keras.Model]:

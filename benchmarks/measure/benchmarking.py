@@ -52,7 +52,7 @@ def benchmark(
     test = dataset.test
     return assembled_report(
         entries,
-        test.images,
+        test.samples,
         test.classes,
         model=manifest.name,
         dataset={
@@ -87,9 +87,9 @@ def _check_data(manifest: Manifest, dataset: Dataset) -> None:
                 f"data set {dataset.name}: got {len(dataset.labels)} classes, expected {artefact.outputs[0].shape[1]}, "
                 f"as {artefact.file} answers"
             )
-    if manifest.image.shape[1:] != dataset.image_shape:
+    if manifest.image.shape[1:] != dataset.sample_shape:
         raise InputError(
-            f"data set {dataset.name}: got images of shape {dataset.image_shape}, "
+            f"data set {dataset.name}: got images of shape {dataset.sample_shape}, "
             f"expected {manifest.image.shape[1:]}, as the model takes"
         )
     if manifest.labels and manifest.labels != dataset.labels:

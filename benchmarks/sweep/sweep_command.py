@@ -131,7 +131,7 @@ def _latency(
     except EdgeportError:  # there is none, or of another version
         earlier = None
     with console.status("latency") as status:
-        return time_cells(output, records, dataset.validation.images, earlier=earlier, on_step=status.update)
+        return time_cells(output, records, dataset.validation.samples, earlier=earlier, on_step=status.update)
 
 
 def _end(results: Results, output: Path, console: Console) -> int:

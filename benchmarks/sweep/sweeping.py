@@ -69,7 +69,7 @@ def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bo
         InputError: A cell has changed and ``overwrite`` is not given, a cell is damaged, or a model or the calibration
             samples do not fit the data set.
     """
-    image = Input("image", (None, *dataset.image_shape), "float32")
+    image = Input("image", (None, *dataset.sample_shape), "float32")
     calibration = load_calibration(sweep.shared.calibration, inputs=(image,), data_dir=sweep.shared.data_dir)
     models = list(dict.fromkeys(cell.model for cell in sweep.cells))
     definitions = definitions_of(models, image_shape=dataset.image_shape, class_count=len(dataset.labels))

@@ -140,7 +140,7 @@ def _test_samples(manifest: Manifest, source: str, count: int, data_dir: Path | 
             "give --samples-from FILE.npz with one array for each, or --samples-from random"
         )
     chosen = balanced(dataset.test.classes, count)
-    inputs = {manifest.inputs[0].name: dataset.test.images[chosen]}
+    inputs = {manifest.inputs[0].name: dataset.test.samples[chosen]}
     name = Path(source).name
     samples = GoldenSamples(f"the test split of {name}", inputs, labels=dataset.test.classes[chosen])
     return _checked(samples, manifest)

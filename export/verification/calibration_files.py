@@ -61,7 +61,7 @@ def read_splits(
         return _from_images(path, _only(inputs, source), resizing or KERAS_LOADER)
     dataset = load_dataset(source, data_dir=data_dir, image_shape=picture_shape_of(inputs[0]), resizing=resizing)
     port = _only(inputs, source)
-    train, held_out = ({port.name: split.images} for split in (dataset.train, dataset.validation))
+    train, held_out = ({port.name: split.samples} for split in (dataset.train, dataset.validation))
     return Splits(train, held_out, dataset.labels, dataset.resizing)
 
 

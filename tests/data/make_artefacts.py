@@ -50,7 +50,7 @@ def main() -> None:
         export(source, Path(folder, "export"), calibration, options=Options(precisions=("float32", "int8")))
         for path in Path(folder, "export").iterdir():
             shutil.copy(path, HERE / path.name)
-        images = dataset.test.images[:20, ..., 0]
+        images = dataset.test.samples[:20, ..., 0]
         answers = {path.name: load(path).predict(images) for path in sorted(HERE.glob("tiny.*"))}
         keras_answers = model.predict(images[..., None].astype(np.float32), verbose=0)
         np.savez_compressed(HERE / "golden.npz", images=images, keras=keras_answers, **answers)

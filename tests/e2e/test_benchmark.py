@@ -47,7 +47,7 @@ def test_it_measures_the_reference_and_every_artefact(report: tuple[Report, Path
 def test_its_counts_are_the_engines_own_answers(report: tuple[Report, Path, str], exported: Path) -> None:
     test = load_dataset("mnist-5k").test
     for each in report[0].artefacts[1:]:
-        answers = load(exported / each.file).predict(test.images).argmax(axis=1)
+        answers = load(exported / each.file).predict(test.samples).argmax(axis=1)
         np.testing.assert_array_equal(each.predictions, answers)
         assert report[0].correct(each) == (answers == test.classes).sum()
 
@@ -98,7 +98,7 @@ def test_flipped_images_are_kept_with_every_answer(report: tuple[Report, Path, s
     with np.load(folder / "flips.npz", allow_pickle=False) as flips:
         index = flips["index"]
         assert index.size
-        np.testing.assert_array_equal(flips["images"], test.images[index])
+        np.testing.assert_array_equal(flips["images"], test.samples[index])
         np.testing.assert_array_equal(flips["truth"], test.classes[index])
         assert flips["files"].tolist() == [each.file for each in measured.artefacts]
         for each, predictions in zip(measured.artefacts, flips["predictions"], strict=True):

@@ -42,7 +42,7 @@ def test_the_export_folder_is_complete_and_proven(exported: Path, trained: Path)
 
 
 def test_every_artefact_answers_like_keras(exported: Path, trained: Path) -> None:
-    images = load_dataset("mnist-5k").test.images
+    images = load_dataset("mnist-5k").test.samples
     expected = keras.models.load_model(trained / "model.keras").predict(images.astype("float32"), verbose=0)
     for name in NAMES:
         answers = load(exported / name).predict(images)
@@ -133,7 +133,7 @@ def test_any_last_layer_is_exported_as_it_is(head: str, tmp_path: Path) -> None:
     source = load_source(tmp_path / "small.keras")
     assert source.activations[source.outputs[0].name] == expected_activation
     export(source, tmp_path / "out", load_calibration("mnist-5k", inputs=source.inputs))
-    images = load_dataset("mnist-5k").test.images[:50]
+    images = load_dataset("mnist-5k").test.samples[:50]
     expected = model.predict(images.astype("float32"), verbose=0)
     for path in (tmp_path / "out").glob("small.*"):
         answers = load(path).predict(images)
@@ -188,7 +188,7 @@ def test_a_model_that_wants_other_values_is_reported_the_range(edgeport, tmp_pat
     small_model("softmax in dense", scale=1.0).save(tmp_path / "unit.h5")
     arguments = ("export", tmp_path / "unit.h5", "-o", tmp_path / "out", "--calibration", "mnist-5k")
     assert "give --input-range" not in edgeport(*arguments, "--input-range", 0, 1).stderr
-    images = load_dataset("mnist-5k").test.images[:50]
+    images = load_dataset("mnist-5k").test.samples[:50]
     model = keras.models.load_model(tmp_path / "unit.h5", compile=False)
     expected = model.predict(images.astype("float32") / 255, verbose=0)
     for path in (tmp_path / "out").glob("unit.*"):
@@ -200,7 +200,7 @@ def test_a_model_that_ends_in_logits_can_leave_its_softmax_to_the_runtime(edgepo
     small_model("softmax in dense").save(tmp_path / "soft.keras")
     arguments = ("-o", tmp_path / "out", "--calibration", "mnist-5k", "--activation", "softmax")
     edgeport("export", tmp_path / "small.keras", *arguments)
-    images = load_dataset("mnist-5k").test.images[:50]
+    images = load_dataset("mnist-5k").test.samples[:50]
     for path in (tmp_path / "out").glob("small.*"):
         np.testing.assert_allclose(load(path).predict(images).sum(axis=1), 1, atol=1e-5)
         assert load(path).spec.labels == tuple("0123456789")

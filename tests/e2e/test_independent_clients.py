@@ -30,7 +30,7 @@ REFERENCE_OPSET = 19
 def digits() -> np.ndarray:
     """uint8 of shape (1000, 28, 28, 1): the test and validation digits of mnist-5k."""
     dataset = load_dataset("mnist-5k")
-    return np.concatenate([dataset.test.images, dataset.validation.images])
+    return np.concatenate([dataset.test.samples, dataset.validation.samples])
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -50,7 +50,7 @@ def test_mediapipe_reads_labels_and_normalisation(mediapipe_python: Path, traine
     grey = keras.ops.mean(image, axis=-1, keepdims=True)
     model = keras.Model(image, keras.models.load_model(trained / "model.keras", compile=False)(grey))
     digits = load_dataset("mnist-5k").test
-    images = np.repeat(digits.images[:COUNT], 3, axis=-1)
+    images = np.repeat(digits.samples[:COUNT], 3, axis=-1)
     np.savez(tmp_path / "rgb.npz", images)
     source = load_source(model, name="digits")
     calibration = load_calibration(str(tmp_path / "rgb.npz"), inputs=source.inputs)

@@ -195,10 +195,10 @@ def trained_on(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
 
     def fit(model: keras.Model, epochs: int) -> None:
         model.compile("adam", "sparse_categorical_crossentropy")
-        model.fit(digits.train.images.astype("float32"), digits.train.classes, epochs=epochs, verbose=0)
+        model.fit(digits.train.samples.astype("float32"), digits.train.classes, epochs=epochs, verbose=0)
 
     fit(model, 3)
-    quantized = quantize_aware(model, calibration=digits.train.images[:200])
+    quantized = quantize_aware(model, calibration=digits.train.samples[:200])
     before = ranges(quantized)
     fit(quantized, 1)
     after = ranges(quantized)

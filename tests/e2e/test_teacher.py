@@ -60,7 +60,7 @@ def test_the_answers_are_those_of_the_teacher_to_the_images_as_the_student_sees_
     answers = teacher_answers(teacher, dataset, still, copy=0)
     model = keras.models.load_model(teacher, compile=False)
     np.testing.assert_allclose(
-        answers, model.predict(dataset.train.images.astype("float32"), verbose=0), atol=1e-4
+        answers, model.predict(dataset.train.samples.astype("float32"), verbose=0), atol=1e-4
     )  # fmt: skip
     moved = teacher_answers(teacher, dataset, Recipe(), copy=0)
     assert np.abs(moved - answers).max() > 0.1

@@ -46,9 +46,9 @@ def test_the_result_is_complete(uninterrupted: Path) -> None:
     assert record["dataset"]["sha256"] == dataset.sha256
     assert (record["seed"], record["recipe"]["epochs"], len(record["history"])) == (7, 4, 4)
     model = keras.models.load_model(uninterrupted / "model.keras", compile=False)
-    answers = model.predict(dataset.test.images.astype("float32"), verbose=0)
+    answers = model.predict(dataset.test.samples.astype("float32"), verbose=0)
     assert record["test"] == {"correct": int((answers.argmax(1) == dataset.test.classes).sum()), "count": 500}
-    answers = model.predict(dataset.validation.images.astype("float32"), verbose=0)
+    answers = model.predict(dataset.validation.samples.astype("float32"), verbose=0)
     best = record["history"][record["best_epoch"] - 1]
     assert best["validation_loss"] == min(epoch["validation_loss"] for epoch in record["history"])
     right = (answers.argmax(1) == dataset.validation.classes).mean()

@@ -58,7 +58,7 @@ def test_a_model_that_no_epoch_makes_better_is_kept(trained: Path, tmp_path: Pat
     record = json.loads((tmp_path / "run" / "training.json").read_text())
     assert record["best_epoch"] == 0
     before, after = (keras.models.load_model(path, compile=False) for path in (start, tmp_path / "run" / "model.keras"))
-    images, classes = dataset.validation.images.astype("float32"), dataset.validation.classes
+    images, classes = dataset.validation.samples.astype("float32"), dataset.validation.classes
     right = [float((model.predict(images, verbose=0).argmax(1) == classes).mean()) for model in (before, after)]
     assert record["start_validation"]["accuracy"] == pytest.approx(right[0])
     assert record["validation"]["accuracy"] == pytest.approx(right[1])

@@ -146,7 +146,7 @@ def _quick_export(model: str) -> Path:
 def _digits(data_dir: Path | None) -> tuple[Path, dict[str, Any]]:
     """Write the digits to compare, the first ones of a test split, and return the file and what they are."""
     name = "mnist" if data_dir or os.environ.get("EDGEPORT_DATA") else "mnist-5k"
-    images = load_dataset(name, data_dir=data_dir).test.images[:COUNT]
+    images = load_dataset(name, data_dir=data_dir).test.samples[:COUNT]
     path = BUILD / "digits.npz"
     np.savez(path, images=images)
     sha256 = hashlib.sha256(images.tobytes()).hexdigest()

@@ -33,22 +33,24 @@ def test_mnist_5k_is_the_same_for_everyone(digits: Dataset) -> None:
 def test_mnist_5k_is_stratified_and_its_splits_share_nothing(digits: Dataset) -> None:
     for split in digits.splits.values():
         assert set(np.bincount(split.classes)) == {len(split) // 10}
-    seen = [{image.tobytes() for image in split.images} for split in digits.splits.values()]
+    seen = [{image.tobytes() for image in split.samples} for split in digits.splits.values()]
     assert not seen[0] & seen[1] | seen[0] & seen[2] | seen[1] & seen[2]
 
 
 def test_images_are_raw_pixels(digits: Dataset) -> None:
-    assert digits.train.images.dtype == np.uint8
-    assert digits.image_shape == (28, 28, 1)
-    assert (digits.train.images.min(), digits.train.images.max()) == (0, 255)
+    assert digits.train.samples.dtype == np.uint8
+    assert digits.sample_shape == (28, 28, 1)
+    assert (digits.train.samples.min(), digits.train.samples.max()) == (0, 255)
 
 
 def test_the_digest_sees_every_pixel_label_and_split(digits: Dataset) -> None:
-    changed = digits.test.images.copy()
+    changed = digits.test.samples.copy()
     changed[-1, -1, -1] ^= 1
     other = Split(changed, digits.test.classes)
-    assert Dataset("x", digits.train, digits.validation, other, digits.labels).sha256 != digits.sha256
-    assert Dataset("x", digits.train, digits.test, digits.validation, digits.labels).sha256 != digits.sha256
+    for splits in ({"test": other}, {"validation": digits.test, "test": digits.validation}):
+        assert Dataset("x", {**digits.splits, **splits}, digits.labels).sha256 != digits.sha256
+    turned = dict(reversed(digits.splits.items()))
+    assert Dataset("x", turned, digits.labels).sha256 == digits.sha256
 
 
 def test_stratified_keeps_every_example_once() -> None:
@@ -56,7 +58,7 @@ def test_stratified_keeps_every_example_once() -> None:
     images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
     splits = stratified(images, classes, shares=(0.8, 0.1, 0.1), seed=3)
     assert [np.bincount(split.classes).tolist() for split in splits] == [[8, 16, 56], [1, 2, 7], [1, 2, 7]]
-    assert sorted(np.concatenate([split.images.ravel() for split in splits])) == list(range(100))
+    assert sorted(np.concatenate([split.samples.ravel() for split in splits])) == list(range(100))
 
 
 def test_unknown_names_are_reported_with_the_nearest() -> None:
@@ -83,7 +85,7 @@ def test_a_users_npz(tmp_path: Path) -> None:
     loaded = load_dataset(str(write_npz(tmp_path / "a.npz", labels=np.array(list("abcde")))))
     assert {name: len(split) for name, split in loaded.splits.items()} == {"train": 45, "validation": 5, "test": 10}
     assert loaded.labels == tuple("abcde")
-    assert loaded.image_shape == (8, 9, 1)
+    assert loaded.sample_shape == (8, 9, 1)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_a_users_npz(tmp_path: Path) -> None:
         ({"y_test": None}, "lacks y_test"),
         ({"x_train": np.zeros((50, 8, 9), np.float32)}, "expected uint8"),
         ({"y_train": np.zeros(50, np.float32)}, "expected integers"),
-        ({"y_train": np.arange(49) % 5}, "50 images and 49 labels"),
+        ({"y_train": np.arange(49) % 5}, "50 samples and 49 labels"),
         ({"y_test": np.full(10, 5)}, "labels from 5 to 5, expected 0 to 4"),
         ({"y_test": np.full(10, -1)}, "labels from -1"),
         ({"x_test": np.zeros((10, 7, 9), np.uint8)}, r"shape \(n, 8, 9, 1\)"),
@@ -130,9 +132,9 @@ def test_a_folder_of_class_folders(tmp_path: Path) -> None:
             Image.new("L", (30, 20), shade).save(tmp_path / name / f"{number}.png")
     loaded = load_dataset(str(tmp_path))
     assert loaded.labels == ("cat", "dog")
-    assert loaded.image_shape == (20, 30, 1)
+    assert loaded.sample_shape == (20, 30, 1)
     assert {name: len(split) for name, split in loaded.splits.items()} == {"train": 32, "validation": 4, "test": 4}
-    assert set(loaded.test.images[loaded.test.classes == 1].ravel()) == {200}
+    assert set(loaded.test.samples[loaded.test.classes == 1].ravel()) == {200}
     (tmp_path / "dog" / "0.png").write_bytes(b"broken")
     with pytest.raises(InputError, match=r"0\.png: not an image"):
         load_dataset(str(tmp_path))
@@ -146,8 +148,8 @@ def test_pictures_of_any_size_take_the_size_that_is_asked_for(tmp_path: Path) ->
     with pytest.raises(InputError, match=r"0\.png is 300x200: say which size .* such as --image-size 96x96"):
         load_dataset(str(tmp_path))
     loaded = load_dataset(str(tmp_path), image_shape=(24, 32, None))
-    assert (loaded.image_shape, loaded.resizing) == ((24, 32, 3), Resizing("stretch", "bilinear"))
-    assert load_dataset(str(tmp_path), image_shape=(24, 32, 1)).image_shape == (24, 32, 1)
+    assert (loaded.sample_shape, loaded.resizing) == ((24, 32, 3), Resizing("stretch", "bilinear"))
+    assert load_dataset(str(tmp_path), image_shape=(24, 32, 1)).sample_shape == (24, 32, 1)
     framed = load_dataset(str(tmp_path), image_shape=(24, 32, None), resizing=Resizing("letterbox", "lanczos"))
     assert framed.resizing == Resizing("letterbox", "lanczos")
     write_archive(tmp_path / "a.npz", framed)

@@ -41,7 +41,7 @@ def digits(golden: dict[str, np.ndarray]) -> Dataset:
     classes = golden["tiny.int8.tflite"].argmax(axis=1).astype(np.int64)
     classes[:4] = (classes[:4] + 1) % 10
     test = Split(images, classes)
-    return Dataset("mnist", train=test, validation=test, test=test, labels=LABELS)
+    return Dataset("mnist", {"train": test, "validation": test, "test": test}, LABELS)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_runs_of_another_data_set_or_of_one_seed_are_refused(
     run = make_run()
     with pytest.raises(InputError, match="each seed once"):
         publish([run, run], tmp_path / "zoo", digits)
-    other = Dataset("mnist", digits.train, digits.validation, digits.test, labels=LABELS)
+    other = Dataset("mnist", digits.splits, LABELS)
     other.__dict__["sha256"] = "0" * 64
     with pytest.raises(InputError, match="was not trained on the data set mnist"):
         publish([run], tmp_path / "zoo", other)
@@ -267,7 +267,7 @@ def write_idx(path: Path, values: np.ndarray) -> None:
 
 @pytest.fixture
 def check(zoo: Path, digits: Dataset, tmp_path: Path) -> Callable[[], "subprocess.CompletedProcess[str]"]:
-    write_idx(tmp_path / "t10k-images-idx3-ubyte.gz", digits.test.images[..., 0])
+    write_idx(tmp_path / "t10k-images-idx3-ubyte.gz", digits.test.samples[..., 0])
     write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", digits.test.classes)
     (tmp_path / "exports").mkdir()
     (tmp_path / "exports" / "tiny").symlink_to(tmp_path / "seed-7" / "export")

@@ -1,8 +1,10 @@
-"""What a data set is: images and labels in three splits that never change."""
+"""What a data set is: samples and labels in splits that never change."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +13,9 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.runtime.terminal import steers, visible
 
-Images = npt.NDArray[np.uint8]
+Samples = npt.NDArray[Any]
 Classes = npt.NDArray[np.int64]
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,17 +23,17 @@ class Split:
     """One part of a data set.
 
     Attributes:
-        images: uint8 pixels, 0..255, of shape (n, height, width, channels).
+        samples: uint8 pixels, 0..255, of shape (n, height, width, channels), or float32 of shape (n, ...).
         classes: int64 class numbers of shape (n,).
     """
 
-    images: Images
+    samples: Samples
     classes: Classes
 
     def __post_init__(self) -> None:
-        if len(self.images) != len(self.classes) or not len(self):
+        if len(self.samples) != len(self.classes) or not len(self):
             raise InputError(
-                f"got {len(self.images)} images and {len(self.classes)} labels, "
+                f"got {len(self.samples)} samples and {len(self.classes)} labels, "
                 "expected as many of each, and at least one"
             )
 
@@ -40,33 +43,29 @@ class Split:
     def take(self, count: int, *, seed: int) -> "Split":
         """Return ``count`` examples chosen at random without repeats (all of them if there are fewer)."""
         order = np.random.default_rng(seed).permutation(len(self))[:count]
-        return Split(self.images[order], self.classes[order])
+        return Split(self.samples[order], self.classes[order])
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images to learn from (train), to choose the epoch by (validation) and to report on once (test).
+    """Samples to learn from (train), to choose the epoch by (validation) and to report on once (test).
 
     Attributes:
         name: The name that finds it again.
-        train: What the weights are fitted to, and what quantization is calibrated with.
-        validation: What the best epoch is chosen on.
-        test: What the accuracy is reported on.
+        splits: Some or all of ``train``, which the weights are fitted to and quantization is calibrated with;
+            ``validation``, which the best epoch is chosen on; ``test``, which the accuracy is reported on.
         labels: The name of each class.
         resizing: How pictures became images of this size; None where they came as arrays.
     """
 
     name: str
-    train: Split
-    validation: Split
-    test: Split
+    splits: Mapping[str, Split]
     labels: tuple[str, ...]
     resizing: Resizing | None = None
 
     def __post_init__(self) -> None:
-        shape = self.train.images.shape[1:]
-        if shape[-1] not in (1, 3):
-            raise InputError(f"{self.name}: got images of {shape[-1]} channels, expected 1 (grey) or 3 (RGB)")
+        if self.is_pixels and self.sample_shape[-1] not in (1, 3):
+            raise InputError(f"{self.name}: got images of {self.sample_shape[-1]} channels, expected 1 or 3 (RGB)")
         for label in self.labels:
             if steers(label):
                 raise InputError(
@@ -76,35 +75,71 @@ class Dataset:
         if len(set(self.labels)) != len(self.labels):
             raise InputError(f"{self.name}: got the same label for two classes, expected each to have its own")
         for name, split in self.splits.items():
-            _check_split(split, f"{self.name} ({name})", shape, len(self.labels))
+            _check_split(split, f"{self.name} ({name})", self._first.samples, len(self.labels))
 
     @property
-    def splits(self) -> dict[str, Split]:
-        """The three splits by name."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+    def train(self) -> Split:
+        """What the weights are fitted to; raises InputError if there is none, as the others do."""
+        return self._split("train")
+
+    @property
+    def validation(self) -> Split:
+        """What the best epoch is chosen on."""
+        return self._split("validation")
+
+    @property
+    def test(self) -> Split:
+        """What the accuracy is reported on."""
+        return self._split("test")
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of every sample: (height, width, channels) of images."""
+        return tuple(self._first.samples.shape[1:])
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of every image."""
-        height, width, channels = self.train.images.shape[1:]
+        """(height, width, channels) of every image; raises InputError if the samples are none."""
+        if not self.is_pixels:
+            raise InputError(
+                f"data set {self.name}: got samples {self._first.samples.dtype} (n, "
+                f"{', '.join(map(str, self.sample_shape))}), expected uint8 images, which this model is for"
+            )
+        height, width, channels = self.sample_shape
         return height, width, channels
+
+    @property
+    def is_pixels(self) -> bool:
+        """Whether its samples are images of uint8, and not real numbers."""
+        return self._first.samples.dtype == np.uint8
+
+    @property
+    def _first(self) -> Split:
+        return next(iter(self.splits.values()))
+
+    def _split(self, name: str) -> Split:
+        if name not in self.splits:
+            raise InputError(
+                f"data set {self.name}: got {' and '.join(self.splits)} samples alone, expected {name} samples too"
+            )
+        return self.splits[name]
 
     @cached_property
     def sha256(self) -> str:
         """The digest of every pixel and class number, split by split."""
         digest = hashlib.sha256()
-        for split in self.splits.values():
-            digest.update(str(split.images.shape).encode())
-            digest.update(np.ascontiguousarray(split.images).data)
+        for split in (self.splits[name] for name in SPLITS if name in self.splits):
+            digest.update(str(split.samples.shape).encode())
+            digest.update(np.ascontiguousarray(split.samples).data)
             digest.update(np.ascontiguousarray(split.classes.astype("<i8")).data)
         return digest.hexdigest()
 
 
-def stratified(images: Images, classes: Classes, *, shares: tuple[float, ...], seed: int) -> list[Split]:
+def stratified(samples: Samples, classes: Classes, *, shares: tuple[float, ...], seed: int) -> list[Split]:
     """Cut examples into splits that each hold the same share of every class, in an order mixed by ``seed``.
 
     Args:
-        images: uint8 of shape (n, height, width, channels).
+        samples: An array of shape (n, ...).
         classes: int64 of shape (n,).
         shares: The share of each split; together 1.
         seed: The same seed gives the same splits on every machine.
@@ -117,14 +152,17 @@ def stratified(images: Images, classes: Classes, *, shares: tuple[float, ...], s
         for part, chosen in zip(parts, np.split(members, cuts), strict=True):
             part.append(chosen)
     orders = [random.permutation(np.concatenate(part)) for part in parts]
-    return [Split(images[order], classes[order]) for order in orders]
+    return [Split(samples[order], classes[order]) for order in orders]
 
 
-def _check_split(split: Split, name: str, shape: tuple[int, ...], class_count: int) -> None:
-    if split.images.dtype != np.uint8 or split.images.ndim != 4 or split.images.shape[1:] != shape:
+def _check_split(split: Split, name: str, like: Samples, class_count: int) -> None:
+    pixels = like.dtype == np.uint8
+    rank_fits = like.ndim == 4 if pixels else like.dtype == np.float32
+    if split.samples.dtype != like.dtype or split.samples.shape[1:] != like.shape[1:] or not rank_fits:
+        expected = "uint8 pixels" if pixels else "float32"
         raise InputError(
-            f"{name}: got images {split.images.dtype} {split.images.shape}, "
-            f"expected uint8 pixels of shape (n, {', '.join(map(str, shape))})"
+            f"{name}: got samples {split.samples.dtype} {split.samples.shape}, "
+            f"expected {expected} of shape (n, {', '.join(map(str, like.shape[1:]))})"
         )
     if class_count < 2:
         raise InputError(f"{name}: got {class_count} class, expected at least 2")

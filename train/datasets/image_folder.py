@@ -56,9 +56,7 @@ def load_image_folder(
     train, validation, test = stratified(images, numbers, shares=(0.8, 0.1, 0.1), seed=0)
     return Dataset(
         name=str(folder),
-        train=train,
-        validation=validation,
-        test=test,
+        splits={"train": train, "validation": validation, "test": test},
         labels=tuple(path.name for path in classes),
         resizing=resizing,
     )

@@ -64,9 +64,11 @@ def _load(name: str, labels: tuple[str, ...], data_dir: Path | None) -> Dataset:
     train = Split(x_train[..., np.newaxis], y_train.astype(np.int64))
     return Dataset(
         name=name,
-        train=Split(train.images[:-_VALIDATION], train.classes[:-_VALIDATION]),
-        validation=Split(train.images[-_VALIDATION:], train.classes[-_VALIDATION:]),
-        test=Split(x_test[..., np.newaxis], y_test.astype(np.int64)),
+        splits={
+            "train": Split(train.samples[:-_VALIDATION], train.classes[:-_VALIDATION]),
+            "validation": Split(train.samples[-_VALIDATION:], train.classes[-_VALIDATION:]),
+            "test": Split(x_test[..., np.newaxis], y_test.astype(np.int64)),
+        },
         labels=labels,
         resizing=DIGITS,
     )

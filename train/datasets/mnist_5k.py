@@ -22,9 +22,7 @@ def load_mnist_5k() -> Dataset:
     train, validation, test = stratified(images, digits.astype(np.int64), shares=(0.8, 0.1, 0.1), seed=_SEED)
     return Dataset(
         name="mnist-5k",
-        train=train,
-        validation=validation,
-        test=test,
+        splits={"train": train, "validation": validation, "test": test},
         labels=tuple(map(str, range(10))),
         resizing=DIGITS,
     )

@@ -41,7 +41,7 @@ def load_dataset(
     Example:
         >>> from edgeport.train import load_dataset
         >>> dataset = load_dataset("mnist-5k")
-        >>> dataset.train.images.shape, dataset.labels[:3]
+        >>> dataset.train.samples.shape, dataset.labels[:3]
         ((4000, 28, 28, 1), ('0', '1', '2'))
     """
     if data_dir is None and os.environ.get("EDGEPORT_DATA"):

@@ -34,7 +34,7 @@ def load_npz(path: Path) -> Dataset:
         validation = _split(arrays, "val", path)
     else:
         train, validation = stratified(
-            train.images, train.classes, shares=(1 - _VALIDATION_SHARE, _VALIDATION_SHARE), seed=0
+            train.samples, train.classes, shares=(1 - _VALIDATION_SHARE, _VALIDATION_SHARE), seed=0
         )
     count = int(train.classes.max()) + 1
     if count > _MOST_CLASSES:
@@ -42,7 +42,8 @@ def load_npz(path: Path) -> Dataset:
             f"{path}: got the class number {count - 1}, expected classes numbered from 0, {_MOST_CLASSES:,} at most"
         )
     labels = tuple(map(str, np.atleast_1d(arrays["labels"]))) if "labels" in arrays else tuple(map(str, range(count)))
-    return Dataset(name=str(path), train=train, validation=validation, test=_split(arrays, "test", path), labels=labels)
+    splits = {"train": train, "validation": validation, "test": _split(arrays, "test", path)}
+    return Dataset(name=str(path), splits=splits, labels=labels)
 
 
 def _split(arrays: Mapping[str, npt.NDArray[Any]], name: str, path: Path) -> Split:

@@ -178,7 +178,7 @@ def load_best(state: Path) -> keras.Model:
 
 def probabilities_of(model: keras.Model, split: Split) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the model's float32 output for every image of a split, of shape (n, classes)."""
-    batches = tf.data.Dataset.from_tensor_slices(split.images).batch(500).map(_to_float)
+    batches = tf.data.Dataset.from_tensor_slices(split.samples).batch(500).map(_to_float)
     probabilities: np.ndarray[Any, np.dtype[np.float32]] = model.predict(untuned(batches), verbose=0)
     return probabilities
 
@@ -215,7 +215,7 @@ def _augmented(run: Run, *, epoch: int, on_wait: OnWait) -> tf.data.Dataset:
     split, recipe, batch_size = run.dataset.train, run.recipe.in_epoch(epoch), _batch_size(run)
     order = np.random.default_rng((run.seed, epoch)).permutation(len(split))
     changes, targets = _lesson(run, epoch=epoch, on_wait=on_wait)
-    examples = tf.data.Dataset.from_tensor_slices((split.images[order], changes[order], targets[order]))
+    examples = tf.data.Dataset.from_tensor_slices((split.samples[order], changes[order], targets[order]))
 
     def prepare(images: tf.Tensor, drawn: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return augment(_to_float(images), drawn, recipe), wanted
@@ -241,7 +241,7 @@ def _lesson(run: Run, *, epoch: int, on_wait: OnWait) -> tuple[Changes, Answers]
 
 
 def _examples(split: Split, class_count: int, *, batch_size: int) -> tf.data.Dataset:
-    examples = tf.data.Dataset.from_tensor_slices((split.images, split.classes)).batch(batch_size)
+    examples = tf.data.Dataset.from_tensor_slices((split.samples, split.classes)).batch(batch_size)
     return untuned(examples.map(lambda images, classes: (_to_float(images), tf.one_hot(classes, class_count))))
 
 

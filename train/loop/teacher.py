@@ -119,7 +119,7 @@ def ensemble_of(models: Sequence[keras.Model]) -> keras.Model:
 def _computed(model: keras.Model, dataset: Dataset, recipe: Recipe, *, copy: int) -> Answers:
     split = dataset.train
     changes = draw_changes(len(split), seed=(0, copy))
-    batches = tf.data.Dataset.from_tensor_slices((split.images, changes)).batch(_BATCH)
+    batches = tf.data.Dataset.from_tensor_slices((split.samples, changes)).batch(_BATCH)
     moved = batches.map(lambda images, drawn: augment(tf.cast(images, tf.float32), drawn, recipe))
     answers: Answers = model.predict(untuned(moved), verbose=0)
     return answers

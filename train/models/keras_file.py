@@ -46,14 +46,14 @@ def check_classifier(model: keras.Model, dataset: Dataset, *, name: str) -> None
         name: What the message calls the model.
     """
     classes = len(dataset.labels)
-    if shapes_of(model) != (dataset.image_shape, (classes,)):
+    if shapes_of(model) != (dataset.sample_shape, (classes,)):
         taken, given = shapes_of(model)
         raise InputError(
-            f"{name}: got a model from {taken} to {given}, expected {dataset.image_shape} to ({classes},): the images "
+            f"{name}: got a model from {taken} to {given}, expected {dataset.sample_shape} to ({classes},): the images "
             f"of {dataset.name} and its {classes} classes"
         )
     # Called, not predict: that would compile the model, before the run has said how.
-    answers = keras.ops.convert_to_numpy(model(dataset.validation.images[:_LOOKED_AT].astype(np.float32)))
+    answers = keras.ops.convert_to_numpy(model(dataset.validation.samples[:_LOOKED_AT].astype(np.float32)))
     if not (answers.min() >= 0 and np.allclose(answers.sum(axis=1), 1, atol=1e-3)):
         raise InputError(f"{name}: got answers that are no probabilities, expected a model that ends in a softmax")
 

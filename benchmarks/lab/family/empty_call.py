@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     results = read_results(arguments.sweep)
-    images = load_dataset(results.dataset["name"]).validation.images[:1]
+    images = load_dataset(results.dataset["name"]).validation.samples[:1]
     first = {cell["model"]: cell for cell in reversed(results.cells)}
     with tempfile.TemporaryDirectory() as folder:
         paths = {EMPTY: empty_artefact(Path(folder) / EMPTY)}

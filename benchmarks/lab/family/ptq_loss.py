@@ -31,7 +31,7 @@ def losses(model: str, seed: int, export: Path, reference: np.ndarray, test: Spl
     rows = []
     for format_ in ("tflite", "onnx"):
         (path,) = export.glob(f"*.int8.{format_}")
-        found = paired_answers(test.classes, reference, answers_of(path, test.images))
+        found = paired_answers(test.classes, reference, answers_of(path, test.samples))
         rows.append(Loss(model, seed, format_, found.count, found.right_to_wrong, found.wrong_to_right))
         print(rows[-1], flush=True)
     return rows
@@ -49,7 +49,7 @@ def main() -> None:
     for cell in results.cells:
         model, recipe, seed = cell["model"], cell["recipe"], cell["seed"]
         folder = arguments.sweep / model / recipe / f"seed-{seed}" / "export"
-        reference = answers_of(folder / f"{model}.float32.tflite", test.images)
+        reference = answers_of(folder / f"{model}.float32.tflite", test.samples)
         rows += losses(model, seed, folder, reference, test)
     write_whole(arguments.output, LOSSES.text(Losses(tuple(rows))).encode())
 

@@ -199,7 +199,7 @@ def _score(run: FinishedRun, dataset: Dataset, variants: Sequence[str] | None, o
         on_step(f"{variant} of seed {run.training['seed']} on {len(dataset.test):,} test images")
         with quiet_stderr(), load(_path(run, variant)) as predictor:
             # One at a time, as on a device: dynamic ONNX takes the range of its activations from the whole batch.
-            answers = [predictor.predict(image[np.newaxis]).argmax() for image in dataset.test.images]
+            answers = [predictor.predict(image[np.newaxis]).argmax() for image in dataset.test.samples]
         correct[variant] = int((np.array(answers) == dataset.test.classes).sum())
     return Score(
         seed=run.training["seed"],

@@ -57,7 +57,7 @@ def main() -> None:
             exports = list(pool.map(fine_tuned, folders, seeds, repeat(arguments.teacher), outputs))
         rows: list[Loss] = []
         for seed, cell, made in zip(seeds, folders, exports, strict=True):
-            reference = answers_of(cell / "export" / f"{MODEL}.float32.tflite", test.images)
+            reference = answers_of(cell / "export" / f"{MODEL}.float32.tflite", test.samples)
             rows += losses(f"{MODEL}, QAT", seed, made, reference, test)
     write_whole(arguments.output, LOSSES.text(Losses(tuple(rows))).encode())
 

@@ -102,7 +102,7 @@ def time_side_by_side(tried: list[tuple[dict[str, Any], dict[str, Path]]]) -> tu
     candidates = [
         artefact_candidate(f"{row['design']}: {kind}", path) for row, files in tried for kind, path in files.items()
     ]
-    host, images = host_facts(), load_dataset("mnist").validation.images[:1]
+    host, images = host_facts(), load_dataset("mnist").validation.samples[:1]
     timings = time_candidates(candidates, images, protocol=Protocol(launches=_LAUNCHES), ways=((ENGINE_CALL, 1),))
     for row, files in tried:
         launches = {kind: timings.series[f"{row['design']}: {kind}"][0].launches for kind in files}

@@ -59,7 +59,7 @@ def exported_subject(folder: Path, *, count: int, data_dir: Path | None = None) 
     if not manifest.dataset:
         raise InputError(f"{folder}: expected the export of a model that edgeport has trained on a data set")
     dataset = load_dataset(manifest.dataset, data_dir=data_dir)
-    return _subject(folder, manifest, dataset.test.images[:count], f"{dataset.name}, test split")
+    return _subject(folder, manifest, dataset.test.samples[:count], f"{dataset.name}, test split")
 
 
 def mobilenet_subject(folder: Path, *, on_step: Callable[[str], None] = lambda what: None) -> Subject:

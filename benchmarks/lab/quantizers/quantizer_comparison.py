@@ -63,7 +63,7 @@ def compare_quantizers(
                 on_step(f"{subject.name}: {way.format} {way.name}")
                 outcome = _try(subject, way, _file(folder, way))
                 if test is not None and not outcome.error:
-                    answers = _answers(_file(folder, way), subject.real({subject.source.inputs[0].name: test.images}))
+                    answers = _answers(_file(folder, way), subject.real({subject.source.inputs[0].name: test.samples}))
                     outcome = replace(outcome, correct=int((answers.argmax(axis=1) == test.classes).sum()))
                 outcomes.append(outcome)
             on_step(f"{subject.name}: latency")

@@ -176,7 +176,7 @@ def _scores(answers: Callable[[Pixels], FloatArray], splits: Mapping[str, Split]
     """Return ``correct`` and ``count`` for each split."""
     return {
         name: {
-            "correct": int((answers(split.images).argmax(axis=1) == split.classes).sum()),
+            "correct": int((answers(split.samples).argmax(axis=1) == split.classes).sum()),
             "count": len(split),
         }
         for name, split in splits.items()

@@ -6,7 +6,7 @@ from typing import IO
 import numpy as np
 
 from edgeport.runtime.pictures.resizing import Resizing
-from edgeport.train.datasets.dataset import Dataset, Split
+from edgeport.train.datasets.dataset import SPLITS, Dataset, Split
 
 
 def write_archive(file: Path | IO[bytes], dataset: Dataset) -> None:
@@ -19,10 +19,10 @@ def write_archive(file: Path | IO[bytes], dataset: Dataset) -> None:
 def read_archive(path: Path) -> Dataset:
     """Return the data set that ``write_archive`` has written."""
     with np.load(path, allow_pickle=False) as arrays:
-        splits = {name: Split(*(arrays[f"{kind}_{name}"] for kind in _KINDS)) for name in _SPLITS}
+        splits = {name: Split(*(arrays[f"{kind}_{name}"] for kind in _KINDS)) for name in SPLITS}
         name, labels, resizing = str(arrays["name"]), tuple(map(str, arrays["labels"])), arrays["resizing"]
         how = Resizing(*map(str, resizing)) if len(resizing) else None
-        return Dataset(name=name, labels=labels, resizing=how, **splits)
+        return Dataset(name=name, labels=labels, splits=splits, resizing=how)
 
 
-_SPLITS, _KINDS = ("train", "validation", "test"), ("images", "classes")
+_KINDS = ("samples", "classes")

@@ -301,9 +301,16 @@ def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseli
     reference = reference or folder / (manifest.source["file"] or "model.keras")
     with quiet_stderr():
         from edgeport.benchmarks.measure.benchmarking import benchmark
+        from edgeport.train.datasets.function import check_user_named_it
         from edgeport.train.datasets.named import load_dataset
+    if not arguments.dataset:
+        check_user_named_it(name, record=f"the manifest of {folder}", option="--dataset")
     dataset = load_dataset(
-        name, data_dir=arguments.data_dir, image_shape=manifest.picture_shape, resizing=manifest.resizing
+        name,
+        data_dir=arguments.data_dir,
+        image_shape=manifest.picture_shape,
+        resizing=manifest.resizing,
+        inputs=manifest.inputs,
     )
     check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
     if not reference.is_file():

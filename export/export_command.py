@@ -19,6 +19,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.pictures.resizing_options import add_resizing, chosen_resizing
 from edgeport.runtime.terminal import shell_word, visible
+from edgeport.train.datasets.forms import with_target
 
 if TYPE_CHECKING:
     from edgeport.export.exporting import Progress as Step
@@ -114,9 +115,11 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--calibration",
         metavar="SOURCE",
-        help="a data set, FILE.npz (x_train, or one array an input), FILE.npy, a folder of images, or 'random' "
+        help="a data set, FILE.npz (x_train, or one array an input), FILE.npy, FILE.csv, a folder of images, "
+        "FILE.py:FUNCTION, which is run, or 'random' "
         "(default: the data set that the training.json beside the model names; for zoo:NAME mnist-5k)",
     )
+    group.add_argument("--target", metavar="COLUMN", help="a column of FILE.csv that is no input of the model")
     group.add_argument("--calibration-count", type=int, default=500, metavar="N", help="samples to see (default 500)")
     group.add_argument("--calibration-seed", type=int, default=0, metavar="N", help="which of them (default 0)")
     group.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
@@ -152,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
         manifest = export_model(
             arguments.model,
             arguments.output,
-            calibration=arguments.calibration,
+            calibration=with_target(arguments.calibration, arguments.target),
             calibration_count=arguments.calibration_count,
             calibration_seed=arguments.calibration_seed,
             data_dir=arguments.data_dir,

@@ -16,6 +16,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.runtime.terminal import steers, visible
+from edgeport.train.datasets.function import check_user_named_it
 from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def _chosen(calibration: Any, usual: str, source: "Source", options: Options) ->
     if calibration is not None and not (isinstance(calibration, str) and not calibration):
         return calibration
     if usual or not options.needs_calibration:
+        check_user_named_it(usual, record=f"the training.json beside {source.opened.what}", option="--calibration")
         return usual or RANDOM
     opened = source.opened
     where = f"no training.json beside {opened.what} names" if opened.file else f"nothing beside {opened.what} names"

@@ -56,8 +56,13 @@ class Recipe:
         """Return what holds in an epoch, counted from 1: in a plain one, nothing is changed, and there is one copy."""
         if number <= self.epochs - self.plain_epochs:
             return self
+        return replace(self.without_augmentation, copies=1)
+
+    @property
+    def without_augmentation(self) -> "Recipe":
+        """The same recipe for samples that are taken as they are."""
         plain: dict[str, Any] = dict.fromkeys(self.augmentation, 0.0)
-        return replace(self, **plain, copies=1)
+        return replace(self, **plain)
 
 
 _CLASSIC = Recipe(epochs=12, learning_rate=2e-3)

@@ -13,7 +13,8 @@ from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.pictures.resizing_options import add_resizing, chosen_resizing
 from edgeport.runtime.terminal import shell_word
 from edgeport.train.datasets.dataset import Dataset
-from edgeport.train.datasets.image_folder import FreeShape
+from edgeport.train.datasets.forms import with_target
+from edgeport.train.datasets.image_folder import FREE, FreeShape
 from edgeport.train.datasets.named import DATASETS, load_dataset
 from edgeport.train.recipe import OWN_MODEL, RECIPES, Recipe
 from edgeport.train.record import STATE
@@ -28,12 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dataset",
         default="mnist",
         metavar="NAME",
-        help="mnist (default), mnist-5k (needs no network), fashion-mnist, FILE.npz or a folder of class folders",
+        help="mnist (default), mnist-5k (needs no network), fashion-mnist, FILE.npz, FILE.csv, a folder of class "
+        "folders, or FILE.py:FUNCTION, which is run and gives (inputs, targets) in batches",
     )
+    parser.add_argument("--target", metavar="COLUMN", help="the column of FILE.csv that is to be answered")
     parser.add_argument(
         "--image-size",
         metavar="HxW",
-        help="height and width that the pictures of a folder take (default: the model's, or the first picture's)",
+        help="height and width that the pictures of a folder take (default: the model's)",
     )
     add_resizing(parser)
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
@@ -73,6 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{output} holds an interrupted run: go on with --resume, or start again with --overwrite")
     check_output_folder(output, overwrite=arguments.overwrite or arguments.resume, expected=[STATE])
     dataset = _dataset(arguments, start)
+    if not dataset.is_pixels:
+        # Only digits and photos mean the same when they are turned and moved.
+        recipe = recipe.without_augmentation
 
     # TensorFlow takes seconds to import, and logs while it does: not before the arguments are known to be right.
     with quiet_stderr():
@@ -96,28 +102,29 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _dataset(arguments: argparse.Namespace, start: Path | None) -> Dataset:
     """Return the data set, with pictures in the size asked for, or that of the model that training begins with."""
-    resizing = chosen_resizing(arguments)
-    if arguments.dataset in DATASETS or not Path(arguments.dataset).is_dir():
-        if arguments.image_size or resizing:
-            option = "--image-size" if arguments.image_size else "--resize, --interpolation"
-            raise InputError(f"{option}: got it with {arguments.dataset}, expected it with a folder of pictures")
-        return load_dataset(arguments.dataset, data_dir=arguments.data_dir)
+    resizing, name = chosen_resizing(arguments), with_target(arguments.dataset, arguments.target)
+    pictures = name not in DATASETS and Path(name).is_dir()
+    if (arguments.image_size or resizing) and not pictures:
+        option = "--image-size" if arguments.image_size else "--resize, --interpolation"
+        raise InputError(f"{option}: got it with {arguments.dataset}, expected it with a folder of pictures")
     shape = _shape(arguments.image_size)
-    if start is not None:
-        with quiet_stderr():
-            from edgeport.train.models.keras_file import open_keras_file, shapes_of
+    if name in DATASETS or start is None:
+        return load_dataset(name, data_dir=arguments.data_dir, image_shape=shape, resizing=resizing)
+    with quiet_stderr():
+        from edgeport.train.models.keras_file import input_of, open_keras_file
 
-            taken, _ = shapes_of(open_keras_file(start, role="--model"))
-        if not (isinstance(taken, tuple) and len(taken) == 3 and taken[2] in (1, 3)):
-            raise InputError(f"--model {start}: got a model that takes {taken}, expected images, grey or RGB")
-        height, width = (asked or own for asked, own in zip(shape, taken[:2], strict=False))
-        shape = height, width, taken[2]
-    return load_dataset(arguments.dataset, image_shape=shape, resizing=resizing)
+        port = input_of(open_keras_file(start, role="--model"), name=f"--model {start}")
+    if pictures:
+        if len(port.shape) != 4 or port.shape[3] not in (1, 3):
+            raise InputError(f"--model {start}: got a model that takes {port}, expected images, grey or RGB")
+        height, width = (asked or own for asked, own in zip(shape, port.shape[1:3], strict=False))
+        shape = height, width, port.shape[3]
+    return load_dataset(name, image_shape=shape, resizing=resizing, inputs=(port,))
 
 
 def _shape(size: str | None) -> FreeShape:
     if size is None:
-        return None, None, None
+        return FREE
     sides = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", size)
     if not sides:
         raise InputError(f"--image-size: got {size!r}, expected height x width in pixels, such as 96x96")

@@ -73,8 +73,10 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False, sco
         >>> sorted(path.name for path in Path("trained").glob("*.json"))
         ['training.json']
     """
-    counts = " / ".join(f"{len(split):,}" for split in run.dataset.splits.values())
-    console.print(visible(f"Data set {run.dataset.name}: {counts} images for train / validation / test"))
+    data = run.dataset
+    counts = " / ".join(f"{len(split):,}" for split in (data.train, data.validation, data.test))
+    what = "images" if data.is_pixels else "samples"
+    console.print(visible(f"Data set {data.name}: {counts} {what} for train / validation / test"))
     # From the first epoch on: two runs in one folder would mix their states.
     with claimed_folder(output) as claim:
         return _train(_Result(run, output, claim, console, score_test), resume=resume)
@@ -266,7 +268,8 @@ def _score(model: keras.Model, dataset: Dataset, folder: Path, console: Console)
     probabilities = probabilities_of(model, dataset.test)
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == dataset.test.classes).sum())
-    draw_predictions(folder / "predictions.png", dataset.test, probabilities, dataset.labels)
+    if dataset.is_pixels:
+        draw_predictions(folder / "predictions.png", dataset.test, probabilities, dataset.labels)
     draw_confusion_matrix(folder / "confusion-matrix.png", dataset.test.classes, predicted, dataset.labels)
     share = correct / len(dataset.test)
     console.print(f"Test: {correct:,} of {len(dataset.test):,} images right, {share:.2%}")

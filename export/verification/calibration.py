@@ -24,6 +24,8 @@ ARRAYS = "arrays in Python"
 _PIXELS = (0.0, 255.0)
 _HELD_OUT_COUNT = 1_000
 _FEW = 100
+# So many times the samples to calibrate on are enough of a source that may have no end: others verify.
+_TIMES = 2
 _LEAST, _MOST = 10, 100_000
 _TEST_NAMES = re.compile(r"(?:^|[^a-z])(?:test|t10k)(?:[^a-z]|$)")
 
@@ -118,9 +120,9 @@ def load_calibration(
     """Draw calibration samples from a data set's train split, and held-out ones from its validation split.
 
     Args:
-        source: Whatever ``load_dataset`` takes; a .npz file with ``x_train`` (and ``x_val``), or with one array for
-            each input, by its name; a .npy file; a folder of images; or ``random``. In Python also what these files
-            hold: an array, or a mapping from names to arrays.
+        source: Whatever ``load_dataset`` takes, without targets too: a .npz file with ``x_train`` (and ``x_val``), or
+            with one array for each input, by its name; a .npy or .csv file; a folder of images; a function, which gives
+            twice ``count`` samples at most; or ``random``. In Python also arrays: one, or a mapping from names.
         inputs: The inputs of the model.
         count: How many samples the quantizer sees, at least 10; fewer if there are fewer.
         seed: Decides which.
@@ -145,7 +147,7 @@ def load_calibration(
     elif _TEST_NAMES.search(Path(source).name.lower()):
         raise InputError(f"calibration data {source}: got what its name calls test data, expected other samples")
     else:
-        splits = read_splits(source, inputs, data_dir=data_dir, resizing=resizing)
+        splits = read_splits(source, inputs, data_dir=data_dir, resizing=resizing, most=_TIMES * count)
     for samples, least in ((splits.train, _LEAST), (splits.held_out, 1)):
         if samples is not None:
             _check(samples, inputs, source, least=least, vocabulary=vocabulary)

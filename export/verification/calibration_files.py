@@ -1,22 +1,20 @@
-"""Where calibration samples come from: data sets, .npz and .npy files, folders of images."""
+"""Samples to calibrate and verify on, from any source of data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.files.numpy_file import read_npy, read_npz
-from edgeport.runtime.pictures.images import read_images
-from edgeport.runtime.pictures.resizing import KERAS_LOADER, Resizing
-from edgeport.train.datasets.image_folder import IMAGE_SUFFIXES, FreeShape
-from edgeport.train.datasets.named import load_dataset
-
-_DATASET_ARRAYS = {"x_train", "y_train", "x_test", "y_test"}
+from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.train.datasets.data import ALL, Data, classes_of, divided, inputs_of
+from edgeport.train.datasets.forms import Wanted, read_data
+from edgeport.train.datasets.image_folder import FREE, FreeShape
+from edgeport.train.datasets.named import DATASETS, load_dataset
+from edgeport.train.datasets.named_arrays import data_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,80 +35,69 @@ class Splits:
 
 
 def read_splits(
-    source: str, inputs: Sequence[Input], *, data_dir: Path | None = None, resizing: Resizing | None = None
+    source: str,
+    inputs: Sequence[Input],
+    *,
+    data_dir: Path | None = None,
+    resizing: Resizing | None = None,
+    most: int | None = None,
 ) -> Splits:
-    """Return the samples of a data set, a file or a folder.
+    """Return the samples of a data set, a file, a folder or a function; never those of its test split.
+
+    What training would divide is divided here as there, so that its test split is left alone.
 
     Args:
-        source: A name of a data set, a .npz or .npy file, a folder of class folders, or a folder of images.
+        source: A name of a data set, or a source of ``edgeport.train.datasets.forms``.
         inputs: The inputs of the model.
         data_dir: See load_dataset.
         resizing: How pictures take the size of the input; by default as Keras' own loader does it.
+        most: How many samples of a function are enough; None for all.
 
     Raises:
         InputError: The source is unknown, unreadable or test data, or does not say what belongs to which input.
     """
-    path = Path(source)
-    if path.suffix == ".npy":
-        return Splits({_only(inputs, source).name: _fitted(read_npy(path), inputs[0])})
-    if path.suffix == ".npz":
-        arrays = read_npz(path)
-        if not arrays.keys() >= _DATASET_ARRAYS:
-            return splits_of(arrays, inputs, path)
-    elif path.is_dir() and not any(entry.is_dir() for entry in path.iterdir()):
-        return _from_images(path, _only(inputs, source), resizing or KERAS_LOADER)
-    dataset = load_dataset(source, data_dir=data_dir, image_shape=picture_shape_of(inputs[0]), resizing=resizing)
-    port = _only(inputs, source)
-    train, held_out = ({port.name: split.samples} for split in (dataset.train, dataset.validation))
+    wanted = Wanted(inputs, picture_shape_of(inputs[0]), resizing, most)
+    data = None if source in DATASETS else read_data(source, wanted)
+    if data is not None:
+        return _splits(data, inputs)
+    dataset = load_dataset(source, data_dir=data_dir)
+    if len(inputs) > 1:
+        names = ", ".join(port.name for port in inputs)
+        raise InputError(f"{source} cannot calibrate a model of several inputs: give FILE.npz with the arrays {names}")
+    train, held_out = ({inputs[0].name: split.samples} for split in (dataset.train, dataset.validation))
     return Splits(train, held_out, dataset.labels, dataset.resizing)
 
 
 def picture_shape_of(port: Input) -> FreeShape:
     """Return the (height, width, channels) that an input takes; None for what it leaves free."""
     if not port.is_image or port.shape[3] not in (1, 3):
-        return None, None, None
+        return FREE
     _, height, width, channels = port.shape
     return height, width, channels
 
 
 def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Input], source: str | Path) -> Splits:
-    """Return the samples that named arrays are: one for each input, ``x_train`` and perhaps ``x_val``, or a single one.
+    """Return the samples that named arrays are, by their names; see ``named_arrays.data_of``.
 
     Raises:
         InputError: Their names do not say what belongs to which input; ``source`` is what the message calls them.
     """
-    names = [port.name for port in inputs]
-    if set(names) <= arrays.keys():
-        return Splits({port.name: _fitted(arrays[port.name], port) for port in inputs})
-    if len(inputs) == 1 and "x_train" in arrays:
-        held_out = {names[0]: _fitted(arrays["x_val"], inputs[0])} if "x_val" in arrays else None
-        return Splits({names[0]: _fitted(arrays["x_train"], inputs[0])}, held_out)
-    if len(inputs) == 1 and len(arrays) == 1 and "test" not in next(iter(arrays)).split("_"):
-        return Splits({names[0]: _fitted(next(iter(arrays.values())), inputs[0])})
-    raise InputError(
-        f"{source}: got the arrays {', '.join(arrays) or 'none'}, expected {' and '.join(names)}"
-        + (", or x_train, or a single array that is not the test split" if len(inputs) == 1 else "")
+    return _splits(data_of(arrays, [port.name for port in inputs], named=str(source)), inputs)
+
+
+def _splits(data: Data, inputs: Sequence[Input]) -> Splits:
+    try:
+        data, labels = divided(data), classes_of(data)[1]
+    except InputError:
+        # Without targets, with values for targets or with too few of a class there is no training that divides them.
+        labels = data.labels
+    train = data.parts.get("train") or data.parts.get(ALL)
+    if train is None:
+        raise InputError(f"{data.name}: got {' and '.join(data.parts)} samples alone, expected others to calibrate on")
+    held_out = data.parts.get("validation")
+    return Splits(
+        inputs_of(train, inputs, named=data.name),
+        inputs_of(held_out, inputs, named=data.name) if held_out else None,
+        labels,
+        data.resizing,
     )
-
-
-def _from_images(folder: Path, port: Input, resizing: Resizing) -> Splits:
-    height, width, channels = port.shape[1:] if port.is_image else (None, None, None)
-    if not (height and width and channels):
-        raise InputError(f"{folder}: a folder of images cannot calibrate the input {port}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise InputError(f"{folder}: got a folder without images, expected PNG or JPEG files")
-    images = read_images(paths, shape=(height, width, channels), resizing=resizing)
-    return Splits({port.name: images}, resizing=resizing)
-
-
-def _fitted(array: npt.NDArray[Any], port: Input) -> npt.NDArray[Any]:
-    """Return grey images with their channel axis."""
-    return array[..., np.newaxis] if port.is_image and port.shape[3] == 1 and array.ndim == 3 else array
-
-
-def _only(inputs: Sequence[Input], source: str) -> Input:
-    if len(inputs) > 1:
-        names = ", ".join(port.name for port in inputs)
-        raise InputError(f"{source} cannot calibrate a model of several inputs: give FILE.npz with the arrays {names}")
-    return inputs[0]

@@ -33,7 +33,7 @@ from edgeport.runtime.pictures.images import read_images
 from edgeport.runtime.pictures.resizing import DIGITS, KERAS_LOADER
 from edgeport.runtime.samples.csv_table import read_table
 from edgeport.runtime.samples.wav_file import read_wav
-from edgeport.train.datasets.npz_file import load_npz
+from edgeport.train.datasets.named import load_dataset
 from edgeport.train.models.keras_writer import read_keras_file
 from edgeport.train.record import record_beside
 
@@ -122,7 +122,7 @@ TARGETS: dict[str, tuple[str, Callable[[], bytes], Read]] = {
         f"picture-{kind.lower()}": (f"a.{kind.lower()}", lambda kind=kind: _picture(kind), _read_picture)  # type: ignore[misc]
         for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
     },
-    "npz": ("a.npz", _npz, load_npz),
+    "npz": ("a.npz", _npz, lambda path: load_dataset(str(path))),
     "csv": ("a.csv", lambda: _TABLE, lambda path: read_table(path.read_bytes(), named="a.csv")),
     "csv-target": ("a.csv", lambda: _TABLE, lambda path: read_table(path.read_bytes(), named="a.csv", target="kind")),
     "wav": ("a.wav", _wav, lambda path: read_wav(path.read_bytes(), named="a.wav")),

@@ -115,7 +115,7 @@ class Dataset:
 
     @property
     def _first(self) -> Split:
-        return next(iter(self.splits.values()))
+        return next(self.splits[name] for name in SPLITS if name in self.splits)
 
     def _split(self, name: str) -> Split:
         if name not in self.splits:
@@ -144,6 +144,12 @@ def stratified(samples: Samples, classes: Classes, *, shares: tuple[float, ...],
         shares: The share of each split; together 1.
         seed: The same seed gives the same splits on every machine.
     """
+    orders = stratified_places(classes, shares=shares, seed=seed)
+    return [Split(samples[order], classes[order]) for order in orders]
+
+
+def stratified_places(classes: Classes, *, shares: tuple[float, ...], seed: int) -> list[npt.NDArray[np.intp]]:
+    """Return the places of each split that ``stratified`` cuts."""
     random = np.random.default_rng(seed)
     parts: list[list[npt.NDArray[np.intp]]] = [[] for _ in shares]
     for number in np.unique(classes):
@@ -151,8 +157,7 @@ def stratified(samples: Samples, classes: Classes, *, shares: tuple[float, ...],
         cuts = np.rint(np.cumsum(shares[:-1]) * len(members)).astype(int)
         for part, chosen in zip(parts, np.split(members, cuts), strict=True):
             part.append(chosen)
-    orders = [random.permutation(np.concatenate(part)) for part in parts]
-    return [Split(samples[order], classes[order]) for order in orders]
+    return [random.permutation(np.concatenate(part)) for part in parts]
 
 
 def _check_split(split: Split, name: str, like: Samples, class_count: int) -> None:

@@ -1,16 +1,18 @@
 """Every data set behind one call: ``load_dataset(name)``."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.train.datasets.data import dataset_of
 from edgeport.train.datasets.dataset import Dataset
-from edgeport.train.datasets.image_folder import FreeShape, load_image_folder
+from edgeport.train.datasets.forms import FORMS, Wanted, read_data
+from edgeport.train.datasets.image_folder import FREE, FreeShape
 from edgeport.train.datasets.mnist import load_fashion_mnist, load_mnist
 from edgeport.train.datasets.mnist_5k import load_mnist_5k
-from edgeport.train.datasets.npz_file import load_npz
 
 DATASETS: dict[str, Callable[[Path | None], Dataset]] = {
     "mnist": load_mnist,
@@ -23,17 +25,20 @@ def load_dataset(
     name: str,
     *,
     data_dir: Path | None = None,
-    image_shape: FreeShape = (None, None, None),
+    image_shape: FreeShape = FREE,
     resizing: Resizing | None = None,
+    inputs: Sequence[Input] = (),
 ) -> Dataset:
     """Return a data set with its fixed train, validation and test splits.
 
     Args:
-        name: ``mnist``, ``mnist-5k``, ``fashion-mnist``, a user's ``.npz`` file, or a folder of class folders.
+        name: ``mnist``, ``mnist-5k``, ``fashion-mnist``, or a source of ``forms.FORMS``: ``FILE.npz``,
+            ``FILE.csv:TARGET``, ``FILE.py:FUNCTION`` (which is run), a folder of class folders.
         data_dir: Where the files of ``mnist`` and ``fashion-mnist`` lie, to use them without a download; by
             default the folder that the environment variable EDGEPORT_DATA names, if it is set.
-        image_shape: (height, width, channels) that the pictures of a folder take; None for what the first one has.
+        image_shape: (height, width, channels) that the pictures of a folder take; None for what all of them have.
         resizing: How they take it; by default as Keras' own loader does it.
+        inputs: The one input of the model that they are for, if it is known.
 
     Raises:
         InputError: The name is unknown, or the data is missing, unreadable or not what it should be.
@@ -48,11 +53,9 @@ def load_dataset(
         data_dir = Path(os.environ["EDGEPORT_DATA"])
     if name in DATASETS:
         return DATASETS[name](data_dir)
-    path = Path(name)
-    if path.suffix == ".npz":
-        return load_npz(path)
-    if path.is_dir():
-        return load_image_folder(path, shape=image_shape, resizing=resizing)
+    data = read_data(name, Wanted(inputs, image_shape, resizing))
+    if data is not None:
+        return dataset_of(data, inputs)
     if "/" in name:
-        raise InputError(f"data set {name}: no such .npz file or folder of class folders")
-    raise unknown_name("data set", name, [*DATASETS, "FILE.npz", "FOLDER"])
+        raise InputError(f"data set {name}: no such file, or folder of class folders")
+    raise unknown_name("data set", name, [*DATASETS, *(form.what for form in FORMS)])

@@ -218,7 +218,8 @@ def _augmented(run: Run, *, epoch: int, on_wait: OnWait) -> tf.data.Dataset:
     examples = tf.data.Dataset.from_tensor_slices((split.samples[order], changes[order], targets[order]))
 
     def prepare(images: tf.Tensor, drawn: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return augment(_to_float(images), drawn, recipe), wanted
+        images = _to_float(images)
+        return (augment(images, drawn, recipe) if run.dataset.is_pixels else images), wanted
 
     batches = examples.batch(batch_size, drop_remainder=True).map(prepare, num_parallel_calls=2)
     return untuned(batches.prefetch(_BATCHES_AHEAD))

@@ -86,6 +86,8 @@ def open_teacher(path: Path, dataset: Dataset) -> keras.Model:
     """Return the model of a Keras file; raises InputError if it is none that gives probabilities for this data set."""
     model = open_keras_file(path, role=ROLE)
     check_classifier(model, dataset, name=f"{ROLE} {path}")
+    if not dataset.is_pixels:
+        raise InputError(f"{ROLE} {path}: got samples that are no images ({dataset.name}), expected uint8 images")
     return model
 
 

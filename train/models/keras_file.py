@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.train.datasets.dataset import Dataset
@@ -49,8 +50,8 @@ def check_classifier(model: keras.Model, dataset: Dataset, *, name: str) -> None
     if shapes_of(model) != (dataset.sample_shape, (classes,)):
         taken, given = shapes_of(model)
         raise InputError(
-            f"{name}: got a model from {taken} to {given}, expected {dataset.sample_shape} to ({classes},): the images "
-            f"of {dataset.name} and its {classes} classes"
+            f"{name}: got a model from {taken} to {given}, expected {dataset.sample_shape} to ({classes},): the "
+            f"samples of {dataset.name} and its {classes} classes"
         )
     # Called, not predict: that would compile the model, before the run has said how.
     answers = keras.ops.convert_to_numpy(model(dataset.validation.samples[:_LOOKED_AT].astype(np.float32)))
@@ -64,3 +65,12 @@ def shapes_of(model: keras.Model) -> tuple[Any, Any]:
     shapes = (getattr(model, name, None) for name in ("input_shape", "output_shape"))
     taken, given = (shape[1:] if isinstance(shape, tuple) else shape for shape in shapes)
     return taken, given
+
+
+def input_of(model: keras.Model, *, name: str) -> Input:
+    """Return the one input of a model; raises InputError if it has another count of them, or no shape yet."""
+    taken, _ = shapes_of(model)
+    if not isinstance(taken, tuple):
+        raise InputError(f"{name}: got a model that takes {taken}, expected one input of a known shape")
+    (tensor,) = model.inputs
+    return Input(tensor.name, (None, *taken), keras.backend.standardize_dtype(tensor.dtype))

@@ -1,10 +1,10 @@
 """The layers and functions of a user's own file, which Keras needs to read a model that uses them."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 from edgeport.runtime.errors import InputError
+from edgeport.train.python_file import run_python_file
 
 
 def objects_of(path: Path) -> dict[str, Any]:
@@ -13,14 +13,7 @@ def objects_of(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file is missing, or fails.
     """
-    specification = importlib.util.spec_from_file_location(f"custom_objects_{path.stem}", path)
-    if not path.is_file() or specification is None or specification.loader is None:
-        raise InputError(f"--custom-objects: {path} is no Python file")
-    module = importlib.util.module_from_spec(specification)
-    try:
-        specification.loader.exec_module(module)
-    except Exception as error:  # it is the user's own code
-        raise InputError(f"--custom-objects: {path} fails with {type(error).__name__}: {error}") from error
+    module = run_python_file(path, role="--custom-objects")
     own = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
     if not own:
         raise InputError(f"--custom-objects: {path} defines no class or function")

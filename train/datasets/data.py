@@ -1,0 +1,226 @@
+"""Samples and targets as a source holds them, before anybody says what they are for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.train.datasets.dataset import SPLITS, Classes, Dataset, Split, stratified_places
+
+Array = npt.NDArray[Any]
+# The part of a source that nobody has divided.
+ALL = "all"
+# Samples whose input has no name: a model of several inputs cannot take them.
+ONLY = ""
+_SHARES = (0.8, 0.1, 0.1)
+_MOST_CLASSES = 10_000
+# How the names of arrays end.
+_SHORT = {"validation": "val"}
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some samples of a source.
+
+    Attributes:
+        inputs: Arrays of (n, ...) by the name of an input, or one by ``ONLY``.
+        targets: What shall be answered, of (n, ...): class numbers, one-hot rows, text, or values; None if unknown.
+    """
+
+    inputs: Mapping[str, Array]
+    targets: Array | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def at(self, places: npt.NDArray[np.intp]) -> "Part":
+        """Return the samples at some places."""
+        targets = None if self.targets is None else self.targets[places]
+        return Part({name: array[places] for name, array in self.inputs.items()}, targets)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a source holds.
+
+    Attributes:
+        name: The name that finds it again.
+        parts: Some of ``train``, ``validation`` and ``test``; or ``all``, which nobody has divided.
+        labels: The name of each class; empty if they have none.
+        resizing: How pictures became images of this size; None where they came as arrays.
+        streamed: Whether there may be more of ``all``, so that a share must not depend on how much was read.
+    """
+
+    name: str
+    parts: Mapping[str, Part]
+    labels: tuple[str, ...] = ()
+    resizing: Resizing | None = None
+    streamed: bool = False
+
+    def __post_init__(self) -> None:
+        for name, part in self.parts.items():
+            where = self.name if name == ALL else f"{self.name} ({name})"
+            counts = {key or "samples": len(array) for key, array in part.inputs.items() if array.ndim}
+            if len(counts) < len(part.inputs) or (part.targets is not None and not part.targets.ndim):
+                raise InputError(f"{where}: got a single number, expected arrays with an axis of samples")
+            if part.targets is not None:
+                counts["labels"] = len(part.targets)
+            if len(set(counts.values())) > 1 or not len(part):
+                listed = " and ".join(f"{count} {key}" for key, count in counts.items())
+                raise InputError(f"{where}: got {listed}, expected as many of each, and at least one")
+
+
+def inputs_of(part: Part, ports: Sequence[Input], *, named: str) -> dict[str, Array]:
+    """Return the samples of each input of a model, by its name; grey images get the axis of their channel.
+
+    Raises:
+        InputError: They are of other inputs.
+    """
+    if ONLY in part.inputs and len(ports) == 1:
+        return {ports[0].name: _with_channel(part.inputs[ONLY], ports[0])}
+    missing = [port.name for port in ports if port.name not in part.inputs]
+    if missing:
+        got = ", ".join(name or "samples without the name of an input" for name in part.inputs)
+        raise InputError(
+            f"{named}: got {got}, expected an array for each input of the model: "
+            f"{' and '.join(port.name for port in ports)} (FILE.npz has names, and so have the dictionaries of a "
+            "function)"
+        )
+    return {port.name: _with_channel(part.inputs[port.name], port) for port in ports}
+
+
+def divided(data: Data) -> Data:
+    """Return the splits of a source, always the same ones: those that it has, the others cut from ``all`` or ``train``.
+
+    Of ``all``, 80 % are for training, 10 % for validation and 10 % for the test, each class in proportion, or at random
+    where there may be more; so it is with ``train`` alone. Where only validation is missing, it is a tenth of train.
+
+    Raises:
+        InputError: There are no targets, they are no classes, or too few of each.
+    """
+    if data.parts.keys() not in ({ALL}, {"train"}, {"train", "test"}):
+        return data
+    alone = "test" not in data.parts
+    shares, names = (_SHARES, SPLITS) if alone else ((1 - _SHARES[1], _SHARES[1]), SPLITS[:2])
+    name, part = next((name, part) for name, part in data.parts.items() if name != "test")
+    classes = classes_of(data)[0][name]
+    if data.streamed:
+        # So that the first samples are divided alike, however many follow.
+        drawn = np.digitize(np.random.default_rng(0).random(len(part)), np.cumsum(shares[:-1]))
+        places = [np.flatnonzero(drawn == number) for number in range(len(shares))]
+    else:
+        places = stratified_places(classes, shares=shares, seed=0)
+    if not all(map(len, places)):
+        raise InputError(
+            f"{data.name}: got {len(part)} samples, which are too few for {', '.join(names)}: expected 10 or more of "
+            "each class"
+        )
+    cut = {each: part.at(at) for each, at in zip(names, places, strict=True)}
+    return replace(data, parts={**{each: part for each, part in data.parts.items() if each != name}, **cut})
+
+
+def classes_of(data: Data) -> tuple[dict[str, Classes], tuple[str, ...]]:
+    """Return the class numbers of each part of a source, and the names of the classes.
+
+    Targets are class numbers from 0, rows that are 1 for the class and 0 elsewhere, or text, whose classes are in the
+    order of the alphabet.
+
+    Raises:
+        InputError: A part has no targets, or they are no classes.
+    """
+    missing = [name for name, part in data.parts.items() if part.targets is None]
+    if missing:
+        lacks = [f"y_{_SHORT.get(name, name)}" if name != ALL else "targets" for name in missing]
+        raise InputError(
+            f"{data.name}: it lacks {' and '.join(lacks)}, expected a class for each sample: an array y, a folder for "
+            "each class, or a column of FILE.csv (--target COLUMN)"
+        )
+    targets = {name: np.asarray(part.targets) for name, part in data.parts.items()}
+    if all(each.dtype.kind in "US" and each.ndim == 1 for each in targets.values()):
+        texts = sorted({str(text) for each in targets.values() for text in each})
+        labels = data.labels or tuple(texts)
+        number = {label: place for place, label in enumerate(labels)}
+        unknown = [text for text in texts if text not in number]
+        if unknown:
+            raise InputError(f"{data.name}: got the class {unknown[0]!r}, expected one of its labels")
+        return {
+            name: np.array([number[str(text)] for text in each], np.int64) for name, each in targets.items()
+        }, labels
+    numbers = {name: _numbers(each, f"{data.name} ({name})") for name, each in targets.items()}
+    first = next((numbers[name] for name in (ALL, "train") if name in numbers), next(iter(numbers.values())))
+    count = int(first.max()) + 1
+    if count > _MOST_CLASSES:
+        raise InputError(
+            f"{data.name}: got the class number {count - 1}, expected classes numbered from 0, {_MOST_CLASSES:,} at "
+            "most"
+        )
+    return numbers, data.labels or tuple(map(str, range(count)))
+
+
+def dataset_of(data: Data, ports: Sequence[Input] = ()) -> Dataset:
+    """Return a source as a data set of one input and classes, with the splits that it has or that are cut from it.
+
+    Args:
+        data: The source.
+        ports: The one input of the model that it is for, if that is known.
+
+    Raises:
+        InputError: It has several inputs, values that are no finite numbers, or no classes.
+    """
+    data = divided(data)
+    classes, labels = classes_of(data)
+    splits = {}
+    for name, part in data.parts.items():
+        if len(part.inputs) > 1:
+            raise InputError(
+                f"{data.name}: got samples of the inputs {', '.join(part.inputs)}, expected those of one input"
+            )
+        (array,) = inputs_of(part, ports, named=data.name).values() if ports else part.inputs.values()
+        splits[name] = Split(_samples(array, f"{data.name} ({name})"), classes[name])
+    return Dataset(name=data.name, splits=splits, labels=labels, resizing=data.resizing)
+
+
+def _numbers(targets: Array, named: str) -> Classes:
+    """Return targets as class numbers."""
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        targets = targets[:, 0]
+    if targets.ndim == 1 and targets.dtype.kind in "iub":
+        numbers: Classes = targets.astype(np.int64)
+        return numbers
+    rows = targets.ndim == 2 and targets.dtype.kind in "iubf"
+    if rows and ((targets == 0) | (targets == 1)).all() and (targets.sum(axis=1) == 1).all():
+        return np.asarray(targets.argmax(axis=1), np.int64)
+    raise InputError(
+        f"{named}: got targets {targets.dtype} {targets.shape}, expected integers (n,), the classes from "
+        "0; or text; or rows with one 1"
+    )
+
+
+def _samples(array: Array, named: str) -> Array:
+    """Return uint8 images of (n, height, width, channels), or float32."""
+    if array.dtype == np.uint8 and array.ndim in (3, 4):
+        return array[..., np.newaxis] if array.ndim == 3 else array
+    if array.dtype.kind not in "fiub" or array.ndim < 2:
+        raise InputError(f"{named}: got samples {array.dtype} {array.shape}, expected numbers of shape (n, ...)")
+    check_finite(array, named)
+    return array.astype(np.float32)
+
+
+def check_finite(array: Array, named: str) -> None:
+    """Raise InputError for the first value that float32 does not hold."""
+    wrong = ~(np.abs(array) <= np.finfo(np.float32).max)
+    if wrong.any():
+        where = [int(axis) for axis in np.argwhere(wrong)[0]]
+        raise InputError(
+            f"{named}: got {array[tuple(where)]} at {where}, and {int(wrong.sum())} such values in all, expected "
+            "finite numbers that float32 holds"
+        )
+
+
+def _with_channel(array: Array, port: Input) -> Array:
+    return array[..., np.newaxis] if port.is_image and port.shape[3] == 1 and array.ndim == 3 else array

@@ -1,0 +1,99 @@
+"""Arrays by name: which are samples, which are targets, and of which split."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.errors import InputError
+from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+
+_SPLITS = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test",
+}  # fmt: skip
+# As Keras' data sets, scikit-learn and TensorFlow Datasets call them.
+_SAMPLES = {"x", "image", "images", "input", "inputs", "data", "features", "samples"}
+_TARGETS = {"y", "label", "labels", "target", "targets", "class", "classes"}
+_SAMPLES_OR_TARGETS = "x, y, x_train, y_train, x_val, y_val, x_test, y_test (or images, labels ...)"
+_TARGET = object()
+
+
+def data_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[str], *, named: str) -> Data:
+    """Return the samples and targets among arrays, by their names.
+
+    A name is that of an input of the model, or one of Keras' (``x``, ``images``, ``y``, ``labels`` ...), with
+    ``train``, ``val`` or ``test`` before or behind it, or alone. ``labels`` beside other targets are the names of the
+    classes. An array whose name says nothing is the samples if no other is. All other arrays are left alone.
+
+    Args:
+        arrays: Arrays of (n, ...).
+        inputs: The names of the model's inputs; empty if they are not known.
+        named: What messages call the source.
+
+    Raises:
+        InputError: No array, or two for the same, are samples; or targets have no samples.
+    """
+    meanings = {key: _meaning(key, inputs) for key in arrays}
+    targets = [key for key, (base, _) in meanings.items() if base is _TARGET]
+    labels: tuple[str, ...] = ()
+    if "labels" in targets and len(targets) > 1 and "labels" not in inputs:
+        labels = tuple(map(str, np.atleast_1d(arrays["labels"])))
+        del meanings["labels"]
+    if not any(isinstance(base, str) for base, _ in meanings.values()):
+        unknown = [key for key, (base, _) in meanings.items() if base is None]
+        if len(unknown) == 1:
+            meanings[unknown[0]] = ONLY, meanings[unknown[0]][1]
+    found: dict[str, dict[Any, str]] = {}
+    for key, (base, split) in meanings.items():
+        if base is not None:
+            other = found.setdefault(split, {}).setdefault(base, key)
+            if other != key:
+                what = "targets" if base is _TARGET else "samples"
+                raise InputError(f"{named}: got both {other} and {key}, expected one array of {what}: leave one out")
+    _check(found, arrays, inputs, named)
+    parts = {}
+    for split, bases in found.items():
+        target = bases.pop(_TARGET, None)
+        parts[split] = Part(
+            {base: arrays[key] for base, key in bases.items()}, None if target is None else arrays[target]
+        )
+    return Data(named, parts, labels)
+
+
+def _meaning(key: str, inputs: Sequence[str]) -> tuple[Any, str]:
+    """Return what an array is (an input, samples, targets or None) and the split that it is of."""
+    if key in inputs:
+        return key, ALL
+    words = key.split("_")
+    for place in (-1, 0):
+        split = _SPLITS.get(words[place].lower())
+        if split is not None:
+            base = "_".join(words[:-1] if place else words[1:])
+            return (ONLY if not base else _base(base, inputs)), split
+    return _base(key, inputs), ALL
+
+
+def _base(name: str, inputs: Sequence[str]) -> Any:
+    if name in inputs:
+        return name
+    return ONLY if name.lower() in _SAMPLES else _TARGET if name.lower() in _TARGETS else None
+
+
+def _check(
+    found: Mapping[str, Mapping[Any, str]], arrays: Mapping[str, Any], inputs: Sequence[str], named: str
+) -> None:
+    expected = (f"{' and '.join(inputs)}, or " if inputs else "") + _SAMPLES_OR_TARGETS
+    got = ", ".join(arrays) or "none"
+    if not any(isinstance(base, str) for bases in found.values() for base in bases):
+        raise InputError(f"{named}: got the arrays {got}, expected names that say what is what: {expected}")
+    for bases in found.values():
+        if not any(isinstance(base, str) for base in bases):
+            raise InputError(f"{named}: got {next(iter(bases.values()))} without its samples, expected both")
+        if ONLY in bases and any(isinstance(base, str) and base for base in bases):
+            names = " and ".join(key for base, key in bases.items() if isinstance(base, str))
+            raise InputError(f"{named}: got {names}, expected either the names of inputs or {bases[ONLY]}")
+    if ALL in found and len(found) > 1:
+        first, other = (next(iter(found[each].values())) for each in (ALL, next(name for name in found if name != ALL)))
+        raise InputError(f"{named}: got both {first} and {other}, expected all samples divided, or none")

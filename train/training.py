@@ -75,8 +75,7 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False, sco
     """
     data = run.dataset
     counts = " / ".join(f"{len(split):,}" for split in (data.train, data.validation, data.test))
-    what = "images" if data.is_pixels else "samples"
-    console.print(visible(f"Data set {data.name}: {counts} {what} for train / validation / test"))
+    console.print(visible(f"Data set {data.name}: {counts} {data.noun} for train / validation / test"))
     # From the first epoch on: two runs in one folder would mix their states.
     with claimed_folder(output) as claim:
         return _train(_Result(run, output, claim, console, score_test), resume=resume)
@@ -252,7 +251,7 @@ def _chosen(phase: Fitted, dataset: Dataset) -> tuple[int, float]:
 
 def _verdict(phases: Sequence[Fitted], dataset: Dataset) -> str:
     best, accuracy = _chosen(phases[-1], dataset)
-    right, phase = f"{accuracy:.2%} of the validation images right", ""
+    right, phase = f"{accuracy:.2%} of the validation {dataset.noun} right", ""
     if len(phases) > 1:
         right += f", {_chosen(phases[0], dataset)[1]:.2%} before it in float32"
         phase = " of the fine-tuning"
@@ -272,7 +271,7 @@ def _score(model: keras.Model, dataset: Dataset, folder: Path, console: Console)
         draw_predictions(folder / "predictions.png", dataset.test, probabilities, dataset.labels)
     draw_confusion_matrix(folder / "confusion-matrix.png", dataset.test.classes, predicted, dataset.labels)
     share = correct / len(dataset.test)
-    console.print(f"Test: {correct:,} of {len(dataset.test):,} images right, {share:.2%}")
+    console.print(f"Test: {correct:,} of {len(dataset.test):,} {dataset.noun} right, {share:.2%}")
     return {"correct": correct, "count": len(dataset.test)}
 
 

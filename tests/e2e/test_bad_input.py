@@ -123,7 +123,7 @@ CALIBRATIONS = {
     "infinity": (samples(facts=np.full((60, 4), np.inf, np.float32)), "NaN, infinity"),
     "vocabulary": (samples(tokens=np.full((60, 5), 10)), "10 to 10 for tokens, expected 0 to 9"),
     "negative": (samples(tokens=np.full((60, 5), -1)), "-1 to -1 for tokens"),
-    "counts": (samples(tokens=np.ones((50, 5), np.int32)), "as many samples of each input"),
+    "counts": (samples(tokens=np.ones((50, 5), np.int32)), "got 50 tokens and 60 facts, expected as many of each"),
     "few": ({name: array[:5] for name, array in samples().items()}, "10 or more"),
     "missing": ({"tokens": samples()["tokens"]}, "tokens"),
 }

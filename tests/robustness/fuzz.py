@@ -65,7 +65,7 @@ def _npz() -> bytes:
 
 def _wav() -> bytes:
     content = io.BytesIO()
-    with wave.open(content, "wb") as file:
+    with wave.open(content, mode="wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(16_000)

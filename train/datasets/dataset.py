@@ -114,6 +114,11 @@ class Dataset:
         return self._first.samples.dtype == np.uint8
 
     @property
+    def noun(self) -> str:
+        """What people call its samples."""
+        return "images" if self.is_pixels else "samples"
+
+    @property
     def _first(self) -> Split:
         return next(self.splits[name] for name in SPLITS if name in self.splits)
 

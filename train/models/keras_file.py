@@ -51,7 +51,7 @@ def check_classifier(model: keras.Model, dataset: Dataset, *, name: str) -> None
         taken, given = shapes_of(model)
         raise InputError(
             f"{name}: got a model from {taken} to {given}, expected {dataset.sample_shape} to ({classes},): the "
-            f"samples of {dataset.name} and its {classes} classes"
+            f"{dataset.noun} of {dataset.name} and its {classes} classes"
         )
     # Called, not predict: that would compile the model, before the run has said how.
     answers = keras.ops.convert_to_numpy(model(dataset.validation.samples[:_LOOKED_AT].astype(np.float32)))

@@ -10,17 +10,16 @@ import numpy.typing as npt
 
 from edgeport.export.manifest import Manifest
 from edgeport.export.verification.calibration import ARRAYS, RANDOM, load_calibration
-from edgeport.export.verification.calibration_files import read_splits
+from edgeport.export.verification.calibration_files import read_parts
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.files.numpy_file import read_npz
-from edgeport.train.datasets.named import DATASETS, load_dataset
+from edgeport.train.datasets.data import Data, classes_of, inputs_of
+from edgeport.train.datasets.function import check_user_named_it
 
 _MOST = 10_000
 # The least that load_calibration draws.
 _LEAST_DRAWN = 10
 _SEED = 0
-_SPLITS = {"x_train", "y_train", "x_test", "y_test"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,9 @@ def golden_samples(
     missed = []
     if manifest.dataset:
         try:
-            return _test_samples(manifest, manifest.dataset, count, data_dir)
+            check_user_named_it(manifest.dataset, record="the manifest", option="--samples-from")
+            data = read_parts(manifest.dataset, manifest.inputs, data_dir=data_dir, resizing=manifest.resizing)
+            return _test_samples(manifest, data, count)
         except InputError as error:
             missed.append(f"the test split of {manifest.dataset} cannot be taken ({error})")
     try:
@@ -94,10 +95,11 @@ def _random_samples(manifest: Manifest, count: int) -> GoldenSamples:
 
 
 def _asked_samples(manifest: Manifest, source: str, count: int, data_dir: Path | None) -> GoldenSamples:
-    if _has_test_split(source):
-        return _test_samples(manifest, source, count, data_dir)
-    splits = read_splits(source, manifest.inputs, data_dir=data_dir, resizing=manifest.resizing)
-    inputs = {name: array[:count] for name, array in splits.train.items()}
+    data = read_parts(source, manifest.inputs, data_dir=data_dir, resizing=manifest.resizing)
+    if "test" in data.parts:
+        return _test_samples(manifest, data, count)
+    known = inputs_of(next(iter(data.parts.values())), manifest.inputs, named=source)
+    inputs = {name: array[:count] for name, array in known.items()}
     return _checked(GoldenSamples(f"the first samples of {Path(source).name}", inputs), manifest)
 
 
@@ -113,6 +115,7 @@ def _verified_samples(manifest: Manifest, folder: Path, count: int, data_dir: Pa
         raise InputError("it was verified on random ones")
     if source == ARRAYS:
         raise InputError("they were given as arrays, and no file holds them")
+    check_user_named_it(source, record="the manifest", option="--samples-from")
     file = folder / str(facts.get("file") or "")
     found = str(file) if facts.get("file") and file.exists() else source
     known = load_calibration(
@@ -132,18 +135,15 @@ def _verified_samples(manifest: Manifest, folder: Path, count: int, data_dir: Pa
     return _checked(GoldenSamples(f"samples of {name}", inputs, notes=(note,)), manifest)
 
 
-def _test_samples(manifest: Manifest, source: str, count: int, data_dir: Path | None) -> GoldenSamples:
-    dataset = load_dataset(source, data_dir=data_dir, image_shape=manifest.picture_shape, resizing=manifest.resizing)
-    if len(manifest.inputs) > 1:
-        raise InputError(
-            f"{source} has one array of images, and {manifest.name} has {len(manifest.inputs)} inputs: "
-            "give --samples-from FILE.npz with one array for each, or --samples-from random"
-        )
-    chosen = balanced(dataset.test.classes, count)
-    inputs = {manifest.inputs[0].name: dataset.test.samples[chosen]}
-    name = Path(source).name
-    samples = GoldenSamples(f"the test split of {name}", inputs, labels=dataset.test.classes[chosen])
-    return _checked(samples, manifest)
+def _test_samples(manifest: Manifest, data: Data, count: int) -> GoldenSamples:
+    if "test" not in data.parts:
+        raise InputError(f"{data.name}: got {' and '.join(data.parts)} samples alone, expected test samples")
+    test = data.parts["test"]
+    classes = None if test.targets is None or not data.labels else classes_of(data)[0]["test"]
+    chosen = np.arange(len(test))[:count] if classes is None else balanced(classes, count)
+    inputs = {name: array[chosen] for name, array in inputs_of(test, manifest.inputs, named=data.name).items()}
+    labels = None if classes is None else classes[chosen]
+    return _checked(GoldenSamples(f"the test split of {Path(data.name).name}", inputs, labels=labels), manifest)
 
 
 def balanced(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
@@ -158,15 +158,6 @@ def balanced(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64
         places = np.flatnonzero(classes == each)
         rank[places] = np.arange(len(places))
     return np.sort(np.argsort(rank, kind="stable")[:count])
-
-
-def _has_test_split(source: str) -> bool:
-    path = Path(source)
-    if path.suffix == ".npz":
-        return read_npz(path).keys() >= _SPLITS
-    if path.is_dir():
-        return any(entry.is_dir() for entry in path.iterdir())
-    return source in DATASETS or path.suffix != ".npy"
 
 
 def _checked(samples: GoldenSamples, manifest: Manifest) -> GoldenSamples:

@@ -1,7 +1,7 @@
 """Samples to calibrate and verify on, from any source of data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.pictures.resizing import Resizing
-from edgeport.train.datasets.data import ALL, Data, classes_of, divided, inputs_of
+from edgeport.train.datasets.data import ALL, ONLY, Data, Part, classes_of, divided, inputs_of
 from edgeport.train.datasets.forms import Wanted, read_data
 from edgeport.train.datasets.image_folder import FREE, FreeShape
 from edgeport.train.datasets.named import DATASETS, load_dataset
@@ -44,7 +44,28 @@ def read_splits(
 ) -> Splits:
     """Return the samples of a data set, a file, a folder or a function; never those of its test split.
 
-    What training would divide is divided here as there, so that its test split is left alone.
+    Args:
+        source: See ``read_parts``.
+        inputs: The inputs of the model.
+        data_dir: See load_dataset.
+        resizing: How pictures take the size of the input; by default as Keras' own loader does it.
+        most: How many samples of a function are enough; None for all.
+
+    Raises:
+        InputError: The source is unknown, unreadable or test data, or does not say what belongs to which input.
+    """
+    return _splits(read_parts(source, inputs, data_dir=data_dir, resizing=resizing, most=most), inputs)
+
+
+def read_parts(
+    source: str,
+    inputs: Sequence[Input],
+    *,
+    data_dir: Path | None = None,
+    resizing: Resizing | None = None,
+    most: int | None = None,
+) -> Data:
+    """Return what a source holds, divided as training divides it, so that its test split is the same one everywhere.
 
     Args:
         source: A name of a data set, or a source of ``edgeport.train.datasets.forms``.
@@ -54,18 +75,15 @@ def read_splits(
         most: How many samples of a function are enough; None for all.
 
     Raises:
-        InputError: The source is unknown, unreadable or test data, or does not say what belongs to which input.
+        InputError: The source is unknown or unreadable.
     """
     wanted = Wanted(inputs, picture_shape_of(inputs[0]), resizing, most)
     data = None if source in DATASETS else read_data(source, wanted)
     if data is not None:
-        return _splits(data, inputs)
+        return _divided(data)
     dataset = load_dataset(source, data_dir=data_dir)
-    if len(inputs) > 1:
-        names = ", ".join(port.name for port in inputs)
-        raise InputError(f"{source} cannot calibrate a model of several inputs: give FILE.npz with the arrays {names}")
-    train, held_out = ({inputs[0].name: split.samples} for split in (dataset.train, dataset.validation))
-    return Splits(train, held_out, dataset.labels, dataset.resizing)
+    parts = {name: Part({ONLY: split.samples}, split.classes) for name, split in dataset.splits.items()}
+    return Data(dataset.name, parts, dataset.labels, dataset.resizing)
 
 
 def picture_shape_of(port: Input) -> FreeShape:
@@ -82,15 +100,18 @@ def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Input], s
     Raises:
         InputError: Their names do not say what belongs to which input; ``source`` is what the message calls them.
     """
-    return _splits(data_of(arrays, [port.name for port in inputs], named=str(source)), inputs)
+    return _splits(_divided(data_of(arrays, [port.name for port in inputs], named=str(source))), inputs)
+
+
+def _divided(data: Data) -> Data:
+    try:
+        return replace(divided(data), labels=classes_of(data)[1])
+    except InputError:
+        # Without targets, with values for targets or with too few of a class there is no training that divides them.
+        return data
 
 
 def _splits(data: Data, inputs: Sequence[Input]) -> Splits:
-    try:
-        data, labels = divided(data), classes_of(data)[1]
-    except InputError:
-        # Without targets, with values for targets or with too few of a class there is no training that divides them.
-        labels = data.labels
     train = data.parts.get("train") or data.parts.get(ALL)
     if train is None:
         raise InputError(f"{data.name}: got {' and '.join(data.parts)} samples alone, expected others to calibrate on")
@@ -98,6 +119,6 @@ def _splits(data: Data, inputs: Sequence[Input]) -> Splits:
     return Splits(
         inputs_of(train, inputs, named=data.name),
         inputs_of(held_out, inputs, named=data.name) if held_out else None,
-        labels,
+        data.labels,
         data.resizing,
     )

@@ -127,7 +127,7 @@ def test_it_holds_the_artefacts_that_are_asked_for_and_the_engines_that_they_nee
          "tflite-runtime has no wheel for Python 3.13 on aarch64: take --arch aarch64 --python 3.11"),
         ({"engines": ("onnxruntime",), "artefacts": ("int8.tflite",)}, "add --engine ai-edge-litert"),
         ({"samples": 0}, "--samples: got 0"),
-        ({"samples_from": "nowhere/at/all"}, "no such .npz file or folder"),
+        ({"samples_from": "nowhere/at/all"}, "no such file, or folder of class folders"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused_with_the_way_out(data: Path, options: dict, message: str) -> None:

@@ -218,7 +218,7 @@ def test_code_that_a_record_names_does_not_run() -> None:
     ("arrays", "message"),
     [
         ({"x": X, "y": Y[:-1]}, "60 samples and 59 labels"),
-        ({"x": X[:0], "y": Y[:0]}, "0 samples and 0 labels, expected as many of each, and at least one"),
+        ({"x": X[:0], "y": Y[:0]}, "got no samples, expected at least one"),
         ({"x": X, "X": X, "y": Y}, "got both x and X, expected one array of samples"),
         ({"x": X, "x_test": X}, "got both x and x_test, expected all samples divided, or none"),
         ({"y": Y}, "got the arrays y, expected names that say what is what"),

@@ -70,9 +70,11 @@ class Data:
                 raise InputError(f"{where}: got a single number, expected arrays with an axis of samples")
             if part.targets is not None:
                 counts["labels"] = len(part.targets)
-            if len(set(counts.values())) > 1 or not len(part):
+            if not len(part):
+                raise InputError(f"{where}: got no samples, expected at least one")
+            if len(set(counts.values())) > 1:
                 listed = " and ".join(f"{count} {key}" for key, count in counts.items())
-                raise InputError(f"{where}: got {listed}, expected as many of each, and at least one")
+                raise InputError(f"{where}: got {listed}, expected as many of each")
 
 
 def inputs_of(part: Part, ports: Sequence[Input], *, named: str) -> dict[str, Array]:

@@ -260,7 +260,7 @@ def test_calibration_of_several_inputs_takes_the_same_rows_of_each(tmp_path: Pat
     assert chosen.shapes == {"tokens": (40, 3), "facts": (40, 1)}
     with pytest.raises(InputError, match="tokens from 0 to 59"):
         load_calibration(str(tmp_path / "a.npz"), inputs=ports, vocabulary=59)
-    with pytest.raises(InputError, match="with the arrays tokens, facts"):
+    with pytest.raises(InputError, match="expected an array for each input of the model: tokens and facts"):
         load_calibration("mnist-5k", inputs=ports)
 
 
@@ -303,8 +303,8 @@ WITH_NAN[3, 4, 5] = np.nan
 @pytest.mark.parametrize(
     ("arrays", "count", "message"),
     [
-        ({"x_test": images(50)}, 20, "not the test split"),
-        ({"a": images(50), "b": images(50)}, 20, "expected image, or x_train"),
+        ({"x_test": images(50)}, 20, "got test samples alone, expected others"),
+        ({"a": images(50), "b": images(50)}, 20, "what is what: image, or x, y, x_train"),
         ({}, 20, "got the arrays none"),
         ({"a": images(50)}, 5, "expected 10 to 100,000"),
         ({"a": np.zeros((50, 28, 28), np.uint8)}, 20, "got 0 everywhere"),

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from edgeport.export.conversion.options import OPSET, UNROLL_LIMIT, Options
-from edgeport.export.conversion.precisions import PRECISIONS
 from edgeport.export.front_door import export_model
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.runtime.artefact.precisions import PRECISIONS
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.pictures.resizing_options import add_resizing, chosen_resizing
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_choices(group: argparse._ArgumentGroup) -> None:
-    formats, precisions = (", ".join(row.name for row in table) for table in (FORMATS, PRECISIONS))
+    formats, precisions = ", ".join(row.name for row in FORMATS), ", ".join(PRECISIONS)
     group.add_argument("--formats", metavar="LIST", help=f"comma-separated, of {formats} (default: all)")
     group.add_argument("--precisions", metavar="LIST", help=f"comma-separated, of {precisions} (default: all)")
     group.add_argument("--batch", metavar="N|dynamic", help="samples at a time (default: 1 in TFLite, dynamic in ONNX)")
@@ -269,10 +269,8 @@ def _failure(manifest: Manifest) -> str:
     if first.status == "rejected" and not manifest.options.get("keep_rejected"):
         advice.append("see what it answers with --keep-rejected")
     if lost and delivered:
-        kept = ",".join(row.name for row in PRECISIONS if row.name in delivered)
-        advice.append(
-            f"leave {' and '.join(row.name for row in PRECISIONS if row.name in lost)} out with --precisions {kept}"
-        )
+        kept = ",".join(name for name in PRECISIONS if name in delivered)
+        advice.append(f"leave {' and '.join(name for name in PRECISIONS if name in lost)} out with --precisions {kept}")
     next_step = f"; {', or '.join(advice)}" if advice else ""
     return f"{which}{first.file}: {first.reason}{next_step}"
 

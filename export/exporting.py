@@ -15,7 +15,6 @@ from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.memory import cycles_freed_early, free_memory
 from edgeport.export.conversion.options import OnNote, Options
-from edgeport.export.conversion.precisions import PRECISIONS, Precision, precision_named
 from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, manifest_text, read_manifest
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
@@ -24,6 +23,7 @@ from edgeport.export.verification.reference import Reference
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_checksum
 from edgeport.runtime.artefact.formats import FORMATS, Format
+from edgeport.runtime.artefact.precisions import PRECISIONS, Precision, precision_named
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
 from edgeport.runtime.files.output import staged_folder
@@ -236,9 +236,9 @@ def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
     source = job.source
     # What an artefact that ends at the logits leaves to the runtime.
     left = dict.fromkeys(source.activations, "none")
-    if precision.calibrated:
+    if precision.in_integers:
         left.update({name: source.activations[name] for name in source.logits})
-    trained = source.is_quantization_aware and precision.name == "int8"
+    trained = source.is_quantization_aware and precision.trained_for
     calibration = {"source": "quantization-aware training"} if trained else job.calibration.facts
     if source.applied != "none":
         left[source.outputs[0].name] = source.applied
@@ -248,7 +248,7 @@ def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
         inputs=job.inputs,
         outputs=tuple(port._replace(activation=left[port.name]) for port in source.outputs),
         dataset=source.dataset,
-        calibration=calibration if precision.calibrated else {},
+        calibration=calibration if precision.in_integers else {},
         source_sha256=source.opened.sha256,
         versions=_versions(),
     )
@@ -302,7 +302,7 @@ def _earlier_files(output: Path) -> Iterable[str]:
         return []
     # Only what an export names so: a manifest that was edited must not get other files removed.
     listed = {artefact.file for artefact in earlier.artefacts} | {refusal.file for refusal in earlier.refused}
-    possible = {f"{earlier.name}.{precision.name}{row.suffix}": row for precision in PRECISIONS for row in FORMATS}
+    possible = {f"{earlier.name}.{precision}{row.suffix}": row for precision in PRECISIONS for row in FORMATS}
     return {name for file in listed & possible.keys() for name in (file, _rejected_name(file, possible[file]))}
 
 

@@ -74,7 +74,7 @@ class Cell:
         look: How it looks: ``good``, ``bad``, ``unknown``, ``neutral`` for a verdict; ``diagonal``, ``zero``, ``wrong``
             in a confusion matrix; ``best``; ``code``.
         strength: How strong the colour of a cell is, 0 to 1.
-        mark: Colour and precision of the mark in front of a candidate's name.
+        mark: The colour and the mark in front of a candidate's name.
         spark: A line of how a figure went, in place of words.
     """
 
@@ -130,7 +130,7 @@ class Chart:
         words: What is to be seen, for those who do not see it.
         data: What is drawn.
         caption: What stands below it.
-        legend: What colours mean: the colour, the precision of a mark (empty for a plain patch), and the name.
+        legend: What colours mean: the colour, the mark (empty for a plain patch), and the name.
         file: The picture beside the page; empty if there is none.
     """
 

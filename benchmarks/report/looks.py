@@ -1,8 +1,10 @@
 """What formats are called, and the colours and marks of everything that is drawn: once, for the page and its charts."""
 
+from edgeport.runtime.artefact.precisions import PRECISIONS
+
 FORMAT_NAMES = {"keras": "Keras", "tflite": "TFLite", "onnx": "ONNX"}
-# The mark of a precision, as matplotlib has it, so that colour alone need not tell candidates apart.
-MARKS = {"float32": "o", "float16": "^", "dynamic": "D", "int8": "s", "int16x8": "P"}
+# Marks as matplotlib has them, so that colour alone need not tell candidates apart.
+MARKS = "o^DsPv*Xph"
 # Each colour on a light page and on a dark one. Charts are drawn in the light ones, and ask the page for them by name.
 CHART_PALETTE = {
     "paper": ("#ffffff", "#12161b"),
@@ -43,6 +45,12 @@ def colour_of(format_name: str) -> str:
     return format_name if format_name in FORMAT_NAMES else "other"
 
 
+def mark_of(precision: str) -> str:
+    """Return the mark of a precision: the next one for each row of the table, the first for one that it lacks."""
+    place = list(PRECISIONS).index(precision) if precision in PRECISIONS else 0
+    return MARKS[place % len(MARKS)]
+
+
 def machine_look(index: int) -> tuple[str, str]:
     """Return the colour and the mark of the n-th machine, where a chart is of several."""
-    return f"machine-{index % MACHINES + 1}", ("float32", "int8", "float16", "dynamic", "int16x8")[index % MACHINES]
+    return f"machine-{index % MACHINES + 1}", MARKS[index % MACHINES]

@@ -12,15 +12,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from edgeport.benchmarks.report.charts.labels import Box, place_labels
+from edgeport.benchmarks.report.looks import CHART_PALETTE, FORMAT_NAMES, colour_of
 from edgeport.benchmarks.report.words import counted
 from edgeport.benchmarks.sweep.results import Results
 from edgeport.benchmarks.sweep.summary import Line, lines_of
+from edgeport.runtime.artefact.precisions import is_in_integers
 
-_COLOURS = {"tflite": "#d97706", "onnx": "#1f5fa8"}
-_NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
 # One for each recipe; if there are more recipes, the first ones come again.
 _MARKERS = "osD^vP*X"
-_INTEGER = ("int8", "int16x8")
 _DPI = 130
 _FONT = 9
 
@@ -79,8 +78,8 @@ def _panel(
     axes.set_xscale("log")
     marks = [_Mark(line, place(line), 100 * sum(line.accuracies) / len(line.accuracies)) for line in lines]
     for mark in marks:
-        colour = _COLOURS.get(mark.line.format, "#6b4fa0")
-        filled = mark.line.precision in _INTEGER
+        colour = _colour(mark.line.format)
+        filled = is_in_integers(mark.line.precision)
         shape = _MARKERS[recipes.index(mark.line.recipe) % len(_MARKERS)]
         axes.plot([mark.x] * len(mark.line.accuracies), [100 * each for each in mark.line.accuracies], ".",
                   color=colour, markersize=5, alpha=0.5, markeredgewidth=0, zorder=2)  # fmt: skip
@@ -113,7 +112,7 @@ def _front(marks: Sequence[_Mark]) -> list[_Mark]:
 def _label(axes: Axes, marks: Sequence[_Mark]) -> None:
     """Write each model's name beside the best of its integer marks, clear of all marks and names."""
     chosen: dict[str, _Mark] = {}
-    for mark in sorted(marks, key=lambda mark: (mark.line.precision not in _INTEGER, mark.x, -mark.y)):
+    for mark in sorted(marks, key=lambda mark: (not is_in_integers(mark.line.precision), mark.x, -mark.y)):
         chosen.setdefault(mark.line.model, mark)
     labelled = list(chosen.values())
     texts = [mark.line.model for mark in labelled]
@@ -151,11 +150,11 @@ def _legend(lines: Sequence[Line], recipes: Sequence[str]) -> list[Line2D]:
     """Return what the marks mean."""
     handles = []
     for format_, precision in dict.fromkeys((line.format, line.precision) for line in lines):
-        colour = _COLOURS.get(format_, "#6b4fa0")
+        colour = _colour(format_)
         handles.append(
             Line2D([], [], marker="o", linestyle="", color=colour, markeredgewidth=1.5, markersize=8,
-                   markerfacecolor=colour if precision in _INTEGER else "white",
-                   label=f"{_NAMES.get(format_, format_)} {precision}")
+                   markerfacecolor=colour if is_in_integers(precision) else "white",
+                   label=f"{FORMAT_NAMES.get(format_, format_)} {precision}")
         )  # fmt: skip
     if len(recipes) > 1:
         for number, recipe in enumerate(recipes):
@@ -164,6 +163,10 @@ def _legend(lines: Sequence[Line], recipes: Sequence[str]) -> list[Line2D]:
     handles.append(Line2D([], [], marker=".", linestyle="", color="#888888", label="one seed"))
     handles.append(Line2D([], [], linestyle="--", color="black", alpha=0.6, label="Pareto front of the means"))
     return handles
+
+
+def _colour(format_name: str) -> str:
+    return CHART_PALETTE[colour_of(format_name)][0]
 
 
 def _microseconds(line: Line) -> float:

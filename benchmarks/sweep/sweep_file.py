@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.sweep.cells.cell import Cell, Shared
-from edgeport.export.conversion.precisions import precision_named
+from edgeport.runtime.artefact.precisions import precision_named
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
 from edgeport.train.datasets.named import DATASETS

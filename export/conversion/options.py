@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgeport.export.conversion.precisions import PRECISIONS, Precision, Required, precision_named
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.formats import FORMATS, Format, format_named
+from edgeport.runtime.artefact.precisions import PRECISIONS, Precision, precision_named
 from edgeport.runtime.errors import InputError
 
 # onnxruntime fuses quantized operators up to this opset in every version we know (its issue 28770 lost them at 22).
@@ -18,6 +18,19 @@ _OPSETS = range(13, 22)
 # Takes in one line what a conversion did to the model that its user should know.
 OnNote = Callable[[str], None]
 _TENSOR_TYPES = ("int8", "uint8", "float32")
+
+
+@dataclass(frozen=True)
+class Required:
+    """What the caller asks of every artefact, beyond the limits of its precision; 0 for nothing.
+
+    Attributes:
+        agreement: The least share of equal decisions, 0 to 1.
+        sqnr_db: The least SQNR, in dB.
+    """
+
+    agreement: float = 0.0
+    sqnr_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,18 +81,18 @@ class Options:
         if not self.variants:
             raise InputError(
                 f"no format of {', '.join(self.formats)} knows a precision of {', '.join(self.precisions)}: "
-                + "; ".join(f"{row.name} is for {' and '.join(row.formats)}" for row in PRECISIONS)
+                + "; ".join(f"{row.name} is for {' and '.join(row.formats)}" for row in PRECISIONS.values())
             )
 
     @property
     def variants(self) -> list[tuple[Format, Precision]]:
         """The artefacts to make, in the order of the tables."""
         formats = [format_named(name) for name in self.formats] or list(FORMATS)
-        precisions = [precision_named(name) for name in self.precisions] or list(PRECISIONS)
+        precisions = [precision_named(name) for name in self.precisions] or list(PRECISIONS.values())
         return [
             (row, precision)
             for row in FORMATS
-            for precision in PRECISIONS
+            for precision in PRECISIONS.values()
             if row in formats and precision in precisions and row.name in precision.formats
         ]
 
@@ -91,7 +104,7 @@ class Options:
     @property
     def needs_calibration(self) -> bool:
         """Whether any of the artefacts has integer activations."""
-        return any(precision.calibrated for _, precision in self.variants)
+        return any(precision.in_integers for _, precision in self.variants)
 
     def batch_of(self, port: Input, *, usual: int | None) -> int | None:
         """Return the batch of an artefact, None for a free one.

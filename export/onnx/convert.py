@@ -14,7 +14,6 @@ from tf2onnx.tfonnx import process_tf_graph
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.memory import free_memory
 from edgeport.export.conversion.options import OnNote, Options, ignored
-from edgeport.export.conversion.precisions import precision_named
 from edgeport.export.graphs.graph import Graph
 from edgeport.export.graphs.integers.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
@@ -25,15 +24,14 @@ from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
 from edgeport.export.onnx.passes.keep_outputs import keep_outputs
 from edgeport.export.onnx.passes.mend_sizes import mend_sizes
 from edgeport.export.onnx.passes.name_tensors import name_tensors
-from edgeport.export.onnx.passes.quantize_dynamic import quantize_dynamic
-from edgeport.export.onnx.passes.quantize_static import quantize_static
 from edgeport.export.onnx.passes.take_ranges import take_ranges
-from edgeport.export.onnx.passes.to_float16 import to_float16
 from edgeport.export.onnx.rules import rules
+from edgeport.export.onnx.schemes import SCHEMES, Material
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, to_json
+from edgeport.runtime.artefact.precisions import precision_named
 from edgeport.runtime.errors import ExportError
 
 METADATA_KEY = "edgeport"
@@ -62,7 +60,7 @@ def convert(
 
     Args:
         source: The model.
-        precision: ``float32``, ``float16``, ``dynamic`` or ``int8``.
+        precision: One of ``SCHEMES``.
         calibration: Decides the ranges of integer activations; only int8 needs it. A quantization-aware model has
             ranges of its own.
         options: The batch, the opset and the range of int8 weights.
@@ -72,32 +70,20 @@ def convert(
         ExportError: ONNX lacks an operator of the model, or onnxruntime cannot quantize it.
     """
     options = options or Options()
-    source = source.for_precision(precision)
+    row = precision_named(precision)
+    source = source.for_precision(row)
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=None))
     if has_fake_quantization(graph):
         graph = with_float_weights(graph)
-    elif precision == "int8" and calibration is not None:
+    elif row.in_integers and calibration is not None:
         graph = with_clamped_masks(
             graph, partial(_batches, calibration, graph, source.samples_at_once), computed_in_integers=False
         )
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
-    keep_outputs(model, source.ends(at_logits=precision_named(precision).calibrated))
+    keep_outputs(model, source.ends(at_logits=row.in_integers))
     trained = take_ranges(model) if has_fake_quantization(graph) else {}
-    if precision == "float16":
-        model = to_float16(model)
-    elif precision == "dynamic":
-        model = quantize_dynamic(model, reduce_range=options.reduce_range)
-    elif precision == "int8":
-        if calibration is None:
-            raise ExportError("int8 needs calibration samples, to know the ranges of its activations")
-        model = quantize_static(
-            model,
-            calibration,
-            at_once=source.samples_at_once,
-            reduce_range=options.reduce_range,
-            trained=trained,
-        )
+    model = SCHEMES[precision](model, Material(calibration, source.samples_at_once, trained, options))
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 

@@ -26,6 +26,7 @@ from edgeport.export.sources.output_contract import (
 from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.artefact.contract import Input, Output
+from edgeport.runtime.artefact.precisions import Precision
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
 from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.runtime.tensors.arrays import Tensor
@@ -121,16 +122,21 @@ class Source:
         """Whether it rounds as int8 does, so that the ranges of its activations are known."""
         return has_fake_quantization(self.graph)
 
-    def for_precision(self, precision: str) -> "Source":
+    def for_precision(self, precision: Precision) -> "Source":
         """Return what an artefact of a precision is made from, and compared with.
 
         A quantization-aware model rounds as int8 does. In any other precision nothing rounds like that, so those
         artefacts are made from its weights without the rounding, and must answer like these.
         """
-        return self if precision == "int8" or not self.is_quantization_aware else self._unrounded
+        return self if precision.trained_for else self.unrounded
+
+    @property
+    def unrounded(self) -> "Source":
+        """The model without the rounding that it was trained with, if it was."""
+        return self._without_rounding if self.is_quantization_aware else self
 
     @cached_property
-    def _unrounded(self) -> "Source":
+    def _without_rounding(self) -> "Source":
         graph = without_fake_quantization(self.graph)
         call = call_of(with_outputs(graph, self.ends(at_logits=False)))
         return replace(self, graph=graph, opened=replace(self.opened, call=call, trace=None), _graphs={})

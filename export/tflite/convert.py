@@ -14,7 +14,6 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.options import OnNote, Options, ignored
-from edgeport.export.conversion.precisions import precision_named
 from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
 from edgeport.export.graphs.integers.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
@@ -25,11 +24,12 @@ from edgeport.export.tflite.embedded_metadata import embed_metadata
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined
 from edgeport.export.tflite.rules import rules
+from edgeport.export.tflite.schemes import SCHEMES, Integers
 from edgeport.export.tflite.standard_metadata import embed_standard_metadata
-from edgeport.export.tflite.substitutes import without_reversals, without_squared_differences
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
+from edgeport.runtime.artefact.precisions import precision_named
 from edgeport.runtime.errors import ExportError
 
 # What the converter says of an operator that stays: ``tf.Erfinv(tensor<1x6xf32>) -> (tensor<1x6xf32>)``.
@@ -39,7 +39,6 @@ _TENSOR = re.compile(r"tensor<([^<>]*?)(?:[^\w?*][^<>]*)?>")
 _KINDS = {"f64": "float64", "f32": "float32", "f16": "float16", "i1": "bool", "!tf_type.string": "text"} | {
     f"{sign}i{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)
 }
-_INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
 
 class _FrozenGraphConverter(tf.lite.TFLiteConverter):  # type: ignore[misc]
@@ -78,7 +77,7 @@ def convert(
 
     Args:
         source: The model.
-        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
+        precision: One of ``SCHEMES``.
         calibration: Decides the ranges of integer activations; only int8 and int16x8 need it. The int8 of a
             quantization-aware model has the ranges that it was trained with.
         options: The batch, the type of int8 inputs and outputs, and how long a loop may be.
@@ -88,27 +87,28 @@ def convert(
         ExportError: TFLite lacks an operator of the model, or cannot quantize it.
     """
     options = options or Options()
-    calibrated = precision_named(precision).calibrated
-    source = source.for_precision(precision)
+    integers = SCHEMES[precision].integers
+    source = source.for_precision(precision_named(precision))
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=1))
-    if calibrated and graph.loops:
+    if integers is not None and graph.loops:
         graph = _without_loops(graph, calibration, options, on_note)
-    if calibrated and calibration is not None and not has_fake_quantization(graph):
+    if integers is not None and calibration is not None and not has_fake_quantization(graph):
         graph = with_clamped_masks(graph, partial(_samples, calibration, graph), computed_in_integers=True)
-    graph = with_outputs(graph, source.ends(at_logits=calibrated))
-    graph = rewritten(_with_outputs_apart(graph), rules(in_integers=calibrated))
+    graph = with_outputs(graph, source.ends(at_logits=integers is not None))
+    graph = rewritten(_with_outputs_apart(graph), rules(in_integers=integers is not None))
     if has_fake_quantization(graph):
         graph = with_rounded_weights(graph)
-    if calibrated:
-        graph = without_reversals(graph)
-    if precision == "int16x8":
-        graph = without_squared_differences(graph)
-    front = _front(graph, precision, calibration, on_note) if calibrated and calibration is not None else None
+    front = None
+    if integers is not None:
+        for substitute in integers.substitutes:
+            graph = substitute(graph)
+        if calibration is not None:
+            front = _front(graph, precision, integers, calibration, on_note)
     content = _converted(graph, front, precision, calibration, options)
     if has_fake_quantization(graph):
         content = _with_port_names(content, graph)
     pixels = calibration.range_of(source.inputs[0]) if calibration is not None and options.tflite_metadata else None
-    if pixels is not None and calibration is not None and not calibrated and source.ends_in_probabilities:
+    if pixels is not None and calibration is not None and integers is None and source.ends_in_probabilities:
         # Its readers apply no softmax, so what ends at the logits must not claim to give probabilities.
         return embed_standard_metadata(
             content,
@@ -125,7 +125,9 @@ def embed(content: bytes, metadata: EmbeddedMetadata) -> bytes:
     return embed_metadata(content, metadata)
 
 
-def _front(graph: Graph, precision: str, calibration: CalibrationSet, on_note: OnNote) -> Front | None:
+def _front(
+    graph: Graph, precision: str, integers: Integers, calibration: CalibrationSet, on_note: OnNote
+) -> Front | None:
     """Return the graph in two where integers would spoil the columns of an input."""
     if has_fake_quantization(graph):
         return None
@@ -134,8 +136,7 @@ def _front(graph: Graph, precision: str, calibration: CalibrationSet, on_note: O
         batch = graph.inputs[0].shape[0] or 1
         return calibration.to_real(calibration.part(0, max(batch, min(count, calibration.count)), filled=True))
 
-    wide = precision == "int16x8"
-    front = find_front(graph, samples, steps=65_535 if wide else 255, comparisons=wide)
+    front = find_front(graph, samples, steps=integers.steps, comparisons=not integers.compared)
     if front is not None and np.isfinite(front.worst_db):
         names = ", ".join(port.name for port in front.head.inputs)
         on_note(
@@ -164,16 +165,17 @@ def _converted(
 
 def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options) -> Any:
     converter = _FrozenGraphConverter(graph)
-    if precision != "float32":
+    scheme = SCHEMES[precision]
+    if scheme.optimized:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "float16":
-        converter.target_spec.supported_types = [tf.float16]
+    if scheme.weights is not None:
+        converter.target_spec.supported_types = [scheme.weights]
     if has_fake_quantization(graph):
         # It reads the ranges from the graph, and takes no calibration samples then, nor the demand that every operator
         # be in integers.
         converter.inference_input_type = converter.inference_output_type = getattr(tf, options.tensor_type)
-    elif precision_named(precision).calibrated:
-        _quantize(converter, graph, precision, calibration, options)
+    elif scheme.integers is not None:
+        _quantize(converter, graph, precision, scheme.integers, calibration, options)
     return converter
 
 
@@ -226,23 +228,26 @@ def _with_port_names(content: bytes, graph: Graph) -> bytes:
 
 
 def _quantize(
-    converter: Any, graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options
+    converter: Any,
+    graph: Graph,
+    precision: str,
+    integers: Integers,
+    calibration: CalibrationSet | None,
+    options: Options,
 ) -> None:
     if calibration is None:
         raise ExportError(f"{precision} needs calibration samples, to know the ranges of its activations")
     tokens = [port for port in graph.inputs if not port.is_real and port.dtype != "bool"]
-    if precision == "int16x8" and tokens:
+    if tokens and not integers.fed:
         operator, layer = _first_use(graph, tokens[0])
         raise ExportError(
-            f"operator {operator}{layer}: TFLite's int16x8 takes no integers ({tokens[0].name}); use int8 or dynamic"
+            f"operator {operator}{layer}: TFLite's {precision} takes no integers ({tokens[0].name}); "
+            "use int8 or dynamic"
         )
-    ops = tf.lite.OpsSet
     converter.representative_dataset = lambda: _samples(calibration, graph)
-    if precision == "int16x8":
-        converter.target_spec.supported_ops = [_INT16X8, ops.TFLITE_BUILTINS]
-        return
-    converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = getattr(tf, options.tensor_type)
+    converter.target_spec.supported_ops = list(integers.operators)
+    if integers.port_types:
+        converter.inference_input_type = converter.inference_output_type = getattr(tf, options.tensor_type)
 
 
 def _check_alike(graph: Graph, changed: Graph, sample: list[Any]) -> None:

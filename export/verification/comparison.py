@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgeport.export.conversion.precisions import Limits, Required
+from edgeport.export.conversion.options import Required
 from edgeport.export.verification.evidence import decided, inconclusive_figures
 from edgeport.export.verification.rounding_error import Rounding
+from edgeport.runtime.artefact.precisions import VerificationLimits
 from edgeport.runtime.tensors.arrays import Tensor
 
 # An output that hardly varies has no range to speak of: errors are then taken relative to a share of its size.
@@ -45,7 +46,7 @@ class Verification:
     rounding: float | None = None
     inconclusive: Mapping[str, str] = field(default_factory=dict)
 
-    def misses(self, limits: Limits, required: Required = Required()) -> str:  # noqa: B008 (frozen)
+    def misses(self, limits: VerificationLimits, required: Required = Required()) -> str:  # noqa: B008 (frozen)
         """Return in words which limits of a precision, and which of the caller's own, are missed, or an empty text."""
         missed = self._own_misses(limits)
         for figure, name, value, least, text in (
@@ -61,7 +62,7 @@ class Verification:
                 missed[figure] = f"the {name} that is required cannot be shown: {self.inconclusive[figure]}"
         return "; ".join(missed.values())
 
-    def _own_misses(self, limits: Limits) -> dict[str, str]:
+    def _own_misses(self, limits: VerificationLimits) -> dict[str, str]:
         missed = {}
         if limits.rounding is not None and self.rounding is not None:
             # What rounding explains is no fault, however large; and nothing else is allowed.

@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.export.conversion.precisions import Precision
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.export.verification.evidence import constant_columns, inconclusive_figures
 from edgeport.export.verification.rounding import answers_of_two_roundings
 from edgeport.export.verification.rounding_error import Rounding, measured, sampled
+from edgeport.runtime.artefact.precisions import Precision
 from edgeport.runtime.tensors.arrays import Tensor
 
 # Rounding is measured on so many of the held-out samples: float64 is slow, and the largest errors are among them.
@@ -43,7 +43,7 @@ class Reference:
         """The same without the rounding of a quantization-aware model, for what is not int8."""
         if not self.source.is_quantization_aware:
             return self.answers
-        return self.source.for_precision("float32").answers(self.calibration.held_out, to_real=self.calibration.to_real)
+        return self.source.unrounded.answers(self.calibration.held_out, to_real=self.calibration.to_real)
 
     @cached_property
     def decisions(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class Reference:
 
     def verify(self, answers: dict[str, Tensor], precision: Precision) -> Verification:
         """Return how close an artefact's answers are to the model's, judged as its precision asks for."""
-        reference = self.answers if precision.name == "int8" else self.unrounded_answers
+        reference = self.answers if precision.trained_for else self.unrounded_answers
         rounding = self._rounding(answers, reference) if precision.limits.rounding is not None else {}
         return compare(answers, reference, self.decisions, rounding)
 
@@ -106,7 +106,7 @@ class Reference:
             return {}  # the outputs are no answers to one sample each, so none can be taken alone
         places = sampled(self._worst(answers, reference), _ROUNDED)
         held_out = {name: array[list(places)] for name, array in self.calibration.held_out.items()}
-        source = self.source.for_precision("float32")
+        source = self.source.unrounded
         plain, other = answers_of_two_roundings(source, self.calibration.to_real(held_out))
         return {name: measured(places, plain[name], other[name]) for name in answers}
 

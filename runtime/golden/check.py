@@ -24,18 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.artefact.formats import FORMATS, format_called
+from edgeport.runtime.artefact.precisions import PRECISIONS, GoldenLimits, is_in_integers
 from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError, unknown_name
 from edgeport.runtime.golden.answers import Golden, GoldenAnswer, digest_of, raw_answers, top1_of
 from edgeport.runtime.prediction.loading import load
 
-# How far a real output may be off, as a share of its range.
-_SHARES = {"float32": 1e-4, "float16": 2e-2, "dynamic": 2e-2}
-# Where an integer artefact ends in real values, they come from the same integers, or from integers a step apart.
-_SHARE_AFTER_INTEGERS = 1e-4
-_SHARE_AFTER_OTHER_INTEGERS = 2e-2
-_INTEGER_PRECISIONS = ("int8", "int16x8")
-_STEPS_IN_ANOTHER_ENGINE = {"int8": 2, "int16x8": 16}
+# What an artefact of a precision that this edgeport does not know must keep.
+_STRICTEST = GoldenLimits()
 _MOST_STEPS = 1 << 16
 
 Array = npt.NDArray[Any]
@@ -206,17 +202,17 @@ def _compare(check: GoldenCheck, expected: GoldenAnswer, raw: dict[str, Array]) 
 
 def _compare_output(raw: Array, golden: Array, *, precision: str, same_engine: bool) -> _Compared:
     largest = float(_differences(raw, golden).max(initial=0.0))
+    limits = PRECISIONS[precision].golden if precision in PRECISIONS else _STRICTEST
     step = _step_of(golden, precision)
     if step is not None:
         if same_engine:
             return _Compared(largest / step, 0, step)
         # Floats hold a number of steps with a rounding error.
-        return _Compared(float(np.rint(largest / step)), _STEPS_IN_ANOTHER_ENGINE.get(precision, 0), step)
+        return _Compared(float(np.rint(largest / step)), limits.steps_elsewhere, step)
     finite = golden[np.isfinite(golden)].astype(np.float64)
     # An output that hardly varies has no range to speak of.
     extent = max(float(np.ptp(finite)), 0.01 * float(np.abs(finite).max())) if finite.size else 0.0
-    after_integers = _SHARE_AFTER_INTEGERS if same_engine else _SHARE_AFTER_OTHER_INTEGERS
-    return _Compared(largest, _SHARES.get(precision, after_integers) * extent, None)
+    return _Compared(largest, (limits.share if same_engine else limits.share_elsewhere) * extent, None)
 
 
 def _differences(raw: Array, golden: Array) -> npt.NDArray[np.float64]:
@@ -236,7 +232,7 @@ def _step_of(golden: Array, precision: str) -> float | None:
     """
     if golden.dtype.kind in "iub":
         return 1.0
-    if precision not in _INTEGER_PRECISIONS or not np.isfinite(golden).all():
+    if not is_in_integers(precision) or not np.isfinite(golden).all():
         return None
     values = np.unique(golden).astype(np.float64)
     if len(values) < 2:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgeport.export import Options, load_source, read_manifest
-from edgeport.export.conversion.precisions import PRECISIONS
 from edgeport.runtime import load
+from edgeport.runtime.artefact.precisions import PRECISIONS
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -19,7 +19,7 @@ def test_a_model_of_keras_2_is_exported_in_every_precision(edgeport, name: str, 
     edgeport("export", DATA / name, "-o", tmp_path / "out", "--calibration", tmp_path / "digits.npy")
     manifest = read_manifest(tmp_path / "out")
     assert len(manifest.artefacts) == len(Options().variants)
-    limits = {precision.name: precision.limits.error for precision in PRECISIONS}
+    limits = {precision.name: precision.limits.error for precision in PRECISIONS.values()}
     for artefact in manifest.artefacts:
         # The answers are those that TensorFlow 2.15 gave when it saved the model.
         answers = load(tmp_path / "out" / artefact.file).predict(golden["images"])

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_INTEGER = ("int8", "int16x8")
-# How far apart probabilities may be, as in edgeport selftest: some CPUs compute float16 ONNX in float16.
-_LIMITS = {"float32": 1e-4, "float16": 2e-2, "dynamic": 2e-2}
+from edgeport.runtime.artefact.precisions import is_in_integers, precision_named
 
 
 @dataclass(frozen=True)
@@ -130,10 +128,11 @@ def _broken(each: Compared, rows: int) -> list[str]:
         lines.append(f"got version {each.version}, expected {each.reference_version}, that of the reference")
     if found.rows != rows:
         lines.append(f"got {found.rows} rows, expected {rows}")
-    if each.precision in _INTEGER and found.rows_different:
+    if is_in_integers(each.precision) and found.rows_different:
         lines.append(f"{found.rows_different} of {found.rows} rows differ, by up to {found.largest_difference:g}")
-    limit = _LIMITS.get(each.precision, 0.0)
-    if each.precision not in _INTEGER and not found.largest_difference <= limit:
+    # As in edgeport selftest: some CPUs compute float16 ONNX in float16.
+    limit = precision_named(each.precision).golden.share
+    if not is_in_integers(each.precision) and not found.largest_difference <= limit:
         lines.append(f"probabilities differ by up to {found.largest_difference:g}, expected at most {limit:g}")
     return lines
 

@@ -33,7 +33,7 @@ KERAS_MODULES = {
     "export/onnx/convert.py", "export/onnx/rules.py", "export/sources/float64.py", "export/sources/integer_inputs.py",
     "export/sources/keras/keras_2.py", "export/sources/keras/keras_3.py", "export/sources/keras/keras_model.py",
     "export/sources/saved_model.py", "export/sources/tracing.py", "export/tflite/convert.py",
-    "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/rules.py",
+    "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/rules.py", "export/tflite/schemes.py",
     "export/tflite/substitutes.py", "export/verification/rounding.py", "train/datasets/mnist.py",
     "train/loop/augmentation.py", "train/loop/fitting.py", "train/loop/teacher.py", "train/loop/untuned.py",
     "train/models/edge_family.py", "train/models/keras_file.py", "train/models/named.py",
@@ -64,8 +64,8 @@ ENGINES = {
         "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", f"{LAB}/peers/ways/tf2onnx_int8.py", *ONNX_LAB,
     },
     "onnx": {
-        "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", *ONNX_INSPECTION, *ONNX_PASSES, *ONNX_PROFILES,
-        *ONNX_LAB,
+        "export/onnx/convert.py", "export/onnx/schemes.py", "export/onnx/tf2onnx_select.py", *ONNX_INSPECTION,
+        *ONNX_PASSES, *ONNX_PROFILES, *ONNX_LAB,
     },
     "onnxruntime": {
         "runtime/engines/onnx.py", f"{LAB}/peers/ways/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_LAB,

@@ -26,11 +26,11 @@ from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.sweep import results as sweep_results
 from edgeport.benchmarks.sweep.summary import Line, lines_of
 from edgeport.export import export_command, read_manifest
-from edgeport.export.conversion.precisions import PRECISIONS
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
+from edgeport.runtime.artefact.precisions import PRECISIONS
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.cli import COMMANDS
 from edgeport.train.recipe import RECIPES
@@ -67,7 +67,7 @@ def test_the_limits_in_the_documents_are_those_of_the_code() -> None:
     rows = [
         f"| `{row.name}` | {row.limits.error * 100:g}% | {row.limits.sqnr_db:g} dB | {row.limits.agreement:.0%} |"
         + (f" {row.limits.rounding:g} times |" if row.limits.rounding else " |")
-        for row in PRECISIONS
+        for row in PRECISIONS.values()
     ]
     table = re.search(r"\| precision \| error .*\n\|.*\n((?:\|.*\n)+)", (ROOT / "docs" / "export.md").read_text())
     assert table is not None

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from edgeport.export import load_calibration, read_manifest
-from edgeport.export.conversion.precisions import PRECISIONS, Required, precision_named
+from edgeport.export.conversion.options import Required
 from edgeport.export.manifest import manifest_text
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.runtime import ArtefactError, InputError, load
 from edgeport.runtime.artefact.contract import Input, Output
+from edgeport.runtime.artefact.precisions import PRECISIONS, precision_named
 
 FIGURES_OF_SCHEMA_2 = ("samples", "max_abs_error", "relative_error", "sqnr_db", "agreement", "column_db")
 IMAGE = Input("image", (None, 28, 28, 1), "float32")
@@ -173,7 +174,7 @@ def test_answers_that_are_no_numbers_miss_every_limit(value: float) -> None:
     reference = np.eye(3, dtype=np.float32)
     with np.errstate(invalid="ignore"):
         result = compare({"y": reference * value}, {"y": reference}, {"y": "largest"})
-    for precision in PRECISIONS:
+    for precision in PRECISIONS.values():
         missed = result.misses(precision.limits)
         assert "max error" in missed
         assert "SQNR" in missed

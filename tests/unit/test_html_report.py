@@ -456,7 +456,7 @@ def test_the_command_names_a_damaged_report_and_writes_nothing(tmp_path: Path) -
 
 def test_the_pareto_front_holds_what_no_other_candidate_beats() -> None:
     def front(*spots: tuple[str, float, float]) -> list[str]:
-        made = [Spot(name, "onnx", "int8", (latency,) * 3, (accuracy,) * 3) for name, latency, accuracy in spots]
+        made = [Spot(name, "onnx", "s", (latency,) * 3, (accuracy,) * 3) for name, latency, accuracy in spots]
         return [spot.name for spot in with_front(made) if spot.front]
 
     assert front(("a", 10, 90), ("b", 20, 95), ("c", 30, 94), ("d", 40, 99), ("e", 10, 80)) == ["a", "b", "d"]

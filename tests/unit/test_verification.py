@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from edgeport.export.conversion.precisions import PRECISIONS, Required, precision_named
+from edgeport.export.conversion.options import Required
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.export.verification.evidence import constant_columns, inconclusive_figures
 from edgeport.export.verification.rounding_error import Rounding, measured, sampled
+from edgeport.runtime.artefact.precisions import PRECISIONS, precision_named
 
 RANDOM = np.random.default_rng(0)
 FLOAT32 = precision_named("float32").limits
@@ -26,7 +27,7 @@ def test_decisions_are_judged_by_agreement_alone(dtype: str) -> None:
     assert not result.misses(precision_named("int8").limits)
     assert "agreement 99.00%" in result.misses(precision_named("int8").limits, Required(agreement=0.995))
     turned = verified(1 - reference.astype(int), reference, "equal")
-    assert all("agreement" in turned.misses(precision.limits) for precision in PRECISIONS)
+    assert all("agreement" in turned.misses(precision.limits) for precision in PRECISIONS.values())
 
 
 def test_ids_beyond_float32_are_reported_apart() -> None:

@@ -5,8 +5,8 @@ from itertools import groupby
 from typing import Any
 
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
+from edgeport.runtime.artefact.precisions import is_in_integers
 
-_INTEGER = ("int8", "int16x8")
 _HEAD = ("system", "CPU", "engine", "integer rows", "differ", "float rows", "by at most", "classes changed", "selftest")
 
 
@@ -31,8 +31,8 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
 def _cells(rows: Sequence[Mapping[str, Any]], selftests: Sequence[Mapping[str, Any]]) -> list[str]:
     system, cpu, engine = _key(rows[0])
     python = rows[0]["python"].rpartition(".")[0]
-    integer = [row["difference"] for row in rows if row["precision"] in _INTEGER]
-    real = [row["difference"] for row in rows if row["precision"] not in _INTEGER]
+    integer = [row["difference"] for row in rows if is_in_integers(row["precision"])]
+    real = [row["difference"] for row in rows if not is_in_integers(row["precision"])]
     passed = sum(check["status"] == "passed" for check in selftests)
     return [
         f"{system}, Python {python}",

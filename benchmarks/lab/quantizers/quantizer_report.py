@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.lab.result_file import ResultFile
+from edgeport.benchmarks.report.looks import FORMAT_NAMES
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 
 # What the times of the others of its format are divided by.
 REFERENCE = "float32"
-_FORMAT_NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
 _COLUMNS = ("way", "top-1", "SQNR dB", "kB", "p50 us", "of float32", "seconds", "Q and DQ", "in floats")
 
 
@@ -100,7 +100,7 @@ RESULT = ResultFile("quantizers", QuantizerReport, "comparison of quantizers")
 
 def markdown(report: QuantizerReport) -> str:
     """Return the summary of each format, and the table of each model that is scored on test data, in Markdown."""
-    parts = [_summary(report, format_name) for format_name in _FORMAT_NAMES]
+    parts = [_summary(report, format_name) for format_name in FORMAT_NAMES if format_name != "keras"]
     return "\n".join(parts + [_details(report, model["name"]) for model in report.models if model["test"]])
 
 
@@ -111,7 +111,7 @@ def _summary(report: QuantizerReport, format_name: str) -> str:
         cells = [_summary_cell(report, report.find(name, format_name, way)) for name in names]
         mean = f"{report.mean_share(format_name, way):.2f}" if report.made(format_name, way) else "-"
         rows.append((way, *cells, mean))
-    title = f"**{_FORMAT_NAMES[format_name]}**: SQNR in dB, and the p50 of a call as a share of float32's"
+    title = f"**{FORMAT_NAMES[format_name]}**: SQNR in dB, and the p50 of a call as a share of float32's"
     return f"{title}\n\n{markdown_table(('way', *names, 'mean share'), rows)}"
 
 
@@ -126,7 +126,7 @@ def _details(report: QuantizerReport, name: str) -> str:
 
 
 def _row(report: QuantizerReport, tried: Tried, test_count: int) -> tuple[str, ...]:
-    way = f"{_FORMAT_NAMES[tried.format]} {tried.way}"
+    way = f"{FORMAT_NAMES[tried.format]} {tried.way}"
     if tried.error:
         return way, "failed", *[""] * (len(_COLUMNS) - 2)
     return (

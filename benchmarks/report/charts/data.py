@@ -16,7 +16,7 @@ class Spot:
 
     name: str
     colour: str
-    precision: str
+    mark: str
     latency: Bounded
     accuracy: Bounded
     front: bool = False
@@ -36,7 +36,7 @@ class Dot:
 
     value: Bounded
     colour: str
-    precision: str
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Curve:
 
     name: str
     colour: str
-    precision: str
+    mark: str
     points: Sequence[tuple[int, float]]
 
 

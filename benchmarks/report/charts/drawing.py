@@ -46,7 +46,6 @@ from edgeport.benchmarks.report.charts.data import (
     Strips,
 )
 from edgeport.benchmarks.report.charts.labels import Box, fitted, place_labels, text_width
-from edgeport.benchmarks.report.looks import MARKS
 
 # A chart is laid out for each width of screen, as text that is scaled with a drawing is too small on a phone and too
 # large on a desk; the stylesheet shows one of them. In CSS pixels, which are matplotlib's points here.
@@ -109,7 +108,7 @@ def _scatter(data: Scatter, width: float) -> Figure:
             axes.plot(*ends, color=colour, linewidth=1.4, alpha=0.75, zorder=2)
         filled: dict[str, Any] = {"markerfacecolor": colour, "markeredgecolor": PAPER, "markeredgewidth": 1.2}
         hollow: dict[str, Any] = {"markerfacecolor": PAPER, "markeredgecolor": colour, "markeredgewidth": 2}
-        axes.plot(x, y, _mark(spot.precision), markersize=13, zorder=3, **(filled if spot.front else hollow))
+        axes.plot(x, y, spot.mark, markersize=13, zorder=3, **(filled if spot.front else hollow))
     front = sorted((spot for spot in spots if spot.front), key=lambda spot: spot.latency[0])
     if len(spots) > 1:
         # Each step stands at the accuracy of the best candidate that is at least as fast.
@@ -182,9 +181,8 @@ def _dot(axes: Axes, dot: Dot, y: float) -> None:
     value, low, high = dot.value
     colour = COLOURS[dot.colour]
     axes.plot((low, high), (y, y), color=colour, linewidth=3, alpha=0.55, solid_capstyle="round", zorder=2)
-    mark = _mark(dot.precision)
-    axes.plot(value, y, mark, markersize=13 if mark == "P" else 11, markerfacecolor=colour, markeredgecolor=PAPER,
-              markeredgewidth=1.2, zorder=3)  # fmt: skip
+    axes.plot(value, y, dot.mark, markersize=13 if dot.mark == "P" else 11, markerfacecolor=colour,
+              markeredgecolor=PAPER, markeredgewidth=1.2, zorder=3)  # fmt: skip
 
 
 def _strips(data: Strips, width: float) -> Figure:
@@ -262,7 +260,7 @@ def _curves(data: Curves, width: float) -> Figure:
     places = [float(height - axes.transData.transform((batches[0], curve.points[-1][1]))[1]) for curve in data.curves]
     for curve, end in zip(data.curves, _apart(places, row, 34, height - 46), strict=True):
         colour = COLOURS[curve.colour]
-        axes.plot(*zip(*curve.points, strict=True), _mark(curve.precision), linestyle="-", color=colour, linewidth=2,
+        axes.plot(*zip(*curve.points, strict=True), curve.mark, linestyle="-", color=colour, linewidth=2,
                   markersize=9, markeredgecolor=PAPER, markeredgewidth=1.2, zorder=2)  # fmt: skip
         level = axes.transData.inverted().transform((0, height - end))[1]
         right = axes.get_xlim()[1]
@@ -301,7 +299,3 @@ def _apart(places: Sequence[float], distance: float, top: float, bottom: float) 
         limit = found[index] = min(found[index], limit)
         limit -= distance
     return found
-
-
-def _mark(precision: str) -> str:
-    return MARKS.get(precision, "o")

@@ -48,7 +48,7 @@ def html_page(document: Document) -> str:
         document=document,
         drawings=_drawings(document),
         icon=_ICON,
-        marks={precision: _mark_path(mark) for precision, mark in MARKS.items()},
+        marks={mark: _mark_path(mark) for mark in MARKS},
         palette=CHART_PALETTE | PAGE_PALETTE,
         stylesheet=Markup(stylesheet),
     )

@@ -14,7 +14,7 @@ from edgeport.benchmarks.report.document import (
     Table,
 )
 from edgeport.benchmarks.report.findings import Findings
-from edgeport.benchmarks.report.looks import colour_of
+from edgeport.benchmarks.report.looks import colour_of, mark_of
 from edgeport.benchmarks.report.sections.answer import verdicts
 from edgeport.benchmarks.report.sections.names import ARTEFACT, named
 from edgeport.benchmarks.report.words import THIN, counted, signed
@@ -55,7 +55,7 @@ def _losses(findings: Findings) -> Chart:
             continue
         low, high = (100 * end for end in candidate.compared.loss_interval)
         loss = 100 * candidate.compared.answers.loss
-        dot = Dot((loss, low, high), colour_of(candidate.measured.format), candidate.measured.precision)
+        dot = Dot((loss, low, high), colour_of(candidate.measured.format), mark_of(candidate.measured.precision))
         lines.append(Line(candidate.name, (dot,), signed(f"{loss:.2f} ({low:.2f} to {high:.2f})")))
     return Chart(
         "losses",

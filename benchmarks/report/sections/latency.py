@@ -1,6 +1,7 @@
 """Latency: against accuracy, as ratios, as distributions, over batches and threads, and what a start costs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from edgeport.benchmarks.report.charts.data import (
 )
 from edgeport.benchmarks.report.document import Block, Cell, Chart, Column, Heading, Section, Table
 from edgeport.benchmarks.report.findings import PERCENTS, Candidate, Findings
-from edgeport.benchmarks.report.looks import colour_of
+from edgeport.benchmarks.report.looks import colour_of, mark_of
 from edgeport.benchmarks.report.raw.record import LABEL, PREDICT
 from edgeport.benchmarks.report.sections.names import ARTEFACT, is_bounded, latency_cell, named, scaled
 from edgeport.benchmarks.report.words import THIN, amount, counted, enumerated, figures, span
@@ -64,9 +65,7 @@ def with_front(spots: Sequence[Spot]) -> list[Spot]:
         if spot.accuracy[0] > best:
             best = spot.accuracy[0]
             front.add(spot.name)
-    return [
-        Spot(spot.name, spot.colour, spot.precision, spot.latency, spot.accuracy, spot.name in front) for spot in spots
-    ]
+    return [replace(spot, front=spot.name in front) for spot in spots]
 
 
 def latency(findings: Findings) -> Section | None:
@@ -149,7 +148,7 @@ def _spot(candidate: Candidate, factor: float) -> Spot:
     return Spot(
         candidate.name,
         colour_of(candidate.measured.format),
-        candidate.measured.precision,
+        mark_of(candidate.measured.precision),
         (value / factor, low / factor, high / factor),
         (100 * candidate.accuracy, 100 * ends[0], 100 * ends[1]),
     )
@@ -178,7 +177,7 @@ def _ratios(findings: Findings) -> list[Block]:
             continue
         bounded = is_bounded(ratio)
         ends = (ratio.low, ratio.high) if bounded else (ratio.ratio, ratio.ratio)
-        dot = Dot((ratio.ratio, *ends), colour_of(candidate.measured.format), candidate.measured.precision)
+        dot = Dot((ratio.ratio, *ends), colour_of(candidate.measured.format), mark_of(candidate.measured.precision))
         note = f"{figures(ratio.ratio)} ({span(*ends)})" if bounded else figures(ratio.ratio)
         lines.append(Line(candidate.name, (dot,), note))
     if not lines:
@@ -218,7 +217,7 @@ def _curves(findings: Findings, threads: int) -> Chart | None:
         points = [(batch, rate) for batch in batches if (rate := candidate.rate(batch, threads))]
         if len(points) > 1:
             colour = colour_of(candidate.measured.format)
-            curves.append(Curve(candidate.name, colour, candidate.measured.precision, points))
+            curves.append(Curve(candidate.name, colour, mark_of(candidate.measured.precision), points))
     if not curves:
         return None
     words = (

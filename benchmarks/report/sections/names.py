@@ -2,7 +2,7 @@
 
 from edgeport.benchmarks.report.document import Cell, Column
 from edgeport.benchmarks.report.findings import Candidate, Percentile
-from edgeport.benchmarks.report.looks import colour_of
+from edgeport.benchmarks.report.looks import colour_of, mark_of
 from edgeport.benchmarks.statistics.latency import Ratio
 
 ARTEFACT = Column("artefact", numeric=False)
@@ -10,7 +10,8 @@ ARTEFACT = Column("artefact", numeric=False)
 
 def named(candidate: Candidate, *, look: str = "") -> Cell:
     """Return a candidate's name with the mark that it has in all charts."""
-    return Cell(candidate.name, mark=(colour_of(candidate.measured.format), candidate.measured.precision), look=look)
+    measured = candidate.measured
+    return Cell(candidate.name, mark=(colour_of(measured.format), mark_of(measured.precision)), look=look)
 
 
 def latency_cell(percentile: Percentile | None, factor: float) -> Cell:

@@ -154,8 +154,13 @@ def _metadata_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
         pixels = "" if each.range is None else f", pixels as {' to '.join(map(_number, each.range))}"
         yield "input", f"{each.name}, {each.layout or 'other axes'}{pixels}"
     for output in metadata.outputs:
-        yield "output", f"{output.name}, {_activation(output.activation)}"
-    yield "labels", _labels(metadata.labels)
+        meaning = f"{output.kind}, " if output.kind else ""
+        yield "output", f"{output.name}, {meaning}{_activation(output.activation)}"
+        if output.units:
+            names = output.columns or ("",) * len(output.units)
+            yield "values", _labels([f"{name} {unit}".strip() for name, unit in zip(names, output.units, strict=True)])
+        elif output.columns or output is metadata.outputs[0]:
+            yield "labels", _labels(output.columns)
     if metadata.calibration:
         yield "calibration", _pairs(metadata.calibration)
     if metadata.source_sha256:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from edgeport.runtime.artefact.contract import OUTPUT_KINDS, Output
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.showing.boxes import box_outputs
 from edgeport.runtime.terminal import steers, visible
 
 # The orders in which the four numbers of a box may come: see docs/outputs.md.
@@ -112,6 +113,8 @@ def with_meanings(
             port._replace(ending=endings[port.name], kind=meaning.kind, columns=columns or meaning.columns, units=units)
         )
         _check_kind(described[-1])
+    # Which outputs belong to the boxes must be plain before they are shown.
+    box_outputs(described)
     return tuple(described)
 
 

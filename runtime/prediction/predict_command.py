@@ -1,13 +1,16 @@
 """``edgeport predict``: what an artefact answers for files; samples are read, answered and shown."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.samples import read_samples
-from edgeport.runtime.prediction.showing import show
+from edgeport.runtime.showing.show import file_stems, show
+from edgeport.runtime.showing.shown import Choices
 from edgeport.runtime.tensors.batches import samples_at_a_time
 
 
@@ -17,22 +20,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG, JPEG, ...")
     parser.add_argument("--invert", action="store_true", help="the images are dark on light (ink on paper)")
     parser.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to print (default 3)")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="the probability from which on a label, a yes, a place of a mask or a box counts (default 0.5)",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="where masks, boxes and large arrays go, as PNG and .npy"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier call has written to DIR")
     parser.add_argument("--engine", metavar="NAME", help="ai_edge_litert, tflite_runtime or onnxruntime")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default 1)")
     parser.add_argument("--trust", action="store_true", help="load a file that edgeport did not make")
-    parser.add_argument("--json", action="store_true", help="print one JSON object an image, with every class")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a sample, with everything")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and print one line a sample."""
     if arguments.top < 1:
         raise InputError(f"--top: got {arguments.top}, expected 1 or more")
+    if not 0 <= arguments.threshold <= 1:
+        raise InputError(f"--threshold: got {arguments.threshold:g}, expected a probability, 0 to 1")
+    if arguments.output:
+        check_output_folder(arguments.output, overwrite=arguments.overwrite)
     with quiet_stderr():
         predictor = load(
             arguments.artefact, engine=arguments.engine, threads=arguments.threads, verify=not arguments.trust
         )
     samples = read_samples(arguments.images, predictor.spec, invert=arguments.invert)
-    spec = predictor.spec
-    for part in samples.parts(samples_at_a_time(spec.inputs, spec.input.shape[0])):
-        show(part.names, predictor.answer(part.values), spec, top=arguments.top, as_json=arguments.json)
+    spec, choices = predictor.spec, Choices(arguments.top, arguments.threshold)
+    stems = file_stems(samples.names)
+    if arguments.output:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    step = samples_at_a_time(spec.inputs, (spec.input.shape or (None,))[0])
+    missed = False
+    for number, part in enumerate(samples.parts(step)):
+        missed = show(
+            part,
+            predictor.answer(part.values),
+            spec,
+            choices,
+            as_json=arguments.json,
+            folder=arguments.output,
+            stems=stems[number * step :],
+        )
+    if missed and not arguments.json:
+        print("edgeport predict: give --output DIR for the pictures of these answers", file=sys.stderr)
     return 0

@@ -1,5 +1,6 @@
 """What comes out of a model: each output keeps its name, its meaning, and what the command line shows of it."""
 
+import json
 from pathlib import Path
 
 import keras
@@ -8,6 +9,7 @@ import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
+from PIL import Image
 
 from edgeport.export import Manifest, Options, export_model, load_source
 from edgeport.export.manifest import read_manifest
@@ -207,3 +209,88 @@ def test_manifest_and_files_say_what_the_outputs_are(tmp_path: Path) -> None:
     assert activations["model.int8.tflite"] == tuple(expected[name][0] for name in order)
     # Values are no decisions, so that the classes alone count.
     assert all(each.verified.agreement is not None for each in manifest.artefacts)
+
+
+def disc(seed: int) -> np.ndarray:
+    """Return a picture of 24x24 with a bright disc."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:24, :24]
+    picture = random.integers(0, 90, (24, 24, 3), np.uint8)
+    picture[(y - random.integers(8, 16)) ** 2 + (x - random.integers(8, 16)) ** 2 < 30] = random.integers(150, 256, 3)
+    return picture
+
+
+def with_head(*heads: layers.Layer) -> keras.Model:
+    image = keras.Input((24, 24, 3), name="image")
+    hidden = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 127.5, offset=-1)(image))
+    hidden = layers.Flatten()(hidden)
+    return keras.Model(image, [head(hidden) for head in heads] if len(heads) > 1 else heads[0](hidden))
+
+
+def small_unet() -> keras.Model:
+    image = keras.Input((24, 24, 3), name="image")
+    wide = layers.Conv2D(6, 3, padding="same", activation="relu")(layers.Rescaling(1 / 255)(image))
+    narrow = layers.Conv2D(8, 3, padding="same", activation="relu")(layers.MaxPooling2D()(wide))
+    up = layers.Conv2DTranspose(6, 2, strides=2, activation="relu")(narrow)
+    both = layers.Conv2D(6, 3, padding="same", activation="relu")(layers.Concatenate()([up, wide]))
+    return keras.Model(image, layers.Conv2D(3, 1, activation="softmax", name="mask")(both))
+
+
+TASKS = {
+    "softmax": (lambda: with_head(layers.Dense(4, activation="softmax", name="animal")), {"labels": "cat,dog,cow,hen"}),
+    "sigmoid": (lambda: with_head(layers.Dense(1, activation="sigmoid", name="alarm")), {}),
+    "multi-label": (lambda: with_head(layers.Dense(5, activation="sigmoid", name="tags")), {}),
+    "regression": (lambda: with_head(layers.Dense(2, name="pose")), {"outputs": "values:x=px,y=px"}),
+    "mask": (small_unet, {"labels": "ground,disc,edge"}),
+    "two": (
+        lambda: with_head(
+            layers.Dense(3, activation="softmax", name="animal"), layers.Dense(1, name="temperature")
+        ),
+        {"outputs": "temperature=values:degC"},
+    ),
+}  # fmt: skip
+
+
+def numbers_of(answer: dict, names: list[str]) -> np.ndarray:
+    """Return all numbers that predict says of an output, in the model's order."""
+    if answer.get("file"):
+        return np.load(answer["file"], allow_pickle=False)
+    if "probability" in answer:
+        return np.array([answer["probability"]])
+    if "probabilities" in answer:
+        return np.array([answer["probabilities"][name] for name in names])
+    return np.array(answer["values"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_predict_says_of_files_is_what_keras_says(task: str, edgeport: object, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(3)
+    build, said = TASKS[task]
+    model = build()
+    pictures = np.stack([disc(seed) for seed in range(4)])
+    files = [tmp_path / f"p{place}.png" for place in range(len(pictures))]
+    for path, picture in zip(files, pictures, strict=True):
+        keras.utils.save_img(path, picture, scale=False)
+    expected = dict(
+        zip(model.output_names, keras.tree.flatten(model.predict(pictures.astype("float32"), verbose=0)), strict=True)
+    )
+    labels = {"labels": said["labels"].split(",")} if "labels" in said else {}
+    options = Options(precisions=("float32",))
+    outputs = {"outputs": [said["outputs"]]} if "outputs" in said else {}
+    manifest = exported(
+        model, tmp_path / "out", np.stack([disc(seed) for seed in range(50)]), options=options, **labels, **outputs
+    )
+    for artefact in manifest.artefacts:
+        shown = tmp_path / artefact.format
+        ended = edgeport("predict", tmp_path / "out" / artefact.file, *files, "--json", "-o", shown)
+        lines = [json.loads(line) for line in ended.stdout.splitlines()]
+        assert [line["sample"] for line in lines] == [str(path) for path in files]
+        for port in manifest.outputs:
+            names = list(port.columns) or [str(place) for place in range(expected[port.name].shape[-1])]
+            found = np.stack([numbers_of(line["outputs"][port.name], names) for line in lines])
+            np.testing.assert_allclose(found, expected[port.name], atol=2e-6, rtol=1e-5)
+        if task == "mask":
+            for path, truth in zip(files, expected["mask"].argmax(axis=-1), strict=True):
+                with Image.open(shown / f"{path.stem}.mask.png") as picture:
+                    # Where two classes are all but equally probable, either is right.
+                    assert (np.array(picture) == truth).mean() > 0.999

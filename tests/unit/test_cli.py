@@ -75,9 +75,24 @@ def test_predict_prints_a_line_an_image(name: str, data: Path, digit: Path, gold
 
 def test_predict_json_names_every_class(data: Path, digit: Path) -> None:
     printed = json.loads(edgeport("predict", data / "tiny.int8.onnx", digit, "--json").stdout)
-    assert printed["label"] == next(iter(printed["probabilities"]))
-    assert len(printed["probabilities"]) == 10
-    assert sum(printed["probabilities"].values()) == pytest.approx(1)
+    assert printed["sample"] == str(digit)
+    (answer,) = printed["outputs"].values()
+    assert answer["label"] == next(iter(answer["probabilities"]))
+    assert len(answer["probabilities"]) == 10
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+
+
+def test_predict_checks_its_options_before_the_artefact_is_opened(data: Path, digit: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").touch()
+    for options, message in (
+        (["--threshold", "1.5"], "--threshold: got 1.5, expected a probability"),
+        (["--top", "0"], "--top: got 0"),
+        (["-o", str(tmp_path / "full")], "is not empty (it holds mine.txt)"),
+    ):
+        ended = edgeport("predict", data / "tiny.int8.onnx", digit, *options)
+        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+        assert message in ended.stderr
 
 
 def test_an_altered_artefact_is_refused(data: Path, digit: Path, tmp_path: Path) -> None:

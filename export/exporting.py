@@ -113,6 +113,7 @@ def export(
     with interrupts_kept():
         _ = job.reference.answers
     _check_required(job)
+    _check_probabilities(job)
     outcomes: list[Artefact | Refusal] = []
     with cycles_freed_early(), staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:
         for event in _outcomes(job, folder):
@@ -148,6 +149,29 @@ def _check_required(job: _Job) -> None:
             f"--require-sqnr: the outputs of {job.source.opened.what} are decisions and no real values "
             f"({', '.join(names)}): ask for --require-agreement"
         )
+
+
+def _check_probabilities(job: _Job) -> None:
+    """Raise InputError if what is said to be a probability is none: a threshold of one half would mean nothing."""
+    for port in job.source.outputs:
+        answers = job.reference.answers[port.name]
+        if port.kind in ("labels", "yes-no") and not (answers.min() >= 0 and answers.max() <= 1):
+            cure = "--activation sigmoid" if port == job.source.outputs[0] else "end it in a sigmoid"
+            raise InputError(
+                f"--outputs {port.name}={port.kind}: got answers from {answers.min():.4g} to {answers.max():.4g}, "
+                f"expected probabilities from 0 to 1: if they are logits, {cure}"
+            )
+
+
+def _unsaid(job: _Job) -> list[str]:
+    """Return a warning if the first output could be the scores of classes, and nothing says so."""
+    first, classes = job.source.outputs[0], len(job.calibration.labels)
+    if first.kind != "any" or first.name in job.source.meanings or first.shape[1:] != (classes,) or classes < 2:
+        return []
+    return [
+        f"the output {first.name} has a column for each of the {classes} classes of {job.calibration.facts['source']}, "
+        f"but no softmax: give --outputs {first.name}=classes, or --activation softmax, if it gives their scores"
+    ]
 
 
 def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusal, float]]:
@@ -270,7 +294,7 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
         dataset=source.dataset,
         dataset_sha256=source.dataset_sha256,
         calibration=calibration,
-        warnings=(*job.calibration.warnings, *job.reference.warnings, *_uncertain(job, artefacts)),
+        warnings=(*job.calibration.warnings, *_unsaid(job), *job.reference.warnings, *_uncertain(job, artefacts)),
         options=asdict(job.options),
         versions=_versions(),
         artefacts=artefacts,

@@ -17,8 +17,8 @@ from edgeport.export.graphs.places import CALLS, place_of
 from edgeport.export.graphs.purity import check_pure, needed_for
 from edgeport.runtime.artefact.contract import Input, Output, layout_of
 
-_PASS_THROUGH = ("Identity", "StopGradient")
-_ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+PASS_THROUGH = ("Identity", "StopGradient")
+ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 # What keeps a call from being inlined: Keras compiles some convolutions with XLA, which no converter knows.
 _KEPT_APART = ("_XlaMustCompile", "_noinline")
 # What turns a loop that is a function into operators of TensorFlow 1, which no converter knows either.
@@ -174,10 +174,10 @@ def cut_activations(graph: Graph) -> tuple[Graph, dict[str, Output], dict[str, s
     activations, logits = {}, {}
     for port in graph.outputs:
         node = nodes[port.name]
-        while node.op in _PASS_THROUGH:
+        while node.op in PASS_THROUGH:
             node = nodes[_node_of(node.input[0])]
-        activations[port.name] = _ACTIVATIONS.get(node.op, "none")
-        if node.op in _ACTIVATIONS:
+        activations[port.name] = ACTIVATIONS.get(node.op, "none")
+        if node.op in ACTIVATIONS:
             name = _free(f"{port.name}_logits", nodes.keys())
             _add_identity(definition, name, node.input[0], node.attr["T"].type)
             logits[port.name] = Output(name, port.shape, port.dtype)
@@ -189,7 +189,7 @@ def activations_of(graph: Graph) -> int:
     """Return how many numbers a model computes for one sample, weights aside; a free axis counts as 1."""
     count = 0
     for operator in live_graph(graph.definition).get_operations():
-        if operator.type not in ("Const", "Placeholder", *_PASS_THROUGH):
+        if operator.type not in ("Const", "Placeholder", *PASS_THROUGH):
             shapes = [tensor.shape for tensor in operator.outputs if tensor.shape.rank]
             count += sum(prod(axis or 1 for axis in shape[1:]) for shape in shapes)
     return count

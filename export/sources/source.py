@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.export.conversion.foreign_messages import cleaned
+from edgeport.export.graphs.endings import endings_of
 from edgeport.export.graphs.graph import Graph, activations_of, cut_activations, with_outputs, with_shapes
 from edgeport.export.graphs.integers.fake_quantization import call_of, has_fake_quantization, without_fake_quantization
 from edgeport.export.sources.float64 import in_float32
@@ -84,11 +85,13 @@ class Source:
         ports = self.graph.outputs[: len(self.activations)]
         return with_meanings(ports, self.endings, meanings=self.meanings, names=self.names)
 
-    @property
+    @cached_property
     def endings(self) -> Mapping[str, str]:
-        """What ends each output, in the model or by the runtime."""
-        first = next(iter(self.activations))
-        return {**self.activations, first: self.applied} if self.applied != "none" else self.activations
+        """What the values of each output come from, in the model or by the runtime."""
+        found = endings_of(self.graph)
+        endings = {name: found[name] for name in self.activations}
+        first = next(iter(endings))
+        return {**endings, first: self.applied} if self.applied != "none" else endings
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -27,9 +27,14 @@ def ranked(probabilities: FloatArray, spec: Spec, *, top: int) -> list[list[Clas
     Raises:
         InputError: They are no numbers, or no classes.
     """
+    meaning = spec.metadata.outputs[0].kind if spec.metadata else ""
+    if meaning in ("values", "map", "boxes") or probabilities.dtype.kind != "f":
+        raise InputError(f"{spec.name} gives {spec.output}, {meaning or 'integers'} and no scores: use predict()")
     if not np.isfinite(probabilities).all():
         raise InputError(f"{spec.name} answers with values that are no numbers: it cannot tell classes apart")
-    labels = spec.labels
+    labels = spec.labels or (("no", "yes") if meaning == "yes-no" else ())
+    if meaning == "yes-no":
+        probabilities = probabilities.reshape(-1, 1)
     if probabilities.shape[1:] == (1,) and len(labels) == 2:
         probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:

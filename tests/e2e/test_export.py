@@ -75,7 +75,7 @@ def test_onnx_has_names_a_free_batch_and_passes_the_checker(exported: Path) -> N
     assert [tensor.name for tensor in (*model.graph.input, *model.graph.output)] == ["image", "probabilities"]
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
     metadata = json.loads({entry.key: entry.value for entry in model.metadata_props}["edgeport"])
-    assert metadata["labels"] == list("0123456789")
+    assert metadata["outputs"][0]["columns"] == list("0123456789")
 
 
 def test_the_same_model_gives_the_same_bytes(edgeport, exported: Path, trained: Path, tmp_path: Path) -> None:

@@ -124,6 +124,61 @@ def test_a_softmax_in_a_nested_model_or_of_the_runtime_decides_too() -> None:
     assert load_source(ending_in((1,), None), activation="sigmoid").outputs[0].kind == "yes-no"
 
 
+def reshaped(head: layers.Layer, *after: layers.Layer) -> keras.Model:
+    x = keras.Input((8, 8, 3), name="x")
+    y = head(x)
+    for layer in after:
+        y = layer(y)
+    return keras.Model(x, y)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (lambda: reshaped(layers.Conv2D(1, 8, activation="sigmoid"), layers.Flatten()), ("sigmoid", "yes-no")),
+        (lambda: reshaped(layers.Conv2D(1, 8, activation="sigmoid"), layers.Reshape(())), ("sigmoid", "yes-no")),
+        (
+            lambda: reshaped(layers.Conv2D(4, 1), layers.Reshape((64, 4)), layers.Softmax(), layers.Reshape((8, 8, 4))),
+            ("softmax", "map"),
+        ),
+        # The sum of a row is no 1 any more.
+        (lambda: reshaped(layers.Conv2D(4, 1), layers.Softmax(), layers.Flatten()), ("none", "any")),
+        (lambda: reshaped(layers.Conv2D(4, 1), layers.Softmax(), layers.Permute((3, 1, 2))), ("none", "any")),
+        (lambda: reshaped(layers.Conv2D(4, 1), layers.Softmax(axis=1)), ("none", "any")),
+    ],
+)
+def test_a_changed_shape_hides_no_ending_and_invents_none(model: object, expected: tuple[str, str]) -> None:
+    (output,) = load_source(model()).outputs
+    assert (output.ending, output.kind) == expected
+
+
+def test_what_is_no_probability_cannot_be_yes_or_labels(tmp_path: Path) -> None:
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, layers.Dense(1, kernel_initializer="ones", name="y")(x))
+    samples = np.linspace(-2, 2, 400, dtype=np.float32).reshape(100, 4)
+    with pytest.raises(
+        InputError, match=r"y=yes-no: got answers from -.* expected probabilities from 0 to 1.*--activation sigmoid"
+    ):
+        exported(model, tmp_path / "out", samples, outputs=["yes-no"])
+    assert not (tmp_path / "out").exists()
+    manifest = exported(
+        model, tmp_path / "out", samples, activation="sigmoid", options=Options(precisions=("float32",))
+    )
+    assert manifest.outputs[0].kind == "yes-no"
+
+
+def test_an_output_that_could_be_the_scores_of_classes_is_asked_about(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(10)])
+    options = Options(precisions=("float32",), formats=("onnx",))
+    with pytest.warns(UserWarning, match="has a column for each of the 10 classes of mnist-5k, but no softmax"):
+        manifest = exported(model, tmp_path / "out", "mnist-5k", options=options)
+    assert (manifest.outputs[0].kind, manifest.outputs[0].columns) == ("any", ())
+    name = manifest.outputs[0].name
+    manifest = exported(model, tmp_path / "b", "mnist-5k", options=options, outputs=[f"{name}=classes"])
+    assert manifest.outputs[0].columns == tuple("0123456789")
+    assert not any("softmax" in warning for warning in manifest.warnings)
+
+
 @pytest.mark.parametrize(
     ("shape", "activation", "said", "labels", "expected"),
     [

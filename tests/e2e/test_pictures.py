@@ -76,8 +76,8 @@ def test_photos_are_answered_from_the_command_line_as_by_keras_own_loader(edgepo
     paths = sorted((tmp_path / "photos").rglob("*.png"))
     for suffix in ("tflite", "onnx"):
         printed = edgeport("predict", tmp_path / "out" / f"shades.float32.{suffix}", *paths, "--json").stdout
-        answers = [list(json.loads(line)["probabilities"].items()) for line in printed.splitlines()]
-        probabilities = np.array([[dict(each)[label] for label in ("dark", "light")] for each in answers])
+        answers = [next(iter(json.loads(line)["outputs"].values())) for line in printed.splitlines()]
+        probabilities = np.array([[each["probabilities"][label] for label in ("dark", "light")] for each in answers])
         np.testing.assert_allclose(probabilities, expected, atol=0.01)
         assert (probabilities.argmax(1) == expected.argmax(1)).all()
     edgeport("benchmark", tmp_path / "out", "-o", tmp_path / "report", "--launches", 2)

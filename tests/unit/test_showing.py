@@ -11,6 +11,7 @@ from edgeport.runtime import InputError
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
+from edgeport.runtime.prediction.classification import ranked
 from edgeport.runtime.prediction.samples import Samples
 from edgeport.runtime.showing.boxes import box_outputs, corners_of
 from edgeport.runtime.showing.drawing import box_picture, colour_of, colours
@@ -283,3 +284,20 @@ def test_answers_that_are_not_one_for_each_sample_are_reported(capsys: pytest.Ca
 def test_files_of_samples_get_names_of_their_own() -> None:
     names = ["a/x.png", "b/x.png", "b/x-2.png", "t.npz[3]", "..", "-rf.png", "\u00fc \n.png"]
     assert file_stems(names) == ["x", "x-2", "x-2-2", "t", "sample", "rf", "\u00fc"]
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1)])
+def test_classes_of_a_yes_or_no_are_named_without_labels(shape: tuple[int, ...]) -> None:
+    answers = np.array([0.25, 0.75], np.float32).reshape(shape)
+    spec = spec_of({"y": answers}, Output("y", kind="yes-no"))
+    assert [[(each.label, each.probability) for each in row] for row in ranked(answers, spec, top=2)] == [
+        [("no", 0.75), ("yes", 0.25)], [("yes", 0.75), ("no", 0.25)],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"), [(np.zeros((1, 3), np.float32), "values"), (np.zeros((1, 3), np.int64), "classes")]
+)
+def test_what_is_no_score_is_not_ranked(answers: np.ndarray, kind: str) -> None:
+    with pytest.raises(InputError, match="and no scores"):
+        ranked(answers, spec_of({"y": answers}, Output("y", kind=kind)), top=1)

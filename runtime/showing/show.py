@@ -20,6 +20,8 @@ from edgeport.runtime.showing.shown import Choices, Shown
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.terminal import visible
 
+# A sample's name: its file, with the index or the line where a file holds many.
+_PLACE = re.compile(r"(.*?)(?:\[(\d+)\]|:(\d+))?", re.DOTALL)
 _KINDS: Mapping[str, Callable[[Tensor, Output, Choices], Shown]] = {
     "classes": show_classes,
     "labels": show_labels,
@@ -43,11 +45,13 @@ def meanings_of(spec: Spec) -> tuple[Output, ...]:
 
 
 def file_stems(names: Sequence[str]) -> list[str]:
-    """Return for each sample what its files are called: by its own file's name, and each otherwise."""
+    """Return for each sample what its files are called: by its own file and its place in there, and each otherwise."""
     stems: list[str] = []
     taken: set[str] = set()
     for name in names:
-        stem = re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.") or "sample"
+        file, index, line = _PLACE.fullmatch(name).groups()  # type: ignore[union-attr]
+        place = f"-{index or line}" if index or line else ""
+        stem = (re.sub(r"[^\w.-]+", "-", Path(file).stem).strip("-.") or "sample") + place
         number, free = 2, stem
         while free in taken:
             number, free = number + 1, f"{stem}-{number}"

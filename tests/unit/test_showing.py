@@ -64,6 +64,7 @@ CLASSES = Output("y", ending="softmax", kind="classes", columns=("cat", "dog", "
         ([[0.2, 0.6, 0.9]], Output("y", kind="labels", columns=("sun", "sea", "ice")), "ice  90.0%, sea  60.0%"),
         ([[0.2, 0.1, 0.4]], Output("y", kind="labels"), "none from 50% on   (2  40.0%)"),
         ([[0.8]], Output("y", kind="yes-no"), "yes  80.0%   (no  20.0%)"),
+        ([[0.5]], Output("y", kind="yes-no"), "yes  50.0%   (no  50.0%)"),
         ([[0.3]], Output("y", kind="yes-no", columns=("cat", "dog")), "cat  70.0%   (dog  30.0%)"),
         ([0.3], Output("y", kind="yes-no"), "no  70.0%   (yes  30.0%)"),
         ([[21.25]], Output("y", kind="values", units=("degC",)), "21.25 degC"),
@@ -282,8 +283,8 @@ def test_answers_that_are_not_one_for_each_sample_are_reported(capsys: pytest.Ca
 
 
 def test_files_of_samples_get_names_of_their_own() -> None:
-    names = ["a/x.png", "b/x.png", "b/x-2.png", "t.npz[3]", "..", "-rf.png", "\u00fc \n.png"]
-    assert file_stems(names) == ["x", "x-2", "x-2-2", "t", "sample", "rf", "\u00fc"]
+    names = ["a/x.png", "b/x.png", "b/x-2.png", "t.npz[3]", "u.csv:12", "..", "-rf.png", "\u00fc \n.png"]
+    assert file_stems(names) == ["x", "x-2", "x-2-2", "t-3", "u-12", "sample", "rf", "\u00fc"]
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1)])

@@ -126,8 +126,12 @@ class Manifest:
     def classifies_images(self) -> bool:
         """Whether each artefact takes one image and gives one row of 2 or more classes for it."""
         outputs = [artefact.outputs for artefact in self.artefacts]
-        return self.image is not None and all(
-            len(each) == 1 and len(each[0].shape) == 2 and (each[0].shape[1] or 0) > 1 for each in outputs
+        # Plain numbers of which nothing is said may be scores.
+        classes = all(output.kind in ("classes", "any", "") for output in self.outputs)
+        return (
+            classes
+            and self.image is not None
+            and all(len(each) == 1 and len(each[0].shape) == 2 and (each[0].shape[1] or 0) > 1 for each in outputs)
         )
 
     @property

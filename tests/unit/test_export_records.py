@@ -52,6 +52,13 @@ def test_labels_of_an_old_manifest_are_the_columns_of_its_first_output(data: Pat
     assert read_manifest(data).outputs == (Output("probabilities", columns=tuple("0123456789")),)
 
 
+@pytest.mark.parametrize(("kind", "classifies"), [("", True), ("classes", True), ("labels", False), ("values", False)])
+def test_an_output_of_another_kind_gives_no_classes(kind: str, classifies: bool, data: Path) -> None:
+    manifest = read_manifest(data)
+    manifest = replace(manifest, outputs=(manifest.outputs[0]._replace(kind=kind),))
+    assert manifest.classifies_images == classifies
+
+
 @pytest.mark.parametrize(("field", "value"), [("kind", "sounds"), ("columns", "ab"), ("units", [1])])
 def test_an_output_that_no_export_has_described_is_reported(
     field: str, value: object, data: Path, tmp_path: Path

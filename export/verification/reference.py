@@ -49,8 +49,12 @@ class Reference:
     def decisions(self) -> dict[str, str]:
         """Which outputs are decisions, or decide between classes, and how: see ``compare``."""
         decisions = {}
-        for port in self.source.outputs:
-            ending = self.source.endings[port.name] if port.kind not in ("values", "boxes") else "none"
+        for place, port in enumerate(self.source.outputs):
+            ending = self.source.endings[port.name]
+            inside = self.source.activations[port.name] == "none" and not (place == 0 and self.source.applied != "none")
+            # Coordinates of boxes, say, come from a sigmoid too, and are reshaped behind it.
+            if port.kind in ("values", "boxes") or (port.kind == "any" and inside):
+                ending = "none"
             if not port.is_real:
                 decisions[port.name] = "equal"
             elif ending == "softmax" or (port.kind == "classes" and ending == "none"):

@@ -11,8 +11,9 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 from PIL import Image
 
-from edgeport.export import Manifest, Options, export_model, load_source
+from edgeport.export import Manifest, Options, export_model, load_calibration, load_source
 from edgeport.export.manifest import read_manifest
+from edgeport.export.verification.reference import Reference
 from edgeport.runtime import InputError, load
 
 RANDOM = np.random.default_rng(0)
@@ -349,3 +350,24 @@ def test_what_predict_says_of_files_is_what_keras_says(task: str, edgeport: obje
                 with Image.open(shown / f"{path.stem}.mask.png") as picture:
                     # Where two classes are all but equally probable, either is right.
                     assert (np.array(picture) == truth).mean() > 0.999
+
+
+def test_how_an_output_is_judged_follows_what_it_means(tmp_path: Path) -> None:
+    x = keras.Input((8, 8, 3), name="x")
+    flat = layers.Flatten()(x)
+    model = keras.Model(
+        x,
+        {
+            "animal": layers.Dense(3, activation="softmax", name="animal")(flat),
+            "box": layers.Reshape((2, 4), name="box")(layers.Dense(8, activation="sigmoid")(flat)),
+            "angle": layers.Dense(1, activation="sigmoid", name="angle")(flat),
+            "tags": layers.Reshape((2,), name="tags")(layers.Dense(2, activation="sigmoid")(flat)),
+            "raw": layers.Dense(2, name="raw")(flat),
+            "scores": layers.Dense(2, name="scores")(flat),
+        },
+    )
+    source = load_source(model, outputs=["angle=values", "scores=classes"])
+    samples = load_calibration(RANDOM.normal(size=(40, 8, 8, 3)).astype(np.float32), inputs=source.inputs, count=20)
+    assert Reference(source, samples).decisions == {
+        "animal": "largest", "tags": "half", "scores": "largest",
+    }  # fmt: skip

@@ -8,7 +8,7 @@ from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.prediction.loading import load
-from edgeport.runtime.prediction.samples import read_samples
+from edgeport.runtime.samples.reading import FORMS, read_samples
 from edgeport.runtime.showing.show import file_stems, show
 from edgeport.runtime.showing.shown import Choices
 from edgeport.runtime.tensors.batches import samples_at_a_time
@@ -17,8 +17,9 @@ from edgeport.runtime.tensors.batches import samples_at_a_time
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("artefact", metavar="ARTEFACT", type=Path, help="a .tflite or .onnx file")
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG, JPEG, ...")
-    parser.add_argument("--invert", action="store_true", help="the images are dark on light (ink on paper)")
+    forms = ", ".join(form.what for form in FORMS)
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help=f"what to answer: {forms}")
+    parser.add_argument("--invert", action="store_true", help="pictures are dark on light (ink on paper)")
     parser.add_argument("--top", type=int, default=3, metavar="N", help="how many classes to print (default 3)")
     parser.add_argument(
         "--threshold",
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         predictor = load(
             arguments.artefact, engine=arguments.engine, threads=arguments.threads, verify=not arguments.trust
         )
-    samples = read_samples(arguments.images, predictor.spec, invert=arguments.invert)
+    samples = read_samples(arguments.files, predictor.spec, invert=arguments.invert)
     spec, choices = predictor.spec, Choices(arguments.top, arguments.threshold)
     stems = file_stems(samples.names)
     if arguments.output:

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.spec import Spec
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.numpy_file import read_npy, read_npz
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.pictures.images import SUFFIXES, read_images
 from edgeport.runtime.pictures.resizing import KERAS_LOADER
 from edgeport.runtime.samples.csv_table import read_table
-from edgeport.runtime.samples.shaping import shaped, table_inputs, valued
+from edgeport.runtime.samples.shaping import ports_of, shaped, table_inputs, valued
 from edgeport.runtime.samples.wav_file import read_wav
 from edgeport.runtime.tensors.arrays import Tensor
 
@@ -26,25 +27,24 @@ _MOST_CSV, _MOST_WAV = 1 << 29, 1 << 30
 
 
 class Samples(NamedTuple):
-    """Samples of files.
+    """Samples as ``Predictor.answer`` takes them.
 
     Attributes:
-        names: What each is called: its file, with the line or the index where a file holds many.
-        inputs: For each input of the model an array of (n, ...): uint8 for pixels, float32 for real numbers, integers.
-        rates: The sample rates, in Hz, of the sound among them.
+        names: What to call each of the n samples: its file, with the line or the index where a file holds many.
+        values: For each input its name and n samples: uint8 for pixels, else real values or integers.
+        pictures: The picture file that each sample is; empty where samples are no pictures.
     """
 
     names: tuple[str, ...]
-    inputs: Mapping[str, Tensor]
-    rates: frozenset[int] = frozenset()
+    values: Mapping[str, Tensor]
+    pictures: tuple[Path, ...] = ()
 
-    def parts(self, ports: Sequence[Input], count: int) -> Iterator[dict[str, Tensor]]:
-        """Yield ``count`` samples at a time as real values: pixels as float64, by the range of their input."""
-        tables = {port.name: np.linspace(*port.range, 256) for port in ports if port.range is not None}
-        pixels = {name for name in tables if self.inputs[name].dtype == np.uint8}
+    def parts(self, count: int) -> Iterator["Samples"]:
+        """Yield the samples, so many at a time."""
         for start in range(0, len(self.names), count):
-            part = {name: array[start : start + count] for name, array in self.inputs.items()}
-            yield {name: tables[name][each] if name in pixels else each for name, each in part.items()}
+            part = slice(start, start + count)
+            values = {name: array[part] for name, array in self.values.items()}
+            yield Samples(self.names[part], values, self.pictures[part])
 
 
 class Form(NamedTuple):
@@ -61,28 +61,25 @@ class Form(NamedTuple):
     read: Callable[[Sequence[Path], Sequence[Input], bool], Samples]
 
 
-def read_samples(paths: Sequence[Path], ports: Sequence[Input], *, invert: bool = False) -> Samples:
+def read_samples(paths: Sequence[Path], spec: Spec, *, invert: bool = False) -> Samples:
     """Return the samples in files of any of ``FORMS``; what has another ending is taken for a picture.
 
     Args:
         paths: The files; ``-`` for CSV on the standard input.
-        ports: The inputs of the model; see ``ports_of``.
-        invert: Swap black and white of pictures.
+        spec: What is known of the artefact.
+        invert: Whether pictures are dark on light, where the model knows light on dark.
 
     Raises:
         InputError: A file cannot be read, or is not what the model takes; the message names it.
     """
+    ports = ports_of(spec)
     groups = [(form, list(members)) for form, members in groupby(paths, _form)]
     if invert and not any(form is _PICTURES for form, _ in groups):
         raise InputError(f"--invert: got it with {paths[0]}, expected it with pictures")
-    read = [form.read(members, ports, invert) for form, members in groups]
-    if len(read) == 1:
-        return read[0]
-    return Samples(
-        tuple(name for each in read for name in each.names),
-        {port.name: _joined([each.inputs[port.name] for each in read], paths) for port in ports},
-        frozenset().union(*(each.rates for each in read)),
-    )
+    samples = _joined([form.read(members, ports, invert) for form, members in groups])
+    if samples.pictures:
+        _hint_at_inversion(samples.values[ports[0].name], spec, invert)
+    return samples
 
 
 def _form(path: Path) -> Form:
@@ -91,14 +88,22 @@ def _form(path: Path) -> Form:
     return next((form for form in FORMS if path.suffix.lower() in form.suffixes), _PICTURES)
 
 
-def _joined(arrays: Sequence[Tensor], paths: Sequence[Path]) -> Tensor:
-    shapes = {array.shape[1:] for array in arrays}
-    if len(shapes) > 1:
-        raise InputError(
-            f"{paths[0]} ...: got samples of the shapes {' and '.join(map(str, sorted(shapes)))} in one call, expected "
-            "one of them: give files of the other shape in another call"
-        )
-    return np.concatenate(arrays)
+def _joined(read: Sequence[Samples]) -> Samples:
+    if len(read) == 1:
+        return read[0]
+    values = {}
+    for name in read[0].values:
+        arrays = [each.values[name] for each in read]
+        for samples, array in zip(read, arrays, strict=True):
+            if array.shape[1:] != arrays[0].shape[1:]:
+                raise InputError(
+                    f"{samples.names[0]}: got {array.shape[1:]} a sample, and {arrays[0].shape[1:]} in "
+                    f"{read[0].names[0]}, expected one shape in a call: give them in two"
+                )
+        values[name] = np.concatenate(arrays)
+    pictures = tuple(path for each in read for path in each.pictures)
+    names = tuple(name for each in read for name in each.names)
+    return Samples(names, values, pictures if len(pictures) == len(names) else ())
 
 
 def _read_pictures(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Samples:
@@ -111,15 +116,15 @@ def _read_pictures(paths: Sequence[Path], ports: Sequence[Input], invert: bool) 
         )
     shape = (height, width, channels)
     pixels = read_images(paths, shape=shape, resizing=port.resizing or KERAS_LOADER, invert=invert)
-    return Samples(tuple(map(str, paths)), {port.name: pixels})
+    return Samples(tuple(map(str, paths)), {port.name: pixels}, tuple(paths))
 
 
 def _read_npy(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Samples:
-    return _stacked([_named_arrays(path, {_only(path, ports).name: read_npy(path)}, ports) for path in paths], paths)
+    return _joined([_named_arrays(path, {_only(path, ports).name: read_npy(path)}, ports) for path in paths])
 
 
 def _read_npz(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Samples:
-    return _stacked([_named_arrays(path, _by_input(path, ports), ports) for path in paths], paths)
+    return _joined([_named_arrays(path, _by_input(path, ports), ports) for path in paths])
 
 
 def _by_input(path: Path, ports: Sequence[Input]) -> dict[str, Tensor]:
@@ -145,11 +150,11 @@ def _named_arrays(path: Path, arrays: Mapping[str, Tensor], ports: Sequence[Inpu
         raise InputError(f"{path}: got {listed}, expected as many samples of each input")
     if all(singles):
         return Samples((str(path),), found)
-    return Samples(tuple(f"{path}[{index}]" for index in range(len(found[ports[0].name]))), found)
+    return Samples(tuple(f"{path}[{index}]" for index in range(counts[ports[0].name])), found)
 
 
 def _read_csv(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Samples:
-    return _stacked([_rows(path, ports) for path in paths], paths)
+    return _joined([_rows(path, ports) for path in paths])
 
 
 def _rows(path: Path, ports: Sequence[Input]) -> Samples:
@@ -188,15 +193,20 @@ def _read_wav(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Sa
                 f"{length:,}, as {port} has: cut or pad it, at the sample rate that the model was trained with"
             )
         rates.add(sound.rate)
-        read.append(
-            Samples((str(path),), {port.name: sound.samples.reshape(1, frames, *[got] * (len(port.shape) - 2))})
-        )
-    return _stacked(read, paths)._replace(rates=frozenset(rates))
+        axes = (1, frames) if len(port.shape) == 2 else (1, frames, got)
+        read.append(Samples((str(path),), {port.name: sound.samples.reshape(axes)}))
+    _state_rates(rates)
+    return _joined(read)
 
 
-def _stacked(read: Sequence[Samples], paths: Sequence[Path]) -> Samples:
-    names = tuple(name for each in read for name in each.names)
-    return Samples(names, {name: _joined([each.inputs[name] for each in read], paths) for name in read[0].inputs})
+def _state_rates(rates: set[int]) -> None:
+    """Say at which sample rates sound was recorded: no artefact says which one its model learned."""
+    listed = " and ".join(f"{rate:,} Hz" for rate in sorted(rates))
+    print(f"edgeport predict: sound of {listed}; the model must have learned the same", file=sys.stderr)
+
+
+def _takes_sound(port: Input) -> bool:
+    return len(port.shape) in (2, 3) and port.is_real and port.range is None
 
 
 def _only(path: Path, ports: Sequence[Input]) -> Input:
@@ -206,16 +216,25 @@ def _only(path: Path, ports: Sequence[Input]) -> Input:
     return ports[0]
 
 
-def _takes_sound(port: Input) -> bool:
-    return len(port.shape) in (2, 3) and port.is_real and port.range is None
+def _hint_at_inversion(images: Tensor, spec: Spec, inverted: bool) -> None:
+    """Say so when digits look like ink on paper and the model learned the opposite: it would answer nonsense."""
+    if inverted or spec.metadata is None or not spec.metadata.dataset.startswith("mnist"):
+        return
+    light = sum(bool(np.median(image) > 127) for image in images)
+    if light:
+        print(
+            f"edgeport predict: {light} of {len(images)} images look dark on light; this model learned light digits "
+            "on black: add --invert",
+            file=sys.stderr,
+        )
 
 
-_PICTURES = Form("picture (PNG, JPEG, WebP, BMP, GIF, TIFF)", SUFFIXES, _read_pictures)
-_CSV = Form("CSV: a row of numbers a sample", frozenset({".csv"}), _read_csv)
+_PICTURES = Form("a picture (PNG, JPEG, WebP, BMP, GIF, TIFF)", SUFFIXES, _read_pictures)
+_CSV = Form("FILE.csv (a row of numbers a sample; - for the standard input)", frozenset({".csv"}), _read_csv)
 FORMS = (
     _PICTURES,
-    Form(".npy: a sample or an array of them", frozenset({".npy"}), _read_npy),
-    Form(".npz: an array for each input, by its name", frozenset({".npz"}), _read_npz),
+    Form("FILE.npy", frozenset({".npy"}), _read_npy),
+    Form("FILE.npz (an array for each input)", frozenset({".npz"}), _read_npz),
     _CSV,
-    Form("WAV: raw audio", frozenset({".wav"}), _read_wav),
+    Form("FILE.wav (raw sound)", frozenset({".wav"}), _read_wav),
 )

@@ -21,7 +21,13 @@ def ports_of(spec: Spec) -> tuple[Input, ...]:
 
     Of a file without metadata nobody knows more than the shapes: what looks like pictures takes pixels from 0 to 255,
     as they are, and real numbers too; its kind stays empty.
+
+    Raises:
+        InputError: An input is a single number, so that there are no samples.
     """
+    if not all(tensor.shape for tensor in spec.inputs):
+        inputs = "; ".join(map(str, spec.inputs))
+        raise InputError(f"{spec.name} takes {inputs}, where no axis counts samples: use it from Python")
     facts = spec.metadata.inputs if spec.metadata else (Input(""),) * len(spec.inputs)
     return tuple(_port(*each, known=spec.metadata is not None) for each in zip(facts, spec.inputs, strict=True))
 

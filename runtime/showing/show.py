@@ -12,7 +12,7 @@ from edgeport.runtime.artefact.contract import Output
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.prediction.samples import Samples
+from edgeport.runtime.samples.reading import Samples
 from edgeport.runtime.showing.boxes import box_outputs, show_boxes
 from edgeport.runtime.showing.maps import show_map
 from edgeport.runtime.showing.rows import show_any, show_classes, show_labels, show_values, show_yes_no

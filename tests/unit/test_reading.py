@@ -87,9 +87,7 @@ def test_pixels_are_bytes_whatever_the_form(tmp_path: Path) -> None:
         np.testing.assert_array_equal(values[..., 0], pixels[: len(values)])
     assert read(tmp_path / "a.png", IMAGE).pictures == (tmp_path / "a.png",)
     np.save(tmp_path / "scaled.npy", pixels / 255)
-    with pytest.raises(
-        InputError, match=r"got float64 from .* whole numbers from 0 to 255 .* -1 to 1, is"
-    ):
+    with pytest.raises(InputError, match=r"got float64 from .* whole numbers from 0 to 255 .* -1 to 1, is"):
         read(tmp_path / "scaled.npy", IMAGE)
     np.save(tmp_path / "far.npy", np.linspace(0, 300, 30).astype(np.int64).reshape(1, 6, 5, 1))
     with pytest.raises(InputError, match="got int64 from 0 to 300"):

@@ -13,6 +13,7 @@ from edgeport.export.bundle.archive import SUMS, sums_text
 from edgeport.export.bundle.device import text_of
 from edgeport.export.bundle.included import FOLDER as INCLUDED
 from edgeport.export.bundle.included import read_included
+from edgeport.export.bundle.programs import programs_for
 from edgeport.export.bundle.reference import ReferenceAnswers, reference_answers
 from edgeport.export.bundle.samples import GoldenSamples, golden_samples
 from edgeport.export.bundle.selection import Selection, read_artefacts, select
@@ -31,8 +32,6 @@ from edgeport.runtime.terminal import visible
 SCHEMA = 1
 
 _SPECIAL = re.compile(r"[^A-Za-z0-9._-]+")
-_EXAMPLES = ("classify_camera.py", "classify_folder.py", "edgeport.service")
-_FILLED = ("edgeport.service",)
 _BENCHMARK = "venv/bin/edgeport benchmark artefacts -o benchmark"
 
 
@@ -178,7 +177,7 @@ def _texts(
     preferred = _preferred(manifest)
     # A model may have any name: with spaces, quotes, or what a shell and systemd would expand.
     first = shlex.quote(f"artefacts/{preferred.file}")
-    predict = f"venv/bin/edgeport predict {first} IMAGE.png" if manifest.classifies_images else ""
+    programs = programs_for(manifest)
     values = {
         "TOP": name,
         "NAME": manifest.name,
@@ -190,14 +189,14 @@ def _texts(
         "APT": " ".join(package for _, package in system.from_apt),
         "FIRST": first,
         "UNIT": _in_a_unit(f"/opt/{name}/artefacts/{preferred.file}"),
-        "PREDICT": predict,
-        "SERVICE": "yes" if manifest.classifies_images else "",
+        "PREDICT": f"venv/bin/edgeport predict {first} {programs.given}",
+        "SERVICE": "yes" if programs.serves else "",
         "BENCHMARK": _BENCHMARK if measures else "",
     }
     device = {"install.sh": text_of("install.sh", {key: shlex.quote(value) for key, value in values.items()})}
-    if manifest.classifies_images:
-        for example in _EXAMPLES:
-            device[f"examples/{example}"] = text_of(example, values if example in _FILLED else None)
+    for program in programs.files:
+        # A program is a file that can be run and tested as it is.
+        device[f"examples/{program}"] = text_of(program, None if program.endswith(".py") else values)
     return device | {"README.md": text_of("README.md", values | _told(values, selection, samples, options))}
 
 
@@ -217,20 +216,20 @@ def _told(
     for artefact in manifest.artefacts:
         runs = [e for e in selection.engines if e.format == artefact.format and artefact.precision not in e.cannot_read]
         rows.append(f"| `{artefact.file}` | {artefact.bytes:,} | {', '.join(f'{e.name} {e.version}' for e in runs)} |")
-    images, vendored = manifest.classifies_images, options.with_wheels
+    programs, vendored = programs_for(manifest), options.with_wheels
     included = ", ".join(f"`{path.name}`" for path in options.include)
     index = "--no-index --find-links wheels " if vendored else "--only-binary=:all: "
     return {
         "ARTEFACTS": "\n".join(rows),
         "APT": f"python3-venv {values['APT']}".strip(),
         "INCLUDED": f"\n| `{INCLUDED}/` | what was taken along with `--include`: {included} |" if included else "",
-        "EXAMPLES": "a program that watches a folder, one for the camera, and a systemd service" if images else "none",
+        "EXAMPLES": programs.what,
         "WHEELS": f"edgeport, {'and every package that it needs' if vendored else 'the others come from the network'}",
         "NETWORK": "It needs no network." if vendored else "It fetches the packages from the network.",
         "GOLDEN": f"{samples.count} samples ({visible(samples.source)})",
-        "PREDICT": values["PREDICT"] or "venv/bin/python  # from edgeport.runtime import load",
         "BENCHMARK": f"\n$ {values['BENCHMARK']}" if values["BENCHMARK"] else "",
-        "SERVICE": text_of("service.md", {**values, "INDEX": index}).decode() if images else "",
+        "PROGRAMS": text_of(programs.section, {**values, "INDEX": index}).decode() if programs.section else "",
+        "OWN": text_of("own_files.md", {"OWN": options.include[0].name}).decode() if options.include else "",
     }
 
 

@@ -77,6 +77,28 @@ def read_images(
     return pixels
 
 
+def read_frame(
+    frame: npt.NDArray[np.uint8], *, shape: tuple[int, int, int], resizing: Resizing, invert: bool = False
+) -> npt.NDArray[np.uint8]:
+    """Return what a camera sees as pixels of the model's size, as ``read_images`` does it with a file.
+
+    Args:
+        frame: uint8 of shape (rows, columns, 3), red first.
+        shape: (height, width, channels) of the model's input; channels is 1 or 3.
+        resizing: How; see ``read_images``.
+        invert: Swap black and white.
+
+    Returns:
+        uint8 of shape (1, height, width, channels).
+
+    Raises:
+        InputError: The model has another number of channels.
+    """
+    from PIL import Image
+
+    return _fitted(Image.fromarray(np.ascontiguousarray(frame)), shape, resizing, invert)[np.newaxis]
+
+
 def picture_shape(path: Path) -> tuple[int, int, int]:
     """Return (height, width, channels) of a picture file, which is not decoded; 1 channel if it is grey.
 
@@ -90,9 +112,7 @@ def picture_shape(path: Path) -> tuple[int, int, int]:
 
 def _read_image(path: Path, shape: tuple[int, int, int], resizing: Resizing, invert: bool) -> npt.NDArray[np.uint8]:
     height, width, channels = shape
-    if channels not in (1, 3):
-        raise InputError(f"image files cannot feed a model with {channels} channels, expected 1 or 3")
-    mode = "L" if channels == 1 else "RGB"
+    mode = _mode(channels)
     exact = resizing.interpolation == "bilinear"
     with _opened(path) as image:
         whole = image.width * image.height
@@ -102,14 +122,31 @@ def _read_image(path: Path, shape: tuple[int, int, int], resizing: Resizing, inv
         factor = 1 if exact else _reduction(image.size, (width, height), resizing.fit)
         _check_memory(path, image, 0 if exact else _BYTES_A_PIXEL.get(mode, 4), factor, whole)
         image.load()
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-        # Until it is turned, a picture on its side has the frame on its side.
-        frame = (height, width) if turn in _SIDEWAYS else (width, height)
-        box, size = placed(image.size, frame, resizing.fit)
-        ground = _ground(image)
-        level = partial(_levelled, mode=mode, ground=ground)
-        resized = bilinear(image, box, size, level) if exact else _smooth(image, box, size, level, mode, factor)
-        colour = _border_colour(image, level) if size != frame else 0
+        return _fitted(image, shape, resizing, invert)
+
+
+def _mode(channels: int) -> str:
+    if channels not in (1, 3):
+        raise InputError(f"image files cannot feed a model with {channels} channels, expected 1 or 3")
+    return "L" if channels == 1 else "RGB"
+
+
+def _fitted(
+    image: "Image.Image", shape: tuple[int, int, int], resizing: Resizing, invert: bool
+) -> npt.NDArray[np.uint8]:
+    """Return a decoded picture as pixels of the model's size; it may be damaged, so it is still an open one."""
+    height, width, channels = shape
+    mode = _mode(channels)
+    exact = resizing.interpolation == "bilinear"
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    # Until it is turned, a picture on its side has the frame on its side.
+    frame = (height, width) if turn in _SIDEWAYS else (width, height)
+    box, size = placed(image.size, frame, resizing.fit)
+    ground = _ground(image)
+    level = partial(_levelled, mode=mode, ground=ground)
+    factor = 1 if exact else _reduction(image.size, (width, height), resizing.fit)
+    resized = bilinear(image, box, size, level) if exact else _smooth(image, box, size, level, mode, factor)
+    colour = _border_colour(image, level) if size != frame else 0
     if turn is not None:
         from PIL import Image
 

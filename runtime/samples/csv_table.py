@@ -35,32 +35,30 @@ class Table(NamedTuple):
     targets: tuple[str, ...] = ()
 
 
-def read_table(content: bytes, *, named: str, target: str | None = None) -> Table:
+def read_table(
+    content: bytes, *, named: str, target: str | None = None, header: bool | None = None, line: int = 1
+) -> Table:
     """Return the numbers of a CSV file, and the column of targets if there shall be one.
 
     Cells are parted by commas, semicolons or tabs, whichever the first line has most of, and may be quoted as RFC 4180
-    says. The first line has names if none of its cells is a number, or if a target is asked for. Empty lines are
-    nothing.
+    says. The first line has names if ``has_names`` says so, or if a target is asked for. Empty lines are nothing.
 
     Args:
         content: UTF-8 text.
         named: What messages call the file.
         target: The name of a column that is no number for the model; its cells may be text.
+        header: Whether the first line has names; None to look.
+        line: Which line of its file the first one is.
 
     Raises:
         InputError: It is no such text; a cell is empty, text or not finite (the message has its line and column); rows
             differ in length; there is no column of that name.
     """
-    records = _records(content, named)
-    first = next(records, None)
-    if first is None:
-        raise InputError(f"{named}: got no lines, expected numbers, a row a sample")
-    line, cells = first
-    columns: tuple[str, ...] = ()
-    if target is not None or not any(map(_is_number, cells)):
-        columns = _header(cells, named, target)
-    else:
-        _check_first_numbers(cells, named)
+    records = _records(content, named, line)
+    line, cells = _first(records, named)
+    if header is None:
+        header = target is not None or _names(cells, named)
+    columns = _header(cells, named, target) if header else ()
     place = columns.index(target) if target is not None else None
     table = _Rows(named, columns, len(cells), place)
     if not columns:
@@ -68,6 +66,16 @@ def read_table(content: bytes, *, named: str, target: str | None = None) -> Tabl
     for line, cells in records:
         table.add(line, cells)
     return table.finished()
+
+
+def has_names(content: bytes, *, named: str) -> bool:
+    """Return whether the first line of CSV text has names of columns: none of its cells is a number.
+
+    Raises:
+        InputError: It is no such text, or nobody can know.
+    """
+    _, cells = _first(_records(content, named), named)
+    return _names(cells, named)
 
 
 class _Rows:
@@ -131,12 +139,26 @@ class _Rows:
             raise InputError(f"{self._named}: got a column of targets alone, expected numbers beside it")
 
 
-def _records(content: bytes, named: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of each line that has some, with the number of the line."""
+def _first(records: Iterator[tuple[int, list[str]]], named: str) -> tuple[int, list[str]]:
+    first = next(records, None)
+    if first is None:
+        raise InputError(f"{named}: got no lines, expected numbers, a row a sample")
+    return first
+
+
+def _names(cells: Sequence[str], named: str) -> bool:
+    if not any(map(_is_number, cells)):
+        return True
+    _check_first_numbers(cells, named)
+    return False
+
+
+def _records(content: bytes, named: str, start: int = 1) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each line that has some, with the number of the line, the first of which is ``start``."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = content.count(b"\n", 0, error.start) + start
         raise InputError(f"{named}, line {line}: got bytes that are no UTF-8 text, expected CSV") from error
     if "\0" in text:
         raise InputError(f"{named}: got a NUL, expected CSV text")
@@ -146,9 +168,9 @@ def _records(content: bytes, named: str) -> Iterator[tuple[int, list[str]]]:
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
+                yield reader.line_num + start - 1, cells
     except csv.Error as error:
-        raise InputError(f"{named}, line {reader.line_num}: cannot be read as CSV ({error})") from error
+        raise InputError(f"{named}, line {reader.line_num + start - 1}: cannot be read as CSV ({error})") from error
 
 
 def _header(cells: Sequence[str], named: str, target: str | None) -> tuple[str, ...]:

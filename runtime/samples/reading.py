@@ -82,6 +82,21 @@ def read_samples(paths: Sequence[Path], spec: Spec, *, invert: bool = False) -> 
     return samples
 
 
+def read_rows(content: bytes, spec: Spec, *, header: bool | None = None, line: int = 1) -> Samples:
+    """Return the samples in CSV text that a program has taken from its standard input, as ``read_samples`` does.
+
+    Args:
+        content: Lines of it.
+        spec: What is known of the artefact.
+        header: Whether the first line has names of columns; None to look.
+        line: Which line of the input the first one is.
+
+    Raises:
+        InputError: It is no CSV text, or no samples of the model; the message has the line.
+    """
+    return _rows_of(content, Path(STDIN), ports_of(spec), header=header, line=line)
+
+
 def _form(path: Path) -> Form:
     if str(path) == STDIN:
         return _CSV
@@ -158,13 +173,19 @@ def _read_csv(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Sa
 
 
 def _rows(path: Path, ports: Sequence[Input]) -> Samples:
-    if str(path) == STDIN:
-        named, content = "the standard input", sys.stdin.buffer.read(_MOST_CSV + 1)
-        if len(content) > _MOST_CSV:
-            raise InputError(f"{named}: got over {_MOST_CSV:,} bytes, expected fewer: give them in parts")
-    else:
-        named, content = str(path), read_plain(path, most=_MOST_CSV, error=InputError)
-    table = read_table(content, named=named)
+    if str(path) != STDIN:
+        return _rows_of(read_plain(path, most=_MOST_CSV, error=InputError), path, ports)
+    content = sys.stdin.buffer.read(_MOST_CSV + 1)
+    if len(content) > _MOST_CSV:
+        raise InputError(f"the standard input: got over {_MOST_CSV:,} bytes, expected fewer: give them in parts")
+    return _rows_of(content, path, ports)
+
+
+def _rows_of(
+    content: bytes, path: Path, ports: Sequence[Input], *, header: bool | None = None, line: int = 1
+) -> Samples:
+    named = "the standard input" if str(path) == STDIN else str(path)
+    table = read_table(content, named=named, header=header, line=line)
     inputs = table_inputs(table, ports, named=named)
     return Samples(tuple(f"{path}:{line}" for line in table.lines), inputs)
 

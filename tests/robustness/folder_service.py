@@ -62,8 +62,8 @@ def feed(inbox: Path, count: int, *, seed: int) -> set[str]:
 def run(count: int, *, seed: int = 0, artefact: Path = ROOT / "tests/data/tiny.int8.tflite") -> dict[str, int]:
     """Run the service over so many files, and return what came of it."""
     with tempfile.TemporaryDirectory(prefix="edgeport-") as folder:
-        script, inbox = Path(folder, "classify_folder.py"), Path(folder, "inbox")
-        script.write_bytes(text_of("classify_folder.py"))
+        script, inbox = Path(folder, "predict_folder.py"), Path(folder, "inbox")
+        script.write_bytes(text_of("predict_folder.py"))
         inbox.mkdir()
         out, err = Path(folder, "out"), Path(folder, "err")
         with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -120,7 +120,7 @@ def _contents() -> dict[str, bytes]:
 
 def _answers(path: Path) -> Counter[str]:
     lines = path.read_text("utf-8", "backslashreplace").splitlines()[1:]
-    return Counter(line.partition(": ")[0] for line in lines)
+    return Counter(line.partition("  ")[0] for line in lines)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from edgeport.export import Manifest, load_calibration, read_manifest
 from edgeport.export.bundle import Bundle, BundleOptions, archive_bytes, make_bundle
 from edgeport.export.bundle.bundling import _in_a_unit
 from edgeport.export.bundle.included import read_included
+from edgeport.export.bundle.programs import programs_for
 from edgeport.export.bundle.samples import balanced, golden_samples
 from edgeport.export.bundle.selection import read_artefacts, select
 from edgeport.export.bundle.targets import (
@@ -454,16 +455,42 @@ def test_of_two_installations_at_once_the_second_waits(bundle: Bundle, tmp_path:
     assert (tmp_path / "log").read_text().split() == ["begins", "ends"] * 2
 
 
-def test_a_model_that_takes_no_images_gets_no_examples_for_them(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("count", "change", "examples", "given"),
+    [
+        (1, {}, {"predict_camera.py", "predict_folder.py", "edgeport.service"}, "IMAGE.png"),
+        (1, {"range": None, "kind": "real"}, {"predict_lines.py"}, "SAMPLES.csv"),
+        (1, {"range": None, "kind": "ids", "shape": [None, 12], "dtype": "int32"}, {"predict_lines.py"}, "SAMPLES.csv"),
+        (1, {"shape": [None, 28, 28, 4]}, {"predict_lines.py"}, "SAMPLES.csv"),
+        (2, {}, set(), "SAMPLES.npz"),
+        (2, {"range": None, "kind": "real", "shape": [None, 1]}, {"predict_lines.py"}, "SAMPLES.csv"),
+    ],
+    ids=["pictures", "spectrograms", "tokens", "four channels", "two inputs", "two numbers"],
+)
+def test_its_programs_are_those_that_fit_what_the_model_takes(
+    data: Path, count: int, change: dict, examples: set[str], given: str
+) -> None:
+    manifest = read_manifest(data)
+    (port,) = manifest.inputs
+    ports = (port._replace(**change), port._replace(**change, name="mask"))[:count]
+    programs = programs_for(dataclasses.replace(manifest, inputs=ports))
+    assert set(programs.files) == examples
+    assert (programs.given, programs.serves) == (given, "edgeport.service" in examples)
+
+
+def test_what_a_bundle_says_follows_its_programs(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "export")
     manifest = tmp_path / "export" / "manifest.json"
     content = json.loads(manifest.read_text())
     content["inputs"][0]["range"] = None
     manifest.write_text(json.dumps(content))
     bundle = make_bundle(tmp_path / "export", BundleOptions(samples=1, samples_from="random"))
-    assert not [name for name in bundle.files if name.startswith("examples/")]
-    assert "predict artefacts" not in bundle.files["README.md"].decode() + bundle.files["install.sh"].decode()
+    assert [name for name in bundle.files if name.startswith("examples/")] == ["examples/predict_lines.py"]
+    for text in (bundle.files["README.md"].decode(), bundle.files["install.sh"].decode()):
+        assert "venv/bin/edgeport predict artefacts/tiny.int8.tflite SAMPLES.csv" in text
     assert "inbox" not in bundle.files["README.md"].decode()
+    assert "service=''\n" in bundle.files["install.sh"].decode()
+    assert "camera" not in bundle.files["README.md"].decode()
 
 
 def test_the_command_writes_one_file_and_says_what_is_next(data: Path, tmp_path: Path, capsys) -> None:

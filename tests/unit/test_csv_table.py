@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgeport.runtime import InputError
-from edgeport.runtime.samples.csv_table import read_table
+from edgeport.runtime.samples.csv_table import has_names, read_table
 
 
 def table(text: str, target: str | None = None):
@@ -21,6 +21,24 @@ def test_a_first_line_of_names_is_no_sample() -> None:
     read = table('\ufeffa;"b; c"\r\n1;2\r\n3;4\r\n')
     np.testing.assert_array_equal(read.numbers, [[1, 2], [3, 4]])
     assert (read.columns, read.lines, read.whole) == (("a", "b; c"), (2, 3), True)
+
+
+@pytest.mark.parametrize(("text", "named"), [("a,b\n", True), ("\n1,b\n", False), ('\ufeff"a"\t"b"', True)])
+def test_the_first_line_has_names_if_no_cell_is_a_number(text: str, named: bool) -> None:
+    assert has_names(text.encode(), named="a.csv") == named
+
+
+def test_a_part_of_a_file_says_where_it_stands_in_it() -> None:
+    part = read_table(b"a,b\n1,2\n", named="a.csv", header=True, line=6)
+    assert (part.columns, part.lines) == (("a", "b"), (7,))
+    # In the middle, neither of these can be names.
+    assert read_table(b"0,1,2\n", named="a.csv", header=False, line=8).lines == (8,)
+    with pytest.raises(InputError, match="line 9, column 1: got 'a', expected a finite number"):
+        read_table(b"a,b\n", named="a.csv", header=False, line=9)
+    with pytest.raises(InputError, match="line 9: got bytes"):
+        read_table(b"1,\xff\n", named="a.csv", header=False, line=9)
+    with pytest.raises(InputError, match="line 9: cannot be read as CSV"):
+        read_table(b'1,"2', named="a.csv", header=False, line=9)
 
 
 def test_a_column_of_targets_is_kept_apart_and_may_be_text() -> None:

@@ -1,6 +1,7 @@
 """The programs that ride along to a device."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,30 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeport.export.bundle.device import text_of
-from edgeport.export.bundle.device.classify_camera import pixels_of
-from edgeport.export.bundle.device.classify_folder import pictures, sentence, settled
+from edgeport.export.bundle.device import predict_camera, predict_folder, predict_lines, text_of
+from edgeport.export.bundle.device.predict_folder import pictures, settled
 from edgeport.runtime import EdgeportError, load
 
 
-def test_the_camera_sees_the_square_in_the_middle() -> None:
-    frame = np.zeros((48, 64, 3), np.uint8)
-    frame[:, 8:56] = (255, 0, 0)  # the middle 48 columns are red
-    red = pixels_of(frame, shape=(12, 12, 3))
-    assert (red == (255, 0, 0)).all()
-    assert red.shape == (1, 12, 12, 3)
-    grey = pixels_of(frame, shape=(28, 28, 1))
-    assert (grey.dtype, grey.shape) == (np.uint8, (1, 28, 28, 1))
-    assert (pixels_of(frame, shape=(28, 28, 1), invert=True) == 255 - grey).all()
-    assert (pixels_of(frame.transpose(1, 0, 2), shape=(12, 12, 3)) == red).all(), "upright pictures too"
-
-
-def test_the_camera_feeds_the_model(data: Path, golden: dict) -> None:
+def test_the_camera_feeds_the_model(data: Path, golden: dict, capsys) -> None:
     predictor = load(data / "tiny.int8.tflite")
     frame = np.repeat(golden["images"][0].reshape(28, 28, 1), 3, axis=2)
-    pixels = pixels_of(frame, shape=(28, 28, 1))
-    assert (pixels[0, ..., 0] == golden["images"][0].reshape(28, 28)).all()
-    assert predictor.predict(pixels).argmax() == golden["tiny.int8.tflite"][0].argmax()
+    predict_camera.answer(predictor, frame, invert=False)
+    assert re.match(rf"\d\d:\d\d:\d\d  {golden['tiny.int8.tflite'][0].argmax()}  ", capsys.readouterr().out)
 
 
 def test_a_picture_is_answered_once_it_has_settled_and_again_when_it_changes() -> None:
@@ -61,19 +48,20 @@ def test_a_link_that_leads_nowhere_hides_no_picture(tmp_path: Path) -> None:
     assert found.keys() == {"a.PNG", "nowhere.png", "loop.png"}
 
 
-def test_a_picture_gets_its_label(data: Path, golden: dict, tmp_path: Path) -> None:
+def test_a_picture_gets_its_label(data: Path, golden: dict, tmp_path: Path, capsys) -> None:
     Image.fromarray(golden["images"][0].reshape(28, 28)).save(tmp_path / "digit.png")
     predictor = load(data / "tiny.int8.onnx")
     label = golden["tiny.int8.onnx"][0].argmax()
-    assert sentence(predictor, tmp_path / "digit.png", invert=False).startswith(f"digit.png: {label} (")
+    predict_folder.answer(predictor, tmp_path / "digit.png", invert=False)
+    assert capsys.readouterr().out.startswith(f"digit.png  {label}  ")
     (tmp_path / "digit.png").write_text("no picture")
     with pytest.raises(EdgeportError, match="cannot read"):
-        sentence(predictor, tmp_path / "digit.png", invert=False)
+        predict_folder.answer(predictor, tmp_path / "digit.png", invert=False)
 
 
 def test_the_watch_goes_on_after_a_file_that_is_no_picture(data: Path, golden: dict, tmp_path: Path) -> None:
-    script = tmp_path / "classify_folder.py"
-    script.write_bytes(text_of("classify_folder.py"))
+    script = tmp_path / "predict_folder.py"
+    script.write_bytes(text_of("predict_folder.py"))
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     (inbox / "1.png").write_text("no picture")
@@ -91,9 +79,61 @@ def test_the_watch_goes_on_after_a_file_that_is_no_picture(data: Path, golden: d
             late.cancel()
             child.kill()
     assert started.startswith("Watching ")
-    assert answered.startswith(f"2.png: {golden['tiny.int8.tflite'][0].argmax()} (")
-    assert again.startswith("3.png: ")
+    assert answered.startswith(f"2.png  {golden['tiny.int8.tflite'][0].argmax()}  ")
+    assert again.startswith("3.png  ")
     assert "1.png" in complained
+
+
+def lines_of(images: np.ndarray) -> list[bytes]:
+    return [",".join(map(str, image.ravel().tolist())).encode() + b"\n" for image in images]
+
+
+@pytest.mark.parametrize("names", [[], [b",".join(b"p%d" % place for place in range(784)) + b"\n"]])
+def test_each_line_gets_its_answer_and_one_that_is_no_sample_a_line(
+    data: Path, golden: dict, names: list[bytes], capsys
+) -> None:
+    predictor = load(data / "tiny.int8.tflite")
+    first, second = lines_of(golden["images"][:2])
+    text = b",".join([b"x"] * 784) + b"\n"
+    predict_lines.answer_lines(predictor, [*names, first, b"1,2\n", b"\n", text, second])
+    printed = capsys.readouterr()
+    classes = golden["tiny.int8.tflite"].argmax(axis=1)
+    start = 1 + len(names)
+    assert [line.split("  ")[:2] for line in printed.out.splitlines()] == [
+        [f"-:{start}", str(classes[0])],
+        [f"-:{start + 4}", str(classes[1])],
+    ]
+    short, odd = printed.err.splitlines()
+    assert "expected 784" in short
+    assert f"the standard input, line {start + 3}, " in odd
+
+
+def test_a_line_without_end_ends_the_program(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_lines, "_LONGEST_LINE", 10)
+    with pytest.raises(EdgeportError, match="line 1: got over 10 bytes"):
+        predict_lines.answer_lines(load(data / "tiny.int8.tflite"), [b"1,2,3,4,5,6"])
+
+
+def test_a_line_is_answered_before_the_next_one_comes(data: Path, golden: dict, tmp_path: Path) -> None:
+    script = tmp_path / "predict_lines.py"
+    script.write_bytes(text_of("predict_lines.py"))
+    command = [sys.executable, str(script), str(data / "tiny.int8.tflite")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        late = threading.Timer(60, child.kill)
+        late.start()
+        try:
+            answers = []
+            for line in lines_of(golden["images"][:2]):
+                child.stdin.write(line)
+                child.stdin.flush()
+                answers.append(child.stdout.readline().decode())
+            child.stdin.close()
+            assert child.wait() == 0
+        finally:
+            late.cancel()
+            child.kill()
+    classes = golden["tiny.int8.tflite"].argmax(axis=1)
+    assert [answer.split("  ")[:2] for answer in answers] == [[f"-:{1 + n}", str(classes[n])] for n in range(2)]
 
 
 def test_a_text_with_a_key_that_has_no_value_is_a_bug() -> None:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from edgeport.runtime import InputError
 from edgeport.runtime.pictures import images
 from edgeport.runtime.pictures.images import FORMATS
-from edgeport.runtime.pictures.resizing import DIGITS
+from edgeport.runtime.pictures.resizing import DIGITS, FITS, INTERPOLATIONS, Resizing
 
 GREY, RGB = (28, 28, 1), (32, 24, 3)
 read_images = partial(images.read_images, resizing=DIGITS)
@@ -31,6 +31,19 @@ def test_an_image_of_the_models_size_is_taken_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read[0, ..., 0], pixels)
     inverted = read_images([tmp_path / "a.png"], shape=GREY, invert=True)
     np.testing.assert_array_equal(inverted, 255 - read)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("shape", [GREY, RGB])
+def test_a_cameras_picture_becomes_what_a_file_of_it_would(
+    fit: str, interpolation: str, shape: tuple[int, int, int], tmp_path: Path
+) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    path, how = saved(Image.fromarray(frame), tmp_path / "a.png"), Resizing(fit, interpolation)
+    for invert in (False, True):
+        read = images.read_images([path], shape=shape, resizing=how, invert=invert)
+        np.testing.assert_array_equal(images.read_frame(frame, shape=shape, resizing=how, invert=invert), read)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])

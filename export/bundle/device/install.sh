@@ -128,7 +128,7 @@ if [ -n "$service" ]; then
         say 'To run it as a service, move this folder to /opt, and run install.sh there again.'
         ;;
     *)
-        say 'To run it as a service that names each picture in /srv/edgeport/inbox:'
+        say 'To run it as a service that answers each picture in /srv/edgeport/inbox:'
         say "  sed 's|/opt/@TOP@|$here|g' examples/edgeport.service | sudo tee /etc/systemd/system/edgeport.service"
         say '  sudo install -d -o "$USER" /srv/edgeport/inbox && sudo systemctl enable --now edgeport.service'
         ;;

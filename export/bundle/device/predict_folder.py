@@ -1,4 +1,4 @@
-"""Watch a folder, and print what each new picture in it shows: classify_folder.py ARTEFACT FOLDER.
+"""Watch a folder, and print the answer to each new picture in it: predict_folder.py ARTEFACT FOLDER.
 
 A picture that is still being written is left alone until its size stays the same. A file that is no picture gets a
 line of its own, and the watch goes on.
@@ -12,7 +12,10 @@ from pathlib import Path
 
 from edgeport.runtime import EdgeportError, Predictor, load
 from edgeport.runtime.cli import exit_code_of
-from edgeport.runtime.pictures.images import SUFFIXES, read_images
+from edgeport.runtime.pictures.images import SUFFIXES
+from edgeport.runtime.samples.reading import read_samples
+from edgeport.runtime.showing.show import show
+from edgeport.runtime.showing.shown import Choices
 from edgeport.runtime.terminal import failed_output, visible
 
 # The time of the last change in ns, and the size in bytes: another picture under the same name differs in one.
@@ -46,17 +49,15 @@ def settled(
             yield path, state
 
 
-def sentence(predictor: Predictor, path: Path, *, invert: bool) -> str:
-    """Return what a picture shows, and how sure the model is.
+def answer(predictor: Predictor, path: Path, *, invert: bool) -> None:
+    """Print what the model answers to a picture.
 
     Raises:
         EdgeportError: It is no picture that can be read.
     """
-    height, width, channels = (axis or 1 for axis in predictor.spec.input.shape[1:])
-    shape = height, width, channels
-    pixels = read_images([path], shape=shape, resizing=predictor.spec.resizing, invert=invert)
-    best = predictor.classify(pixels, top=1)[0][0]
-    return f"{path.name}: {best.label} ({best.probability:.1%})"
+    samples = read_samples([path], predictor.spec, invert=invert)
+    show(samples._replace(names=(path.name,)), predictor.answer(samples.values), predictor.spec, Choices())
+    sys.stdout.flush()
 
 
 def watch(predictor: Predictor, folder: Path, *, seconds: float, invert: bool) -> int:
@@ -82,7 +83,7 @@ def watch(predictor: Predictor, folder: Path, *, seconds: float, invert: bool) -
                 continue
             done[path] = state
             try:
-                print(visible(sentence(predictor, path, invert=invert)), flush=True)
+                answer(predictor, path, invert=invert)
             except EdgeportError as error:
                 print(visible(str(error)), file=sys.stderr, flush=True)
             except MemoryError:
@@ -94,7 +95,7 @@ def watch(predictor: Predictor, folder: Path, *, seconds: float, invert: bool) -
 
 def run() -> int:
     """Read the command line, load the artefact, and watch."""
-    parser = argparse.ArgumentParser(description="Print what each new picture in a folder shows.")
+    parser = argparse.ArgumentParser(description="Print the answer to each new picture in a folder.")
     parser.add_argument("artefact", type=Path, help="a .tflite or .onnx file")
     parser.add_argument("folder", type=Path, help="the folder to watch; it may come into being later")
     parser.add_argument("--seconds", type=float, default=1.0, help="between two looks (default 1)")
@@ -106,4 +107,4 @@ def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of("classify_folder.py", run))
+    sys.exit(exit_code_of("predict_folder.py", run))

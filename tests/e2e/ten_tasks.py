@@ -15,6 +15,8 @@ import numpy as np
 from keras import layers
 from PIL import Image
 
+from edgeport.export import Options, export_model
+
 Array = np.ndarray
 
 
@@ -188,11 +190,11 @@ def write_photos(scaled: Callable[[Array], Array] = np.asarray) -> Callable[[Pat
         paths = [folder / f"photo{place}.png" for place in range(len(pictures))]
         for path, picture in zip(paths, pictures, strict=True):
             Image.fromarray(picture).save(path)
-        # What Keras' own loader makes of the same files, in the same order.
+        # What Keras' own loader makes of the same files, in the same order, rounded as edgeport states it.
         read = keras.utils.image_dataset_from_directory(
             folder, labels=None, image_size=(32, 32), shuffle=False, verbose=False
         )
-        return paths, scaled(np.concatenate([np.asarray(batch) for batch in read]))
+        return paths, scaled(np.rint(np.concatenate([np.asarray(batch) for batch in read])))
 
     return write
 
@@ -290,14 +292,47 @@ def write_series(folder: Path) -> tuple[list[Path], Array]:
     return [folder / "history.npz"], values
 
 
+def make(task: Task, folder: Path) -> None:
+    """Export the model of a task in two precisions, and write the files that its user has."""
+    keras.utils.set_random_seed(1)
+    model = task.build()
+    model.save(folder / "model.keras")
+    np.savez(folder / "samples.npz", **{model.inputs[0].name: task.samples()})
+    export_model(
+        folder / "model.keras",
+        folder / "export",
+        calibration=folder / "samples.npz",
+        options=Options(precisions=("float32", "int8")),
+        on_warning=lambda text: None,
+        **task.options,
+    )
+    (folder / "files").mkdir()
+    _, values = task.write(folder / "files")
+    answers = model.predict(values, verbose=0)
+    named = answers if isinstance(answers, dict) else {model.output_names[0]: answers}
+    np.savez(folder / "expected.npz", **named)
+
+
 TASKS = (
     Task("spectrograms", spectrogram_model, lambda: spectrograms(2, 200)[0], write_spectrograms),
     Task("audio", audio_model, lambda: sounds(2, 200)[0], write_sounds),
-    Task("table", table_model, lambda: table(2, 300), write_rows("houses.csv", table(3, 6))),
+    Task(
+        "table",
+        table_model,
+        lambda: table(2, 300),
+        write_rows("houses.csv", table(3, 6)),
+        {"outputs": ["values:price=kUSD"]},
+    ),
     Task("anomaly", autoencoder, lambda: readings(2, 300), write_rows("readings.csv", readings(3, 6))),
     Task("unet", unet, lambda: squares(2, 120), write_photos()),
-    Task("detector", detector, lambda: squares(2, 120), write_photos()),
-    Task("multi-label", multi_label, lambda: squares(2, 200), write_photos()),
+    Task("detector", detector, lambda: squares(2, 120), write_photos(), {"outputs": ["boxes=boxes"]}),
+    Task(
+        "multi-label",
+        multi_label,
+        lambda: squares(2, 200),
+        write_photos(),
+        {"labels": {"tags": ["red", "green", "warm", "not-red"]}},
+    ),
     Task("binary", binary, lambda: squares(2, 200), write_photos()),
     Task("tokens", token_model, lambda: sentences(2, 200)[0], write_rows("sentences.csv", sentences(3, 6)[0])),
     Task(
@@ -307,5 +342,5 @@ TASKS = (
         write_photos(keras.applications.mobilenet_v2.preprocess_input),
         {"input_range": (-1.0, 1.0)},
     ),
-    Task("forecaster", forecaster, lambda: series(2, 200)[:, :24], write_series),
+    Task("forecaster", forecaster, lambda: series(2, 200)[:, :24], write_series, {"outputs": ["next=values:degC"]}),
 )

@@ -1,43 +1,24 @@
 """What people use small models for: each is exported, predicted with, bundled and tested as its user would."""
 
 import json
+import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
-from edgeport.export import Options, export_model, read_manifest
+from edgeport.export import read_manifest
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from ten_tasks import TASKS, Task  # noqa: E402
+from ten_tasks import TASKS, Task, make  # noqa: E402
 
 Made = Callable[[Task], Path]
-
-
-def make(task: Task, folder: Path) -> None:
-    """Export the model of a task in two precisions, and write the files that its user has."""
-    keras.utils.set_random_seed(1)
-    model = task.build()
-    model.save(folder / "model.keras")
-    np.savez(folder / "samples.npz", **{model.inputs[0].name: task.samples()})
-    export_model(
-        folder / "model.keras",
-        folder / "export",
-        calibration=folder / "samples.npz",
-        options=Options(precisions=("float32", "int8")),
-        on_warning=lambda text: None,
-        **task.options,
-    )
-    (folder / "files").mkdir()
-    _, values = task.write(folder / "files")
-    answers = model.predict(values, verbose=0)
-    named = answers if isinstance(answers, dict) else {model.outputs[0].name: answers}
-    np.savez(folder / "expected.npz", **named)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +36,39 @@ def test_every_file_is_delivered(task: Task, made: Made) -> None:
     assert not manifest.refused, [f"{each.file}: {each.reason}" for each in manifest.refused]
     assert len(manifest.artefacts) == 4
     assert not any(artefact.verified.inconclusive for artefact in manifest.artefacts)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files of a task, in the order in which they were written."""
+    return sorted((folder / "files").iterdir())
+
+
+def numbers_of(facts: dict[str, Any], names: Sequence[str]) -> np.ndarray:
+    """Return the numbers in what ``--json`` says of one output, whatever kind it has."""
+    if "probabilities" in facts:
+        probabilities = facts["probabilities"]
+        return np.array([probabilities[name] for name in names or map(str, range(len(probabilities)))])
+    if facts["kind"] == "yes-no":
+        return np.array([facts["probability"]])
+    # Those of large answers are in a file.
+    return np.load(facts["file"]) if "file" in facts else np.array(facts["values"])
+
+
+def test_predict_answers_as_keras_does(task: Task, made: Made, edgeport, tmp_path: Path) -> None:
+    folder = made(task)
+    with np.load(folder / "expected.npz") as archive:
+        expected = dict(archive)
+    columns = {output.name: output.columns for output in read_manifest(folder / "export").outputs}
+    for file in ("float32.tflite", "float32.onnx", "int8.tflite", "int8.onnx"):
+        artefact = folder / "export" / f"model.{file}"
+        printed = edgeport("predict", artefact, *files_of(folder), "--json", "-o", tmp_path / file).stdout
+        answers = [json.loads(line)["outputs"] for line in printed.splitlines()]
+        assert all(answer.keys() == expected.keys() for answer in answers)
+        for name, values in expected.items():
+            got = np.stack([numbers_of(answer[name], columns[name]) for answer in answers])
+            # What an int8 file may lose is judged by verification; here, that its answers are of the same kind.
+            allowed = 1e-5 * np.abs(values).max() if "float32" in file else 0.25 * np.ptp(values)
+            np.testing.assert_allclose(got, values, rtol=0, atol=allowed, err_msg=f"{file}, {name}")
 
 
 def bundled(task: Task, folder: Path, edgeport, tmp_path: Path) -> Path:
@@ -76,3 +90,42 @@ def test_its_bundle_fits_the_model_and_tests_itself(task: Task, made: Made, edge
     printed = edgeport("selftest", device).stdout
     assert printed.endswith("4 passed\n"), printed
     assert (device / "included" / "words.txt").read_text() == "yes\nno\n"
+    # Its program answers as `edgeport predict` does.
+    artefact, names = device / "artefacts" / "model.int8.onnx", [path.name for path in files_of(folder)]
+    expected = run_there(folder / "files", "-m", "edgeport.runtime.cli", "predict", artefact, *names)
+    programs = {path.name for path in (device / "examples").iterdir()}
+    if task.sees:
+        assert programs == {"predict_camera.py", "predict_folder.py", "edgeport.service"}
+        program = device / "examples" / "predict_folder.py"
+        assert watched(program, artefact, folder / "files", count=len(expected)) == expected
+    else:
+        assert programs == {"predict_lines.py"}
+        program = device / "examples" / "predict_lines.py"
+        assert run_there(folder / "files", program, artefact, *names) == expected
+        # Line by line too: what CSV can say of any of them.
+        _, values = task.write(tmp_path)
+        text = "".join(",".join(map(str, row)) + "\n" for row in values.reshape(len(values), -1).tolist())
+        lines = run_there(tmp_path, program, artefact, stdin=text)
+        assert [line.partition("  ")[2] for line in lines] == [line.partition("  ")[2] for line in expected]
+
+
+def run_there(folder: Path, *arguments: object, stdin: str = "") -> list[str]:
+    """Return the lines that a program in Python prints in a folder."""
+    command = [sys.executable, *map(str, arguments)]
+    ended = subprocess.run(command, cwd=folder, input=stdin, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+def watched(program: Path, artefact: Path, folder: Path, *, count: int) -> list[str]:
+    """Return the first ``count`` lines that the program answers for the pictures in a folder."""
+    command = [sys.executable, "-I", str(program), str(artefact), str(folder), "--seconds", "0.05"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        late = threading.Timer(60, child.kill)
+        late.start()
+        try:
+            assert child.stdout.readline().startswith("Watching ")
+            return [child.stdout.readline().rstrip("\n") for _ in range(count)]
+        finally:
+            late.cancel()
+            child.kill()

@@ -14,6 +14,7 @@ from edgeport.export.front_door import export_model
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.runtime.artefact.input_kinds import add_inputs
 from edgeport.runtime.artefact.precisions import PRECISIONS
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
@@ -128,8 +129,9 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        help="what pixel 0 and 255 are to the model (default: 0 255 for uint8 samples; floats are taken as they are)",
+        help="what pixels 0 and 255 are to the model: short for --input pixels:LOW:HIGH",
     )
+    add_inputs(group)
     add_resizing(group)
 
 
@@ -159,6 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
             calibration_count=arguments.calibration_count,
             calibration_seed=arguments.calibration_seed,
             data_dir=arguments.data_dir,
+            inputs=arguments.input,
             input_range=arguments.input_range,
             resizing=chosen_resizing(arguments),
             name=arguments.name,

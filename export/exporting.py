@@ -23,10 +23,12 @@ from edgeport.export.verification.reference import Reference
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_checksum
 from edgeport.runtime.artefact.formats import FORMATS, Format
+from edgeport.runtime.artefact.input_kinds import kind_text
 from edgeport.runtime.artefact.precisions import PRECISIONS, Precision, precision_named
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
 from edgeport.runtime.files.output import staged_folder
+from edgeport.train.models.scaling import scales_pixels
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,8 @@ class _Job:
     @property
     def inputs(self) -> tuple[Input, ...]:
         """What the model takes, and how pixels and pictures become it."""
-        known = self.calibration
-        return tuple(
-            port._replace(range=known.range_of(port), resizing=known.resizing_of(port)) for port in self.source.inputs
-        )
+        known = self.calibration.inputs
+        return tuple(each._replace(shape=port.shape) for port, each in zip(self.source.inputs, known, strict=True))
 
     @cached_property
     def reference(self) -> Reference:
@@ -98,14 +98,17 @@ def export(
         InputError: The folder cannot be written, or the options do not fit the model.
     """
     options = options or Options()
+    check_pixels(source, calibration)
     source = source.with_labels(calibration.labels)
     job = _Job(source.with_lengths(calibration.shapes), calibration, options)
     options.batch_of(job.source.inputs[0], usual=None)
-    if options.tflite_metadata and not (source.ends_in_probabilities and calibration.range_of(source.inputs[0])):
+    if options.tflite_metadata and not (source.ends_in_probabilities and calibration.inputs[0].range):
         raise InputError(
             "TFLite metadata is for classifiers of one image that end in a softmax or sigmoid, and "
             f"{source.opened.what} is none: leave --tflite-metadata out"
         )
+    if options.tflite_metadata and calibration.inputs[0].channels == "bgr":
+        raise InputError("TFLite metadata has no word for channels with blue first: leave --tflite-metadata out")
     steps = 2 * len(options.variants) + 1
     now = Progress(0, steps, f"answers of {source.opened.what}")
     on_progress(now)
@@ -134,6 +137,23 @@ def export(
         manifest = _manifest(job, output, artefacts, refused)
         (folder / FILE_NAME).write_text(manifest_text(manifest), "utf-8")
     return manifest
+
+
+def check_pixels(source: Source, calibration: CalibrationSet) -> None:
+    """Raise InputError if nobody knows what pixels are to the model: it would answer at random on the device."""
+    for port, found in zip(source.inputs, calibration.inputs, strict=True):
+        if port.kind and (found.kind, found.range, found.channels) != (port.kind, port.range, port.channels):
+            raise InputError(
+                f"{port.name} of {source.opened.what}: got samples for {kind_text(found)}, expected {kind_text(port)}"
+            )
+        if port.kind or found.kind != "pixels" or scales_pixels(source.graph.definition, port.name):
+            continue
+        name = f"{port.name}=" if len(source.inputs) > 1 else ""
+        raise InputError(
+            f"{source.opened.what} has nothing that scales the pixels of {port.name}, 0 to 255, before its first "
+            f"weights: say what 0 and 255 are to it with --input {name}pixels:-1:1 or {name}pixels:0:1, or "
+            f"{name}pixels:0:255 if it was trained on raw pixels; or give float samples and {name}real"
+        )
 
 
 def _check_required(job: _Job) -> None:

@@ -1,6 +1,5 @@
 """All of ``edgeport export`` in one call: read the model, draw the samples, convert, verify, write."""
 
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from edgeport.export.conversion.options import Options
 from edgeport.export.manifest import Manifest
 from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
+from edgeport.runtime.artefact.input_kinds import check_range, parsed_input
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
@@ -36,6 +36,7 @@ def export_model(
     calibration_count: int = 500,
     calibration_seed: int = 0,
     data_dir: Path | None = None,
+    inputs: Sequence[str] = (),
     input_range: tuple[float, float] | None = None,
     resizing: Resizing | None = None,
     name: str | None = None,
@@ -59,8 +60,10 @@ def export_model(
         calibration_count: How many samples the quantizer sees, at least 10.
         calibration_seed: Which of them.
         data_dir: Where the files of the data set ``mnist`` lie.
-        input_range: What pixel 0 and 255 are to the model; None for 0 to 255 where the samples are uint8. Floats are
-            taken as they are.
+        inputs: Of which kind each input is, as ``--input`` takes it: ``["pixels:-1:1"]``, ``["rgb=pixels",
+            "depth=real"]``. Without it float samples are real values, what an integer input takes are ids, and uint8
+            samples are pixels, which the model must scale itself.
+        input_range: What pixels 0 and 255 are to the model; short for ``inputs=["pixels:LOW:HIGH"]``.
         resizing: How pictures of any size take the model's, on the device too. By default as in training, where
             training.json says so; else as in the data set for calibration, or as Keras' own loaders do.
         name: What to call the artefacts; by default the model's name.
@@ -103,9 +106,16 @@ def export_model(
     """
     output, options = Path(folder), options or Options()
     check_output_folder(output, overwrite=overwrite)
-    _check_arguments(input_range, name)
+    _check_name(name)
+    said = _said(inputs, input_range)
     source, usual = _opened(
-        model, name=name, activation=activation, labels=labels, outputs=outputs, custom_objects=custom_objects
+        model,
+        name=name,
+        activation=activation,
+        labels=labels,
+        inputs=said,
+        outputs=outputs,
+        custom_objects=custom_objects,
     )
     if resizing and source.resizing and resizing != source.resizing:
         raise InputError(
@@ -117,20 +127,13 @@ def export_model(
         inputs=source.inputs,
         count=calibration_count,
         seed=calibration_seed,
-        input_range=input_range,
         vocabulary=source.opened.vocabulary,
         resizing=resizing or source.resizing,
         data_dir=data_dir,
     )
-    from edgeport.export.exporting import export
-    from edgeport.export.graphs.scaling import scales_pixels
+    from edgeport.export.exporting import check_pixels, export
 
-    for port in source.inputs:
-        if input_range is None and samples.range_of(port) and not scales_pixels(source.graph, port):
-            on_warning(
-                f"{source.opened.what} has no layer that scales the pixels of {port.name} before its first weights; if "
-                "it was trained on other values than 0 to 255, give --input-range LOW HIGH"
-            )
+    check_pixels(source, samples)
     for warning in samples.warnings:
         on_warning(warning)
     on_start(source, samples)
@@ -147,6 +150,7 @@ def _opened(
     activation: str | None,
     labels: Sequence[str] | Mapping[str, Sequence[str]],
     outputs: Sequence[str],
+    inputs: Sequence[str],
     custom_objects: Path | Mapping[str, Any] | None,
 ) -> tuple["Source", str]:
     """Return a model, and where samples for it usually come from; empty if nothing says so."""
@@ -163,18 +167,30 @@ def _opened(
             activation=activation,
             labels=labels,
             outputs=outputs,
+            inputs=inputs,
             custom_objects=objects,
         )
     # What a published model was trained on may have to be downloaded; what calibrates it is installed.
     return source, published.calibration if published else source.dataset
 
 
-def _check_arguments(input_range: tuple[float, float] | None, name: str | None) -> None:
+def _check_name(name: str | None) -> None:
     if name is not None and steers(name):
         raise InputError(f"--name: got '{visible(name)}', expected text without control characters")
-    low, high = input_range or (0, 255)
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"--input-range: got {low:g} {high:g}, expected two numbers, the lower one first")
+
+
+def _said(inputs: Sequence[str], input_range: tuple[float, float] | None) -> Sequence[str]:
+    """Return what is said of inputs, in one form; raises InputError before a model is opened if it is none."""
+    inputs = [inputs] if isinstance(inputs, str) else list(inputs)
+    for text in inputs:
+        parsed_input(text)
+    if input_range is None:
+        return inputs
+    low, high = input_range
+    check_range(low, high, said=f"--input-range: got {low:g} {high:g}")
+    if inputs:
+        raise InputError(f"--input-range: got it with --input {' '.join(inputs)}, expected one of them")
+    return [f"pixels:{float(low)!r}:{float(high)!r}"]
 
 
 def _chosen(calibration: Any, usual: str, source: "Source", options: Options) -> Any:

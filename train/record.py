@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, parsed_input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.json_file import read_json
 from edgeport.runtime.machine import version_of
@@ -28,6 +30,7 @@ class TrainingRecord:
         dataset_sha256: The digest of that data set.
         labels: The name of each class.
         resizing: How pictures became its images; None where they came as arrays.
+        input: Of which kind its only input is; it has no name here.
     """
 
     model: str
@@ -35,6 +38,7 @@ class TrainingRecord:
     dataset_sha256: str
     labels: tuple[str, ...]
     resizing: Resizing | None = None
+    input: Input = RAW_PIXELS
 
 
 def record_beside(model_file: Path, *, sha256: str) -> TrainingRecord | None:
@@ -59,8 +63,10 @@ def record_beside(model_file: Path, *, sha256: str) -> TrainingRecord | None:
         dataset = content["dataset"]
         # Records that do not say so are from before it was a choice.
         resizing = recorded_resizing(dataset["resizing"]) if "resizing" in dataset else DIGITS
+        # Before it was a choice, all models were trained on raw pixels.
+        kind = parsed_input(content.get("input", "pixels"))
         record = TrainingRecord(
-            content["model"], dataset["name"], dataset["sha256"], tuple(dataset["labels"]), resizing
+            content["model"], dataset["name"], dataset["sha256"], tuple(dataset["labels"]), resizing, kind
         )
         if not all(isinstance(text, str) for text in (record.model, record.dataset, *record.labels)):
             raise TypeError("a name is no text")

@@ -2,11 +2,13 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from edgeport.runtime.artefact.input_kinds import add_inputs, parsed_input
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.output import check_output_folder
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="edge (default), edge-2k, edge-10k, edge-35k, edge-100k, classic, teacher, or FILE.keras: your own",
     )
+    add_inputs(parser)
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the train split (default: the recipe's)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the same seed gives the same weights (default 0)"
@@ -74,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--seed: got {arguments.seed}, expected 0 to {2**16 - 1}")
     if (output / STATE / "history.json").is_file() and not (arguments.resume or arguments.overwrite):
         raise InputError(f"{output} holds an interrupted run: go on with --resume, or start again with --overwrite")
+    takes = _takes(arguments.input)
     check_output_folder(output, overwrite=arguments.overwrite or arguments.resume, expected=[STATE])
     dataset = _dataset(arguments, start)
     if not dataset.is_pixels:
@@ -87,7 +91,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = start.stem if start else arguments.model
     finished = train(
-        Run(model, dataset, recipe, arguments.seed, teacher=arguments.teacher, qat=arguments.qat, start=start),
+        Run(
+            model,
+            dataset,
+            recipe,
+            arguments.seed,
+            teacher=arguments.teacher,
+            qat=arguments.qat,
+            start=start,
+            input=takes,
+        ),
         output,
         console=console,
         resume=arguments.resume,
@@ -98,6 +111,14 @@ def run(arguments: argparse.Namespace) -> int:
     model_file, exported = shell_word(output / "model.keras"), shell_word(beside / "export")
     console.print(f"\nNext: edgeport export {model_file} -o {exported}")
     return 0
+
+
+def _takes(said: Sequence[str]) -> str:
+    """Return what the model takes, empty if that is not said; raises InputError if it cannot be that."""
+    for text in said:
+        if parsed_input(text).kind == "ids" or len(said) > 1:
+            raise InputError(f"--input: got {' and '.join(said)}, expected pixels or real, once")
+    return said[0] if said else ""
 
 
 def _dataset(arguments: argparse.Namespace, start: Path | None) -> Dataset:

@@ -13,11 +13,12 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, kind_text
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.claim import Claim, claimed_folder
 from edgeport.runtime.files.output import staged_result
 from edgeport.runtime.terminal import visible
-from edgeport.train.datasets.dataset import Dataset, Samples
+from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.loop.fitting import (
     HISTORY,
@@ -33,7 +34,7 @@ from edgeport.train.loop.fitting import (
 )
 from edgeport.train.loop.history import Epoch, Score, best_epoch, read_history
 from edgeport.train.loop.teacher import open_teacher
-from edgeport.train.models.keras_file import check_classifier, open_keras_file
+from edgeport.train.models.keras_file import open_classifier
 from edgeport.train.models.named import build_model
 from edgeport.train.quantization_aware.quantize import quantize_aware
 from edgeport.train.record import FILE_NAME, STATE, record_text
@@ -93,14 +94,14 @@ class _Result:
 
 
 def _train(result: _Result, *, resume: bool) -> bool:
-    run, state = result.run, result.output / STATE
     # What the run begins with is opened first: a slip in its name must not cost the state of an interrupted run.
-    if run.teacher is not None:
-        open_teacher(run.teacher, run.dataset)
-    build = _build(run)
+    if result.run.teacher is not None:
+        open_teacher(result.run.teacher, result.run.dataset)
+    run, build = _build(result.run)
+    result, state = replace(result, run=run), result.output / STATE
     if run.qat:
         # A layer that has no rule there is reported now, and not after all the epochs before.
-        quantize_aware(build(), calibration=_calibration(run))
+        _quantized(build(), run)
     if not resume:
         shutil.rmtree(state, ignore_errors=True)
     try:
@@ -141,7 +142,7 @@ def _fine_tune(model: keras.Model, result: _Result, *, state: Path) -> Fitted:
     result.console.print("Quantization-aware fine-tuning")
     return _fit(
         replace(run, recipe=recipe),
-        lambda: quantize_aware(model, calibration=_calibration(run)),
+        lambda: _quantized(model, run),
         result,
         state=state,
         resume=(state / HISTORY).is_file(),
@@ -149,16 +150,19 @@ def _fine_tune(model: keras.Model, result: _Result, *, state: Path) -> Fitted:
     )
 
 
-def _calibration(run: Run) -> Samples:
-    return run.dataset.train.take(_CALIBRATION_COUNT, seed=run.seed).samples
+def _quantized(model: keras.Model, run: Run) -> keras.Model:
+    samples = run.dataset.train.take(_CALIBRATION_COUNT, seed=run.seed).samples
+    return quantize_aware(model, calibration=samples, takes=kind_text(run.takes))
 
 
-def _build(run: Run) -> Callable[[], keras.Model]:
+def _build(run: Run) -> tuple[Run, Callable[[], keras.Model]]:
+    """Return the run with what its model takes, and what makes the model."""
     if run.start is not None:
-        model = open_keras_file(run.start, role="--model")
-        check_classifier(model, run.dataset, name=f"--model {run.start}")
-        return lambda: model
-    return lambda: build_model(run.model, image_shape=run.dataset.image_shape, class_count=len(run.dataset.labels))
+        model, port = open_classifier(run.start, run.dataset, role="--model", said=run.input)
+        return replace(run, input=kind_text(port)), lambda: model
+    if run.input and run.takes != RAW_PIXELS:
+        raise InputError(f"--input: got {run.input} for {run.model}, which scales raw pixels itself: leave it out")
+    return run, lambda: build_model(run.model, image_shape=run.dataset.image_shape, class_count=len(run.dataset.labels))
 
 
 def _keep_best(result: _Result) -> None:
@@ -198,7 +202,7 @@ def _write(result: _Result, phases: Sequence[Fitted], *, finished: bool) -> None
             )
         console.print(_verdict(phases, run.dataset))
         if finished and result.score_test:
-            record["test"] = _score(model, run.dataset, folder, console)
+            record["test"] = _score(model, run, folder, console)
         (folder / FILE_NAME).write_text(record_text(record), encoding="utf-8")
         written = sorted(path.name for path in folder.iterdir())
     console.print(visible(f"Written to {result.output}: {', '.join(written)}"))
@@ -211,6 +215,7 @@ def _facts(run: Run, model: keras.Model, *, finished: bool) -> dict[str, Any]:
         "finished": finished,
         "model": run.model,
         "parameters": model.count_params(),
+        "input": kind_text(run.takes),
         "dataset": {
             "name": dataset.name,
             "sha256": dataset.sha256,
@@ -262,9 +267,10 @@ def _verdict(phases: Sequence[Fitted], dataset: Dataset) -> str:
     return f"No epoch{phase} is better than the start, which is kept: {right}"
 
 
-def _score(model: keras.Model, dataset: Dataset, folder: Path, console: Console) -> dict[str, int]:
+def _score(model: keras.Model, run: Run, folder: Path, console: Console) -> dict[str, int]:
     """Answer the test split, draw the answers into the folder, and return how many are right."""
-    probabilities = probabilities_of(model, dataset.test)
+    dataset = run.dataset
+    probabilities = probabilities_of(model, dataset.test, takes=run.takes)
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == dataset.test.classes).sum())
     if dataset.is_pixels:

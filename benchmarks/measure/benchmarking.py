@@ -8,6 +8,7 @@ from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
 from edgeport.benchmarks.report.raw.record import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.artefact.embedded_metadata import read_metadata
+from edgeport.runtime.artefact.input_kinds import kind_text
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.train.datasets.dataset import Dataset
@@ -139,7 +140,7 @@ def _keras_entry(path: Path, manifest: Manifest) -> Entry:
     check_file(path, sha256, described_by="the manifest", cure="export again")
     arguments = {
         "path": str(path.resolve()),
-        "input_range": list((manifest.image and manifest.image.range) or (0.0, 255.0)),
+        "takes": kind_text(manifest.image) if manifest.image else "pixels",
     }
     opener = "edgeport.benchmarks.measure.keras_opener:open_keras"
     return Entry(

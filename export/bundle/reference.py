@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edgeport.export.bundle.samples import GoldenSamples
 from edgeport.export.manifest import Manifest
 from edgeport.runtime.errors import EdgeportError
 from edgeport.runtime.tensors.arrays import FloatArray
+from edgeport.runtime.tensors.encoding import real_pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +47,8 @@ def reference_answers(folder: Path, manifest: Manifest, samples: GoldenSamples) 
         source = load_source(path)
         if source.opened.sha256 != manifest.source["sha256"]:
             return ReferenceAnswers(None, f"{path} is not the model that was exported any more")
-        table = np.linspace(*manifest.image.range, 256).astype(np.float32)
         name = source.inputs[0].name
-        real = {name: table[samples.inputs[manifest.image.name]]}
+        real = {name: real_pixels(samples.inputs[manifest.image.name], manifest.image)}
         return ReferenceAnswers(source.answers(real)[source.outputs[0].name])
     except EdgeportError as error:
         return ReferenceAnswers(None, str(error))

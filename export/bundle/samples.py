@@ -174,7 +174,8 @@ def _checked(samples: GoldenSamples, manifest: Manifest) -> GoldenSamples:
 
 def _check_input(array: npt.NDArray[Any], spec: Input, source: str) -> None:
     fits = array.shape[1:] == spec.shape[1:]
-    if not fits or array.dtype.kind not in ("uif" if "float" in spec.dtype else "uib"):
+    pixels_for_real = spec.kind == "real" and array.dtype == np.uint8
+    if not fits or pixels_for_real or array.dtype.kind not in ("uif" if "float" in spec.dtype else "uib"):
         expected = f"{spec.dtype} (n, {_listed(spec.shape[1:])})" + (" or uint8 pixels" if spec.range else "")
         raise InputError(
             f"golden samples: got {array.dtype} {array.shape} of {source} for {spec.name}, expected {expected}; "

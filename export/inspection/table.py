@@ -151,8 +151,12 @@ def _metadata_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
         f"{metadata.model}, {metadata.precision}{f', trained on {metadata.dataset}' if metadata.dataset else ''}",
     )
     for each in metadata.inputs:
-        pixels = "" if each.range is None else f", pixels as {' to '.join(map(_number, each.range))}"
-        yield "input", f"{each.name}, {each.layout or 'other axes'}{pixels}"
+        # Files that do not say of which kind an input is say so by its range.
+        kind = f", {each.kind}" if each.kind else ""
+        if each.range is not None:
+            channels = ", blue first" if each.channels == "bgr" else ""
+            kind = f", pixels as {' to '.join(map(_number, each.range))}{channels}"
+        yield "input", f"{each.name}, {each.layout or 'other axes'}{kind}"
     for output in metadata.outputs:
         meaning = f"{output.kind}, " if output.kind else ""
         yield "output", f"{output.name}, {meaning}{_activation(output.activation)}"

@@ -27,6 +27,7 @@ from edgeport.export.sources.output_contract import (
 from edgeport.export.sources.port_check import check_ports
 from edgeport.export.sources.saved_model import is_saved_model, open_saved_model
 from edgeport.runtime.artefact.contract import Input, Output
+from edgeport.runtime.artefact.input_kinds import kind_text, parsed_input, with_kinds
 from edgeport.runtime.artefact.precisions import Precision
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
 from edgeport.runtime.pictures.resizing import Resizing
@@ -57,6 +58,7 @@ class Source:
         meanings: What the user says of the outputs, by name.
         names: What the user or the training record calls the columns of the outputs, by name.
         resizing: How pictures became the images that it was trained on, if that is known.
+        kinds: Of which kind each input was said to be, here or where it was trained; empty for the graph's inputs.
         dataset: The data set that it was trained on, or empty.
         dataset_sha256: The digest of that data set, or empty.
     """
@@ -70,14 +72,19 @@ class Source:
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resizing: Resizing | None = None
+    kinds: tuple[Input, ...] = ()
     dataset: str = ""
     dataset_sha256: str = ""
     _graphs: dict[int | None, Graph] = field(default_factory=dict, repr=False)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The inputs, in the model's order."""
-        return self.graph.inputs
+        """The inputs, in the model's order, each of the kind that it was said to be."""
+        known = self.kinds or self.graph.inputs
+        return tuple(
+            port._replace(kind=each.kind, range=each.range, channels=each.channels)
+            for port, each in zip(self.graph.inputs, known, strict=True)
+        )
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -214,7 +221,7 @@ class Source:
         }
         for name, output in outputs.items():
             if output.dtype == np.float32 and not np.isfinite(output).all():
-                hint = ", or check --input-range" if any(port.is_image for port in self.inputs) else ""
+                hint = ", or check --input" if any(port.range for port in self.inputs) else ""
                 raise ExportError(
                     f"{self.opened.what} answers with NaN or infinity on held-out samples (output {name}): train it "
                     f"anew{hint}"
@@ -230,6 +237,7 @@ def load_source(
     activation: str | None = None,
     labels: Sequence[str] | Mapping[str, Sequence[str]] = (),
     outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Source:
     """Read a model, and what the training.json beside it says.
@@ -241,12 +249,14 @@ def load_source(
         labels: The name of each class, in the order of the first output, or by output the name of each column; by
             default those of the training.json for the first.
         outputs: What the outputs mean, as ``--outputs`` takes it: ``scores=classes``; by default what the graph says.
+        inputs: Of which kind inputs are, each as ``--input`` takes it: ``pixels:-1:1``, ``mask=real``, ``ids``. By
+            default as the training.json says; the others become what their samples are.
         custom_objects: The layers and functions that the model needs and Keras does not know, by name.
 
     Raises:
         ArtefactError: The file is missing, damaged or no model.
         ExportError: The model is of a kind that cannot be exported.
-        InputError: The name, the activation, or what is said of an output does not fit.
+        InputError: The name, the activation, the kind of an input or what is said of an output does not fit.
     """
     check_backend()
     opened = with_integer_inputs(in_float32(_open(model, custom_objects or {})))
@@ -276,12 +286,28 @@ def load_source(
         meanings=parsed_meanings(outputs, ports),
         names=named_labels(labels, ports),
         resizing=record.resizing if record else None,
+        kinds=_kinds(graph.inputs, inputs, record, opened.what),
         dataset=record.dataset if record else "",
         dataset_sha256=record.dataset_sha256 if record else "",
     )
     # What is said of the outputs is checked here, before any work.
     _ = source.outputs
     return _with_labels_of(record, source) if record else source
+
+
+def _kinds(ports: Sequence[Input], said: Sequence[str], record: TrainingRecord | None, what: str) -> tuple[Input, ...]:
+    """Return the inputs as they are said to be; raises InputError if that is not how the model was trained."""
+    given = with_kinds(ports, [parsed_input(text) for text in said], what=what)
+    if record is None:
+        return given
+    trained = with_kinds(ports, [record.input], what=what)
+    for port, before in zip(given, trained, strict=True):
+        if port.kind and port != before:
+            raise InputError(
+                f"--input: got {kind_text(port)} for {port.name}, expected {kind_text(before)}, as the training.json "
+                f"beside {what} says: leave it out"
+            )
+    return trained
 
 
 def _with_labels_of(record: TrainingRecord, source: Source) -> Source:

@@ -107,7 +107,7 @@ def convert(
     content = _converted(graph, front, precision, calibration, options)
     if has_fake_quantization(graph):
         content = _with_port_names(content, graph)
-    pixels = calibration.range_of(source.inputs[0]) if calibration is not None and options.tflite_metadata else None
+    pixels = calibration.inputs[0].range if calibration is not None and options.tflite_metadata else None
     if pixels is not None and calibration is not None and integers is None and source.ends_in_probabilities:
         # Its readers apply no softmax, so what ends at the logits must not claim to give probabilities.
         return embed_standard_metadata(

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.export.verification.calibration_files import Splits, read_splits, splits_of
-from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.contract import RAW, Input
+from edgeport.runtime.artefact.input_kinds import kind_text, parsed_input, with_kinds
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.pictures.resizing import KERAS_LOADER, Resizing
+from edgeport.runtime.tensors.encoding import real_pixels
 
 Samples = Mapping[str, npt.NDArray[Any]]
 
 RANDOM = "random"
 # What records call samples that were given as arrays.
 ARRAYS = "arrays in Python"
-_PIXELS = (0.0, 255.0)
 _HELD_OUT_COUNT = 1_000
 _FEW = 100
 # So many times the samples to calibrate on are enough of a source that may have no end: others verify.
@@ -37,11 +38,10 @@ class CalibrationSet:
     Attributes:
         source: The data set or file that the samples come from, or ``random``.
         seed: Decides which samples are drawn.
-        inputs: The inputs of the model.
-        samples: For the quantizer, by input: uint8 pixels for an image input, or real values, or integers, of shape
-            (n, ...).
+        inputs: The inputs of the model, each of the kind that it was given, or else that its samples are of: uint8 are
+            raw pixels, floats real values, and what an integer input takes are ids.
+        samples: For the quantizer, by input: uint8 pixels, real values or integers, of shape (n, ...).
         held_out: Of the same kinds; the quantizer does not see them.
-        input_range: The real values that the pixels 0 and 255 are to the model; None if that was not said.
         labels: The class names of the data set, or empty.
         resizing: How pictures of any size take the model's.
         warnings: What a user should know about these samples.
@@ -52,10 +52,15 @@ class CalibrationSet:
     inputs: tuple[Input, ...]
     samples: Samples
     held_out: Samples
-    input_range: tuple[float, float] | None = None
     labels: tuple[str, ...] = ()
     resizing: Resizing = KERAS_LOADER
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Also of a set that is put together by hand.
+        found = tuple(_as_found(port, self.samples[port.name], self.source) for port in self.inputs)
+        how = self.resizing
+        object.__setattr__(self, "inputs", tuple(port._replace(resizing=how if port.range else None) for port in found))
 
     @property
     def count(self) -> int:
@@ -75,20 +80,6 @@ class CalibrationSet:
             digest.update(np.ascontiguousarray(self.samples[name]).data)
         return {"source": self.source, "count": self.count, "seed": self.seed, "sha256": digest.hexdigest()}
 
-    def range_of(self, port: Input) -> tuple[float, float] | None:
-        """Return what the pixels 0 and 255 are to an input, or None for one that takes real numbers or integers.
-
-        uint8 samples of images are pixels. Floats are real numbers, taken as they are, unless a range was given for
-        pixels: a spectrogram has the shape of an image too.
-        """
-        if not port.is_image or (self.input_range is None and self.samples[port.name].dtype != np.uint8):
-            return None
-        return self.input_range or _PIXELS
-
-    def resizing_of(self, port: Input) -> Resizing | None:
-        """Return how pictures take the size of an input, or None for one that takes no pixels."""
-        return self.resizing if self.range_of(port) else None
-
     def part(self, start: int, count: int, *, filled: bool) -> Samples:
         """Return some of the quantizer's samples; ``filled`` begins anew at the end, so that it is always ``count``."""
         places = np.arange(start, start + count)
@@ -97,10 +88,9 @@ class CalibrationSet:
 
     def to_real(self, samples: Samples) -> dict[str, npt.NDArray[Any]]:
         """Return samples in the model's own types: pixels as the real values that they stand for."""
-        table = np.linspace(*(self.input_range or _PIXELS), 256).astype(np.float32)
         return {
-            port.name: table[samples[port.name]]
-            if samples[port.name].dtype == np.uint8 and port.is_image
+            port.name: real_pixels(samples[port.name], port)
+            if samples[port.name].dtype == np.uint8 and port.range
             else samples[port.name].astype(port.dtype, copy=False)
             for port in self.inputs
         }
@@ -112,7 +102,6 @@ def load_calibration(
     inputs: Sequence[Input],
     count: int = 500,
     seed: int = 0,
-    input_range: tuple[float, float] | None = None,
     vocabulary: int | None = None,
     resizing: Resizing | None = None,
     data_dir: Path | None = None,
@@ -123,17 +112,16 @@ def load_calibration(
         source: Whatever ``load_dataset`` takes, without targets too: a .npz file with ``x_train`` (and ``x_val``), or
             with one array for each input, by its name; a .npy or .csv file; a folder of images; a function, which gives
             twice ``count`` samples at most; or ``random``. In Python also arrays: one, or a mapping from names.
-        inputs: The inputs of the model.
+        inputs: The inputs of the model; those that do not say of which kind they are become what their samples are.
         count: How many samples the quantizer sees, at least 10; fewer if there are fewer.
         seed: Decides which.
-        input_range: The real values that the pixels 0 and 255 are to the model. Without it uint8 samples are pixels
-            from 0 to 255, and floats are taken as they are.
         vocabulary: One more than the largest token that the model can take, if known.
         resizing: How pictures take the model's size, if known; else as the data set has it, or Keras' own loader.
         data_dir: See load_dataset.
 
     Raises:
-        InputError: The source is unknown, unreadable, of another shape or dtype, holds NaN, or is test data.
+        InputError: The source is unknown, unreadable, of another shape, kind or dtype, holds NaN or values beyond the
+            range of pixels, or is test data.
     """
     if not _LEAST <= count <= _MOST:
         raise InputError(f"calibration count: got {count}, expected {_LEAST} to {_MOST:,} (a few hundred are usual)")
@@ -160,9 +148,9 @@ def load_calibration(
     if all(array.min() == array.max() for array in train.values()):
         value = next(iter(train.values())).flat[0]
         raise InputError(f"calibration samples of {source}: got {value} everywhere, expected real ones")
-    warnings = _warnings(source, train, inputs, input_range)
     how = resizing or splits.resizing or KERAS_LOADER
-    return CalibrationSet(source, seed, tuple(inputs), train, held_out, input_range, splits.labels, how, warnings)
+    chosen = CalibrationSet(source, seed, tuple(inputs), train, held_out, splits.labels, how)
+    return replace(chosen, warnings=_warnings(source, train, chosen.inputs))
 
 
 def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples]:
@@ -186,7 +174,7 @@ def _random(inputs: Sequence[Input], count: int, seed: int, vocabulary: int | No
         if None in port.shape[1:]:
             raise InputError(f"input {port} has a free axis, so random samples have no length: give real ones")
         shape = (count + count // 4 + 1, *(axis or 1 for axis in port.shape[1:]))
-        if port.is_image:
+        if port.kind == "pixels" or (port.is_image and not port.kind):
             samples[port.name] = random.integers(0, 256, shape, np.uint8)
         elif port.is_real:
             samples[port.name] = random.normal(size=shape).astype(np.float32)
@@ -226,6 +214,7 @@ def _check_values(array: npt.NDArray[Any], port: Input, source: str, vocabulary:
         raise InputError(f"calibration samples of {source}: got {array.dtype} for {port.name}, expected {expected}")
     if array.dtype.kind == "f" and not (np.abs(array) <= np.finfo(np.float32).max).all():
         raise InputError(f"calibration samples of {source}: got NaN, infinity or beyond float32 for {port.name}")
+    _check_kind(array, port, source)
     if not port.is_real and vocabulary and (array.min() < 0 or array.max() >= vocabulary):
         raise InputError(
             f"calibration samples of {source}: got tokens from {array.min()} to {array.max()} for {port.name}, "
@@ -233,9 +222,35 @@ def _check_values(array: npt.NDArray[Any], port: Input, source: str, vocabulary:
         )
 
 
-def _warnings(
-    source: str, samples: Samples, inputs: Sequence[Input], input_range: tuple[float, float] | None
-) -> tuple[str, ...]:
+def _check_kind(array: npt.NDArray[Any], port: Input, source: str) -> None:
+    """Raise InputError if samples are of another kind than the input, or beyond its range of pixels."""
+    if port.kind == "real" and array.dtype == np.uint8:
+        raise InputError(
+            f"calibration samples of {source}: got uint8 pixels for {port.name}, which takes real values: give floats, "
+            "or say what pixels 0 and 255 are to the model with --input pixels:LOW:HIGH"
+        )
+    if port.range is None or array.dtype == np.uint8:
+        return
+    (low, high), least, largest = port.range, array.min(), array.max()
+    # What was scaled elsewhere may leave the range by rounding.
+    margin = (high - low) * 1e-3
+    if least < low - margin or largest > high + margin:
+        raise InputError(
+            f"calibration samples of {source}: got values from {least:.4g} to {largest:.4g} for {port.name}, expected "
+            f"{low:g} to {high:g}, what pixels are to the model ({kind_text(port)}): give another range, or samples "
+            "that it holds"
+        )
+
+
+def _as_found(port: Input, samples: npt.NDArray[Any], source: str) -> Input:
+    """Return an input as it was given, or of the kind that its samples are of."""
+    if port.kind:
+        return port
+    kind = "ids" if not port.is_real else "pixels" if samples.dtype == np.uint8 else "real"
+    return with_kinds([port], [parsed_input(kind)], what=source)[0]
+
+
+def _warnings(source: str, samples: Samples, inputs: Sequence[Input]) -> tuple[str, ...]:
     warnings = []
     count = _count(samples)
     if source == RANDOM:
@@ -247,20 +262,14 @@ def _warnings(
         warnings.append(f"calibrated on {count} samples only: a few hundred give ranges that hold")
     for port in inputs:
         array = samples[port.name]
-        if input_range and port.is_image and array.dtype.kind == "f" and _is_other_range(array, *input_range):
-            low, high = input_range
+        low, high = port.range or RAW
+        # They fill so little of the range that another one may be meant.
+        if port.range and array.dtype != np.uint8 and array.max() - array.min() <= (high - low) / 4:
             warnings.append(
                 f"the samples of {port.name} lie between {array.min():.3g} and {array.max():.3g}, while pixels will be "
-                f"fed as {low:g} to {high:g}: check --input-range"
+                f"fed as {low:g} to {high:g}: check --input"
             )
     return tuple(warnings)
-
-
-def _is_other_range(array: npt.NDArray[Any], low: float, high: float) -> bool:
-    """Return whether samples lie outside a range of pixels, or fill so little of it that another one may be meant."""
-    margin = (high - low) * 1e-3
-    outside = array.min() < low - margin or array.max() > high + margin
-    return bool(outside or array.max() - array.min() <= (high - low) / 4)
 
 
 def _count(samples: Samples) -> int:

@@ -21,6 +21,7 @@ from edgeport.runtime.prediction.predictor import Predictor
 from edgeport.runtime.processes.json_process import JsonProcess
 from edgeport.runtime.processes.replies import replies
 from edgeport.runtime.tensors.arrays import Tensor
+from edgeport.runtime.tensors.encoding import real_pixels
 
 _SAMPLES = ".samples.npy"
 _Arrays = Mapping[str, npt.NDArray[Any]]
@@ -96,14 +97,14 @@ def _answers(predictor: Predictor, samples: _Arrays, at_once: int) -> dict[str, 
 
 def _answer(predictor: Predictor, samples: _Arrays) -> dict[str, Tensor]:
     metadata = predictor.spec.metadata
-    ranges = {facts.name: facts.range for facts in metadata.inputs} if metadata else {}
+    ports = {facts.name: facts for facts in metadata.inputs} if metadata else {}
     real = {}
     for tensor in predictor.spec.inputs:
-        array, pixel_range = samples[tensor.name], ranges.get(tensor.name)
-        if array.dtype == np.uint8 and pixel_range is not None:
+        array, port = samples[tensor.name], ports.get(tensor.name)
+        if array.dtype == np.uint8 and port is not None and port.range is not None:
             if len(predictor.spec.inputs) == 1 and len(predictor.spec.outputs) == 1:
                 return {predictor.spec.output.name: predictor.predict(array)}
-            array = np.linspace(*pixel_range, 256).astype(np.float32)[array]
+            array = real_pixels(array, port)
         real[tensor.name] = array
     return predictor.answer(real)
 

@@ -12,6 +12,8 @@ from edgeport.runtime.pictures.resizing import Resizing
 KINDS = ("pixels", "real", "ids")
 # By how many channels they are of.
 CHANNELS = {"grey": 1, "rgb": 3, "bgr": 3}
+# What 0 and 255 are to a model that takes pixels as they are.
+RAW = (0.0, 255.0)
 # What an output means.
 OUTPUT_KINDS = ("classes", "labels", "yes-no", "values", "map", "boxes", "any")
 # Those whose columns are classes, and whose names are what people call labels.

@@ -20,7 +20,7 @@ from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.machine import cpu_model
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.predictor import Predictor
-from edgeport.runtime.tensors.quantization import quantize
+from edgeport.runtime.tensors.encoding import encode, encoder_of
 
 FILE_NAME = "golden.npz"
 SCHEMA = 1
@@ -227,17 +227,16 @@ def _tensors(predictor: Predictor, inputs: Mapping[str, Array]) -> dict[str, Arr
         raise InputError(
             f"{spec.name}: got samples for {', '.join(inputs)}, expected {', '.join(map(str, spec.inputs))}"
         )
-    ranges = {facts.name: facts.range for facts in spec.metadata.inputs} if spec.metadata else {}
+    ports = {facts.name: facts for facts in spec.metadata.inputs} if spec.metadata else {}
     tensors = {}
     for tensor in spec.inputs:
-        values, pixel_range = inputs[tensor.name], ranges.get(tensor.name)
-        if values.dtype == np.uint8 and pixel_range is not None:
+        values, port = inputs[tensor.name], ports.get(tensor.name)
+        if values.dtype == np.uint8 and port is not None and port.range is not None:
             if len(spec.inputs) == 1:
                 return {tensor.name: predictor.encode(values)}
-            values = np.linspace(*pixel_range, 256)[values]
-        if tensor.quantized:
-            values = quantize(values, scale=tensor.scale, zero_point=tensor.zero_point, dtype=tensor.dtype)
-        tensors[tensor.name] = values.astype(tensor.dtype)
+            tensors[tensor.name] = encoder_of(port, tensor)(values)
+        else:
+            tensors[tensor.name] = encode(values, tensor)
     return tensors
 
 

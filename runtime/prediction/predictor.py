@@ -8,6 +8,7 @@ from typing import overload
 
 import numpy as np
 
+from edgeport.runtime.artefact.contract import RAW, Input
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import Spec
 from edgeport.runtime.engines.forking import survive_fork
@@ -18,7 +19,7 @@ from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.tensors.batches import samples_at_a_time
 from edgeport.runtime.tensors.checks import TensorCheck, as_array, fits
 from edgeport.runtime.tensors.decoding import Decoder
-from edgeport.runtime.tensors.encoding import encode, pixel_encoder
+from edgeport.runtime.tensors.encoding import encode, encoder_of
 
 # Compared on each call, which takes longer with numpy.uint8 itself.
 _PIXEL = np.dtype(np.uint8)
@@ -320,10 +321,10 @@ class Predictor:
     def _pixel_encoders(self) -> list[Callable[[Pixels], Tensor] | None]:
         """What turns pixels into each input's own type; None for an input that takes no pixels."""
         metadata, tensors = self.spec.metadata, self.spec.inputs
-        ranges = [facts.range for facts in metadata.inputs] if metadata else [(0.0, 255.0)] * len(tensors)
+        ports = metadata.inputs if metadata else [Input(tensor.name, range=RAW) for tensor in tensors]
         return [
-            pixel_encoder(encode(np.linspace(*each, 256), tensor)) if each is not None else None
-            for each, tensor in zip(ranges, tensors, strict=True)
+            encoder_of(port, tensor) if port.range is not None else None
+            for port, tensor in zip(ports, tensors, strict=True)
         ]
 
     @cached_property
@@ -332,7 +333,10 @@ class Predictor:
         first, *others = self._pixel_encoders
         if first is None or others:
             inputs = "; ".join(map(str, self.spec.inputs))
-            raise InputError(f"{self.spec.name} takes {inputs}, and no pixels: use run(), or export with --input-range")
+            raise InputError(
+                f"{self.spec.name} takes {inputs}, and no pixels: use answer() with what it takes, or export it with "
+                "--input pixels:LOW:HIGH"
+            )
         return first
 
     def _checked(self, images: Pixels) -> Pixels:

@@ -4,13 +4,38 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.spec import TensorSpec
-from edgeport.runtime.tensors.arrays import Pixels, Tensor
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.tensors.quantization import quantize
 
 _FLOAT32, _INT8 = np.dtype(np.float32), np.dtype(np.int8)
 # A byte with its first bit turned over is the byte less 128, as a signed one.
 _FIRST_BIT = np.array(0x80, np.uint8)
+
+
+def real_pixels(images: Pixels, port: Input) -> FloatArray:
+    """Return grey or RGB pixels as the float32 values that they are to the model itself, in its order of channels.
+
+    Args:
+        images: uint8 of shape (n, ...), RGB where there are three channels.
+        port: An input that takes pixels.
+    """
+    assert port.range is not None, f"{port.name} takes no pixels"
+    return np.linspace(*port.range, 256).astype(np.float32)[ordered(images, port)]
+
+
+def encoder_of(port: Input, tensor: TensorSpec) -> Callable[[Pixels], Tensor]:
+    """Return what maps grey or RGB pixels to an artefact's own input type, for an input that takes pixels."""
+    assert port.range is not None, f"{port.name} takes no pixels"
+    encoded = pixel_encoder(encode(np.linspace(*port.range, 256), tensor))
+    return encoded if port.channels != "bgr" else lambda images: encoded(ordered(images, port))
+
+
+def ordered(images: Pixels, port: Input) -> Pixels:
+    """Return grey or RGB pixels in the order of channels that a model takes."""
+    # Whatever is looked up keeps the order in memory of what it is looked up for, and engines want it in C order.
+    return np.ascontiguousarray(images[..., ::-1]) if port.channels == "bgr" else images
 
 
 def pixel_encoder(table: Tensor) -> Callable[[Pixels], Tensor]:

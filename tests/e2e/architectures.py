@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
+from pixels import with_pixels
 
 from edgeport.export import Manifest, Options, export, load_calibration, load_source
 
@@ -241,13 +242,12 @@ def export_all_variants(name: str, folder: Path) -> Manifest:
     """Save an architecture, load it as a stranger's file, and export it."""
     file = folder / "model.keras"
     lively(ARCHITECTURES[name]).save(file)
-    source = load_source(file)
+    source = with_pixels(load_source(file))
     # Large models are slow to calibrate, and random samples say little anyway.
     calibration = load_calibration(
         "random",
         inputs=source.inputs,
         count=20 if name in APPLICATIONS else 200,
-        input_range=(-1, 1),
         vocabulary=source.opened.vocabulary,
     )
     options = Options(precisions=("float32", "dynamic", "int8")) if name in APPLICATIONS else Options()

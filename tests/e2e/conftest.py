@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+# For pixels.py, which several of them use.
+sys.path.insert(0, str(HERE))
 ROOT = HERE.parents[1]
 # A worker takes all tests of a file, which share what its fixtures make. These files run for minutes and come first,
 # so that no worker is left alone with one of them at the end.

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from pixels import with_pixels
 
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.runtime import load
@@ -140,7 +141,7 @@ def outcome(name: str, library: str, kind: str) -> dict[str, float] | str:
     with tempfile.TemporaryDirectory() as folder:
         path, samples, expected = save(name, library, kind, Path(folder))
         try:
-            source = load_source(path)
+            source = with_pixels(load_source(path))
             calibration = load_calibration(
                 "random", inputs=source.inputs, count=_COUNT, vocabulary=source.opened.vocabulary
             )

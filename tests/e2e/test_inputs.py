@@ -1,16 +1,20 @@
 """What a model takes: pixels, real numbers or integers, found without a guess."""
 
+import json
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
-from edgeport.export import Manifest, Options, export, load_calibration, load_source
-from edgeport.export.graphs.scaling import scales_pixels
+from edgeport.export import Manifest, Options, export, export_model, load_calibration, load_source
 from edgeport.runtime import load
+from edgeport.runtime.cli import main
 from edgeport.runtime.errors import InputError
+from edgeport.train.models.scaling import keras_scales_pixels, scales_pixels
+from edgeport.train.record import record_text
 
 R = np.random.default_rng(0)
 
@@ -42,7 +46,7 @@ def test_floats_of_the_shape_of_an_image_are_taken_as_they_are(tmp_path: Path) -
         (answer,) = predictor.answer({"x": decibels[:5]}).values()
         expected = model.predict(decibels[:5], verbose=0)
         assert np.abs(answer - expected).max() <= 0.05 * np.ptp(expected)
-        with pytest.raises(InputError, match=r"and no pixels.*--input-range"):
+        with pytest.raises(InputError, match=r"and no pixels.*--input pixels"):
             predictor.predict(np.zeros((1, 12, 12, 1), np.uint8))
 
 
@@ -85,7 +89,31 @@ def nested(*inside: layers.Layer) -> keras.Model:
     return keras.Model(inputs, layers.Softmax()(base(inputs)))
 
 
+def means_subtracted() -> keras.Model:
+    """Return a model with the preprocessing of ResNet50 and VGG inside: blue first, less a mean for each channel."""
+    inputs = keras.Input((12, 12, 3), name="x")
+    return keras.Model(inputs, picture_net()(keras.applications.resnet50.preprocess_input(inputs)))
+
+
+def multiplied_by_a_mask() -> keras.Model:
+    inputs = keras.Input((12, 12, 3), name="x")
+    mask = keras.ops.cast(inputs[..., :1] > 9, "float32")
+    return keras.Model(inputs, layers.Flatten()(layers.Conv2D(2, 3)(inputs * mask)))
+
+
+def without_weights() -> keras.Model:
+    inputs = keras.Input((12, 12, 3), name="x")
+    return keras.Model(inputs, keras.ops.argmax(inputs, axis=-1))
+
+
 SCALED = {
+    "means_subtracted": (means_subtracted(), True),
+    "batch_normalisation_first": (picture_net(layers.BatchNormalization()), True),
+    "rescaling_that_changes_nothing": (picture_net(layers.Rescaling(1.0)), False),
+    "normalization_that_changes_nothing": (picture_net(layers.Normalization(mean=[0] * 3, variance=[1] * 3)), False),
+    "multiplied_by_a_mask": (multiplied_by_a_mask(), False),
+    "without_weights": (without_weights(), False),
+    "pooling_alone": (keras.Sequential([keras.Input((12, 12, 3), name="x"), layers.MaxPooling2D()]), False),
     "rescaling": (picture_net(layers.Rescaling(1 / 255)), True),
     "normalization": (picture_net(layers.Normalization(mean=[1, 2, 3], variance=[1, 1, 1])), True),
     "padded_and_cropped": (picture_net(layers.ZeroPadding2D(), layers.CenterCrop(8, 8), layers.Rescaling(0.1)), True),
@@ -101,4 +129,75 @@ def test_whether_pixels_are_scaled_is_found_in_the_graph(name: str, tmp_path: Pa
     model, expected = SCALED[name]
     model.export(tmp_path / "saved", verbose=False)
     for source in (load_source(model), load_source(tmp_path / "saved")):
-        assert scales_pixels(source.graph, source.inputs[0]) is expected
+        assert scales_pixels(source.graph.definition, source.inputs[0].name) is expected
+    assert keras_scales_pixels(model) is expected
+
+
+@pytest.mark.parametrize("name", [name for name, (_, scaled) in SCALED.items() if not scaled])
+def test_pixels_that_nothing_scales_are_asked_for_before_any_work(name: str, tmp_path: Path) -> None:
+    pixels = R.integers(0, 256, (60, 12, 12, 3)).astype(np.uint8)
+    with pytest.raises(InputError, match=r"nothing that scales the pixels of x, .* --input pixels:-1:1 or pixels:0:1"):
+        export_model(SCALED[name][0], tmp_path / "out", calibration=pixels)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_of_several_inputs_is_asked_for_by_its_name(tmp_path: Path) -> None:
+    photo, facts = keras.Input((8, 8, 3), name="photo"), keras.Input((4,), name="facts")
+    x = layers.Concatenate()([layers.Flatten()(layers.Conv2D(2, 3)(photo)), facts])
+    model = keras.Model([photo, facts], layers.Dense(2)(x))
+    samples = {
+        "photo": R.integers(0, 256, (60, 8, 8, 3)).astype(np.uint8),
+        "facts": R.normal(size=(60, 4)).astype(np.float32),
+    }
+    with pytest.raises(InputError, match="photo=pixels:-1:1 or photo=pixels:0:1"):
+        export_model(model, tmp_path / "out", calibration=samples)
+    options = Options(precisions=("float32", "int8"))
+    inputs = ["photo=pixels:-1:1:bgr"]
+    manifest = export_model(model, tmp_path / "out", calibration=samples, inputs=inputs, options=options)
+    assert [(each.kind, each.range, each.channels) for each in manifest.inputs] == [
+        ("pixels", (-1.0, 1.0), "bgr"), ("real", None, ""),
+    ]  # fmt: skip
+    assert len(manifest.artefacts) == 4, manifest.refused
+
+
+def photos(folder: Path, shape: tuple[int, int, int], count: int) -> np.ndarray:
+    """Write photos of the model's size, and return what is in them."""
+    pixels = R.integers(0, 256, (count, *shape)).astype(np.uint8)
+    folder.mkdir()
+    for number, photo in enumerate(pixels):
+        Image.fromarray(photo).save(folder / f"{number:03}.png")
+    return pixels
+
+
+def test_a_model_with_blue_first_answers_photos_as_in_keras(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = keras.Input((12, 12, 3), name="x")
+    model = keras.Model(inputs, layers.Softmax()(layers.Rescaling(30)(picture_net()(inputs))))
+    pixels = photos(tmp_path / "photos", (12, 12, 3), 120)
+    expected = model.predict(pixels[..., ::-1].astype(np.float32) / 255, verbose=0)
+    swapped = model.predict(pixels.astype(np.float32) / 255, verbose=0)
+    assert np.abs(expected - swapped).max() > 0.2, "the order of the channels decides"
+    manifest = export_model(
+        model, tmp_path / "out", name="m", calibration=tmp_path / "photos", inputs="pixels:0:1:bgr",
+        options=Options(precisions=("float32", "int8")),
+    )  # fmt: skip
+    assert len(manifest.artefacts) == 4, manifest.refused
+    for artefact in manifest.artefacts:
+        path = tmp_path / "out" / artefact.file
+        error = 1e-4 if artefact.precision == "float32" else 0.1
+        np.testing.assert_allclose(load(path).predict(pixels), expected, atol=error, err_msg=artefact.file)
+    assert main(["predict", str(path), str(tmp_path / "photos" / "000.png"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    answers = [probability for _, probability in sorted(printed["probabilities"].items())]
+    np.testing.assert_allclose(answers, load(path).predict(pixels[:1])[0], atol=1e-6)
+
+
+def test_what_a_record_says_of_an_input_need_not_be_said_and_cannot_be_denied(tmp_path: Path) -> None:
+    picture_net().save(tmp_path / "model.keras")
+    labels = ["a", "b", "c"]
+    record = {"model": "net", "dataset": {"name": "d", "sha256": "0", "labels": labels}, "input": "pixels:-1:1"}
+    (tmp_path / "training.json").write_text(record_text(record))
+    assert load_source(tmp_path / "model.keras").inputs[0].range == (-1.0, 1.0)
+    assert load_source(tmp_path / "model.keras", inputs=["x=pixels:-1:1"]).inputs[0].range == (-1.0, 1.0)
+    for said in ("pixels", "pixels:-1:1:bgr", "real"):
+        with pytest.raises(InputError, match=r"expected pixels:-1:1, as the training\.json beside"):
+            load_source(tmp_path / "model.keras", inputs=[said])

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from pixels import with_pixels
 
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.export.inspection import Inspection, inspect
@@ -60,8 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_both_formats_have_the_macs_of_one_model_and_its_parameters(build: object, biases: int, folder: Path) -> None:
     model = lively(build())
-    source = load_source(model, name=build.__name__)
-    calibration = load_calibration("random", inputs=source.inputs, count=20, input_range=(-1, 1))
+    source = with_pixels(load_source(model, name=build.__name__))
+    calibration = load_calibration("random", inputs=source.inputs, count=20)
     options = Options(precisions=("float32", "dynamic"))
     export(source, folder / build.__name__, calibration, options=options)
     found: dict[str, Inspection] = {each.name: inspect(each) for each in (folder / build.__name__).glob("*.[to]*")}

@@ -22,7 +22,7 @@ def normal(*shape: int) -> np.ndarray:
 
 def exported(source: Source, folder: Path, samples: np.ndarray | Samples, *precisions: str) -> Manifest:
     samples = samples if isinstance(samples, dict) else {source.inputs[0].name: samples}
-    calibration = CalibrationSet("samples", 0, source.inputs, samples, samples, input_range=(-1, 1))
+    calibration = CalibrationSet("samples", 0, source.inputs, samples, samples)
     return export(source, folder, calibration, options=Options(precisions=precisions))
 
 

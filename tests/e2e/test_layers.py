@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from pixels import with_pixels
 
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.runtime import load
@@ -29,8 +30,8 @@ NOT_OF_ONE_TENSOR = ("deserialize", "get", "serialize")
 
 @pytest.mark.parametrize("name", [name for name in layers.LAYERS if name not in IMPURE])
 def test_a_layer_answers_alike_in_both_formats_or_its_operator_is_named(name: str, tmp_path: Path) -> None:
-    source = load_source(layers.build(name))
-    calibration = load_calibration("random", inputs=source.inputs, count=20, input_range=(-1, 1), vocabulary=10)
+    source = with_pixels(load_source(layers.build(name)))
+    calibration = load_calibration("random", inputs=source.inputs, count=20, vocabulary=10)
     lacking = {row: REFUSED[row][name] for row in REFUSED if name in REFUSED[row]}
     if len(lacking) == len(REFUSED):
         for row, operator in lacking.items():

@@ -281,6 +281,7 @@ def net(*made: layers.Layer) -> keras.Model:
         (lambda: net(layers.Flatten()), PIXELS.astype(int), "calibration of image: got int64"),
         (lambda: net(layers.Flatten()), {"picture": PIXELS}, "calibration: got samples for picture, expected image"),
         (of_integers, PIXELS, "input image: got a model that takes uint8, expected float32"),
+        (lambda: net(layers.Conv2D(2, 3), layers.Flatten()), PIXELS, "for a model with nothing that scales them"),
         (of_no_numbers, PIXELS, "lost/kernel: got NaN or infinity"),
         (lambda: keras.Sequential([layers.Flatten()]), PIXELS, "got a Sequential whose layers cannot be followed"),
     ],

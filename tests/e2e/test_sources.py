@@ -9,6 +9,7 @@ import onnx
 import pytest
 import tensorflow as tf
 from keras import layers
+from pixels import with_pixels
 
 from edgeport.export import Manifest, Options, export, load_calibration, load_source
 from edgeport.runtime import load
@@ -30,10 +31,8 @@ def exported(
     model: object, folder: Path, *, options: Options = FLOAT32, samples: Path | str = "random", **more: object
 ) -> tuple[Manifest, dict[str, Path]]:
     """Export with few random samples; return the manifest and the artefacts by ``format.precision``."""
-    source = load_source(model, **more)
-    calibration = load_calibration(
-        str(samples), inputs=source.inputs, count=40, input_range=(-1, 1), vocabulary=source.opened.vocabulary
-    )
+    source = with_pixels(load_source(model, **more))
+    calibration = load_calibration(str(samples), inputs=source.inputs, count=40, vocabulary=source.opened.vocabulary)
     manifest = export(source, folder, calibration, options=options)
     return manifest, {f"{each.format}.{each.precision}": folder / each.file for each in manifest.artefacts}
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from pixels import with_pixels
 
 from edgeport.export import Manifest, Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect
@@ -14,7 +15,7 @@ from edgeport.runtime.errors import ExportError
 
 
 def export_random(model: keras.Model, output: Path, **options: object) -> Manifest:
-    source = load_source(model)
+    source = with_pixels(load_source(model))
     calibration = load_calibration("random", inputs=source.inputs, count=50)
     return export(source, output, calibration, options=Options(**options))
 

@@ -15,14 +15,16 @@ from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.comparison import Verification, compare
 from edgeport.runtime import ArtefactError, InputError, load
 from edgeport.runtime.artefact.contract import Input, Output
+from edgeport.runtime.artefact.input_kinds import parsed_input, with_kinds
 from edgeport.runtime.artefact.precisions import PRECISIONS, precision_named
 
 FIGURES_OF_SCHEMA_2 = ("samples", "max_abs_error", "relative_error", "sqnr_db", "agreement", "column_db")
 IMAGE = Input("image", (None, 28, 28, 1), "float32")
 
 
-def load_images(source: object, **options: object) -> CalibrationSet:
-    return load_calibration(str(source), inputs=(IMAGE,), **options)
+def load_images(source: object, *said: str, **options: object) -> CalibrationSet:
+    inputs = with_kinds([IMAGE], [parsed_input(text) for text in said], what="model.keras")
+    return load_calibration(str(source), inputs=inputs, **options)
 
 
 def test_a_manifest_comes_back(data: Path, tmp_path: Path) -> None:
@@ -224,7 +226,7 @@ def test_calibration_draws_from_train_and_verifies_on_validation() -> None:
 
 
 def test_calibration_maps_pixels_to_the_models_range() -> None:
-    chosen = load_images("mnist-5k", count=10, input_range=(-1, 1))
+    chosen = load_images("mnist-5k", "pixels:-1:1", count=10)
     real = chosen.to_real({"image": np.array([0, 51, 255], np.uint8)})["image"]
     assert real.dtype == np.float32
     np.testing.assert_allclose(real, [-1, -0.6, 1], atol=1e-6)
@@ -285,23 +287,65 @@ def test_random_calibration_says_that_it_is_random() -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "input_range", "remarked"),
+    ("factor", "said", "remarked"),
     [
-        (1 / 255, (0, 255), True),
-        (1 / 255, (-2, 2), True),
-        (1.0, (0, 1), True),
-        (1 / 255, (0, 1), False),
-        (2 / 255, (0, 2), False),
-        (0.5, (0, 255), False),
-        (1.0, (0, 255), False),
+        (1 / 255, "pixels:0:255", True),
+        (1 / 255, "pixels:-2:2", True),
+        (1 / 255, "pixels:0:1", False),
+        (2 / 255, "pixels:0:2", False),
+        (0.5, "pixels", False),
+        (1.0, "pixels", False),
     ],
 )
 def test_real_values_that_hardly_are_pixels_are_remarked_on(
-    factor: float, input_range: tuple[float, float], remarked: bool, tmp_path: Path
+    factor: float, said: str, remarked: bool, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "a.npy", (images(200) * factor).astype(np.float32))
-    warnings = load_images(tmp_path / "a.npy", input_range=input_range).warnings
-    assert ["check --input-range" in warning for warning in warnings] == [True] * remarked
+    warnings = load_images(tmp_path / "a.npy", said).warnings
+    assert ["check --input" in warning for warning in warnings] == [True] * remarked
+
+
+@pytest.mark.parametrize(
+    ("dtype", "said", "found"),
+    [
+        (np.uint8, (), ("pixels", "grey", (0.0, 255.0))),
+        (np.uint8, ("pixels:-1:1",), ("pixels", "grey", (-1.0, 1.0))),
+        (np.float32, (), ("real", "", None)),
+        (np.float32, ("real",), ("real", "", None)),
+        (np.float32, ("pixels",), ("pixels", "grey", (0.0, 255.0))),
+    ],
+)
+def test_samples_say_of_which_kind_an_input_is_where_nobody_else_does(
+    dtype: type, said: tuple[str, ...], found: tuple[object, ...], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", images(50).astype(dtype))
+    (port,) = load_images(tmp_path / "a.npy", *said).inputs
+    assert (port.kind, port.channels, port.range) == found
+    assert (port.resizing is None) == (port.kind == "real")
+
+
+def test_pixels_of_a_model_that_takes_blue_first_are_swapped_once(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3), np.uint8)
+    np.save(tmp_path / "a.npy", colours)
+    inputs = with_kinds([Input("x", (None, 4, 4, 3), "float32")], [parsed_input("pixels:0:1:bgr")], what="m.keras")
+    chosen = load_calibration(str(tmp_path / "a.npy"), inputs=inputs)
+    np.testing.assert_allclose(chosen.to_real({"x": colours})["x"], colours[..., ::-1] / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("factor", "dtype", "said", "message"),
+    [
+        (1, np.float32, "pixels:0:1", "got values from 0 to 255 for image, expected 0 to 1"),
+        (-1, np.float32, "pixels", "got values from -255 to -?0 for image, expected 0 to 255"),
+        (1, np.uint8, "real", "got uint8 pixels for image, which takes real values"),
+    ],
+)
+def test_samples_that_a_kind_does_not_hold_are_reported(
+    factor: int, dtype: type, said: str, message: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", (images(200).astype(np.float32) * factor).astype(dtype))
+    with pytest.raises(InputError, match=message):
+        load_images(tmp_path / "a.npy", said)
 
 
 WITH_NAN = images(50).astype(np.float32)

@@ -13,10 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, REAL, kind_text, parsed_input
 from edgeport.runtime.errors import InputError
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.loop.augmentation import Changes, augment, draw_changes
 from edgeport.train.loop.history import Epoch, Score, best_epoch, read_history, write_history
+from edgeport.train.loop.pixels import as_floats, as_taken, real_values
 from edgeport.train.loop.teacher import ROLE, Answers, softened, teacher_answers
 from edgeport.train.loop.untuned import untuned
 from edgeport.train.models.keras_file import keras_file_sha256
@@ -46,6 +49,8 @@ class Run:
         teacher: The Keras file of a model whose answers are learned beside the labels.
         qat: Whether quantization-aware fine-tuning follows.
         start: The Keras file of a model of the user's own, whose weights are where the training begins.
+        input: What the model takes, as ``--input`` has it; by default raw pixels, or what the training.json beside
+            ``start`` says.
     """
 
     model: str
@@ -55,6 +60,7 @@ class Run:
     teacher: Path | None = None
     qat: bool = False
     start: Path | None = None
+    input: str = ""
 
     @cached_property
     def teacher_sha256(self) -> str | None:
@@ -66,6 +72,18 @@ class Run:
         """The digest of the file that the training begins with; raises InputError if it cannot be read."""
         return keras_file_sha256(self.start, role="--model") if self.start else None
 
+    @cached_property
+    def takes(self) -> Input:
+        """What the model takes; raises InputError if the data set is of another kind."""
+        found = RAW_PIXELS if self.dataset.is_pixels else REAL
+        port = parsed_input(self.input) if self.input else found
+        if port.kind != "pixels" and port.kind != found.kind:
+            raise InputError(
+                f"--input: got {self.input}, expected {found.kind}: the {self.dataset.noun} of {self.dataset.name} are "
+                "nothing else"
+            )
+        return port
+
     @property
     def identity(self) -> dict[str, Any]:
         """What a resumed run must have in common with the one that was interrupted."""
@@ -76,6 +94,8 @@ class Run:
             "teacher_sha256": self.teacher_sha256,
             "qat": self.qat,
             "start_sha256": self.start_sha256,
+            # None also for those that began before it was a choice.
+            "input": None if self.takes == RAW_PIXELS else kind_text(self.takes),
             **vars(self.recipe),
         }
 
@@ -137,7 +157,7 @@ def fit(
     keras.utils.set_random_seed(run.seed)
     tf.config.experimental.enable_op_determinism()
     model, history, start = _restore(run, state) if resume else (_compiled(build(), run), [], None)
-    validation = _examples(run.dataset.validation, len(run.dataset.labels), batch_size=500)
+    validation = _examples(run, run.dataset.validation, batch_size=500)
     if begins_trained and not resume:
         start = Score(*model.evaluate(validation, verbose=0))
     if start is not None:
@@ -176,9 +196,12 @@ def load_best(state: Path) -> keras.Model:
     return keras.models.load_model(_newest(state) / _BEST, compile=False)
 
 
-def probabilities_of(model: keras.Model, split: Split) -> np.ndarray[Any, np.dtype[np.float32]]:
+def probabilities_of(
+    model: keras.Model, split: Split, *, takes: Input = RAW_PIXELS
+) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the model's float32 output for every image of a split, of shape (n, classes)."""
-    batches = tf.data.Dataset.from_tensor_slices(split.samples).batch(500).map(_to_float)
+    batches = tf.data.Dataset.from_tensor_slices(split.samples).batch(500)
+    batches = batches.map(lambda samples: real_values(samples, takes))
     probabilities: np.ndarray[Any, np.dtype[np.float32]] = model.predict(untuned(batches), verbose=0)
     return probabilities
 
@@ -218,8 +241,9 @@ def _augmented(run: Run, *, epoch: int, on_wait: OnWait) -> tf.data.Dataset:
     examples = tf.data.Dataset.from_tensor_slices((split.samples[order], changes[order], targets[order]))
 
     def prepare(images: tf.Tensor, drawn: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = _to_float(images)
-        return (augment(images, drawn, recipe) if run.dataset.is_pixels else images), wanted
+        if not run.dataset.is_pixels:
+            return real_values(images, run.takes), wanted
+        return as_taken(augment(as_floats(images), drawn, recipe), run.takes), wanted
 
     batches = examples.batch(batch_size, drop_remainder=True).map(prepare, num_parallel_calls=2)
     return untuned(batches.prefetch(_BATCHES_AHEAD))
@@ -241,13 +265,13 @@ def _lesson(run: Run, *, epoch: int, on_wait: OnWait) -> tuple[Changes, Answers]
     return draw_changes(len(split), seed=(0, copy)), (1 - share) * labels + share * answers
 
 
-def _examples(split: Split, class_count: int, *, batch_size: int) -> tf.data.Dataset:
+def _examples(run: Run, split: Split, *, batch_size: int) -> tf.data.Dataset:
     examples = tf.data.Dataset.from_tensor_slices((split.samples, split.classes)).batch(batch_size)
-    return untuned(examples.map(lambda images, classes: (_to_float(images), tf.one_hot(classes, class_count))))
 
+    def prepare(samples: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return real_values(samples, run.takes), tf.one_hot(classes, len(run.dataset.labels))
 
-def _to_float(images: tf.Tensor) -> tf.Tensor:
-    return tf.cast(images, tf.float32)
+    return untuned(examples.map(prepare))
 
 
 def _store(run: Run, model: keras.Model, history: list[Epoch], start: Score | None, state: Path) -> None:

@@ -17,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, kind_text
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.loop.augmentation import augment, draw_changes
+from edgeport.train.loop.pixels import as_floats, as_taken
 from edgeport.train.loop.untuned import untuned
-from edgeport.train.models.keras_file import check_classifier, keras_file_sha256, open_keras_file, shapes_of
+from edgeport.train.models.keras_file import keras_file_sha256, open_classifier, shapes_of
 from edgeport.train.recipe import Recipe
 
 Answers = npt.NDArray[np.float32]
@@ -41,7 +44,7 @@ def teacher_answers(
     """Return the teacher's probabilities for every image of an augmented copy of the train split.
 
     Args:
-        path: The teacher's Keras file: raw pixels in, one probability per class out.
+        path: The teacher's Keras file: pixels in, one probability per class out.
         dataset: Whose train split is augmented.
         recipe: How far each image is changed.
         copy: Which copy; its changes are ``draw_changes(..., seed=(0, copy))``.
@@ -54,13 +57,17 @@ def teacher_answers(
         InputError: The file is no model that gives probabilities for these images and classes, or the kept answers are
             damaged.
     """
-    key = json.dumps([keras_file_sha256(path, role=ROLE), dataset.sha256, recipe.augmentation]).encode()
+    model, port = open_teacher(path, dataset)
+    facts = [keras_file_sha256(path, role=ROLE), dataset.sha256, recipe.augmentation]
+    # What was kept before it was a choice is of raw pixels.
+    takes = [] if kind_text(port) == kind_text(RAW_PIXELS) else [kind_text(port)]
+    key = json.dumps([*facts, *takes]).encode()
     kept = path.parent / ANSWERS / f"{hashlib.sha256(key).hexdigest()[:16]}-{copy:03d}.npy"
     shape = (len(dataset.train), len(dataset.labels))
     if kept.is_file():
         return _read(kept, shape)
     on_wait(f"the teacher answers copy {copy + 1} of {recipe.copies}")
-    answers = _computed(open_teacher(path, dataset), dataset, recipe, copy=copy)
+    answers = _computed(model, port, dataset, recipe, copy=copy)
     buffer = io.BytesIO()
     np.save(buffer, answers, allow_pickle=False)
     try:
@@ -82,13 +89,12 @@ def softened(answers: Answers, temperature: float) -> Answers:
 
 
 @lru_cache(maxsize=1)
-def open_teacher(path: Path, dataset: Dataset) -> keras.Model:
-    """Return the model of a Keras file; raises InputError if it is none that gives probabilities for this data set."""
-    model = open_keras_file(path, role=ROLE)
-    check_classifier(model, dataset, name=f"{ROLE} {path}")
+def open_teacher(path: Path, dataset: Dataset) -> tuple[keras.Model, Input]:
+    """Return the model of a Keras file and what it takes; raises InputError if it cannot teach this data set."""
+    model, port = open_classifier(path, dataset, role=ROLE)
     if not dataset.is_pixels:
         raise InputError(f"{ROLE} {path}: got samples that are no images ({dataset.name}), expected uint8 images")
-    return model
+    return model, port
 
 
 def ensemble_of(models: Sequence[keras.Model]) -> keras.Model:
@@ -118,11 +124,11 @@ def ensemble_of(models: Sequence[keras.Model]) -> keras.Model:
     return keras.Model(image, mean, name="ensemble")
 
 
-def _computed(model: keras.Model, dataset: Dataset, recipe: Recipe, *, copy: int) -> Answers:
+def _computed(model: keras.Model, port: Input, dataset: Dataset, recipe: Recipe, *, copy: int) -> Answers:
     split = dataset.train
     changes = draw_changes(len(split), seed=(0, copy))
     batches = tf.data.Dataset.from_tensor_slices((split.samples, changes)).batch(_BATCH)
-    moved = batches.map(lambda images, drawn: augment(tf.cast(images, tf.float32), drawn, recipe))
+    moved = batches.map(lambda images, drawn: as_taken(augment(as_floats(images), drawn, recipe), port))
     answers: Answers = model.predict(untuned(moved), verbose=0)
     return answers
 

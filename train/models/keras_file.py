@@ -8,10 +8,14 @@ import keras
 import numpy as np
 
 from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, kind_text, parsed_input, with_kinds
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
+from edgeport.runtime.tensors.encoding import real_pixels
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.models.keras_writer import read_keras_file
+from edgeport.train.models.scaling import keras_scales_pixels
+from edgeport.train.record import record_beside
 
 # So many answers tell probabilities from logits.
 _LOOKED_AT = 16
@@ -38,14 +42,21 @@ def open_keras_file(path: Path, *, role: str) -> keras.Model:
         ) from error
 
 
-def check_classifier(model: keras.Model, dataset: Dataset, *, name: str) -> None:
-    """Raise InputError if a model does not take raw pixels and give one probability per class of the data set.
+def open_classifier(path: Path, dataset: Dataset, *, role: str, said: str = "") -> tuple[keras.Model, Input]:
+    """Return the model of a file, and what it takes, if it gives one probability for each class of a data set.
 
     Args:
-        model: The model.
+        path: The Keras file; the training.json beside it says what the model takes, where it is of the same model.
         dataset: The data set; some of its validation images are answered.
-        name: What the message calls the model.
+        role: What a message calls the model, before the path.
+        said: What the model takes, as ``--input`` has it: empty where it scales raw pixels itself, or training.json
+            says it.
+
+    Raises:
+        InputError: The file holds no such model, or nobody says what the pixels are to it.
     """
+    model = open_keras_file(path, role=role)
+    name = f"{role} {path}"
     classes = len(dataset.labels)
     if shapes_of(model) != (dataset.sample_shape, (classes,)):
         taken, given = shapes_of(model)
@@ -53,10 +64,57 @@ def check_classifier(model: keras.Model, dataset: Dataset, *, name: str) -> None
             f"{name}: got a model from {taken} to {given}, expected {dataset.sample_shape} to ({classes},): the "
             f"{dataset.noun} of {dataset.name} and its {classes} classes"
         )
+    port = _taken(model, path, dataset, name=name, said=said)
     # Called, not predict: that would compile the model, before the run has said how.
-    answers = keras.ops.convert_to_numpy(model(dataset.validation.samples[:_LOOKED_AT].astype(np.float32)))
+    samples = dataset.validation.samples[:_LOOKED_AT]
+    values = real_pixels(samples, port) if dataset.is_pixels else samples
+    answers = keras.ops.convert_to_numpy(model(values))
     if not (answers.min() >= 0 and np.allclose(answers.sum(axis=1), 1, atol=1e-3)):
         raise InputError(f"{name}: got answers that are no probabilities, expected a model that ends in a softmax")
+    return model, port
+
+
+def _taken(model: keras.Model, path: Path, dataset: Dataset, *, name: str, said: str) -> Input:
+    """Return what a model takes; raises InputError if it does not scale pixels, and nobody says what they are to it."""
+    (tensor,) = model.inputs
+    port = Input(tensor.name, tuple(tensor.shape), tensor.dtype)
+    record = record_beside(path, sha256=keras_file_sha256(path, role=name))
+    (given,) = with_kinds([port], [parsed_input(said)] if said else [], what=name)
+    (trained,) = with_kinds([port], [record.input] if record else [], what=name)
+    if given.kind and trained.kind and given != trained:
+        raise InputError(
+            f"--input: got {kind_text(given)}, expected {kind_text(trained)}, as the training.json beside {path} says: "
+            "leave it out"
+        )
+    known = given if given.kind else trained
+    if not dataset.is_pixels:
+        known = known if known.kind else port._replace(kind="real")
+        _check_range(known, dataset)
+        return known
+    if known.kind == "real":
+        raise InputError(f"{name} takes real values, and the images of {dataset.name} are uint8 pixels")
+    if known.kind:
+        return known
+    if not keras_scales_pixels(model):
+        raise InputError(
+            f"{name} has nothing that scales the pixels of {port.name}, 0 to 255, before its first weights: say what 0 "
+            "and 255 are to it with --input pixels:-1:1 or pixels:0:1, or pixels:0:255 if it was trained on raw pixels"
+        )
+    return with_kinds([port], [RAW_PIXELS], what=name)[0]
+
+
+def _check_range(port: Input, dataset: Dataset) -> None:
+    """Raise InputError if a model takes pixels, and floats are beyond what they are to it."""
+    if port.range is None:
+        return
+    low, high = port.range
+    least, largest = (float(edge(dataset.train.samples)) for edge in (np.min, np.max))
+    # What was scaled elsewhere may leave the range by rounding.
+    if least < low - (high - low) * 1e-3 or largest > high + (high - low) * 1e-3:
+        raise InputError(
+            f"data set {dataset.name}: got values from {least:.4g} to {largest:.4g}, expected {low:g} to {high:g}, "
+            f"what pixels are to the model ({kind_text(port)})"
+        )
 
 
 def shapes_of(model: keras.Model) -> tuple[Any, Any]:

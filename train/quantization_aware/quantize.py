@@ -7,7 +7,11 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, parsed_input
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.tensors.encoding import real_pixels
+from edgeport.train.models.scaling import keras_scales_pixels
 from edgeport.train.quantization_aware.fake_quantization import observe
 from edgeport.train.quantization_aware.layer_graph import read_layers
 from edgeport.train.quantization_aware.layers import build_quantized
@@ -17,7 +21,7 @@ Samples = npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]]
 _BATCH = 100
 
 
-def quantize_aware(model: keras.Model, *, calibration: Samples) -> keras.Model:
+def quantize_aware(model: keras.Model, *, calibration: Samples, takes: str = "") -> keras.Model:
     """Return a model of the same weights that rounds as its int8 files will: train it on, save it, export it.
 
     Batch normalisations are folded into kernels, kernels are rounded per output channel, and activations per tensor,
@@ -27,11 +31,14 @@ def quantize_aware(model: keras.Model, *, calibration: Samples) -> keras.Model:
     Args:
         model: A trained Sequential or Functional CNN.
         calibration: Some hundred samples as the model takes them in training: an array of shape (n, ...), or one for
-            each input by its name. Of uint8 pixels the input's range is 0 to 255; of floats it is what they are.
+            each input by its name. Of uint8 pixels the input's range is that of all pixels; of floats it is what they
+            are.
+        takes: What uint8 pixels become, as ``--input`` has it: ``pixels:-1:1`` for a model that is fed -1 to 1. Without
+            it they stay what they are, 0 to 255.
 
     Raises:
-        InputError: The model has a layer that has no rule here, takes no floats, or holds NaN, or the samples do not
-            fit it.
+        InputError: The model has a layer that has no rule here, takes no floats, or holds NaN, the samples do not fit
+            it, or nobody says what pixels are to it.
 
     Example:
         >>> import numpy as np
@@ -43,8 +50,14 @@ def quantize_aware(model: keras.Model, *, calibration: Samples) -> keras.Model:
         (None, 10)
     """
     graph = read_layers(model)
+    pixels = parsed_input(takes) if takes else RAW_PIXELS
     arrays = _checked(model, calibration)
     _check_numbers(model)
+    if not takes and len(arrays) == 1 and arrays[0].dtype == np.uint8 and not keras_scales_pixels(model):
+        raise InputError(
+            f"calibration of {model.inputs[0].name}: got uint8 pixels for a model with nothing that scales them before "
+            'its first weights: say what 0 and 255 are to it with takes="pixels:-1:1", or "pixels:0:255"'
+        )
     inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name) for tensor in model.inputs]
     outputs, input_ranges = build_quantized(graph, inputs)
     quantized = keras.Model(
@@ -53,11 +66,11 @@ def quantize_aware(model: keras.Model, *, calibration: Samples) -> keras.Model:
         name=model.name,
     )
     observer = keras.Model(inputs, outputs)
-    observe(observer, _batches(arrays, model.inputs[0].shape[0] or _BATCH))
+    observe(observer, _batches(arrays, model.inputs[0].shape[0] or _BATCH, pixels))
     for array, layer in zip(arrays, input_ranges, strict=True):
-        if array.dtype == np.uint8:
+        if array.dtype == np.uint8 and pixels.range:
             # Each of the 256 pixel values has its own step, whatever the samples hold.
-            layer.widen(0.0, 255.0)
+            layer.widen(*pixels.range)
     return quantized
 
 
@@ -99,11 +112,15 @@ def _check_numbers(model: keras.Model) -> None:
             raise InputError(f"weight {weight.path}: got NaN or infinity, expected a trained model")
 
 
-def _batches(arrays: list[npt.NDArray[Any]], size: int) -> Iterator[list[Any]]:
+def _batches(arrays: list[npt.NDArray[Any]], size: int, pixels: Input) -> Iterator[list[Any]]:
     for start in range(0, len(arrays[0]), size):
         # The last batch begins anew at the first sample: a model may be fixed to a batch.
         places = range(start, start + size)
-        yield [array.take(places, axis=0, mode="wrap").astype(np.float32) for array in arrays]
+        taken = [array.take(places, axis=0, mode="wrap") for array in arrays]
+        yield [
+            real_pixels(array, pixels) if array.dtype == np.uint8 and pixels.range else array.astype(np.float32)
+            for array in taken
+        ]
 
 
 def _packed(struct: Any, tensors: list[Any]) -> Any:

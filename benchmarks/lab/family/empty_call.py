@@ -29,7 +29,7 @@ _LAUNCHES = 8
 def empty_artefact(folder: Path) -> Path:
     """Export an int8 TFLite file whose only operator reshapes a 28x28 image; return its path."""
     image = keras.Input((28, 28, 1), name="image")
-    source = load_source(keras.Model(image, keras.layers.Flatten()(image), name=EMPTY))
+    source = load_source(keras.Model(image, keras.layers.Flatten()(image), name=EMPTY), inputs=["pixels"])
     calibration = load_calibration("mnist-5k", inputs=source.inputs)
     export(source, folder, calibration, options=Options(formats=("tflite",), precisions=("int8",)))
     return next(folder.glob("*.tflite"))

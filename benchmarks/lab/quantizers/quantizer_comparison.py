@@ -91,6 +91,8 @@ def sqnr_db(answers: FloatArray, reference: FloatArray) -> float:
 
 def _subject(path: Path, data_dir: Path | None) -> Subject:
     source = load_source(path)
+    if not source.dataset and source.takes_an_image:
+        source = load_source(path, inputs=["pixels:-1:1"])
     if len(source.inputs) > 1 or len(source.outputs) > 1:
         raise InputError(
             f"{path}: got {len(source.inputs)} inputs and {len(source.outputs)} outputs, expected one of each"
@@ -99,7 +101,6 @@ def _subject(path: Path, data_dir: Path | None) -> Subject:
         source.dataset or "random",
         inputs=source.inputs,
         count=_COUNT if source.dataset else _RANDOM_COUNT,
-        input_range=(0, 255) if source.dataset else (-1, 1),
         vocabulary=source.opened.vocabulary,
         data_dir=data_dir,
     )

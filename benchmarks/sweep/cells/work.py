@@ -27,6 +27,7 @@ from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.predictor import Predictor
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels
+from edgeport.runtime.tensors.encoding import real_pixels
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.datasets.named import DATASETS, load_dataset
 from edgeport.train.loop.fitting import HISTORY, Run
@@ -128,12 +129,10 @@ def _candidates(order: Order, dataset: Dataset, source: Source, manifest: Manife
     splits = {"validation": dataset.validation}
     if order.shared.score_test:
         splits["test"] = dataset.test
-    low, high = (manifest.image and manifest.image.range) or (0.0, 255.0)
-    table = np.linspace(low, high, 256).astype(np.float32)
-    port, output = source.inputs[0].name, source.outputs[0].name
+    port, output = source.inputs[0], source.outputs[0].name
 
     def keras_answers(images: Pixels) -> FloatArray:
-        return source.answers({port: table[images]})[output]
+        return source.answers({port.name: real_pixels(images, port)})[output]
 
     model = order.folder / TRAIN / "model.keras"
     content = model.read_bytes()

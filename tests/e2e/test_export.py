@@ -143,12 +143,15 @@ def test_any_last_layer_is_exported_as_it_is(head: str, tmp_path: Path) -> None:
         assert load(path).spec.metadata.outputs[0].activation == (expected_activation if integer else "none")
 
 
-def test_a_model_without_normalisation_is_remarked_on(edgeport, tmp_path: Path) -> None:
+def test_a_model_without_normalisation_stops_the_export(edgeport, tmp_path: Path) -> None:
     image = keras.Input((28, 28, 1))
     x = keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(image))
     keras.Model(image, x).save(tmp_path / "bare.keras")
     arguments = ("export", tmp_path / "bare.keras", "-o", tmp_path / "out", "--calibration", "mnist-5k")
-    assert "no layer that scales the pixels of" in edgeport(*arguments).stderr
+    (line,) = edgeport(*arguments, code=2).stderr.splitlines()
+    assert "bare.keras has nothing that scales the pixels of" in line
+    assert "--input pixels:-1:1 or pixels:0:1" in line
+    assert not (tmp_path / "out").exists()
 
 
 def softmax_function(x: object) -> object:
@@ -187,7 +190,9 @@ def test_a_model_that_answers_nan_is_reported(edgeport, tmp_path: Path) -> None:
 def test_a_model_that_wants_other_values_is_reported_the_range(edgeport, tmp_path: Path) -> None:
     small_model("softmax in dense", scale=1.0).save(tmp_path / "unit.h5")
     arguments = ("export", tmp_path / "unit.h5", "-o", tmp_path / "out", "--calibration", "mnist-5k")
-    assert "give --input-range" not in edgeport(*arguments, "--input-range", 0, 1).stderr
+    both = edgeport(*arguments, "--input-range", 0, 1, "--input", "pixels:0:1", code=2)
+    assert "--input-range: got it with --input pixels:0:1, expected one of them" in both.stderr
+    assert "--input" not in edgeport(*arguments, "--input-range", 0, 1).stderr
     images = load_dataset("mnist-5k").test.samples[:50]
     model = keras.models.load_model(tmp_path / "unit.h5", compile=False)
     expected = model.predict(images.astype("float32") / 255, verbose=0)

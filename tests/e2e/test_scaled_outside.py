@@ -32,7 +32,8 @@ def patches(count: int, seed: int) -> Split:
     return Split((brightness + noise + 90 * np.eye(3, dtype=int)[classes][:, None, None]).astype(np.uint8), classes)
 
 
-DATA = Dataset("patches", patches(300, 0), patches(150, 1), patches(150, 2), LABELS)
+SPLITS = {"train": patches(300, 0), "validation": patches(150, 1), "test": patches(150, 2)}
+DATA = Dataset("patches", SPLITS, LABELS)
 
 
 def wanted(images: np.ndarray) -> np.ndarray:
@@ -50,7 +51,7 @@ def mobilenet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     whole = keras.applications.MobileNetV2(weights=None, alpha=0.35, input_shape=(SIDE, SIDE, 3), include_top=False)
     # Its first blocks: in the rest, untrained, little is left of a picture.
     base = keras.Model(whole.input, layers.GlobalAveragePooling2D()(whole.get_layer("block_2_add").output), name="base")
-    images, classes = wanted(DATA.train.images), DATA.train.classes
+    images, classes = wanted(DATA.train.samples), DATA.train.classes
     for layer in base.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.5
@@ -79,21 +80,21 @@ def mobilenet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def test_it_is_right_on_scaled_pixels_and_guesses_on_raw_ones(mobilenet: Path) -> None:
     model = keras.models.load_model(mobilenet)
-    assert accuracy(model, wanted(DATA.test.images), DATA.test.classes) > 0.95
-    assert accuracy(model, DATA.test.images.astype(np.float32), DATA.test.classes) < 0.75
+    assert accuracy(model, wanted(DATA.test.samples), DATA.test.classes) > 0.95
+    assert accuracy(model, DATA.test.samples.astype(np.float32), DATA.test.classes) < 0.75
 
 
 def test_the_export_asks_and_then_answers_like_keras(mobilenet: Path, tmp_path: Path) -> None:
     options = Options(precisions=("float32",))
     with pytest.raises(InputError, match=r"nothing that scales the pixels .* --input pixels:-1:1"):
-        export_model(mobilenet, tmp_path / "out", calibration=DATA.train.images, options=options)
+        export_model(mobilenet, tmp_path / "out", calibration=DATA.train.samples, options=options)
     manifest = export_model(
-        mobilenet, tmp_path / "out", calibration=DATA.train.images, inputs=["pixels:-1:1"], options=options
+        mobilenet, tmp_path / "out", calibration=DATA.train.samples, inputs=["pixels:-1:1"], options=options
     )
     assert len(manifest.artefacts) == 2, manifest.refused
-    expected = keras.models.load_model(mobilenet).predict(wanted(DATA.test.images), verbose=0)
+    expected = keras.models.load_model(mobilenet).predict(wanted(DATA.test.samples), verbose=0)
     for artefact in manifest.artefacts:
-        answers = load(tmp_path / "out" / artefact.file).predict(DATA.test.images)
+        answers = load(tmp_path / "out" / artefact.file).predict(DATA.test.samples)
         np.testing.assert_allclose(answers, expected, atol=1e-4)
 
 
@@ -106,19 +107,19 @@ def test_training_asks_and_then_never_ends_below_its_start(mobilenet: Path, tmp_
     assert train(replace(run, input="pixels:-1:1"), tmp_path / "train", console=SILENT)
     record = json.loads((tmp_path / "train" / "training.json").read_text())
     assert record["input"] == "pixels:-1:1"
-    own = accuracy(keras.models.load_model(mobilenet), wanted(DATA.validation.images), DATA.validation.classes)
+    own = accuracy(keras.models.load_model(mobilenet), wanted(DATA.validation.samples), DATA.validation.classes)
     assert record["start_validation"]["accuracy"] == pytest.approx(own, abs=0.01)
     assert record["validation"]["accuracy"] >= record["start_validation"]["accuracy"]
     model = keras.models.load_model(tmp_path / "train" / "model.keras")
-    right = accuracy(model, wanted(DATA.test.images), DATA.test.classes)
+    right = accuracy(model, wanted(DATA.test.samples), DATA.test.classes)
     assert record["test"]["correct"] / record["test"]["count"] == pytest.approx(right, abs=0.01)
     # What was said once need not be said again.
     manifest = export_model(
-        tmp_path / "train" / "model.keras", tmp_path / "out", calibration=DATA.train.images,
+        tmp_path / "train" / "model.keras", tmp_path / "out", calibration=DATA.train.samples,
         options=Options(precisions=("float32",), formats=("tflite",)),
     )  # fmt: skip
-    answers = load(tmp_path / "out" / manifest.artefacts[0].file).predict(DATA.test.images)
-    np.testing.assert_allclose(answers, model.predict(wanted(DATA.test.images), verbose=0), atol=1e-4)
+    answers = load(tmp_path / "out" / manifest.artefacts[0].file).predict(DATA.test.samples)
+    np.testing.assert_allclose(answers, model.predict(wanted(DATA.test.samples), verbose=0), atol=1e-4)
 
 
 def test_a_teacher_asks_too(mobilenet: Path, tmp_path: Path) -> None:
@@ -135,12 +136,12 @@ def test_quantization_aware_training_obeys_the_range(mobilenet: Path, tmp_path: 
     run = Run("mobilenet", DATA, recipe, 0, start=mobilenet, qat=True, input="pixels:-1:1")
     assert train(run, tmp_path / "train", console=SILENT)
     record = json.loads((tmp_path / "train" / "training.json").read_text())
-    own = accuracy(keras.models.load_model(mobilenet), wanted(DATA.validation.images), DATA.validation.classes)
+    own = accuracy(keras.models.load_model(mobilenet), wanted(DATA.validation.samples), DATA.validation.classes)
     assert record["float_validation"]["accuracy"] == pytest.approx(own, abs=0.01)
     assert record["validation"]["accuracy"] >= own - 0.1
     manifest = export_model(
-        tmp_path / "train" / "model.keras", tmp_path / "out", calibration=DATA.train.images,
+        tmp_path / "train" / "model.keras", tmp_path / "out", calibration=DATA.train.samples,
         options=Options(precisions=("int8",), formats=("tflite",)),
     )  # fmt: skip
-    answers = load(tmp_path / "out" / manifest.artefacts[0].file).predict(DATA.test.images)
+    answers = load(tmp_path / "out" / manifest.artefacts[0].file).predict(DATA.test.samples)
     assert (answers.argmax(axis=1) == DATA.test.classes).mean() > 0.75

@@ -90,7 +90,9 @@ def test_damaged_answers_and_teachers_that_do_not_fit_are_reported(edgeport, tea
     other = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
     other.save(tmp_path / "other.keras")
     assert "to (3,), expected (28, 28, 1) to (10,)" in refusal(tmp_path / "other.keras")
-    other = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    other = keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
     other.save(tmp_path / "other.keras")
     assert "ends in a softmax" in refusal(tmp_path / "other.keras")
     kept = next((teacher.parent / ANSWERS).iterdir())

@@ -75,7 +75,13 @@ def test_a_model_that_no_epoch_makes_better_is_kept(trained: Path, tmp_path: Pat
 
 def test_a_layer_that_qat_does_not_know_is_reported_before_the_first_epoch(edgeport, tmp_path: Path) -> None:
     model = keras.Sequential(
-        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(8, "gelu"), layers.Dense(10, "softmax")]
+        [
+            keras.Input((28, 28, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Flatten(),
+            layers.Dense(8, "gelu"),
+            layers.Dense(10, "softmax"),
+        ]
     )
     model.save(tmp_path / "gelu.keras")
     ended = edgeport(*TRAIN, "--model", tmp_path / "gelu.keras", "--qat", "-o", tmp_path / "run", code=2)

@@ -187,7 +187,8 @@ def test_a_model_with_blue_first_answers_photos_as_in_keras(tmp_path: Path, caps
         np.testing.assert_allclose(load(path).predict(pixels), expected, atol=error, err_msg=artefact.file)
     assert main(["predict", str(path), str(tmp_path / "photos" / "000.png"), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
-    answers = [probability for _, probability in sorted(printed["probabilities"].items())]
+    (facts,) = printed["outputs"].values()
+    answers = [value for _, value in sorted(facts["probabilities"].items())]
     np.testing.assert_allclose(answers, load(path).predict(pixels[:1])[0], atol=1e-6)
 
 

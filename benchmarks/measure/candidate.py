@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 
-class Opened(Protocol):
+class OpenedCandidate(Protocol):
     """A model that an engine has opened.
 
     Attributes:
@@ -39,7 +39,7 @@ class Candidate:
     Attributes:
         name: How the results are told apart.
         opener: ``package.module:function``; the function takes ``threads`` and the arguments, all by keyword, and
-            returns what it has Opened. If the module has a function ``import_engine``, that is called with the same
+            returns an OpenedCandidate. If the module has a function ``import_engine``, that is called with the same
             arguments first, so that imports are timed as such.
         arguments: Further keyword arguments of the opener, as JSON has them.
         threads: How many threads the engine may use, and on how many cores its process runs.

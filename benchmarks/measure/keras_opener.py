@@ -25,12 +25,12 @@ class OpenedKeras:
         self._model = model
 
     def answers(self, images: Pixels) -> FloatArray:
-        """See Opened.answers."""
+        """See OpenedCandidate.answers."""
         starts = range(0, len(images), _CHUNK)
         return np.concatenate([self._predict(images[start : start + _CHUNK]) for start in starts])
 
     def call(self, what: str, images: Pixels) -> Callable[[], object]:
-        """See Opened.call."""
+        """See OpenedCandidate.call."""
         if what == ENGINE_CALL:
             return partial(self._run, real_pixels(images, self._port))
         return partial(self._classify if what == LABEL else self._predict, images)

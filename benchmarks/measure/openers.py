@@ -18,19 +18,19 @@ _CHUNK = 500
 
 
 class OpenedArtefact:
-    """An artefact in its predictor; see Opened."""
+    """An artefact in its predictor; see OpenedCandidate."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self.engine: Mapping[str, str] = {"name": predictor.spec.engine, "version": predictor.spec.engine_version}
 
     def answers(self, images: Pixels) -> FloatArray:
-        """See Opened.answers."""
+        """See OpenedCandidate.answers."""
         starts = range(0, len(images), _CHUNK)
         return np.concatenate([self._predictor.predict(images[start : start + _CHUNK]) for start in starts])
 
     def call(self, what: str, images: Pixels) -> Callable[[], object]:
-        """See Opened.call."""
+        """See OpenedCandidate.call."""
         if what == ENGINE_CALL:
             return partial(self._predictor.run, self._predictor.encode(images))
         return partial(self._predictor.classify if what == LABEL else self._predictor.predict, images)
@@ -41,8 +41,7 @@ def import_engine(*, path: str, engine: str | None = None, trust: bool = False) 
     with open(path, "rb") as file:
         row = format_of(file.read(8), name=path)
     package = engine_for(row, engine)
-    importlib.import_module(row.engine_module)
-    importlib.import_module(package if package == "onnxruntime" else f"{package}.interpreter")
+    importlib.import_module(row.engines[package]).import_package(package)
 
 
 def open_artefact(*, path: str, threads: int, engine: str | None = None, trust: bool = False) -> OpenedArtefact:

@@ -15,7 +15,7 @@ from edgeport.benchmarks.report.charts.labels import Box, place_labels
 from edgeport.benchmarks.report.looks import CHART_PALETTE, FORMAT_NAMES, colour_of
 from edgeport.benchmarks.report.words import counted
 from edgeport.benchmarks.sweep.results import Results
-from edgeport.benchmarks.sweep.summary import Line, lines_of
+from edgeport.benchmarks.sweep.summary import SweepLine, lines_of
 from edgeport.runtime.artefact.precisions import is_in_integers
 
 # One for each recipe; if there are more recipes, the first ones come again.
@@ -28,7 +28,7 @@ _FONT = 9
 class _Mark:
     """The mean over the seeds of one file of a model under a recipe."""
 
-    line: Line
+    line: SweepLine
     x: float
     y: float
 
@@ -72,7 +72,7 @@ def draw_frontier(path: Path, results: Results) -> None:
 
 
 def _panel(
-    axes: Axes, lines: Sequence[Line], recipes: Sequence[str], place: Callable[[Line], float], words: str
+    axes: Axes, lines: Sequence[SweepLine], recipes: Sequence[str], place: Callable[[SweepLine], float], words: str
 ) -> list[_Mark]:
     """Draw the marks of a panel, their seeds and the front, and return the marks."""
     axes.set_xscale("log")
@@ -146,7 +146,7 @@ def _size(axes: Axes, text: str) -> tuple[float, float]:
     return extent.width + 4, extent.height + 4
 
 
-def _legend(lines: Sequence[Line], recipes: Sequence[str]) -> list[Line2D]:
+def _legend(lines: Sequence[SweepLine], recipes: Sequence[str]) -> list[Line2D]:
     """Return what the marks mean."""
     handles = []
     for format_, precision in dict.fromkeys((line.format, line.precision) for line in lines):
@@ -169,7 +169,7 @@ def _colour(format_name: str) -> str:
     return CHART_PALETTE[colour_of(format_name)][0]
 
 
-def _microseconds(line: Line) -> float:
+def _microseconds(line: SweepLine) -> float:
     return line.latency.p50_us if line.latency else 0.0
 
 

@@ -28,7 +28,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Line:
+class SweepLine:
     """One candidate of a model under a recipe, over all seeds.
 
     Attributes:
@@ -63,7 +63,7 @@ class Line:
         return self.test or self.validation
 
 
-def lines_of(results: Results) -> list[Line]:
+def lines_of(results: Results) -> list[SweepLine]:
     """Return a line for each candidate, model by model in the order of their sizes."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for cell in results.cells:
@@ -101,14 +101,14 @@ def ratios_of(results: Results) -> list[tuple[str, str, str, Ratio]]:
 
 def _line(
     model: str, recipe: str, kind: tuple[str, str], cells: list[Mapping[str, Any]], timed: Timed | None, split: str
-) -> Line:
+) -> SweepLine:
     rows = []
     for cell in cells:
         found = {(each["format"], each["precision"]): each for each in cell["contenders"]}
         if kind in found:
             change = _share(found[kind], split) - _share(found["keras", "float32"], split)
             rows.append((cell["seed"], found[kind], change))
-    return Line(
+    return SweepLine(
         model=model,
         recipe=recipe,
         format=kind[0],

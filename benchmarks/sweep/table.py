@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from edgeport.benchmarks.report.words import DASH, amount, amounts, counted, percent, signed
 from edgeport.benchmarks.sweep.results import Results
-from edgeport.benchmarks.sweep.summary import Line, lines_of, ratios_of, spread
+from edgeport.benchmarks.sweep.summary import SweepLine, lines_of, ratios_of, spread
 
 _FORMATS = {"keras": "Keras", "tflite": "TFLite", "onnx": "ONNX"}
 
@@ -34,7 +34,7 @@ def _header(results: Results, recipes: bool) -> tuple[str, ...]:
     return ("model", *recipe, "file", "parameters", "bytes", "seeds", "validation, %", *test, "less Keras", *timed)
 
 
-def _row(line: Line, results: Results, recipes: bool) -> tuple[str, ...]:
+def _row(line: SweepLine, results: Results, recipes: bool) -> tuple[str, ...]:
     test = (_mean(line.test),) if results.split == "test" else ()
     accuracies = line.accuracies
     # A mean of nothing but rounding errors has no sign.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeport.export.bundle.targets import Engine, System, default_engines, engine_named, other_systems
+from edgeport.export.bundle.targets import BundledEngine, System, default_engines, engine_named, other_systems
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.artefact.embedded_metadata import read_metadata
 from edgeport.runtime.errors import ArtefactError, InputError, unknown_name
@@ -23,11 +23,11 @@ class Selection:
     """
 
     manifest: Manifest
-    engines: tuple[Engine, ...]
+    engines: tuple[BundledEngine, ...]
     left_out: tuple[str, ...]
 
 
-def select(manifest: Manifest, *, system: System, engines: Sequence[Engine], wanted: Sequence[str]) -> Selection:
+def select(manifest: Manifest, *, system: System, engines: Sequence[BundledEngine], wanted: Sequence[str]) -> Selection:
     """Return the artefacts that are wanted, or all that the device can run.
 
     Args:
@@ -86,7 +86,7 @@ def _named(manifest: Manifest, name: str) -> Artefact:
     raise unknown_name("artefact", name, known)
 
 
-def _obstacle(artefact: Artefact, system: System, allowed: Sequence[Engine]) -> str:
+def _obstacle(artefact: Artefact, system: System, allowed: Sequence[BundledEngine]) -> str:
     """Return why an artefact does not run on the device and what to do; empty if it runs in every engine there."""
     runners = [engine for engine in allowed if engine.format == artefact.format]
     unable = next((engine for engine in runners if artefact.precision in engine.cannot_read), None)

@@ -33,7 +33,7 @@ _BESIDE_NUMPY_1 = {"numpy": "1.26.4", "ml-dtypes": "0.5.4"}
 
 
 @dataclass(frozen=True)
-class Engine:
+class BundledEngine:
     """A package that runs artefacts on a device.
 
     Attributes:
@@ -58,20 +58,20 @@ class Engine:
         return _VERSIONS[self.name]
 
 
-ENGINES: tuple[Engine, ...] = (
-    Engine(
+ENGINES: tuple[BundledEngine, ...] = (
+    BundledEngine(
         "ai-edge-litert",
         "tflite",
         needs=("backports-strenum", "flatbuffers", "ml-dtypes", "protobuf", "tqdm", "typing-extensions"),
     ),
-    Engine(
+    BundledEngine(
         "tflite-runtime",
         "tflite",
         numpy_1=True,
         cannot_read=("dynamic",),
         why_not="it knows FULLY_CONNECTED up to version 11, and dynamic files hold version 12",
     ),
-    Engine("onnxruntime", "onnx", needs=("flatbuffers", "packaging", "protobuf")),
+    BundledEngine("onnxruntime", "onnx", needs=("flatbuffers", "packaging", "protobuf")),
 )
 
 
@@ -116,7 +116,7 @@ SYSTEMS: tuple[System, ...] = (
 )
 
 
-def engine_named(name: str) -> Engine:
+def engine_named(name: str) -> BundledEngine:
     """Return the engine that users call ``name``, with hyphens or underscores.
 
     Raises:
@@ -128,7 +128,7 @@ def engine_named(name: str) -> Engine:
     raise unknown_name("engine", name, (engine.name for engine in ENGINES))
 
 
-def choose_system(target: str, *, arch: str = "", python: str = "", engines: Sequence[Engine] = ()) -> System:
+def choose_system(target: str, *, arch: str = "", python: str = "", engines: Sequence[BundledEngine] = ()) -> System:
     """Return the newest system of a target that has wheels of the engines.
 
     Args:
@@ -174,16 +174,16 @@ def other_systems(system: System, format_name: str) -> str:
     )
 
 
-def default_engines(system: System) -> tuple[Engine, ...]:
+def default_engines(system: System) -> tuple[BundledEngine, ...]:
     """Return the preferred engine of each format that the system can run."""
-    preferred: dict[str, Engine] = {}
+    preferred: dict[str, BundledEngine] = {}
     for name in system.engines:
         engine = engine_named(name)
         preferred.setdefault(engine.format, engine)
     return tuple(preferred.values())
 
 
-def requirements(system: System, engines: Sequence[Engine]) -> tuple[str, ...]:
+def requirements(system: System, engines: Sequence[BundledEngine]) -> tuple[str, ...]:
     """Return ``name==version`` of every package that a device installs beside edgeport, those they need included."""
     versions = {**_VERSIONS, "numpy": _NUMPY[system.python]}
     if any(engine.numpy_1 for engine in engines):

@@ -16,16 +16,16 @@ from edgeport.runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from edgeport.export.inspection.document import to_document
-    from edgeport.export.inspection.facts import Constant, Graph, Inspection, Operator
+    from edgeport.export.inspection.facts import ArtefactGraph, Constant, Inspection, Operator
     from edgeport.export.inspection.inspecting import inspect
 
-__all__ = ["Constant", "Graph", "Inspection", "Operator", "inspect", "to_document"]
+__all__ = ["ArtefactGraph", "Constant", "Inspection", "Operator", "inspect", "to_document"]
 
 __getattr__ = lazy_names(
     __name__,
     {
         "Constant": "facts",
-        "Graph": "facts",
+        "ArtefactGraph": "facts",
         "Inspection": "facts",
         "Operator": "facts",
         "inspect": "inspecting",

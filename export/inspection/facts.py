@@ -88,7 +88,7 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Graph:
+class ArtefactGraph:
     """What one format's reader finds in a file.
 
     Attributes:
@@ -135,7 +135,7 @@ class Inspection:
     sha256: str
     checksum: str
     metadata: EmbeddedMetadata | None
-    graph: Graph
+    graph: ArtefactGraph
 
     @cached_property
     def running(self) -> tuple[Operator, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeport.export.inspection.facts import Graph, Inspection
+from edgeport.export.inspection.facts import ArtefactGraph, Inspection
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, read_metadata
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.errors import ArtefactError
@@ -39,7 +39,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         content = head + file.read()
     checksum, metadata = _checksum(content, path.name)
     reader = importlib.import_module(f"edgeport.export.inspection.{chosen.name}.file")
-    graph: Graph = reader.read_graph(content, name=path.name)
+    graph: ArtefactGraph = reader.read_graph(content, name=path.name)
     return Inspection(
         file=str(path),
         format=chosen.name,

@@ -1,4 +1,4 @@
-"""The table of artefact formats: a format is one row here, one exporter module and one predictor module."""
+"""The table of artefact formats and of the engines that run them, each a row here and a module."""
 
 from typing import NamedTuple
 
@@ -6,17 +6,17 @@ from edgeport.runtime.errors import ArtefactError, unknown_name
 
 
 class Format(NamedTuple):
-    """One artefact formatas strings, so that reading the table imports no engine.
+    """One artefact format, as strings, so that reading the table imports no engine.
 
     Attributes:
         name: What the user calls it (``--formats``); also the file suffix without its dot.
         magic: The bytes that every file of this format holds at ``magic_offset``; empty if it has none.
         magic_offset: Where ``magic`` stands in the file.
         exporter: The module that converts a Keras model to this format.
-        engine_module: The module that runs this format; its ``open_engine`` opens a file of it.
         structure_module: The module that knows how a file is built; its ``sound_content`` looks at one that nobody
             vouches for.
-        engines: The import names of the packages that can run it, the preferred one first.
+        engines: The import names of the packages that can run it, the preferred one first, and the module of ours that
+            does so: its ``open_engine`` opens a file, and its ``import_package`` imports what that takes.
         extra: The extra of the edgeport distribution that installs an engine.
     """
 
@@ -24,9 +24,8 @@ class Format(NamedTuple):
     magic: bytes
     magic_offset: int
     exporter: str
-    engine_module: str
     structure_module: str
-    engines: tuple[str, ...]
+    engines: dict[str, str]
     extra: str
 
     @property
@@ -41,9 +40,11 @@ FORMATS: tuple[Format, ...] = (
         magic=b"TFL3",
         magic_offset=4,
         exporter="edgeport.export.tflite.convert",
-        engine_module="edgeport.runtime.engines.tflite",
         structure_module="edgeport.runtime.foreign.tflite",
-        engines=("ai_edge_litert", "tflite_runtime"),
+        engines={
+            "ai_edge_litert": "edgeport.runtime.engines.tflite",
+            "tflite_runtime": "edgeport.runtime.engines.tflite",
+        },
         extra="tflite",
     ),
     Format(
@@ -51,9 +52,8 @@ FORMATS: tuple[Format, ...] = (
         magic=b"",
         magic_offset=0,
         exporter="edgeport.export.onnx.convert",
-        engine_module="edgeport.runtime.engines.onnx",
         structure_module="edgeport.runtime.foreign.onnx",
-        engines=("onnxruntime",),
+        engines={"onnxruntime": "edgeport.runtime.engines.onnx"},
         extra="onnx",
     ),
 )

@@ -31,11 +31,12 @@ def engine_for(chosen: Format, wanted: str | None = None) -> str:
         return installed[0]
     if name in installed:
         return str(name)
+    sought = name or next(iter(chosen.engines))
     if getattr(sys, "frozen", False):
         raise MissingDependencyError(
             f"no engine for {chosen.name} files is part of this frozen program (looked for "
-            f"{name or ', '.join(chosen.engines)}): freeze it anew with --collect-all {name or chosen.engines[0]} and "
-            f"--hidden-import {chosen.engine_module}"
+            f"{name or ', '.join(chosen.engines)}): freeze it anew with --collect-all {sought} and "
+            f"--hidden-import {chosen.engines[sought]}"
         )
     raise MissingDependencyError(
         f"no engine for {chosen.name} files is installed (looked for {name or ', '.join(chosen.engines)}): "

@@ -68,6 +68,10 @@ class OnnxEngine:
         return InputError(f"{self._name}: onnxruntime cannot compute this input ({' '.join(str(error).split())})")
 
 
+def import_package(package: str) -> None:
+    """Import what opens a file, which has come with this module."""
+
+
 def open_engine(origin: Origin) -> OnnxEngine:
     """Open an ONNX file's bytes; raises ArtefactError if onnxruntime refuses them."""
     options = onnxruntime.SessionOptions()

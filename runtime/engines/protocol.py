@@ -54,7 +54,7 @@ class Origin(NamedTuple):
 
     def open(self) -> Engine:
         """Open the artefact; raises ArtefactError if the engine refuses it."""
-        module = importlib.import_module(format_named(self.format).engine_module)
+        module = importlib.import_module(format_named(self.format).engines[self.package])
         engine: Engine = module.open_engine(self)
         return engine
 

@@ -178,10 +178,15 @@ def open_engine(origin: Origin) -> TfliteEngine:
     return TfliteEngine(origin)
 
 
+def import_package(package: str) -> Any:
+    """Import what opens a file, and return it."""
+    return importlib.import_module(f"{package}.interpreter")
+
+
 def _open_interpreter(origin: Origin) -> Any:
-    interpreter_class = importlib.import_module(f"{origin.package}.interpreter").Interpreter
+    module = import_package(origin.package)
     try:
-        interpreter = interpreter_class(model_content=origin.content, num_threads=origin.threads)
+        interpreter = module.Interpreter(model_content=origin.content, num_threads=origin.threads)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         if not raised_within(error, origin.package, "numpy"):

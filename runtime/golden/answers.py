@@ -190,7 +190,7 @@ def digest_of(path: Path) -> str:
 
 
 def _known_engines(file: str) -> tuple[str, ...]:
-    return next((row.engines for row in FORMATS if file.lower().endswith(row.suffix)), ())
+    return next((tuple(row.engines) for row in FORMATS if file.lower().endswith(row.suffix)), ())
 
 
 def _answers(folder: Path, file: str, inputs: Mapping[str, Array]) -> list[GoldenAnswer]:

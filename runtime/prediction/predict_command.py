@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
@@ -16,6 +17,7 @@ from edgeport.runtime.tensors.batches import samples_at_a_time
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    engines = ", ".join(engine for row in FORMATS for engine in row.engines)
     parser.add_argument("artefact", metavar="ARTEFACT", type=Path, help="a .tflite or .onnx file")
     forms = ", ".join(form.what for form in FORMS)
     parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help=f"what to answer: {forms}")
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="DIR", help="where masks, boxes and large arrays go, as PNG and .npy"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier call has written to DIR")
-    parser.add_argument("--engine", metavar="NAME", help="ai_edge_litert, tflite_runtime or onnxruntime")
+    parser.add_argument("--engine", metavar="NAME", help=f"one of {engines}")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default 1)")
     parser.add_argument("--trust", action="store_true", help="load a file that edgeport did not make")
     parser.add_argument("--json", action="store_true", help="print one JSON object a sample, with everything")

@@ -162,17 +162,18 @@ def test_a_package_has_few_public_names_and_all_of_them_exist(name: str) -> None
 
 def test_a_format_is_one_row_and_three_modules() -> None:
     for row in FORMATS:
-        for module in (row.exporter, row.engine_module, row.structure_module):
+        modules = (row.exporter, *row.engines.values(), row.structure_module)
+        for module in modules:
             assert (ROOT / module.removeprefix("edgeport.").replace(".", "/")).with_suffix(".py").is_file(), module
         defined = {
             node.name
-            for module in (row.exporter, row.engine_module, row.structure_module)
+            for module in modules
             for node in ast.parse(
                 (ROOT / (module.removeprefix("edgeport.").replace(".", "/") + ".py")).read_text()
             ).body
             if isinstance(node, ast.FunctionDef)
         }
-        assert {"convert", "embed", "open_engine", "sound_content"} <= defined
+        assert {"convert", "embed", "import_package", "open_engine", "sound_content"} <= defined
 
 
 def test_a_command_is_a_module_with_arguments_and_run() -> None:

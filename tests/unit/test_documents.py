@@ -24,7 +24,7 @@ from edgeport.benchmarks.report.raw.record import Condition, Measured, Report, S
 from edgeport.benchmarks.report.renderers.html import html_report
 from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.sweep import results as sweep_results
-from edgeport.benchmarks.sweep.summary import Line, lines_of
+from edgeport.benchmarks.sweep.summary import SweepLine, lines_of
 from edgeport.export import export_command, read_manifest
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
@@ -154,7 +154,7 @@ def test_the_designs_that_were_tried_are_listed_by_what_they_have_right() -> Non
     ]
 
 
-def frontier_lines(name: str) -> list[Line]:
+def frontier_lines(name: str) -> list[SweepLine]:
     return lines_of(sweep_results.read_results(ROOT / f"docs/results/frontier/{name}.json"))
 
 

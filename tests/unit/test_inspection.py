@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeport.export.inspection import Inspection, inspect, to_document
 from edgeport.export.inspection.table import inspection_text
-from edgeport.export.inspection.tflite.shapes import Step, shapes_for_one_sample
+from edgeport.export.inspection.tflite.shapes import LinkedOperator, shapes_for_one_sample
 from edgeport.runtime import load
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import ArtefactError
@@ -387,10 +387,10 @@ def test_a_dynamic_range_tflite_file_has_int8_weights_and_float_activations(tmp_
 def test_a_free_axis_of_tflite_is_followed_and_never_guessed() -> None:
     signatures = [(None, 8, 8, 2), (None, 5, 5, 2), (3, 3, 2, 4), (None, 3, 3, 4), (None, 8), (None, 8), (2,)]
     steps = [
-        Step("SPACE_TO_BATCH_ND", (0, 6), (1,)),
-        Step("CONV_2D", (1, 2, -1), (3,)),
-        Step("RESHAPE", (3,), (4,)),
-        Step("CUSTOM what", (4,), (5,)),
+        LinkedOperator("SPACE_TO_BATCH_ND", (0, 6), (1,)),
+        LinkedOperator("CONV_2D", (1, 2, -1), (3,)),
+        LinkedOperator("RESHAPE", (3,), (4,)),
+        LinkedOperator("CUSTOM what", (4,), (5,)),
     ]
     shapes = shapes_for_one_sample(signatures, steps, given={0: (1, 8, 8, 2)}, constants={2: (), 6: (2, 2)})
     assert [shape[0] for shape in shapes[:6]] == [1, 4, 3, 4, 4 * 3 * 3 * 4 // 8, None]

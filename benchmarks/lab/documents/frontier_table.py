@@ -6,7 +6,7 @@ from edgeport.benchmarks.lab.family.family_results import EmptyCall, Loss, Losse
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.paired import mcnemar_p
 from edgeport.benchmarks.sweep.results import Results
-from edgeport.benchmarks.sweep.summary import Line, lines_of, ratios_of
+from edgeport.benchmarks.sweep.summary import SweepLine, lines_of, ratios_of
 
 # model: most weights, least accuracy in float32 and in int8, percent of MNIST's test images, means over the seeds.
 ACCURACY_GOALS = {
@@ -51,7 +51,7 @@ def goals_table(results: Results) -> str:
     return markdown_table(("goal", "wanted", "reached", ""), rows, left=(0, 3))
 
 
-def _accuracy(model: str, what: str, wanted: float, line: Line) -> tuple[str, str, str, str]:
+def _accuracy(model: str, what: str, wanted: float, line: SweepLine) -> tuple[str, str, str, str]:
     reached = 100 * mean(line.test)
     verdict = _verdict(reached - wanted, "{:.3f} points")
     return f"{model}, {what}", f"≥ {wanted:.2f} %", f"{reached:.3f} %", verdict

@@ -14,7 +14,7 @@ class SlowedArtefact(OpenedArtefact):
     factor = 1.0
 
     def call(self, what: str, images: Pixels) -> Callable[[], object]:
-        """See Opened.call."""
+        """See OpenedCandidate.call."""
         call, factor, clock = super().call(what, images), self.factor, time.perf_counter_ns
 
         def slowed() -> object:

@@ -14,7 +14,7 @@ _ROUNDS = 10
 
 
 class ReferenceWorkload:
-    """The arithmetic as something to be timed; see Opened."""
+    """The arithmetic as something to be timed; see OpenedCandidate."""
 
     def __init__(self) -> None:
         self.engine: Mapping[str, str] = {"name": "numpy", "version": version_of("numpy")}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx
 import onnx.inliner
 
-from edgeport.export.inspection.facts import NARROW, Constant, Graph, is_float
+from edgeport.export.inspection.facts import NARROW, ArtefactGraph, Constant, is_float
 from edgeport.export.inspection.onnx.arithmetic import Wiring
 from edgeport.export.inspection.onnx.constants import constants_of, read_constants
 from edgeport.export.inspection.onnx.scopes import Reader
@@ -35,7 +35,7 @@ class _Parts:
     outputs: Mapping[str, Tensor]
 
 
-def read_graph(content: bytes, *, name: str) -> Graph:
+def read_graph(content: bytes, *, name: str) -> ArtefactGraph:
     """Return what an ONNX file computes.
 
     Args:
@@ -152,7 +152,7 @@ def _scalar(tensor: onnx.TensorProto) -> float:
     return math.nan if isinstance(value, complex) else float(value)
 
 
-def _graph(parts: _Parts) -> Graph:
+def _graph(parts: _Parts) -> ArtefactGraph:
     scopes = [parts.scope]
     ownership = owners_in(scopes, parts.constants)
     nodes = [place.node for place in places_of(scopes)]
@@ -168,7 +168,7 @@ def _graph(parts: _Parts) -> Graph:
         for name in {*parts.inputs, *(name for node in nodes for name in node.outputs)}
         if name not in ownership.constant
     ]
-    return Graph(
+    return ArtefactGraph(
         producer=parts.producer,
         inputs=tuple(
             _spec(name, tensor, wiring.quantizer_behind(name), parts) for name, tensor in parts.inputs.items()

@@ -6,11 +6,11 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeport.export.inspection.facts import BOUNDARY, FLOAT, INTEGER, NEITHER, Graph, is_float
+from edgeport.export.inspection.facts import BOUNDARY, FLOAT, INTEGER, NEITHER, ArtefactGraph, is_float
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.scopes import Scope, operators_in, owners_in
 from edgeport.export.inspection.tflite.scopes import RUNS, Reader, Table
-from edgeport.export.inspection.tflite.shapes import Step
+from edgeport.export.inspection.tflite.shapes import LinkedOperator
 from edgeport.export.inspection.tflite.tensors import TfliteTensor, numbers, read_tensor, spec_of
 from edgeport.runtime.errors import ArtefactError
 
@@ -21,7 +21,7 @@ _CUSTOM = schema.BuiltinOperator.CUSTOM
 _MOST_ENTRIES = 1_000_000
 
 
-def read_graph(content: bytes, *, name: str) -> Graph:
+def read_graph(content: bytes, *, name: str) -> ArtefactGraph:
     """Return what a TFLite file computes.
 
     Args:
@@ -93,14 +93,14 @@ def _table(graph: Any, model: Any, content: bytes) -> Table:
     )
 
 
-def _step(table: Any, model: Any, tensors: int) -> Step:
+def _step(table: Any, model: Any, tensors: int) -> LinkedOperator:
     code = model.operatorCodes[table.opcodeIndex]
     # Files of before 2020 have the number in the deprecated field alone.
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     kind = _OPERATORS.get(number, f"BUILTIN_{number}")
     if number == _CUSTOM:
         kind = f"CUSTOM {_text(code.customCode)}".strip()
-    return Step(kind, *(_indices(side, tensors, optional=True) for side in (table.inputs, table.outputs)))
+    return LinkedOperator(kind, *(_indices(side, tensors, optional=True) for side in (table.inputs, table.outputs)))
 
 
 def _called(table: Any, kind: str, graphs: int) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ def _indices(vector: Any, count: int, *, optional: bool = False) -> tuple[int, .
     return indices
 
 
-def _graph(producer: str, main: Table, scopes: Sequence[Scope], reader: Reader) -> Graph:
+def _graph(producer: str, main: Table, scopes: Sequence[Scope], reader: Reader) -> ArtefactGraph:
     ownership = owners_in(scopes, reader.constants)
     tensors = {key: each for key, each in reader.tensors.items() if key not in ownership.constant}
 
@@ -133,7 +133,7 @@ def _graph(producer: str, main: Table, scopes: Sequence[Scope], reader: Reader) 
 
     operators, *others = operators_in(scopes, ownership, arithmetic)
     inputs, outputs = ([main.tensors[index] for index in side] for side in (main.inputs, main.outputs))
-    return Graph(
+    return ArtefactGraph(
         producer=producer,
         inputs=tuple(map(spec_of, inputs)),
         outputs=tuple(map(spec_of, outputs)),

@@ -17,7 +17,7 @@ from edgeport.export.inspection.counting.rounds import Small, SmallTensors, firs
 from edgeport.export.inspection.facts import Constant
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, START, Place, Run, Scope
-from edgeport.export.inspection.tflite.shapes import Step, shapes_for_one_sample
+from edgeport.export.inspection.tflite.shapes import LinkedOperator, shapes_for_one_sample
 from edgeport.export.inspection.tflite.tensors import TfliteTensor, is_weight
 
 # Weights of a convolution are (out, height, width, in), of a depthwise one (1, height, width, out); in three dimensions
@@ -65,7 +65,7 @@ class Table(NamedTuple):
 
     name: str
     tensors: Sequence[TfliteTensor]
-    steps: Sequence[Step]
+    steps: Sequence[LinkedOperator]
     runs: Mapping[int, tuple[int, ...]]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -144,7 +144,7 @@ class Reader:
         constants = _constants(table, given)
         folded = self._note_folded(table, keys, constants)
 
-        def run(place: int, step: Step, shapes: Sequence[Shape]) -> Sequence[Shape]:
+        def run(place: int, step: LinkedOperator, shapes: Sequence[Shape]) -> Sequence[Shape]:
             small = _small(table, keys, constants)
             called = self._run(table.runs[place], step, path, place, keys, shapes, small, (*within, number), constants)
             runs[place] = called[0]
@@ -188,7 +188,7 @@ class Reader:
                 self._sources.update((keys[index], behind) for index in step.outputs if index >= 0)
         return folded
 
-    def _note_weights(self, table: Table, step: Step, keys: Sequence[str]) -> None:
+    def _note_weights(self, table: Table, step: LinkedOperator, keys: Sequence[str]) -> None:
         """Note which constants an operator has for weights."""
         for tensor, sources in self._weights_read(table, step, keys):
             for source in sources:
@@ -198,7 +198,7 @@ class Reader:
                     self.constants[source] = replace(here, weight=True)
 
     def _weights_read(
-        self, table: Table, step: Step, keys: Sequence[str]
+        self, table: Table, step: LinkedOperator, keys: Sequence[str]
     ) -> Iterator[tuple[TfliteTensor, tuple[str, ...]]]:
         for position, index in enumerate(step.inputs):
             sources = self._sources.get(keys[index], ()) if index >= 0 else ()
@@ -208,7 +208,7 @@ class Reader:
     def _run(
         self,
         called: Sequence[int],
-        step: Step,
+        step: LinkedOperator,
         path: str,
         place: int,
         keys: Sequence[str],
@@ -273,7 +273,7 @@ def _rounds(body: _Read, condition: _Read, starts: Sequence[float | None], same:
     return int(failing) if failing is not None and math.isfinite(failing) else None
 
 
-def _place(table: Table, step: Step, keys: Sequence[str], shapes: Sequence[Shape], run: Run | None) -> Place:
+def _place(table: Table, step: LinkedOperator, keys: Sequence[str], shapes: Sequence[Shape], run: Run | None) -> Place:
     named = table.tensors[step.outputs[0]].name if step.outputs and step.outputs[0] >= 0 else ""
     read, written = (tuple(keys[at] if at >= 0 else "" for at in side) for side in (step.inputs, step.outputs))
     # The converter joins the names of all the operators that it fused.
@@ -312,7 +312,7 @@ def _constants(table: Table, given: _Given) -> dict[int, tuple[int, ...]]:
     return found
 
 
-def _macs(step: Step, shapes: Sequence[Shape]) -> int | None:
+def _macs(step: LinkedOperator, shapes: Sequence[Shape]) -> int | None:
     read = [shapes[index] if index >= 0 else () for index in step.inputs]
     written = shapes[step.outputs[0]] if step.outputs and step.outputs[0] >= 0 else None
     if step.type == "LSTM" and len(read) == _SMALL_LSTM_INPUTS:

@@ -12,7 +12,7 @@ from math import prod
 from edgeport.export.inspection.counting.macs import Shape, size
 
 # Says what the operator at a place writes that runs other graphs, from the shapes so far.
-Called = Callable[[int, "Step", Sequence[Shape]], Sequence[Shape]]
+Called = Callable[[int, "LinkedOperator", Sequence[Shape]], Sequence[Shape]]
 
 _SAME_ELEMENTS = {"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"}
 _REDUCTIONS = {"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"}
@@ -30,7 +30,7 @@ _SAMPLE_BY_SAMPLE = {
 
 
 @dataclass(frozen=True)
-class Step:
+class LinkedOperator:
     """One operator: what it does, and the numbers of the tensors that it reads and writes, -1 for one left out."""
 
     type: str
@@ -40,7 +40,7 @@ class Step:
 
 def shapes_for_one_sample(
     signatures: Sequence[tuple[int | None, ...]],
-    steps: Sequence[Step],
+    steps: Sequence[LinkedOperator],
     *,
     given: Mapping[int, Shape],
     constants: Mapping[int, tuple[int, ...]],
@@ -80,7 +80,7 @@ def _joined(signature: tuple[int | None, ...], known: Shape) -> Shape:
 
 
 def _length(
-    step: Step,
+    step: LinkedOperator,
     output: int,
     signatures: Sequence[tuple[int | None, ...]],
     shapes: Sequence[Shape],
@@ -109,7 +109,7 @@ def _length(
     return _batch(step, batches.pop(), constants) if len(batches) == 1 else None
 
 
-def _batch(step: Step, batch: int | None, constants: Mapping[int, tuple[int, ...]]) -> int | None:
+def _batch(step: LinkedOperator, batch: int | None, constants: Mapping[int, tuple[int, ...]]) -> int | None:
     if step.type in _SAMPLE_BY_SAMPLE:
         return batch
     block = constants.get(step.inputs[1], ()) if len(step.inputs) > 1 else ()

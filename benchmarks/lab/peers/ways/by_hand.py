@@ -12,7 +12,7 @@ BATCH = 50
 
 
 class ByHand:
-    """An engine's own call between numpy's; see ``measure.candidate.Opened``.
+    """An engine's own call between numpy's; see ``measure.candidate.OpenedCandidate``.
 
     Attributes:
         engine: ``name`` and ``version`` of what runs it.
@@ -40,12 +40,12 @@ class ByHand:
         self._run, self._encode, self._decode, self._batch = run, encode, decode, batch
 
     def answers(self, images: Pixels) -> FloatArray:
-        """See Opened.answers."""
+        """See OpenedCandidate.answers."""
         starts = range(0, len(images), self._batch)
         return np.concatenate([self._predict(images[start : start + self._batch]) for start in starts])
 
     def call(self, what: str, images: Pixels) -> Callable[[], object]:
-        """See Opened.call."""
+        """See OpenedCandidate.call."""
         if what == ENGINE_CALL:
             tensor, run = self._encode(images), self._run
             return lambda: run(tensor)

@@ -8,6 +8,9 @@ from edgeport.benchmarks.report.charts.axes import COLOURS
 _NAMES = {light: name for name, light in COLOURS.items()}
 _FRACTION = re.compile(r"-?\d+\.\d+")
 _DROPPED = ("metadata", "style", "clipPath")
+# Ticks that are not turned are turned by nothing, and a path needs no second blank.
+_UNTURNED = re.compile(r"rotate\(-?0 ")
+_BLANKS = re.compile(r"\s+(?=[A-Za-z]|$)|(?<=[A-Za-z])\s+|\s(?=\s)")
 
 
 def inline_svg(source: str, *, identifier: str, title: str, words: str) -> str:
@@ -27,6 +30,7 @@ def inline_svg(source: str, *, identifier: str, title: str, words: str) -> str:
     for each in list(svg.iter()):
         for child in [child for child in each if child.tag in _DROPPED]:
             each.remove(child)
+    _simplify(svg)
     used = {value[1:] for each in svg.iter() if (value := each.get("href", "")).startswith("#")}
     for each in svg.iter():
         each.attrib = _attributes(each.attrib, used, identifier)
@@ -38,6 +42,15 @@ def inline_svg(source: str, *, identifier: str, title: str, words: str) -> str:
         made.text = text
         svg.insert(place, made)
     return ET.tostring(svg, encoding="unicode")
+
+
+def _simplify(svg: ET.Element) -> None:
+    """Remove what draws nothing: empty groups, and paths without a line and a filling."""
+    for child in list(svg):
+        _simplify(child)
+        unseen = child.tag == "path" and child.get("style", "").replace(" ", "") == "fill:none"
+        if unseen or (child.tag in ("g", "defs") and not len(child)):
+            svg.remove(child)
 
 
 def _attributes(attributes: dict[str, str], used: set[str], identifier: str) -> dict[str, str]:
@@ -52,7 +65,9 @@ def _attributes(attributes: dict[str, str], used: set[str], identifier: str) -> 
             made["href"] = f"#{identifier}-{value[1:]}"
         elif name == "style":
             made["style"] = _style(value)
-        elif name != "clip-path":
+        elif name == "d":
+            made["d"] = _BLANKS.sub("", _FRACTION.sub(_rounded, value))
+        elif name != "clip-path" and not (name == "transform" and _UNTURNED.match(value)):
             made[name] = _FRACTION.sub(_rounded, value)
     return made
 
@@ -73,6 +88,6 @@ def _style(style: str) -> str:
             parts += ["font-weight:650"] if value.split()[0] in ("bold", "700") else []
         elif value in _NAMES:
             parts.append(f"{name}:var(--{_NAMES[value]})")
-        elif name not in ("stroke-linejoin", "stroke-miterlimit"):
+        elif name not in ("font-family", "stroke-linejoin", "stroke-miterlimit"):
             parts.append(f"{name}:{value}")
     return ";".join(parts)

@@ -18,6 +18,7 @@ from edgeport.benchmarks.report.sections.whole import document_of
 
 # Neither HTML nor UTF-8 has a place for these, and a file from elsewhere may hold them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_STYLE = re.compile(r'style="([^"]*)"')
 _LONGEST_LABEL = 14
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1f5fa8"/>'
@@ -44,28 +45,45 @@ def html_page(document: Document) -> str:
     environment.filters["card_label"] = _card_label
     assert environment.loader is not None
     stylesheet, _, _ = environment.loader.get_source(environment, "page.css")
+    drawings, styles = _with_classes(_drawings(document))
     page = environment.get_template("page.html").render(
         document=document,
-        drawings=_drawings(document),
+        drawings=drawings,
         icon=_ICON,
         marks={mark: _mark_path(mark) for mark in MARKS},
         palette=CHART_PALETTE | PAGE_PALETTE,
-        stylesheet=Markup(stylesheet),
+        stylesheet=Markup(stylesheet + styles),
     )
     return _UNPRINTABLE.sub("\ufffd", page).encode("ascii", "xmlcharrefreplace").decode("ascii") + "\n"
 
 
-def _drawings(document: Document) -> Mapping[str, Mapping[str, Markup]]:
+def _drawings(document: Document) -> Mapping[str, Mapping[str, str]]:
     """Return all charts by their names on the page: one drawing for each width of screen."""
     found: dict[str, Any] = {}
     for name, chart in charts_in(document.sections):
         words = {"title": _clean(chart.title), "words": _clean(chart.words)}
         widths = WIDTHS if isinstance(chart, Chart) else {"wide": 0.0}
         found[name] = {
-            key: Markup(inline_svg(svg_of(chart.data, width), identifier=f"{name}-{key}", **words))
+            key: inline_svg(svg_of(chart.data, width), identifier=f"{name}-{key}", **words)
             for key, width in widths.items()
         }
     return found
+
+
+def _with_classes(
+    drawings: Mapping[str, Mapping[str, str]],
+) -> tuple[Mapping[str, Mapping[str, Markup]], str]:
+    """Return the drawings with a class for each style, since a few come hundreds of times, and the rules of these."""
+    classes: dict[str, str] = {}
+
+    def named(found: re.Match[str]) -> str:
+        return f'class="{classes.setdefault(found[1], f"s{len(classes)}")}"'
+
+    made = {
+        name: {key: Markup(_STYLE.sub(named, drawing)) for key, drawing in widths.items()}
+        for name, widths in drawings.items()
+    }
+    return made, "".join(f"svg .{short} {{ {style} }}\n" for style, short in classes.items())
 
 
 def _clean(text: str) -> str:

@@ -340,7 +340,7 @@ TASKS = (
         mobilenet,
         lambda: squares(2, 200),
         write_photos(keras.applications.mobilenet_v2.preprocess_input),
-        {"input_range": (-1.0, 1.0)},
+        {"inputs": ["pixels:-1:1"]},
     ),
     Task("forecaster", forecaster, lambda: series(2, 200)[:, :24], write_series, {"outputs": ["next=values:degC"]}),
 )

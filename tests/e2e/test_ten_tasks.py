@@ -38,6 +38,17 @@ def test_every_file_is_delivered(task: Task, made: Made) -> None:
     assert not any(artefact.verified.inconclusive for artefact in manifest.artefacts)
 
 
+def test_a_model_that_is_scaled_outside_is_asked_what_pixels_are_to_it(made: Made, edgeport, tmp_path: Path) -> None:
+    (task,) = (each for each in TASKS if each.name == "mobilenet")
+    folder = made(task)
+    options = ["--precisions", "float32", "--calibration", folder / "samples.npz"]
+    asked = edgeport("export", folder / "model.keras", "-o", tmp_path / "out", *options, code=2).stderr
+    assert len(asked.splitlines()) == 1
+    assert "has nothing that scales the pixels of photo" in asked
+    assert "--input pixels:-1:1" in asked
+    assert not (tmp_path / "out").exists()
+
+
 def files_of(folder: Path) -> list[Path]:
     """Return the files of a task, in the order in which they were written."""
     return sorted((folder / "files").iterdir())

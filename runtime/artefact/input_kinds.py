@@ -65,7 +65,13 @@ def kind_text(port: Input) -> str:
     if port.range is None:
         return port.kind
     low, high = port.range
-    return f"pixels:{low:g}:{high:g}{':bgr' if port.channels == 'bgr' else ''}"
+    return f"pixels:{_exact(low)}:{_exact(high)}{':bgr' if port.channels == 'bgr' else ''}"
+
+
+def _exact(number: float) -> str:
+    """Return the shortest text that is read as this number again: records and processes hand ranges on as text."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
 
 
 def with_kinds(ports: Sequence[Input], said: Sequence[Input], *, what: str) -> tuple[Input, ...]:

@@ -20,7 +20,13 @@ def said(*texts: str, ports: tuple[Input, ...] = (PHOTO, DEPTH, FACTS, WORDS)) -
     return {port.name: f"{kind_text(port)} {port.channels}".strip() for port in found}
 
 
-@pytest.mark.parametrize("text", ["pixels:0:255", "pixels:-1:1", "pixels:-1:1:bgr", "pixels:0:0.5", "real", "ids"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pixels:0:255", "pixels:-1:1", "pixels:-1:1:bgr", "pixels:0:0.5", "real", "ids",
+        "pixels:-123.6801234:151.0612345:bgr", "pixels:0:0.00392156862745098", "pixels:16777215.0:16777217.0",
+    ],
+)  # fmt: skip
 def test_what_is_said_is_read_and_written_alike(text: str) -> None:
     assert kind_text(parsed_input(text)) == text
     named = parsed_input(f"a=b={text}")

@@ -3,9 +3,8 @@
 import argparse
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from edgeport.benchmarks.compare.baseline import Baseline, check_baseline, read_baseline
+from edgeport.benchmarks.compare.baseline import read_baseline
 from edgeport.benchmarks.compare.limits import add_limits, limits_of
 from edgeport.benchmarks.measure.assembly import OnStep, Timing
-from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, samples_digest
+from edgeport.benchmarks.measure.jobs import Job, on_data, on_golden_samples
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.measure.protocol import Protocol
@@ -31,16 +30,13 @@ from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.benchmarks.report.results import can_show, write_results
 from edgeport.benchmarks.report.sections.medians import medians_table
 from edgeport.benchmarks.report.sections.notes import notes_of
-from edgeport.export.manifest import read_manifest
 from edgeport.runtime.cli import needing
-from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.runtime.golden.answers import FILE_NAME, read_golden
+from edgeport.runtime.golden.answers import FILE_NAME
 from edgeport.runtime.tensors.arrays import Pixels
 from edgeport.runtime.terminal import shell_word, visible
-from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
     from edgeport.benchmarks.report.findings import Findings
@@ -52,23 +48,10 @@ _LARGEST_BATCH = 4096
 _PROFILED = ("float32", "int8")
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What is to be measured: the images, how many candidates at most, and the function that does it."""
-
-    images: Pixels
-    candidates: int
-    measure: Callable[..., Report]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="an export folder, or one with golden.npz")
-    parser.add_argument(
-        "--dataset",
-        metavar="NAME",
-        help="whose test split to use (default: the golden samples of DIR, or the set that the model was trained on)",
-    )
+    _add_data(parser)
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
     parser.add_argument(
         "--reference",
@@ -106,6 +89,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace the report that the output folder holds")
 
 
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """Declare what is asked, and how the answers are judged."""
+    parser.add_argument(
+        "--data",
+        "--dataset",
+        dest="dataset",
+        metavar="DATA",
+        help="the samples: a data set's name, FILE.npz, FILE.csv:TARGET, a folder of class folders, FILE.py:FUNCTION "
+        "(default: the golden samples of DIR, or the set that the model was trained on)",
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="of a CSV file: the column that holds what is true")
+    parser.add_argument(
+        "--task",
+        metavar="[OUTPUT=]TASK",
+        action="append",
+        default=[],
+        help="what an output means, where its export does not say: classes, yes-no, labels, values, map, boxes, "
+        "similarity, any",
+    )
+    parser.add_argument(
+        "--metric", metavar="NAME", action="append", default=[], help="judge by this metric; several may be given"
+    )
+    parser.add_argument(
+        "--only", choices=("accuracy", "speed"), help="answers without times, or times without what is true"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, and write report.json, report.md, report.html and the pictures."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -114,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     timing = Timing(
         batches=_numbers("--batches", arguments.batches, _LARGEST_BATCH),
         threads=_numbers("--threads", arguments.threads, len(usable_cores())),
-        protocol=Protocol(launches=arguments.launches),
+        protocol=Protocol(launches=0 if arguments.only == "accuracy" else arguments.launches),
     )
     folder: Path = arguments.folder
     output = arguments.output or (folder.parent if folder.name in _STAGES else folder) / "benchmark"
@@ -129,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None
     on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference)
     with needing("benchmarks", f"edgeport benchmark without golden answers ({FILE_NAME})"):
-        choose = _on_golden_samples if on_golden else _on_a_data_set
+        choose = on_golden_samples if on_golden else on_data
         job = choose(arguments, folder, baseline)
         # A folder that cannot be written to is found before the long work, and kept for its result.
         with claimed_folder(output) as claim:
@@ -147,7 +157,8 @@ def run(arguments: argparse.Namespace) -> int:
     page = "report.html" if findings else REPORT_FILE
     step = "open" if findings else "on a workstation, or after pip install 'edgeport[report]': edgeport report"
     console.print(f"\nNext: {step} {shell_word(output / page)}")
-    console.print(f"      edgeport predict {shell_word(folder / best.file)} IMAGE.png")
+    samples = "SAMPLES.npz" if report.judged else "IMAGE.png"
+    console.print(f"      edgeport predict {shell_word(folder / best.file)} {samples}")
     return code
 
 
@@ -199,7 +210,7 @@ def _show(report: Report, findings: "Findings | None", console: Console) -> None
 
         table = terminal_table(terminal_summary(findings), width=console.width)
         console.print(table)
-        legend = legend_of([str(column.header) for column in table.columns])
+        legend = legend_of([str(column.header) for column in table.columns], judged=bool(report.judged))
         lines = [legend, "", *verdict_lines(findings), *notes_of(report, findings.disturbances)]
     for line in lines:
         console.print(line)
@@ -214,7 +225,7 @@ def _show(report: Report, findings: "Findings | None", console: Console) -> None
         console.print(f"\n{loadgen_markdown(results)}", end="")
 
 
-def _measured(job: _Job, timing: Timing, arguments: argparse.Namespace, folder: Path, console: Console) -> Report:
+def _measured(job: Job, timing: Timing, arguments: argparse.Namespace, folder: Path, console: Console) -> Report:
     columns = SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}"), TimeElapsedColumn()
     # A step for the answers of each candidate, then one for each round.
     steps = job.candidates + timing.protocol.launches
@@ -232,7 +243,7 @@ def _measured(job: _Job, timing: Timing, arguments: argparse.Namespace, folder: 
         try:
             if arguments.profile:
                 report = replace(report, profiles=_profiles(report, folder, threads, on_step))
-            if arguments.mlperf:
+            if arguments.mlperf and job.images is not None:
                 report = replace(report, mlperf=_mlperf(report, folder, job.images, threads, on_step))
         except KeyboardInterrupt:
             report = replace(report, partial="interrupted after the last round")
@@ -275,53 +286,3 @@ def _numbers(option: str, text: str, largest: int) -> tuple[int, ...]:
         bound = "the cores that this process may use" if option == "--threads" else "the largest batch"
         raise InputError(f"{option}: got {text}, expected numbers from 1 to {largest} ({bound}), such as 1 or 1,2")
     return numbers
-
-
-def _on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> _Job:
-    """Return the benchmark of a folder with golden answers, which needs no TensorFlow."""
-    if baseline is not None and baseline.folder is not None:
-        raise InputError(
-            f"--baseline: got the folder {baseline.folder}, expected a report.json: {FILE_NAME} is of one export"
-        )
-    golden = read_golden(folder / FILE_NAME)
-    check_baseline(baseline, dataset_sha256=samples_digest(golden))
-    images = next(iter(golden.inputs.values()))
-    print(f"Measuring {len(golden.files)} artefacts on the {golden.count:,} golden samples of {FILE_NAME}")
-    return _Job(images, len(golden.files), partial(benchmark_golden, folder, golden))
-
-
-def _on_a_data_set(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> _Job:
-    """Return the benchmark of an export folder beside its Keras model, on the test split of a data set."""
-    manifest = read_manifest(folder)
-    name = arguments.dataset or manifest.dataset
-    if not name:
-        raise InputError("the manifest names no data set: choose one with --dataset NAME (or FILE.npz)")
-    published = find_published(arguments.reference or "")
-    reference = published.file if published else arguments.reference
-    reference = reference or folder / (manifest.source["file"] or "model.keras")
-    with quiet_stderr():
-        from edgeport.benchmarks.measure.benchmarking import benchmark
-        from edgeport.train.datasets.function import check_user_named_it
-        from edgeport.train.datasets.named import load_dataset
-    if not arguments.dataset:
-        check_user_named_it(name, record=f"the manifest of {folder}", option="--dataset")
-    dataset = load_dataset(
-        name,
-        data_dir=arguments.data_dir,
-        image_shape=manifest.picture_shape,
-        resizing=manifest.resizing,
-        inputs=manifest.inputs,
-    )
-    check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
-    if not reference.is_file():
-        raise InputError(
-            f"{reference} is no Keras file, which a benchmark compares with: say where it is with --reference FILE"
-        )
-    side_by_side = baseline.export if baseline else None
-    print(f"Measuring {len(manifest.artefacts)} artefacts and the Keras model on {len(dataset.test):,} images")
-    others = len(side_by_side[1].artefacts) if side_by_side else 0
-    return _Job(
-        images=dataset.test.samples,
-        candidates=1 + len(manifest.artefacts) + others,
-        measure=partial(benchmark, folder, manifest, reference, dataset, baseline=side_by_side),
-    )

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.benchmarks.measure.candidate import Candidate
+from edgeport.benchmarks.measure.candidate import Candidate, Samples, count_of
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, Timings, answers_of, time_candidates
-from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL, PREDICT, Measured, Report
+from edgeport.benchmarks.report.raw.packed import packed
+from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL, PREDICT, JudgedOutput, Measured, Report
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden.answers import digest_of
 from edgeport.runtime.machine import version_of
-from edgeport.runtime.tensors.arrays import FloatArray, Pixels
+from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.tensors.quantization import softmax
 
 _MOST_PICTURES = 100
@@ -62,27 +63,32 @@ class Timing:
         batches: Images a call.
         threads: Threads of each engine; the first one's latency on one image is what tables show.
         protocol: How.
+        labels: Whether the answers are classes, for which ``classify`` is timed too.
     """
 
     batches: tuple[int, ...] = (1,)
     threads: tuple[int, ...] = (1,)
     protocol: Protocol = field(default_factory=Protocol)
+    labels: bool = True
 
     @property
     def ways(self) -> tuple[tuple[str, int], ...]:
-        """What is timed, and images a call: all that a user can call on one image, and predict on batches."""
-        single = ((ENGINE_CALL, 1), (PREDICT, 1), (LABEL, 1))
+        """What is timed, and samples a call: all that a user can call on one sample, and predict on batches."""
+        single = ((ENGINE_CALL, 1), (PREDICT, 1), *(((LABEL, 1),) if self.labels else ()))
         return (*single, *((PREDICT, batch) for batch in self.batches if batch != 1))
 
 
 def assembled_report(
     entries: Sequence[Entry],
-    images: Pixels,
-    truth: Classes,
+    samples: Samples,
+    truth: Classes | None,
     *,
     model: str,
     dataset: Mapping[str, Any],
     timing: Timing,
+    judged: Sequence[JudgedOutput] = (),
+    kept: Callable[[Mapping[str, Tensor]], list[Tensor]] = lambda outputs: list(outputs.values()),
+    groups: Sequence[int] = (),
     skip_refused: bool = False,
     on_step: OnStep = lambda what: None,
 ) -> Report:
@@ -90,11 +96,14 @@ def assembled_report(
 
     Args:
         entries: The reference first.
-        images: uint8 of shape (n, height, width, channels).
-        truth: The true class of each image.
+        samples: What is answered: see ``Opened.answers``.
+        truth: The true class of each image; None for a model that does not choose a class.
         model: The model's name.
         dataset: ``name``, ``split``, ``count``, ``sha256`` and ``labels``.
         timing: What is timed.
+        judged: The outputs of a model that does not choose a class.
+        kept: From a candidate's outputs to what is kept of each of these.
+        groups: Which group each sample is in; empty if each stands for itself.
         skip_refused: Go on without an entry that cannot run here, and tell of it in ``skipped``.
         on_step: Called with a few words before each step.
 
@@ -102,27 +111,36 @@ def assembled_report(
         EdgeportError: An entry cannot run here.
         MissingDependencyError: None can.
     """
-    measured, running, left_out = _asked(entries, images, dataset, skip_refused=skip_refused, on_step=on_step)
+
+    def answered(entry: Entry, answers: Answers) -> Measured:
+        if judged:
+            return _kept(entry, answers, kept, least=len(judged), count=count_of(samples))
+        return _answered(entry, answers, count=count_of(samples), classes=len(dataset["labels"]))
+
+    timing = replace(timing, labels=not judged)
+    measured, running, left_out = _asked(entries, samples, answered, skip_refused=skip_refused, on_step=on_step)
     sweeping = [
         replace(each, name=_name(each, threads), threads=threads)
         for threads in timing.threads
         for each in running.values()
     ]
-    timings = time_candidates(sweeping, images, protocol=timing.protocol, ways=timing.ways, on_step=on_step)
+    timings = time_candidates(sweeping, samples, protocol=timing.protocol, ways=timing.ways, on_step=on_step)
     report = Report(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         edgeport={"version": version_of("edgeport"), **_commit()},
         model=model,
         host=host_facts(),
         dataset=dataset,
-        truth=[int(each) for each in truth],
+        truth=[] if truth is None else [int(each) for each in truth],
         protocol={**asdict(timing.protocol), "batches": list(timing.batches), "threads": list(timing.threads)},
         artefacts=tuple(_timed(each, running.get(each.file), timings, timing.threads) for each in measured),
         skipped=tuple(left_out),
         conditions=tuple(timings.conditions),
         partial=timings.partial,
+        judged=tuple(judged),
+        groups=list(groups),
     )
-    return replace(report, pictures=_pictures(report, images))
+    return report if isinstance(samples, Mapping) or judged else replace(report, pictures=_pictures(report, samples))
 
 
 def check_file(path: Path, sha256: str, *, described_by: str, cure: str) -> None:
@@ -162,7 +180,12 @@ def check_samples(truth: Classes, labels: Sequence[str], *, source: str) -> None
 
 
 def _asked(
-    entries: Sequence[Entry], images: Pixels, dataset: Mapping[str, Any], *, skip_refused: bool, on_step: OnStep
+    entries: Sequence[Entry],
+    samples: Samples,
+    answered: Callable[[Entry, Answers], Measured],
+    *,
+    skip_refused: bool,
+    on_step: OnStep,
 ) -> tuple[list[Measured], dict[str, Candidate], list[dict[str, str]]]:
     """Return the answers of all entries, the candidates that can be timed by file, and what was left out."""
     measured = [_recorded(entry) for entry in entries if entry.recorded is not None]
@@ -170,7 +193,7 @@ def _asked(
     candidates = [entry.candidate for entry in entries if entry.candidate is not None]
     running: dict[str, Candidate] = {}
     left_out: list[dict[str, str]] = []
-    for candidate, told in answers_of(candidates, images, on_step=on_step):
+    for candidate, told in answers_of(candidates, samples, on_step=on_step):
         entry = asked[candidate.name]
         if isinstance(told, EdgeportError):
             if not skip_refused:
@@ -178,7 +201,7 @@ def _asked(
             # The file is the right one, so it is the engine that is missing, or too old for it.
             left_out.append({"file": entry.file, "reason": str(told)})
         else:
-            measured.append(_answered(entry, told, count=len(images), classes=len(dataset["labels"])))
+            measured.append(answered(entry, told))
             running[entry.file] = candidate
     if not running:
         raise MissingDependencyError(f"nothing could be measured: {left_out[0]['file']}: {left_out[0]['reason']}")
@@ -204,6 +227,30 @@ def _answered(entry: Entry, answers: Answers, *, count: int, classes: int) -> Me
     return _measured(entry, answers.engine, answers.values)
 
 
+def _kept(
+    entry: Entry, answers: Answers, kept: Callable[[Mapping[str, Tensor]], list[Tensor]], *, least: int, count: int
+) -> Measured:
+    """Return an entry with what its tasks need of its answers."""
+    if len(answers.outputs) < least:
+        raise InputError(f"{entry.file}: got {len(answers.outputs)} outputs, expected {least}, as the reference has")
+    for name, values in answers.outputs.items():
+        if len(values) != count:
+            raise InputError(f"{entry.file}: got {len(values)} answers of {name}, expected {count}: one a sample")
+        if not np.isfinite(values).all():
+            raise InputError(f"{entry.file}: its output {name} holds values that are no numbers")
+    return Measured(
+        file=entry.file,
+        format=entry.format,
+        precision=entry.precision,
+        bytes=entry.bytes,
+        sha256=entry.sha256,
+        engine=dict(answers.engine),
+        predictions=[],
+        confidence_ppm=[],
+        answers=tuple(map(packed, kept(answers.outputs))),
+    )
+
+
 def _measured(entry: Entry, engine: Mapping[str, str], values: FloatArray) -> Measured:
     inside = values.min() >= 0 and values.max() <= 1
     probabilities = values if inside else softmax(values.astype(np.float32))
@@ -226,8 +273,8 @@ def _timed(measured: Measured, candidate: Candidate | None, timings: Timings, th
     names = [_name(candidate, count) for count in threads]
     return replace(
         measured,
-        series=tuple(series for name in names for series in timings.series[name]),
-        starts=tuple(start for name in names for start in timings.starts[name]),
+        series=tuple(series for name in names for series in timings.series.get(name, ())),
+        starts=tuple(start for name in names for start in timings.starts.get(name, ())),
     )
 
 

@@ -44,15 +44,11 @@ def benchmark(
         InputError: The data set does not fit the model.
     """
     _check_data(manifest, dataset)
-    entries = [_keras_entry(reference, manifest)]
-    entries += [_artefact_entry(folder, artefact) for artefact in manifest.artefacts]
     if baseline is not None:
-        base_folder, base_manifest = baseline
-        _check_data(base_manifest, dataset)
-        entries += [_artefact_entry(base_folder, each, prefix=BASELINE) for each in base_manifest.artefacts]
+        _check_data(baseline[1], dataset)
     test = dataset.test
     return assembled_report(
-        entries,
+        entries_of(folder, manifest, reference, baseline=baseline),
         test.samples,
         test.classes,
         model=manifest.name,
@@ -66,6 +62,25 @@ def benchmark(
         timing=timing,
         on_step=on_step,
     )
+
+
+def entries_of(
+    folder: Path, manifest: Manifest, reference: Path, *, baseline: tuple[Path, Manifest] | None = None
+) -> list[Entry]:
+    """Return the candidates of an export folder, the Keras model first, and those of a baseline.
+
+    Raises:
+        ArtefactError: A file is missing or not the one that its manifest describes.
+        InputError: The export holds no artefact.
+    """
+    if not manifest.artefacts:
+        raise InputError(f"{manifest.name}: its export holds no verified artefact")
+    entries = [_keras_entry(reference, manifest)]
+    entries += [_artefact_entry(folder, artefact) for artefact in manifest.artefacts]
+    if baseline is not None:
+        base_folder, base_manifest = baseline
+        entries += [_artefact_entry(base_folder, each, prefix=BASELINE) for each in base_manifest.artefacts]
+    return entries
 
 
 def _check_data(manifest: Manifest, dataset: Dataset) -> None:
@@ -140,7 +155,7 @@ def _keras_entry(path: Path, manifest: Manifest) -> Entry:
     check_file(path, sha256, described_by="the manifest", cure="export again")
     arguments = {
         "path": str(path.resolve()),
-        "takes": kind_text(manifest.image) if manifest.image else "pixels",
+        "takes": [f"{each.name}={text}" for each in manifest.inputs if (text := kind_text(each))],
     }
     opener = "edgeport.benchmarks.measure.keras_opener:open_keras"
     return Entry(

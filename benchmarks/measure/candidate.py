@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgeport.runtime.tensors.arrays import FloatArray, Pixels
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.runtime.tensors.arrays import Tensor
+
+# An array for a model of one input, or one for each input by its name; the axis of the samples comes first.
+Samples = Tensor | Mapping[str, Tensor]
 
 
 class OpenedCandidate(Protocol):
@@ -18,18 +24,34 @@ class OpenedCandidate(Protocol):
 
     engine: Mapping[str, str]
 
-    def answers(self, images: Pixels) -> FloatArray:
-        """Return float32 of shape (n, classes) for uint8 images of shape (n, height, width, channels)."""
+    def answers(self, samples: Samples) -> Samples:
+        """Return an array for a model of one output, or one for each output by its name.
+
+        Args:
+            samples: Pixels are uint8 of shape (n, height, width, channels); all else is as the model takes it.
+        """
         ...
 
-    def call(self, what: str, images: Pixels) -> Callable[[], object]:
+    def call(self, what: str, samples: Samples) -> Callable[[], object]:
         """Return a call that can be timed again and again.
 
         Args:
             what: ``engine``, ``predict`` or ``label``: see ``report.TIMED``.
-            images: The batch, uint8 of shape (n, height, width, channels).
+            samples: The batch.
         """
         ...
+
+
+def count_of(samples: Samples) -> int:
+    """Return how many samples there are."""
+    return len(next(iter(samples.values())) if isinstance(samples, Mapping) else samples)
+
+
+def picked(samples: Samples, places: npt.NDArray[np.int64] | slice) -> Samples:
+    """Return some of the samples, in memory."""
+    if isinstance(samples, Mapping):
+        return {name: np.array(each[places]) for name, each in samples.items()}
+    return np.array(samples[places])
 
 
 @dataclass(frozen=True)

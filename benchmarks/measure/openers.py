@@ -3,15 +3,18 @@
 import importlib
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TypeGuard
 
 import numpy as np
 
+from edgeport.benchmarks.measure.candidate import Samples, count_of, picked
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.predictor import Predictor
-from edgeport.runtime.tensors.arrays import FloatArray, Pixels
+from edgeport.runtime.tensors.arrays import Tensor
+from edgeport.runtime.tensors.encoding import encode, real_values
 
 # Enough for an engine to be as fast as it gets, and little memory.
 _CHUNK = 500
@@ -24,16 +27,42 @@ class OpenedArtefact:
         self._predictor = predictor
         self.engine: Mapping[str, str] = {"name": predictor.spec.engine, "version": predictor.spec.engine_version}
 
-    def answers(self, images: Pixels) -> FloatArray:
+    def answers(self, samples: Samples) -> Samples:
         """See OpenedCandidate.answers."""
-        starts = range(0, len(images), _CHUNK)
-        return np.concatenate([self._predictor.predict(images[start : start + _CHUNK]) for start in starts])
+        starts = range(0, count_of(samples), _CHUNK)
+        parts = [self._answer(picked(samples, slice(start, start + _CHUNK))) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def call(self, what: str, images: Pixels) -> Callable[[], object]:
+    def call(self, what: str, samples: Samples) -> Callable[[], object]:
         """See OpenedCandidate.call."""
+        predictor = self._predictor
+        if self._takes_pixels(samples):
+            if what == ENGINE_CALL:
+                return partial(predictor.run, predictor.encode(samples))
+            return partial(predictor.classify if what == LABEL else predictor.predict, samples)
+        real = self._real(samples)
         if what == ENGINE_CALL:
-            return partial(self._predictor.run, self._predictor.encode(images))
-        return partial(self._predictor.classify if what == LABEL else self._predictor.predict, images)
+            return partial(predictor.run, {each.name: encode(real[each.name], each) for each in predictor.spec.inputs})
+        return partial(predictor.answer, real)
+
+    def _answer(self, samples: Samples) -> dict[str, Tensor]:
+        if self._takes_pixels(samples):
+            return {self._predictor.spec.output.name: self._predictor.predict(samples)}
+        return dict(self._predictor.answer(self._real(samples)))
+
+    def _takes_pixels(self, samples: Samples) -> TypeGuard[Tensor]:
+        """Whether ``predict`` does it, with all that it spares: pixels in, one output."""
+        one_output = len(self._predictor.spec.outputs) == 1
+        return one_output and not isinstance(samples, Mapping) and samples.dtype == np.uint8
+
+    def _real(self, samples: Samples) -> dict[str, Tensor]:
+        """Return samples as ``Predictor.answer`` takes them: pixels as the real values that they stand for."""
+        spec = self._predictor.spec
+        arrays = samples if isinstance(samples, Mapping) else {spec.input.name: samples}
+        if spec.metadata is None:
+            return dict(arrays)
+        ports = zip(spec.inputs, spec.metadata.inputs, strict=True)
+        return {tensor.name: real_values(arrays[tensor.name], port) for tensor, port in ports}
 
 
 def import_engine(*, path: str, engine: str | None = None, trust: bool = False) -> None:

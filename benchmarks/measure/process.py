@@ -1,7 +1,7 @@
 """A measuring process from the outside: started, asked, ended; whatever becomes of it is told in one line."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,12 +21,12 @@ class MeasuringProcess:
         pid: Its process number.
     """
 
-    def __init__(self, candidate: Candidate, *, images: Path, cores: Sequence[int]) -> None:
+    def __init__(self, candidate: Candidate, *, samples: Path | Mapping[str, Path], cores: Sequence[int]) -> None:
         """Start the process, and wait until it has answered for the first time.
 
         Args:
             candidate: What it opens.
-            images: A ``.npy`` file of uint8 images of shape (n, height, width, channels).
+            samples: The ``.npy`` file of the samples, or one for each input by its name.
             cores: The cores that it runs on.
 
         Raises:
@@ -41,12 +41,13 @@ class MeasuringProcess:
             "edgeport.benchmarks.measure.worker", python=candidate.python, environment=environment
         )
         self.pid = self._process.pid
+        paths = {name: str(path) for name, path in samples.items()} if isinstance(samples, Mapping) else str(samples)
         order = {
             "opener": candidate.opener,
             "arguments": dict(candidate.arguments),
             "threads": candidate.threads,
             "cores": list(cores),
-            "images": str(images),
+            "samples": paths,
             "spawned_ns": spawned,
         }
         try:

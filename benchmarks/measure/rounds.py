@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeport.benchmarks.measure.candidate import Candidate
+from edgeport.benchmarks.measure.candidate import Candidate, Samples, picked
 from edgeport.benchmarks.measure.machine.conditions import condition, snapshot
 from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.measure.process import MeasuringProcess
@@ -15,7 +15,7 @@ from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, PREDICT, Condition, Series, Start
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import temporary_folder
-from edgeport.runtime.tensors.arrays import FloatArray, Pixels
+from edgeport.runtime.tensors.arrays import Tensor
 
 OnStep = Callable[[str], None]
 _REFERENCE_WORKLOAD = Candidate(
@@ -29,11 +29,16 @@ class Answers:
 
     Attributes:
         engine: ``name`` and ``version`` of what runs it.
-        values: float32 of shape (n, classes).
+        outputs: An array for each output by its name, which is empty where an engine has no names.
     """
 
     engine: Mapping[str, str]
-    values: FloatArray
+    outputs: Mapping[str, Tensor]
+
+    @property
+    def values(self) -> Tensor:
+        """The first output; most models have no other."""
+        return next(iter(self.outputs.values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,32 +59,32 @@ class Timings:
 
 
 def answers_of(
-    candidates: Sequence[Candidate], images: Pixels, *, on_step: OnStep = lambda what: None
+    candidates: Sequence[Candidate], samples: Samples, *, on_step: OnStep = lambda what: None
 ) -> Iterator[tuple[Candidate, Answers | EdgeportError]]:
     """Yield each candidate with its answers, or with why it cannot run here; each runs in a process of its own.
 
     Args:
         candidates: What to ask.
-        images: uint8 of shape (n, height, width, channels).
+        samples: See ``Opened.answers``.
         on_step: Called with a few words before each candidate.
     """
-    with _shared(images) as (path, folder):
+    with _shared(samples) as (paths, folder):
         for each in candidates:
             on_step(f"answers of {each.name}")
-            to = folder / "answers.npy"
             try:
-                with MeasuringProcess(each, images=path, cores=_cores_for(each.threads)) as process:
-                    process.ask("answers", to=str(to))
+                with MeasuringProcess(each, samples=paths, cores=_cores_for(each.threads)) as process:
+                    names = process.ask("answers", to=str(folder))["outputs"]
                     engine = process.started["engine"]
             except EdgeportError as error:
                 yield each, error
             else:
-                yield each, Answers(engine, np.load(to, allow_pickle=False))
+                outputs = (np.load(folder / f"{place}.npy", allow_pickle=False) for place in range(len(names)))
+                yield each, Answers(engine, dict(zip(names, outputs, strict=True)))
 
 
 def time_candidates(
     candidates: Sequence[Candidate],
-    images: Pixels,
+    samples: Samples,
     *,
     protocol: Protocol,
     ways: Sequence[tuple[str, int]] = ((ENGINE_CALL, 1), (PREDICT, 1)),
@@ -89,9 +94,9 @@ def time_candidates(
 
     Args:
         candidates: What to time.
-        images: uint8 of shape (n, height, width, channels).
+        samples: See ``Opened.answers``.
         protocol: How.
-        ways: What to time, and images a call: see ``report.TIMED``.
+        ways: What to time, and samples a call: see ``report.TIMED``.
         on_step: Called with a few words before each round.
 
     Raises:
@@ -101,12 +106,12 @@ def time_candidates(
     found = Timings()
     partial = ""
     random = np.random.default_rng(protocol.seed)
-    with _shared(images[: max(batch for _, batch in ways)]) as (path, _):
+    with _shared(picked(samples, slice(max(batch for _, batch in ways)))) as (paths, _):
         for number in range(protocol.launches):
             on_step(f"latency, round {number + 1} of {protocol.launches}")
             part = [each for each in candidates if each.launches is None or number < each.launches]
             try:
-                one = _round(part, path, protocol, ways, random)
+                one = _round(part, paths, protocol, ways, random)
             except (KeyboardInterrupt, EdgeportError) as error:
                 if not number:
                     raise
@@ -126,7 +131,7 @@ class _Round:
 
 def _round(
     candidates: Sequence[Candidate],
-    images: Path,
+    paths: Path | Mapping[str, Path],
     protocol: Protocol,
     ways: Sequence[tuple[str, int]],
     random: np.random.Generator,
@@ -139,7 +144,7 @@ def _round(
         for index in random.permutation(len(measured)):
             each = measured[index]
             cores = _cores_for(each.threads)
-            processes[each.name] = stack.enter_context(MeasuringProcess(each, images=images, cores=cores))
+            processes[each.name] = stack.enter_context(MeasuringProcess(each, samples=paths, cores=cores))
         turns = [(each.name, what, batch) for each in candidates for what, batch in ways]
         turns.append((_REFERENCE_WORKLOAD.name, ENGINE_CALL, 1))
         calls = {
@@ -181,12 +186,14 @@ def _add(found: Timings, one_round: _Round, candidates: Sequence[Candidate], way
 
 
 @contextmanager
-def _shared(images: Pixels) -> Iterator[tuple[Path, Path]]:
-    """Yield a file with the images, and a folder for answers."""
+def _shared(samples: Samples) -> Iterator[tuple[Path | dict[str, Path], Path]]:
+    """Yield the file of the samples, or one for each input by its name, and a folder for answers."""
     with temporary_folder() as folder:
-        path = folder / "images.npy"
-        np.save(path, images, allow_pickle=False)
-        yield path, folder
+        arrays = samples if isinstance(samples, Mapping) else {"": samples}
+        paths = {name: folder / f"input{place}.npy" for place, name in enumerate(arrays)}
+        for name, path in paths.items():
+            np.save(path, arrays[name], allow_pickle=False)
+        yield paths if isinstance(samples, Mapping) else paths[""], folder
 
 
 def _cores_for(threads: int) -> list[int]:

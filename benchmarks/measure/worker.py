@@ -10,15 +10,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from edgeport.benchmarks.measure.candidate import Samples, count_of, picked
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import full_temporary_folder
 from edgeport.runtime.processes.replies import refusal, replies
-from edgeport.runtime.tensors.arrays import Pixels
 
 Call = Callable[[], object]
 
@@ -70,7 +70,7 @@ class _Worker:
         imported = time.monotonic_ns()
         self._opened = getattr(module, function)(threads=order["threads"], **arguments)
         loaded = time.monotonic_ns()
-        self._images: Pixels = np.load(order["images"], mmap_mode="r")
+        self._samples = _loaded(order["samples"])
         first = self._opened.call("predict", self._batch(1))
         before_first = time.monotonic_ns()
         first()
@@ -83,9 +83,12 @@ class _Worker:
         }
 
     def answers(self, to: str) -> dict[str, Any]:
-        """Write the answers to all images to a file of numpy's."""
-        np.save(to, self._opened.answers(np.array(self._images)), allow_pickle=False)
-        return {}
+        """Write the answers to all samples into a folder, a file of numpy's for each output; return their names."""
+        answers = self._opened.answers(picked(self._samples, slice(None)))
+        outputs = answers if isinstance(answers, Mapping) else {"": answers}
+        for place, values in enumerate(outputs.values()):
+            np.save(f"{to}/{place}.npy", values, allow_pickle=False)
+        return {"outputs": list(outputs)}
 
     def warm(self, what: str, batch: int, seconds: float) -> dict[str, Any]:
         """Run a call untimed until its time is stable, or for so many seconds; return its median."""
@@ -124,9 +127,16 @@ class _Worker:
             self._calls[what, batch] = self._opened.call(what, self._batch(batch))
         return self._calls[what, batch]
 
-    def _batch(self, count: int) -> Pixels:
-        """Return so many images, from the first on and again if there are fewer."""
-        return np.array(self._images[np.arange(count) % len(self._images)])
+    def _batch(self, count: int) -> Samples:
+        """Return so many samples, from the first on and again if there are fewer."""
+        return picked(self._samples, np.arange(count) % count_of(self._samples))
+
+
+def _loaded(paths: str | Mapping[str, str]) -> Samples:
+    if isinstance(paths, str):
+        samples: Samples = np.load(paths, mmap_mode="r")
+        return samples
+    return {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
 
 
 def _timed(call: Call, count: int) -> list[int]:

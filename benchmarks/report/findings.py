@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.benchmarks.measure.machine.conditions import disturbances
+from edgeport.benchmarks.report.judging import Judged, deciding_verdict, judged_outputs
 from edgeport.benchmarks.report.raw.record import BASELINE, PREDICT, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.confidence import confidence_change, expected_calibration_error
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, percentile_interval, percentile_supported
@@ -95,7 +96,8 @@ class Candidate:
         accuracy: The share of images that it has right, 0 to 1.
         accuracy_interval: The 95 % Wilson interval of that share.
         confidence: How sure its answers are.
-        compared: Its answers beside the reference's; None for the reference.
+        compared: Its answers beside the reference's; None for the reference, and for answers that are no classes.
+        judged: What is said of each output of a model that does not choose a class. Then there is no accuracy (NaN).
         main: The calls that tables and charts show: the engine's on one image, if they were timed.
         percentiles: Those of PERCENTS that the number of calls supports.
         medians_ns: The median call of each way it was timed: what, images a call, threads.
@@ -111,6 +113,7 @@ class Candidate:
     accuracy_interval: tuple[float, float]
     confidence: Confidence
     compared: Compared | None
+    judged: Sequence[Judged]
     main: Series | None
     percentiles: Mapping[int, Percentile]
     medians_ns: Mapping[tuple[str, int, int], float]
@@ -130,9 +133,14 @@ class Candidate:
         return self.percentiles[50].value if self.main else math.nan
 
     @property
+    def verdict(self) -> Verdict | None:
+        """What is said of its answers beside the reference's; None for the reference, and where nobody knows truth."""
+        return self.compared.verdict if self.compared else deciding_verdict(self.judged)
+
+    @property
     def lossless(self) -> bool:
-        """Whether no loss of accuracy was found, by a test that could have found one."""
-        return self.compared is not None and self.compared.verdict.kind in (NO_LOSS, GAIN)
+        """Whether no loss was found, by a test that could have found one."""
+        return self.verdict is not None and self.verdict.kind in (NO_LOSS, GAIN)
 
     def median_of(self, what: str, *, batch: int = 1, threads: int | None = None) -> float | None:
         """Return the median of one way of timing, in nanoseconds, by default with the threads of the main calls."""
@@ -247,12 +255,13 @@ def findings_of(report: Report) -> Findings:
         disturbances=tuple(disturbances(report.conditions, report.host)),
         best=best,
         as_fast=tuple(as_fast),
-        confusions=tuple(_confusions(report, candidates)),
+        confusions=() if report.judged else tuple(_confusions(report, candidates)),
     )
 
 
 def _candidate(report: Report, measured: Measured, name: str) -> Candidate:
-    correct, count = report.correct(measured), len(report.truth)
+    judged = judged_outputs(report, measured)
+    right = math.nan if judged else report.accuracy(measured)
     main = measured.find() or measured.find(PREDICT) or next(iter(measured.series), None)
     base = next((each for each in report.artefacts if _is_base(each, measured)), None)
     base_series = base and main and base.find(main.what, batch=main.batch, threads=main.threads)
@@ -262,10 +271,11 @@ def _candidate(report: Report, measured: Measured, name: str) -> Candidate:
     return Candidate(
         measured=measured,
         name=name,
-        accuracy=correct / count,
-        accuracy_interval=wilson_interval(correct, count),
-        confidence=_confidence(report, measured),
-        compared=None if measured is report.reference else _compared(report, measured),
+        accuracy=right,
+        accuracy_interval=(right, right) if judged else wilson_interval(report.correct(measured), report.count),
+        confidence=Confidence(None, None, right, right) if judged else _confidence(report, measured),
+        compared=None if judged or measured is report.reference else _compared(report, measured),
+        judged=judged,
         main=main,
         percentiles=_percentiles(main) if main else {},
         medians_ns={

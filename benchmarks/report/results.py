@@ -25,14 +25,14 @@ def can_show() -> bool:
 
 
 def write_results(
-    claim: Claim, report: Report, images: Pixels, *, shown: Iterable[tuple[str, bytes]] = ()
+    claim: Claim, report: Report, images: Pixels | None, *, shown: Iterable[tuple[str, bytes]] = ()
 ) -> list[str]:
     """Write all files of a benchmark, whole or not at all; return their names.
 
     Args:
         claim: The folder that they go to.
         report: What was measured, with texts that can be shown (``with_visible_texts``).
-        images: The test images, uint8 of shape (n, height, width, channels).
+        images: The test images, uint8 of shape (n, height, width, channels); None for samples of another kind.
         shown: The files for people: see ``renderers.files``.
 
     Raises:
@@ -40,7 +40,7 @@ def write_results(
     """
     with staged_result(claim, record=FILE_NAME, stale=(FLIPS, *_SHOWN)) as staging:
         (staging / FILE_NAME).write_bytes(report_text(report).encode())
-        flipped = flipped_images(report, images)
+        flipped = None if images is None else flipped_images(report, images)
         if flipped is not None:
             (staging / FLIPS).write_bytes(flipped)
         for name, content in shown:

@@ -14,11 +14,15 @@ from edgeport.benchmarks.statistics.paired import (
     paired_answers,
     smallest_loss,
 )
+from edgeport.benchmarks.statistics.paired_change import FEWEST, Change
+from edgeport.benchmarks.tasks.metric import SHARE, UP, ZERO
 
 NO_LOSS, LOSS, GAIN = "no detectable loss", "significant loss", "significant gain"
 TOO_FEW = "too few images"
 # A test that cannot see half a point says nothing: it is more than float to int8 commonly costs.
 BLIND_ABOVE = 0.005
+# The same of a figure that is no share, such as a mean error: a part of the reference's own.
+_BLIND_PART = 0.05
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,36 @@ def accuracy_verdict(paired: Paired) -> Verdict:
     if seen / paired.count > BLIND_ABOVE:
         return Verdict(TOO_FEW, f"{TOO_FEW} to tell: {counts} ({_p(p_value)}); only {visible} or more can be seen")
     return Verdict(NO_LOSS, f"{NO_LOSS}: {counts} ({_p(p_value)}); {visible} would have been seen")
+
+
+def change_verdict(change: Change) -> Verdict:
+    """Judge any figure of a model against its reference's on the same samples.
+
+    If the change is not significant, the samples are too few to tell where even the smallest loss that could have been
+    seen is above half a point (of a share, or 0.005 of R2), or above 5 % of the reference's figure (of an error).
+    """
+    metric = change.metric
+    unit = " points" if metric.unit == SHARE else ""
+    figures = f"{metric.name} {metric.shown(change.reference)} \u2192 {metric.shown(change.other)}"
+    if change.same:
+        return Verdict(NO_LOSS, f"{NO_LOSS}: {figures}; all {change.count:,} answers are the same")
+    interval = f"95 % interval {metric.shown(change.low)} to {metric.shown(change.high)}"
+    if change.significant:
+        kind, low, high = (LOSS, change.low, change.high) if change.loss > 0 else (GAIN, -change.high, -change.low)
+        interval = f"95 % interval {metric.shown(low)} to {metric.shown(high)}"
+        return Verdict(kind, f"{kind}: {figures} ({metric.shown(abs(change.loss))}{unit}, {interval})")
+    if not np.isfinite(change.detectable):
+        return Verdict(TOO_FEW, f"too few samples to tell: {figures}, of {change.count:,} (at least {FEWEST} needed)")
+    visible = f"a loss of {metric.shown(change.detectable)}{unit}"
+    if change.detectable > _blind_above(change):
+        return Verdict(TOO_FEW, f"too few samples to tell: {figures} ({interval}); only {visible} or more can be seen")
+    return Verdict(NO_LOSS, f"{NO_LOSS}: {figures} ({interval}); {visible} would have been seen")
+
+
+def _blind_above(change: Change) -> float:
+    if change.metric.better == ZERO:
+        return float("inf")
+    return BLIND_ABOVE if change.metric.better == UP else _BLIND_PART * abs(change.reference)
 
 
 def class_losses(

@@ -133,6 +133,21 @@ def _scored(
     return scores.reshape(count), numbers
 
 
+def detections(group: Boxes, answers: Mapping[str, Tensor]) -> npt.NDArray[np.float32]:
+    """Return all boxes of some samples as rows of class, score, top, left, bottom and right: (n, count, 6).
+
+    Args:
+        group: The outputs.
+        answers: For each output by its name what it gave, the samples first. Boxes without a class are of class 0.
+    """
+    found = []
+    for place, raw in enumerate(answers[group.boxes.name].astype(np.float64)):
+        scores, numbers = _scored(group, {name: each[place] for name, each in answers.items()}, len(raw))
+        classes = np.zeros(len(raw)) if numbers is None else numbers
+        found.append(np.column_stack([classes, scores, corners_of(raw, group.boxes)]))
+    return np.stack(found).astype(np.float32)
+
+
 def _share(score: object) -> str:
     return f"{score:.1%}" if isinstance(score, float) else ""
 

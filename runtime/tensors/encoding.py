@@ -25,6 +25,11 @@ def real_pixels(images: Pixels, port: Input) -> FloatArray:
     return np.linspace(*port.range, 256).astype(np.float32)[ordered(images, port)]
 
 
+def real_values(values: Tensor, port: Input) -> Tensor:
+    """Return samples as the model itself takes them: pixels as the values that they are to it, all else as it is."""
+    return real_pixels(values, port) if port.range is not None and values.dtype == np.uint8 else values
+
+
 def encoder_of(port: Input, tensor: TensorSpec) -> Callable[[Pixels], Tensor]:
     """Return what maps grey or RGB pixels to an artefact's own input type, for an input that takes pixels."""
     assert port.range is not None, f"{port.name} takes no pixels"

@@ -41,7 +41,8 @@ def test_a_new_engine_is_its_module_and_its_name_in_a_row(
 
     import_engine(path=str(data / FILE), engine="onnx")
     opened = open_artefact(path=str(data / FILE), threads=1, engine="onnx")
-    np.testing.assert_allclose(opened.answers(golden["images"]), golden[FILE], atol=1e-5)
+    (answers,) = opened.answers(golden["images"]).values()
+    np.testing.assert_allclose(answers, golden[FILE], atol=1e-5)
 
     (tmp_path / "golden.npz").write_bytes(golden_bytes(data, [FILE], {"image": golden["images"][..., np.newaxis]}))
     answers = read_golden(tmp_path / "golden.npz")

@@ -102,7 +102,7 @@ def test_a_candidate_that_cannot_run_is_reported_and_the_others_go_on(
 
 def test_no_process_is_left_behind(data: Path, images: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", images)
-    with MeasuringProcess(tiny(data), images=tmp_path / "images.npy", cores=usable_cores()[-1:]) as process:
+    with MeasuringProcess(tiny(data), samples=tmp_path / "images.npy", cores=usable_cores()[-1:]) as process:
         pid = process.pid
         assert os.path.exists(f"/proc/{pid}")
         if hasattr(os, "sched_getaffinity"):

@@ -241,7 +241,7 @@ def test_the_legend_is_of_the_columns_that_are_shown() -> None:
     assert "flips: images answered unlike" in legend(80)
     assert "peak MB" not in legend(80)
     assert "peak MB" in legend(200)
-    assert "pixels us: p50 of predict()" in legend_of()
+    assert "pixels us: p50 of predict()" in legend_of(["pixels us"])
 
 
 def test_notes_say_what_to_know_before_the_figures() -> None:
@@ -302,7 +302,7 @@ def test_the_report_in_markdown_holds_all_of_it() -> None:
     assert "| TFLite int8 | 10.00 | 10.00 | 80.00 | 16.90 |" in answers
     assert "| TFLite int8 | 80.0 | 5.00 | 1.00 | 86.0 | 50.0 | 45.0 |" in told["Start-up and memory"]
     again = told["How to reproduce"]
-    assert "$ edgeport benchmark EXPORT_FOLDER --dataset d --batches 1 --threads 1 --launches 8\n" in again
+    assert "$ edgeport benchmark EXPORT_FOLDER --data d --batches 1 --threads 1 --launches 8\n" in again
     for fact in ("5" * 64, "edgeport: 0.3 abcdef012345", "engine 1", "| launches | 8 |"):
         assert fact in again
     for fact in (f"- processor: {REPORT.host['cpu_model']}", f"- system: {REPORT.host['os']}"):

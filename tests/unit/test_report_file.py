@@ -34,7 +34,7 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schema": 1}, "got schema 1, expected a benchmark report of schema 2"),
+        ({"schema": 1}, "got schema 1, expected a benchmark report of schema 3"),
         ({"model": "\x1b[2J"}, "text without control characters"),
         ({"model": "\ud800"}, "text without control characters"),
         ({"host": {"ram_bytes": 10**400}}, "a finite number of 64 bits"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.pictures.resizing import Resizing
-from edgeport.train.datasets.data import dataset_of
+from edgeport.train.datasets.data import ONLY, Data, Part, dataset_of
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.forms import FORMS, Wanted, read_data
 from edgeport.train.datasets.image_folder import FREE, FreeShape
@@ -49,13 +49,48 @@ def load_dataset(
         >>> dataset.train.samples.shape, dataset.labels[:3]
         ((4000, 28, 28, 1), ('0', '1', '2'))
     """
+    if name in DATASETS:
+        return _named(name, data_dir)
+    return dataset_of(_read(name, Wanted(inputs, image_shape, resizing)), inputs)
+
+
+def load_data(
+    name: str,
+    *,
+    data_dir: Path | None = None,
+    image_shape: FreeShape = FREE,
+    resizing: Resizing | None = None,
+    inputs: Sequence[Input] = (),
+) -> Data:
+    """Return what a source holds, before anybody divides it, whatever its targets are.
+
+    Args:
+        name: As for ``load_dataset``; the splits of a named data set are its parts.
+        data_dir: As for ``load_dataset``, like the others.
+        image_shape: See there.
+        resizing: See there.
+        inputs: The inputs of the model that it is for.
+
+    Raises:
+        InputError: The name is unknown, or the data is missing, unreadable or not what it should be.
+    """
+    if name not in DATASETS:
+        return _read(name, Wanted(inputs, image_shape, resizing))
+    dataset = _named(name, data_dir)
+    parts = {split: Part({ONLY: each.samples}, each.classes) for split, each in dataset.splits.items()}
+    return Data(name, parts, labels=dataset.labels, resizing=dataset.resizing)
+
+
+def _named(name: str, data_dir: Path | None) -> Dataset:
     if data_dir is None and os.environ.get("EDGEPORT_DATA"):
         data_dir = Path(os.environ["EDGEPORT_DATA"])
-    if name in DATASETS:
-        return DATASETS[name](data_dir)
-    data = read_data(name, Wanted(inputs, image_shape, resizing))
+    return DATASETS[name](data_dir)
+
+
+def _read(name: str, wanted: Wanted) -> Data:
+    data = read_data(name, wanted)
     if data is not None:
-        return dataset_of(data, inputs)
+        return data
     if "/" in name:
         raise InputError(f"data set {name}: no such file, or folder of class folders")
     raise unknown_name("data set", name, [*DATASETS, *(form.what for form in FORMS)])

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 
+from edgeport.benchmarks.measure.candidate import Samples
 from edgeport.benchmarks.measure.openers import OpenedArtefact
 from edgeport.runtime.prediction.loading import load
-from edgeport.runtime.tensors.arrays import Pixels
 
 
 class SlowedArtefact(OpenedArtefact):
@@ -13,9 +13,9 @@ class SlowedArtefact(OpenedArtefact):
 
     factor = 1.0
 
-    def call(self, what: str, images: Pixels) -> Callable[[], object]:
+    def call(self, what: str, samples: Samples) -> Callable[[], object]:
         """See OpenedCandidate.call."""
-        call, factor, clock = super().call(what, images), self.factor, time.perf_counter_ns
+        call, factor, clock = super().call(what, samples), self.factor, time.perf_counter_ns
 
         def slowed() -> object:
             started = clock()

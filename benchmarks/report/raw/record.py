@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.benchmarks.report.looks import FORMAT_NAMES
+from edgeport.benchmarks.report.raw.packed import Packed
 
 # Files of a baseline that was measured in the same run begin with it.
 BASELINE = "baseline/"
@@ -91,10 +92,11 @@ class Measured:
         bytes: Its size on disk; 0 if it is not known.
         sha256: The digest of its file.
         engine: ``name`` and ``version``.
-        predictions: The top-1 class of each test image, in order.
-        confidence_ppm: The probability of that class, in millionths.
+        predictions: The top-1 class of each test image, in order; empty for a model that does not choose one class.
+        confidence_ppm: The probability of that class, in millionths; likewise.
         series: Its timed calls; empty for a reference whose answers were recorded elsewhere, and for answers alone.
         starts: Each start of a process that ran it.
+        answers: For a model that does not choose one class, what it answers: an array for each of ``Report.judged``.
     """
 
     file: str
@@ -107,6 +109,7 @@ class Measured:
     confidence_ppm: list[int]
     series: tuple[Series, ...] = ()
     starts: tuple[Start, ...] = ()
+    answers: tuple[Packed, ...] = ()
 
     @property
     def name(self) -> str:
@@ -167,6 +170,27 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class JudgedOutput:
+    """An output whose answers are judged by metrics, or only held beside those of the reference.
+
+    Attributes:
+        name: The output's name.
+        task: What it means: a row of the table of tasks.
+        metrics: The metrics that judge it, the one that decides first; empty without targets.
+        columns: The names of its values or labels; empty if unknown.
+        units: What each of its values is measured in; empty if unknown.
+        targets: What is true of each sample; None if nobody knows.
+    """
+
+    name: str
+    task: str
+    metrics: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    targets: Packed | None = None
+
+
+@dataclass(frozen=True)
 class Report:
     """One benchmark run.
 
@@ -176,7 +200,7 @@ class Report:
         model: The model's name.
         host: See host_facts.
         dataset: ``name``, ``split``, ``count``, ``sha256`` and ``labels``.
-        truth: The true class of each image.
+        truth: The true class of each image; empty for a model that does not choose one class.
         protocol: How latency was measured.
         artefacts: What was measured; the Keras reference comes first.
         skipped: What could not be run on this machine: ``file`` and ``reason``.
@@ -186,6 +210,8 @@ class Report:
             as text; the first hundred of them.
         profiles: For each file that was profiled, what ``profile`` found.
         mlperf: For each file that ran under MLPerf LoadGen, what that and edgeport measured.
+        judged: The outputs of a model that does not choose one class; empty for one that does.
+        groups: Which group each sample is in, where samples of one group are alike; empty if each stands for itself.
     """
 
     created_utc: str
@@ -202,6 +228,18 @@ class Report:
     pictures: Mapping[str, str] = field(default_factory=dict)
     profiles: Mapping[str, Any] = field(default_factory=dict)
     mlperf: Mapping[str, Any] = field(default_factory=dict)
+    judged: tuple[JudgedOutput, ...] = ()
+    groups: list[int] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many samples were answered."""
+        return int(self.dataset["count"])
+
+    @property
+    def sample(self) -> str:
+        """What one of them is called."""
+        return "sample" if self.judged else "image"
 
     @property
     def reference(self) -> Measured:
@@ -228,3 +266,11 @@ class Report:
     def named(self, file: str) -> Measured | None:
         """Return the candidate of that file."""
         return next((each for each in self.artefacts if each.file == file), None)
+
+
+def timed_in(report: Report) -> dict[str, str]:
+    """Return what was timed in a report, and how a reader is told."""
+    if not report.judged:
+        return TIMED
+    whole = "from what users give, pixels or real values, to what they take, real values"
+    return {ENGINE_CALL: TIMED[ENGINE_CALL], PREDICT: f"predict() or answer(): {whole}"}

@@ -16,13 +16,22 @@ from edgeport.runtime.terminal import visible
 
 Result = TypeVar("Result")
 
-SCHEMA = 2
+SCHEMA = 3
+# Of a model that chooses a class, whose reports lack what schema 3 adds: answers of other kinds.
+_OF_CLASSES = 2
 FILE_NAME = "report.json"
 
 
 def report_text(report: Report) -> str:
     """Return the text of report.json, with each list of samples on one line."""
-    content: dict[str, Any] = {"schema": SCHEMA, **asdict(report)}
+    content: dict[str, Any] = {"schema": SCHEMA if report.judged else _OF_CLASSES, **asdict(report)}
+    if not report.judged:
+        for record, key in (
+            (content, "judged"),
+            (content, "groups"),
+            *((each, "answers") for each in content["artefacts"]),
+        ):
+            del record[key]
     return "{\n" + ",\n".join(f" {json.dumps(key)}: {_value(value)}" for key, value in content.items()) + "\n}\n"
 
 
@@ -52,11 +61,17 @@ def read_report(path: Path) -> Report:
         report: Report = built(content, Report)
         return report
 
-    return read_result(file, parse, what="benchmark report", schema=SCHEMA)
+    return read_result(file, parse, what="benchmark report", schema=SCHEMA, older=(_OF_CLASSES,))
 
 
 def read_result(
-    path: Path, parse: Callable[[dict[str, Any]], Result], *, what: str, schema: int, kind: str | None = None
+    path: Path,
+    parse: Callable[[dict[str, Any]], Result],
+    *,
+    what: str,
+    schema: int,
+    older: tuple[int, ...] = (),
+    kind: str | None = None,
 ) -> Result:
     """Return what a JSON file with a result says.
 
@@ -64,7 +79,8 @@ def read_result(
         path: The file.
         parse: Makes the result of the rest of its content.
         what: What to call it in an error.
-        schema: The schema that it must have.
+        schema: The schema that it is written in now.
+        older: Schemas that are read as well.
         kind: The kind that it must have, if files of several kinds lie side by side.
 
     Raises:
@@ -75,7 +91,7 @@ def read_result(
         if not isinstance(content, dict):
             raise ArtefactError(f"{path} is no {what}: it holds no JSON object")
         found = content.pop("kind", None), content.pop("schema", None)
-        if found != (kind, schema):
+        if found[0] != kind or found[1] not in (schema, *older):
             raise ArtefactError(
                 f"{path}: got schema {found[1]!r}, expected a {what} of schema {schema}: make it again with this "
                 "edgeport"
@@ -92,7 +108,7 @@ def _visible(value: Any) -> Any:
         return {visible(str(key)): _visible(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         # There are a million numbers in a report.
-        return value if value and type(value[0]) is int else type(value)(map(_visible, value))
+        return list(value) if value and type(value[0]) is int else list(map(_visible, value))
     return visible(value) if isinstance(value, str) else value
 
 

@@ -26,7 +26,8 @@ def shown_files(findings: Findings) -> Iterator[tuple[str, bytes]]:
         if isinstance(chart, Chart) and chart.file:
             title = f"{report.model} on {report.dataset['name']}: {chart.title.lower()}"
             yield chart.file, png_of(chart.data, title=title)
-    yield "confusion-matrices.png", _png(confusion_figure(findings))
+    if findings.confusions:
+        yield "confusion-matrices.png", _png(confusion_figure(findings))
     if any(each.compared and each.compared.flipped for each in findings.others):
         yield "flips.png", _png(flips_figure(findings))
 

@@ -42,11 +42,12 @@ def summary_table(findings: Findings) -> str:
 def markdown_report(findings: Findings, document: Document) -> str:
     """Return report.md: the answer, the short summary, what to know before one believes it, and all sections."""
     notes = "".join(f"- {note}\n" for note in notes_of(findings.report, findings.disturbances))
+    table = markdown_summary(findings)
     parts = [
         f"# {title_of(findings)}\n",
         *(_block(block) for block in document.lead if isinstance(block, Paragraph)),
-        summary_table(findings),
-        f"{legend_of()}\n",
+        table_text(table),
+        f"{legend_of([column.name for column in table.columns], judged=bool(findings.report.judged))}\n",
         notes,
         document_text(document),
     ]

@@ -24,7 +24,7 @@ _COUNTS = ("right to wrong", "wrong to right", "wrong to other")
 
 def accuracy(findings: Findings) -> Section | None:
     """Return the section; None if there is nothing to compare."""
-    if not findings.others:
+    if not findings.others or findings.report.judged:
         return None
     blocks: list[Block] = [
         Listed([(Strong(names), f": {sentence}.") for names, sentence in verdicts(findings)]),

@@ -26,7 +26,7 @@ def lead(findings: Findings) -> list[Block]:
     """Return what stands first: the answer, its figures in large type, and what one must know."""
     best = findings.best
     words = _of_best(findings, best) if best else _without_best(findings)
-    lost = [each.name for each in findings.others if each.compared and each.compared.verdict.kind == LOSS]
+    lost = [each.name for each in findings.others if each.verdict and each.verdict.kind == LOSS]
     if lost and best:
         words.append(f" {enumerated(lost)} {'has' if len(lost) == 1 else 'have'} lost accuracy.")
     blocks: list[Block] = [Paragraph(tuple(words), "answer")]
@@ -40,8 +40,8 @@ def verdicts(findings: Findings) -> list[tuple[str, str]]:
     """Return the verdicts on accuracy, each with the candidates of which it says the same."""
     names: dict[str, list[str]] = {}
     for candidate in findings.others:
-        if candidate.compared:
-            names.setdefault(candidate.compared.verdict.sentence, []).append(candidate.name)
+        if candidate.verdict:
+            names.setdefault(candidate.verdict.sentence, []).append(candidate.name)
     return [(enumerated(each), sentence) for sentence, each in names.items()]
 
 
@@ -55,24 +55,34 @@ def _tiles(findings: Findings, best: Candidate) -> Tiles:
     interval = best.percentiles[50].interval
     ends = f"{amounts(interval[0] / factor, interval[1] / factor)}{THIN}{unit}" if interval else ""
     tiles = [
-        Tile(f"{amount(best.median_ns / factor)}{THIN}{unit}", "one image",
+        Tile(f"{amount(best.median_ns / factor)}{THIN}{unit}", f"one {findings.report.sample}",
              f"95{THIN}% interval" if ends else "median of all calls", ends)
     ]  # fmt: skip
     if best.ratio and best.base:
         value, what, more = _ratio_words(best.ratio, best.base.name)
         before, _, ends = more.rpartition(" ") if is_bounded(best.ratio) else (more, "", "")
         tiles.append(Tile(f"{value}\u00d7", what.removeprefix("times "), before, ends))
-    name = findings.reference.name
-    difference = 100 * (best.accuracy - findings.reference.accuracy)
-    points = f"{difference:+.2f} points".replace("-", MINUS) if round(difference, 2) else ""
-    what = f"right; {points} against {name}" if points else f"right; as many as {name}"
-    ends = percent_span(best.accuracy_interval)
-    tiles.append(Tile(f"{percent(best.accuracy)}{THIN}%", what, f"95{THIN}% interval", ends))
+    tiles.append(_metric_tile(findings, best) if best.judged else _accuracy_tile(findings, best))
     if best.measured.bytes:
         base = best.base.bytes if best.base else 0
         less = f"{figures(base / best.measured.bytes, digits=2)} times smaller than {size(base)}" if base else ""
         tiles.append(Tile(size(best.measured.bytes), "file", less))
     return Tiles(f"{best.name} in figures", tiles)
+
+
+def _accuracy_tile(findings: Findings, best: Candidate) -> Tile:
+    name = findings.reference.name
+    difference = 100 * (best.accuracy - findings.reference.accuracy)
+    points = f"{difference:+.2f} points".replace("-", MINUS) if round(difference, 2) else ""
+    what = f"right; {points} against {name}" if points else f"right; as many as {name}"
+    ends = percent_span(best.accuracy_interval)
+    return Tile(f"{percent(best.accuracy)}{THIN}%", what, f"95{THIN}% interval", ends)
+
+
+def _metric_tile(findings: Findings, best: Candidate) -> Tile:
+    change = next(each.changes[0] for each in best.judged if each.changes)
+    shown = change.metric.shown
+    return Tile(shown(change.other), change.metric.name, f"{shown(change.reference)} with {findings.reference.name}")
 
 
 def _warnings(findings: Findings) -> list[str]:
@@ -101,13 +111,14 @@ def _ratio_words(ratio: Ratio, base: str) -> tuple[str, str, str]:
 
 
 def _of_best(findings: Findings, best: Candidate) -> list[str]:
+    took = f"{_took(findings, best)} for one {findings.report.sample}"
     words = [
         Strong(best.name),
-        f" is the fastest artefact without a detectable loss of accuracy: {_took(findings, best)} for one image",
+        f" is the fastest artefact without a detectable loss of accuracy: {took}",
         *_gain(best),
         ". ",
     ]
-    sentence = best.compared.verdict.sentence.partition(": ")[2] if best.compared else ""
+    sentence = best.verdict.sentence.partition(": ")[2] if best.verdict else ""
     words.append(f"Beside {findings.reference.name}: {sentence}.")
     if findings.as_fast:
         words.append(f" This run cannot tell its speed from that of {enumerated(findings.as_fast)}.")
@@ -133,21 +144,24 @@ def _gain(best: Candidate) -> Sequence[str]:
 
 
 def _without_best(findings: Findings) -> list[str]:
-    judged = [candidate for candidate in findings.others if candidate.compared]
-    if not judged:
+    judged = [candidate for candidate in findings.others if candidate.verdict]
+    sample = findings.report.sample
+    if not findings.others:
         return [f"Nothing was compared: this report holds {findings.reference.name} alone."]
-    kinds = {each.compared.verdict.kind for each in judged if each.compared}
+    if not judged:
+        return ["Nobody said what is true of the samples (--targets), so nothing says what a change of answers costs."]
+    kinds = {each.verdict.kind for each in judged if each.verdict}
     if kinds == {TOO_FEW}:
-        words = f"{counted(len(findings.report.truth), 'image')} are too few to tell whether accuracy was lost."
+        words = f"{counted(findings.report.count, sample)} are too few to tell whether accuracy was lost."
     elif kinds == {LOSS}:
         words = "Every artefact has lost accuracy."
     else:
         words = "No artefact that was timed is free of a detectable loss of accuracy."
     fastest = min((each for each in judged if each.main), key=lambda each: each.median_ns, default=None)
-    if fastest is None or fastest.compared is None:
+    if fastest is None or fastest.verdict is None:
         return [words, " None was timed."]
-    took = f"with {_took(findings, fastest)} for one image"
-    return [words, f" The fastest is {fastest.name}, {took}: {fastest.compared.verdict.sentence}."]
+    took = f"with {_took(findings, fastest)} for one {sample}"
+    return [words, f" The fastest is {fastest.name}, {took}: {fastest.verdict.sentence}."]
 
 
 def _took(findings: Findings, candidate: Candidate) -> str:

@@ -27,7 +27,7 @@ _MOST_CONFUSIONS = 30
 
 def flips(findings: Findings) -> Section | None:
     """Return the section with flipped images; None if there is nothing to compare."""
-    if not findings.others:
+    if not findings.others or findings.report.judged:
         return None
     reference = findings.reference.name
     flipped = [each for each in findings.others if each.compared and each.compared.flipped]
@@ -41,8 +41,10 @@ def flips(findings: Findings) -> Section | None:
     return Section("flips", "Flipped images", [Paragraph(intro), *galleries], page_only=True)
 
 
-def confusions(findings: Findings) -> Section:
-    """Return the section with confusions."""
+def confusions(findings: Findings) -> Section | None:
+    """Return the section with confusions; None for a model that chooses no class."""
+    if not findings.confusions:
+        return None
     intro = Paragraph("Which class was taken for which: rows are true classes, columns are answers.")
     folded = [_confusion(findings, each) for each in findings.confusions]
     return Section("confusions", "Confusions", [intro, *folded], page_only=True)

@@ -37,8 +37,8 @@ _MEMORY = {"peak_rss_bytes": "peak memory", "steady_rss_bytes": "memory at the e
 
 
 def trade_off(findings: Findings) -> Section | None:
-    """Return the section with accuracy against latency; None if nothing was timed."""
-    if not findings.timed:
+    """Return the section with accuracy against latency; None if nothing was timed, or the model chooses no class."""
+    if not findings.timed or findings.report.judged:
         return None
     unit, factor = findings.unit
     spots = with_front([_spot(candidate, factor) for candidate in findings.timed])
@@ -81,7 +81,7 @@ def latency(findings: Findings) -> Section | None:
         "strips",
         "Distribution of latency",
         f"Medians: {words}.",
-        Strips(strips, f"one call on one image, {unit} (log scale)"),
+        Strips(strips, f"one call on one {findings.report.sample}, {unit} (log scale)"),
         f"Up to {counted(calls, 'timed call')} of {counted(processes, 'process', 'processes')} for each candidate. "
         "Solid line: p50; dashed: p90. The dots are the medians of single processes: two processes of the same file "
         "differ for as long as they live. The slowest hundredth of the calls is not drawn.",
@@ -195,7 +195,7 @@ def _ratios(findings: Findings) -> list[Block]:
 
 
 def _figures(findings: Findings) -> Table:
-    """Return the percentiles, and what one image takes from where to where."""
+    """Return the percentiles, and what one sample takes from where to where."""
     unit, factor = findings.unit
     ways = [what for what in _WAYS if any(each.median_of(what) for each in findings.timed)]
     columns = [ARTEFACT, Column("calls"), *(Column(f"p{each}", unit) for each in PERCENTS),
@@ -206,8 +206,9 @@ def _figures(findings: Findings) -> Table:
         percentiles = (latency_cell(candidate.percentiles.get(each), factor) for each in PERCENTS)
         medians = (scaled(candidate.median_of(what), factor) for what in ways)
         rows.append([named(candidate), Cell(calls, "count"), *percentiles, *medians])
-    more = "; then from pixels to probabilities, and to labels" if ways else ""
-    return Table(f"Percentiles of one call on one image, with 95 % intervals{more}", columns, rows)
+    more = "; then from pixels to probabilities, and to labels" if LABEL in ways else ""
+    more = more or ("; then from what users give to what they take" if ways else "")
+    return Table(f"Percentiles of one call on one {findings.report.sample}, with 95 % intervals{more}", columns, rows)
 
 
 def _curves(findings: Findings, threads: int) -> Chart | None:

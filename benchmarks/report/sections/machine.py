@@ -22,7 +22,7 @@ from edgeport.benchmarks.report.document import (
     Table,
 )
 from edgeport.benchmarks.report.findings import Findings
-from edgeport.benchmarks.report.raw.record import TIMED, Condition, Report
+from edgeport.benchmarks.report.raw.record import Condition, Report, timed_in
 from edgeport.benchmarks.report.sections.names import ARTEFACT
 from edgeport.benchmarks.report.words import THIN, amount, counted, moment, size
 
@@ -81,7 +81,7 @@ def reproduce(findings: Findings) -> Section:
         ("engines", ", ".join(engines)),
         ("model", report.model),
         ("measured", moment(report.created_utc)),
-        ("data", f"{report.dataset['name']}, {report.dataset['split']} split, {counted(len(report.truth), 'image')}"),
+        ("data", f"{report.dataset['name']}, {report.dataset['split']} split, {counted(report.count, report.sample)}"),
         ("SHA-256 of the data", Code(report.dataset["sha256"])),
     ]
     protocol = [[Cell(key.replace("_", " ")), Cell(_fact(key, value))] for key, value in report.protocol.items()]
@@ -100,15 +100,25 @@ def reproduce(findings: Findings) -> Section:
     return Section("reproduce", "How to reproduce", blocks)
 
 
-def legend() -> Section:
-    """Return the section that says what the figures are."""
-    timed = Listed([(Strong(name), f": {what}.") for name, what in TIMED.items()])
+def legend(report: Report) -> Section:
+    """Return the section that says what the figures of a report are."""
+    timed = Listed([(Strong(name), f": {what}.") for name, what in timed_in(report).items()])
+    if report.judged:
+        losses = (
+            "a paired bootstrap over samples, or over whole groups of them, for losses",
+            "the same samples answered by both show none",
+        )
+    else:
+        losses = (
+            "Wilson for shares, a bootstrap over images for losses",
+            "the exact McNemar test on the same images finds none",
+        )
     facts = [
         "Every candidate is started anew several times, and all that live at the same time are timed in turns, in "
         "shuffled order. Intervals count processes, not calls.",
-        f"All intervals are 95{THIN}% intervals: Wilson for shares, a bootstrap over images for losses, a bootstrap "
+        f"All intervals are 95{THIN}% intervals: {losses[0]}, a bootstrap "
         "over processes and calls for percentiles, and the signed-rank test over pairs of processes for ratios.",
-        "\u201cNo detectable loss\u201d means that the exact McNemar test on the same images finds none; the sentence "
+        f"\u201cNo detectable loss\u201d means that {losses[1]}; the sentence "
         "says how large a loss it would have found. It does not mean that there is none.",
         f"Each artefact is judged at 5{THIN}%: among many, expect a false alarm now and then.",
     ]
@@ -120,7 +130,7 @@ def command_line(report: Report) -> str:
     protocol = report.protocol
     words = ["edgeport", "benchmark", "EXPORT_FOLDER"]
     if report.dataset["split"] != "golden":
-        words += ["--dataset", shlex.quote(str(report.dataset["name"]))]
+        words += ["--data", shlex.quote(str(report.dataset["name"]))]
     for key in ("batches", "threads", "launches"):
         if key in protocol:
             value = protocol[key]

@@ -15,12 +15,14 @@ _COLUMNS = (
     Column("start ms", rank=4),
     Column("peak MB", rank=5),
 )
+_OF_CLASSES = ("top-1", "flips")
 
 
 def medians_table(report: Report) -> Table:
     """Return the table."""
-    title = f"{report.model} on {len(report.truth):,} test images of {report.dataset['name']}"
-    return Table(title, _COLUMNS, [_row(report, each) for each in report.artefacts])
+    columns = [column for column in _COLUMNS if not (report.judged and column.name in _OF_CLASSES)]
+    title = f"{report.model} on {report.count:,} test {report.sample}s of {report.dataset['name']}"
+    return Table(title, columns, [_row(report, each) for each in report.artefacts])
 
 
 def _row(report: Report, measured: Measured) -> list[Cell]:
@@ -29,8 +31,7 @@ def _row(report: Report, measured: Measured) -> list[Cell]:
     calls = [measured.find(), measured.find(PREDICT)]
     texts = [
         measured.name,
-        f"{report.accuracy(measured):.2%}",
-        f"{len(report.flips(measured)):,}",
+        *([] if report.judged else [f"{report.accuracy(measured):.2%}", f"{len(report.flips(measured)):,}"]),
         f"{measured.bytes / 1e3:.0f}" if measured.bytes else None,
         *(f"{each.percentile_us(50):.1f}" if each else None for each in calls),
         f"{total / 1e6:.0f}" if total else None,

@@ -18,17 +18,28 @@ _LEGEND = {
     "95 %": "its Wilson interval",
     "\u00b1": "half its 95 % Wilson interval",
     "flips": "images answered unlike the Keras model: - right to wrong, + wrong to right, ~ wrong to another wrong",
-    "verdict": "of an exact McNemar test on the flips, with the points lost or gained",
-    "p50 us": "one engine call on one image",
+    "largest change": "of any value of an output, beside the reference's, in its own units",
+    "mean change": "the mean of these changes, without their signs",
+    "agreement": "the share of decisions that are the reference's",
     "x float32": "as a multiple of the float32 artefact of the same format, with the 95 % interval",
-    "pixels us": "p50 of predict(), from raw pixels to probabilities",
     "start ms": "from a new process to its first prediction",
     "peak MB": "the most memory that it held",
+}
+_OF_IMAGES = {
+    "verdict": "of an exact McNemar test on the flips, with the points lost or gained",
+    "p50 us": "one engine call on one image",
+    "pixels us": "p50 of predict(), from raw pixels to probabilities",
+}
+_JUDGED = {
+    "verdict": "on the first metric, of the same samples answered by both, with what was lost or gained",
+    "p50 us": "one engine call on one sample",
 }
 _MARKDOWN = ("artefact", "top-1", "95 %", "flips", "verdict", "kB", "p50 us", "p90 us", "x float32", "pixels us",
              "start ms", "peak MB")  # fmt: skip
 _TERMINAL = ("artefact", "top-1", "\u00b1", "flips", "verdict", "kB", "p50 us", "p90 us", "x float32", "start ms",
              "peak MB")  # fmt: skip
+# Of a model that does not choose a class: its metrics stand in the middle.
+_COSTS = ("kB", "p50 us", "p90 us", "x float32", "start ms", "peak MB")
 # Where a terminal has no room for all columns, those with the highest ranks are left out.
 _RANKS = {"flips": 1, "x float32": 1, "kB": 2, "\u00b1": 3, "p90 us": 4, "start ms": 5, "peak MB": 6}
 _TEXT = ("artefact", "verdict")
@@ -40,23 +51,24 @@ def summary(findings: Findings) -> Section:
     columns = [
         ARTEFACT,
         Column("accuracy", numeric=False, whole=True),
-        Column("top-1", "%"),
-        Column("flips"),
+        *(Column(name) for name in _columns(findings)[1 : -len(_COSTS)] if name != "verdict"),
+        *(() if findings.report.judged else (Column("top-1", "%"), Column("flips"))),
         Column("size", "kB"),
         *(Column(f"p{each}", unit) for each in PERCENTS),
         Column("time ratio", "float32 = 1"),
-        Column("images/s"),
+        Column(f"{findings.report.sample}s/s"),
         Column("cold start", "ms"),
         Column("peak RSS", "MB"),
     ]
     rows = [_row(findings, candidate) for candidate in findings.candidates]
-    caption = f"All candidates on the same {len(findings.report.truth):,} images, with 95 % intervals below the figures"
+    samples = counted(findings.report.count, findings.report.sample)
+    caption = f"All candidates on the same {samples}, with 95 % intervals below the figures"
+    flips = f"Flips are images that are answered unlike {findings.reference.name} answers them. "
     note = (
-        f"Flips are images that are answered unlike {findings.reference.name} answers them. Percentiles are of "
-        f"{_way(findings)}; the time ratio is that of its median to the one of the float32 artefact of the same "
-        "format, taken process by process. Peak RSS is the most memory that a process held. A percentile is left out "
-        f"({DASH}) where fewer than ten calls lie beyond it, an interval where there were fewer than "
-        f"{FEWEST_LAUNCHES} processes."
+        f"{'' if findings.report.judged else flips}Percentiles are of {_way(findings)}; the time ratio is that of "
+        "its median to the one of the float32 artefact of the same format, taken process by process. Peak RSS is the "
+        f"most memory that a process held. A percentile is left out ({DASH}) where fewer than ten calls lie beyond "
+        f"it, an interval where there were fewer than {FEWEST_LAUNCHES} processes."
     )
     table = Table(caption, columns, rows, cards=True, look="summary")
     return Section("summary", "Summary", [table, Paragraph(note, "note")], page_only=True)
@@ -64,23 +76,60 @@ def summary(findings: Findings) -> Section:
 
 def terminal_summary(findings: Findings) -> Table:
     """Return the summary for a terminal."""
-    return _brief(findings, _TERMINAL)
+    return _brief(findings, _columns(findings) or _TERMINAL)
 
 
 def markdown_summary(findings: Findings) -> Table:
     """Return the summary for documents."""
-    return _brief(findings, _MARKDOWN)
+    return _brief(findings, _columns(findings) or _MARKDOWN)
 
 
-def legend_of(columns: Sequence[str] = _MARKDOWN) -> str:
-    """Return what the columns of a short summary mean."""
-    return ". ".join(f"{name}: {_LEGEND[name]}" for name in columns if name in _LEGEND) + "."
+def _columns(findings: Findings) -> tuple[str, ...]:
+    """Return the columns of a model that does not choose a class; empty for one that does."""
+    judged = findings.reference.judged
+    if not judged:
+        return ()
+    metrics = [name for name, _ in _figures(findings.reference, [each.output.name for each in judged])]
+    others = ["verdict"] if any(each.changes for each in judged) else ["largest change", "mean change", "agreement"]
+    return ("artefact", *metrics, *others, *_COSTS)
+
+
+def _figures(candidate: Candidate, outputs: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the names and the figures of all metrics; those of several outputs are called by these, too."""
+    return [
+        (change.metric.name if len(outputs) == 1 else f"{each.output.name}: {change.metric.name}",
+         change.metric.shown(change.other))
+        for each in candidate.judged
+        for change in each.changes
+    ]  # fmt: skip
+
+
+def _changes(candidate: Candidate) -> dict[str, str | None]:
+    """Return how far the answers are from the reference's, of all outputs the most."""
+    found = [each.change for each in candidate.judged if each.change]
+    alike = [each.agreement for each in candidate.judged if each.agreement is not None]
+    return {
+        "largest change": f"{max(each.largest for each in found):.3g}" if found else None,
+        "mean change": f"{max(each.mean for each in found):.3g}" if found else None,
+        "agreement": f"{min(alike):.2%}" if alike else None,
+    }
+
+
+def legend_of(columns: Sequence[str], *, judged: bool = False) -> str:
+    """Return what the columns of a short summary mean.
+
+    Args:
+        columns: Their names.
+        judged: Whether the answers are no classes: then a verdict is another one.
+    """
+    legend = {**_LEGEND, **(_JUDGED if judged else _OF_IMAGES)}
+    return ". ".join(f"{name}: {legend[name]}" for name in columns if name in legend) + "."
 
 
 def title_of(findings: Findings) -> str:
     """Return what a short summary is of."""
     report = findings.report
-    return f"{report.model} on {len(report.truth):,} test images of {report.dataset['name']}"
+    return f"{report.model} on {report.count:,} test {report.sample}s of {report.dataset['name']}"
 
 
 def _brief(findings: Findings, names: Sequence[str]) -> Table:
@@ -100,7 +149,9 @@ def _texts(candidate: Candidate, *, short: bool) -> dict[str, str | None]:
         "95 %": percent_span((low, high)),
         "\u00b1": f"{50 * (high - low):.2f}",
         "flips": _flips(candidate) if compared else None,
-        "verdict": _verdict(candidate) if compared else None,
+        "verdict": _verdict(candidate) if candidate.verdict else None,
+        **dict(_figures(candidate, [each.output.name for each in candidate.judged])),
+        **_changes(candidate),
         "kB": f"{size / 1e3:.0f}" if size else None,
         "p50 us": _microseconds(candidate, 50),
         "p90 us": _microseconds(candidate, 90),
@@ -119,9 +170,17 @@ def _flips(candidate: Candidate) -> str:
 
 
 def _verdict(candidate: Candidate) -> str:
-    assert candidate.compared is not None
-    kind, loss = candidate.compared.verdict.kind, candidate.compared.answers.loss
-    return f"{_SHORT[kind]} {100 * abs(loss):.2f}" if kind in (LOSS, GAIN) else _SHORT[kind]
+    kind, loss = _kind_and_loss(candidate)
+    return f"{_SHORT[kind]} {loss}" if kind in (LOSS, GAIN) else _SHORT[kind]
+
+
+def _kind_and_loss(candidate: Candidate) -> tuple[str, str]:
+    """Return the verdict on a candidate, and what it lost or gained, without its sign."""
+    assert candidate.verdict is not None
+    if candidate.compared:
+        return candidate.verdict.kind, f"{100 * abs(candidate.compared.answers.loss):.2f}"
+    change = next(each.changes[0] for each in candidate.judged if each.changes)
+    return candidate.verdict.kind, change.metric.shown(abs(change.loss))
 
 
 def _microseconds(candidate: Candidate, percent: int) -> str | None:
@@ -150,8 +209,7 @@ def _row(findings: Findings, candidate: Candidate) -> list[Cell]:
     return [
         named(candidate, look="best" if candidate is findings.best else ""),
         _pill(candidate),
-        Cell(candidate.accuracy, "percent", interval=candidate.accuracy_interval),
-        Cell(candidate.compared.answers.flips if candidate.compared else None, "count"),
+        *_answers(findings, candidate),
         scaled(measured.bytes, 1e3),
         *(latency_cell(candidate.percentiles.get(each), factor) for each in PERCENTS),
         Cell("1") if is_base else ratio_cell(candidate.ratio),
@@ -161,14 +219,24 @@ def _row(findings: Findings, candidate: Candidate) -> list[Cell]:
     ]
 
 
+def _answers(findings: Findings, candidate: Candidate) -> list[Cell]:
+    if findings.report.judged:
+        texts = _texts(candidate, short=True)
+        return [Cell(texts[name]) for name in _columns(findings)[1 : -len(_COSTS)] if name != "verdict"]
+    return [
+        Cell(candidate.accuracy, "percent", interval=candidate.accuracy_interval),
+        Cell(candidate.compared.answers.flips if candidate.compared else None, "count"),
+    ]
+
+
 def _pill(candidate: Candidate) -> Cell:
     """Return the verdict on a candidate in a few words."""
-    if candidate.compared is None:
-        return Cell("reference", look="neutral")
-    kind = candidate.compared.verdict.kind
+    if candidate.verdict is None:
+        return Cell("not judged" if any(each.change for each in candidate.judged) else "reference", look="neutral")
+    kind, loss = _kind_and_loss(candidate)
     look, sign = _PILLS.get(kind, ("unknown", "?"))
-    loss = candidate.compared.answers.loss
-    words = f"{kind.split()[-1]} of {abs(100 * loss):.2f} points" if kind in (LOSS, GAIN) else kind
+    points = " points" if candidate.compared else ""
+    words = f"{kind.split()[-1]} of {loss}{points}" if kind in (LOSS, GAIN) else kind
     return Cell(f"{sign} {words}", look=look)
 
 
@@ -184,7 +252,7 @@ def _throughput(fastest: tuple[int, int, float] | None) -> Cell:
 def _way(findings: Findings) -> str:
     ways = {(candidate.main.what, candidate.main.threads) for candidate in findings.timed if candidate.main}
     if len(ways) != 1:
-        return "one call on one image"
+        return f"one call on one {findings.report.sample}"
     what, threads = ways.pop()
     call = "predict()" if what == PREDICT else "one call of the engine"
-    return f"{call} on one image with {counted(threads, 'thread')}"
+    return f"{call} on one {findings.report.sample} with {counted(threads, 'thread')}"

@@ -8,6 +8,7 @@ from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.sections.accuracy import accuracy
 from edgeport.benchmarks.report.sections.answer import lead
 from edgeport.benchmarks.report.sections.answers import confusions, flips
+from edgeport.benchmarks.report.sections.judged import judged
 from edgeport.benchmarks.report.sections.latency import latency, startup, throughput, trade_off
 from edgeport.benchmarks.report.sections.machine import legend, machine, reproduce
 from edgeport.benchmarks.report.sections.machines import lead_of_all, machine_names, machines, same_answers
@@ -17,9 +18,10 @@ from edgeport.benchmarks.report.words import counted, enumerated, moment
 
 _Maker = Callable[[Findings], Section | None]
 _MAKERS: tuple[_Maker, ...] = (
-    summary, trade_off, latency, throughput, accuracy, flips, confusions, startup, profiles, mlperf, machine, reproduce,
+    summary, trade_off, latency, throughput, judged, accuracy, flips, confusions, startup, profiles, mlperf, machine,
+    reproduce,
 )  # fmt: skip
-_OF_ANSWERS = (accuracy, flips, confusions)
+_OF_ANSWERS = (judged, accuracy, flips, confusions)
 
 
 def document_of(findings: Sequence[Findings]) -> Document:
@@ -28,11 +30,11 @@ def document_of(findings: Sequence[Findings]) -> Document:
     versions = sorted({str(report.edgeport.get("version", "")) for report in reports})
     footer = f"Written by edgeport {', '.join(versions)}; every figure is computed from raw samples."
     if len(findings) == 1:
-        sections = [*_sections(findings[0]), legend()]
+        sections = [*_sections(findings[0]), legend(reports[0])]
         return Document(_title(reports), _subtitle(reports[0]), lead(findings[0]), sections, footer)
     names = machine_names(reports)
     each_one = [_machine(findings, names, index) for index in range(len(findings))]
-    sections = [machines(findings, names), *each_one, legend()]
+    sections = [machines(findings, names), *each_one, legend(reports[0])]
     subtitle = f"{len(reports)} runs: {'; '.join(names)}"
     return Document(_title(reports), subtitle, [lead_of_all(findings, names)], sections, footer)
 
@@ -44,10 +46,8 @@ def _title(reports: Sequence[Report]) -> str:
 
 
 def _subtitle(report: Report) -> str:
-    return (
-        f"{counted(len(report.truth), 'test image')} \u00b7 {report.host.get('cpu_model', 'unknown processor')} \u00b7 "
-        f"{moment(report.created_utc)}"
-    )
+    samples = counted(report.count, f"test {report.sample}")
+    return f"{samples} \u00b7 {report.host.get('cpu_model', 'unknown processor')} \u00b7 {moment(report.created_utc)}"
 
 
 def _sections(findings: Findings, *, without: Sequence[_Maker] = ()) -> list[Section]:

@@ -1,0 +1,132 @@
+"""What one run of ``edgeport benchmark`` measures: chosen by what a folder holds, and by the data that a user names."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from edgeport.benchmarks.compare.baseline import Baseline, check_baseline
+from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, samples_digest
+from edgeport.benchmarks.report.raw.record import Report
+from edgeport.export.manifest import Manifest, read_manifest
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.golden.answers import FILE_NAME, read_golden
+from edgeport.runtime.tensors.arrays import Pixels
+from edgeport.train.zoo import find_published
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is to be measured: images (None: other samples), how many candidates at most, and what does it."""
+
+    images: Pixels | None
+    candidates: int
+    measure: Callable[..., Report]
+
+
+def on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> Job:
+    """Return the benchmark of a folder with golden answers, which needs no TensorFlow."""
+    if baseline is not None and baseline.folder is not None:
+        raise InputError(
+            f"--baseline: got the folder {baseline.folder}, expected a report.json: {FILE_NAME} is of one export"
+        )
+    golden = read_golden(folder / FILE_NAME)
+    check_baseline(baseline, dataset_sha256=samples_digest(golden))
+    images = next(iter(golden.inputs.values()))
+    print(f"Measuring {len(golden.files)} artefacts on the {golden.count:,} golden samples of {FILE_NAME}")
+    return Job(images, len(golden.files), partial(benchmark_golden, folder, golden))
+
+
+def on_data(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> Job:
+    """Return the benchmark of an export folder beside its Keras model, on the test split of a data set."""
+    manifest = read_manifest(folder)
+    published = find_published(arguments.reference or "")
+    reference = published.file if published else arguments.reference
+    reference = reference or folder / (manifest.source["file"] or "model.keras")
+    with quiet_stderr():
+        from edgeport.benchmarks.measure.benchmarking import benchmark
+        from edgeport.train.datasets.forms import with_target
+        from edgeport.train.datasets.function import check_user_named_it
+        from edgeport.train.datasets.named import load_dataset
+    name = with_target(arguments.dataset or manifest.dataset, arguments.target)
+    if not name:
+        raise InputError("the manifest names no data: say which with --data (a name, FILE.npz, FILE.csv:TARGET ...)")
+    if not arguments.dataset:
+        check_user_named_it(name, record=f"the manifest of {folder}", option="--data")
+    if arguments.task or arguments.metric or not manifest.classifies_images:
+        return _on_any_data(arguments, folder, manifest, reference, name, baseline)
+    dataset = load_dataset(
+        name,
+        data_dir=arguments.data_dir,
+        image_shape=manifest.picture_shape,
+        resizing=manifest.resizing,
+        inputs=manifest.inputs,
+    )
+    check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
+    _check_reference(reference)
+    side_by_side = baseline.export if baseline else None
+    print(f"Measuring {len(manifest.artefacts)} artefacts and the Keras model on {len(dataset.test):,} images")
+    others = len(side_by_side[1].artefacts) if side_by_side else 0
+    return Job(
+        images=dataset.test.samples,
+        candidates=1 + len(manifest.artefacts) + others,
+        measure=partial(benchmark, folder, manifest, reference, dataset, baseline=side_by_side),
+    )
+
+
+def _on_any_data(
+    arguments: argparse.Namespace,
+    folder: Path,
+    manifest: Manifest,
+    reference: Path,
+    source: str,
+    baseline: Baseline | None,
+) -> Job:
+    """Return the benchmark of a model of any kind, whose outputs are judged by what they mean."""
+    from edgeport.benchmarks.measure.any_model import benchmark_any, evaluation_of
+    from edgeport.benchmarks.measure.benchmarking import entries_of
+    from edgeport.train.datasets.data import divided
+    from edgeport.train.datasets.named import load_data
+
+    if arguments.mlperf:
+        raise InputError(f"--mlperf: got {manifest.name}, which is no classifier of images, expected one")
+    _check_reference(reference)
+    data = load_data(
+        source,
+        data_dir=arguments.data_dir,
+        image_shape=manifest.picture_shape,
+        resizing=manifest.resizing,
+        inputs=manifest.inputs,
+    )
+    if source == manifest.dataset:
+        # Where nobody has divided it, as training did: what the model has seen judges nothing.
+        data = divided(data)
+    tasks = dict(_pair(text) for text in arguments.task)
+    if arguments.only == "speed":
+        tasks = {output.name: "any" for output in manifest.outputs}
+    evaluation = evaluation_of(data, manifest.inputs, manifest.outputs, tasks=tasks, metrics=arguments.metric)
+    check_baseline(baseline, dataset_sha256=evaluation.facts["sha256"], model=manifest.name)
+    entries = entries_of(folder, manifest, reference, baseline=baseline.export if baseline else None)
+    print(f"Measuring {len(entries)} candidates on {evaluation.facts['count']:,} samples of {source}")
+    for line in evaluation.words:
+        print(line)
+    return Job(
+        images=None,
+        candidates=len(entries),
+        measure=partial(benchmark_any, entries, evaluation, model=manifest.name),
+    )
+
+
+def _check_reference(reference: Path) -> None:
+    if not reference.exists():
+        raise InputError(
+            f"{reference} is no Keras file, which a benchmark compares with: say where it is with --reference FILE"
+        )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Return the name of an output, empty for the first one, and what the option says of it."""
+    name, _, task = text.rpartition("=")
+    return name, task

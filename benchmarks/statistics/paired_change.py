@@ -1,0 +1,123 @@
+"""How a figure of any kind changes from one model to another on the same samples, and whether chance could do it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from edgeport.benchmarks.statistics.paired import SIGNIFICANCE, loss_interval, paired_answers, smallest_loss
+from edgeport.benchmarks.tasks.metric import Array, Floats, Metric
+
+DRAWS = 2000
+# Of fewer samples, the spread of draws is too rough to judge by.
+FEWEST = 20
+# A figure that most draws leave without a value (one class only, say) has no interval.
+_LEAST_DRAWN = 0.9
+
+
+@dataclass(frozen=True)
+class Change:
+    """A figure of a reference, the same of another model, and how far the difference can be trusted.
+
+    Attributes:
+        metric: What was computed.
+        reference: The figure of the reference.
+        other: That of the other model.
+        loss: By how much it is worse, in the metric's own unit; negative if it is better.
+        low: Where the 95 % interval of the loss begins; minus infinity if there are too few samples for one.
+        high: Where it ends; infinite likewise.
+        detectable: The smallest loss that would have been called significant; infinite likewise.
+        significant: Whether chance alone hardly explains it, at 5 %.
+        count: How many samples, or groups of samples, were drawn from.
+        same: Whether both models answered every sample alike, bit for bit.
+    """
+
+    metric: Metric
+    reference: float
+    other: float
+    loss: float
+    low: float
+    high: float
+    detectable: float
+    significant: bool
+    count: int
+    same: bool = False
+
+
+def paired_change(
+    metric: Metric,
+    truth: Array,
+    reference: Array,
+    other: Array,
+    *,
+    groups: npt.NDArray[np.int64] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Change:
+    """Return how a metric changes from a reference's answers to another model's, on the same samples.
+
+    Where every answer is right or wrong, McNemar's exact test decides. Otherwise samples are drawn with replacement,
+    the same for both models (the paired bootstrap of Efron and Tibshirani, "An introduction to the bootstrap", 1993),
+    and the interval is widened for few samples as Student's is (Hesterberg, "What teachers should know about the
+    bootstrap", 2015): it is significant if the interval leaves out zero.
+
+    Args:
+        metric: What is computed.
+        truth: The truth of n samples.
+        reference: The reference's answers.
+        other: The other model's.
+        groups: Which group each sample is in, 0 to n - 1: whole groups are drawn, as samples of one file or one speaker
+            are alike. None if each sample stands for itself.
+        draws: How many times samples are drawn.
+        seed: Of the random numbers; the same seed gives the same interval.
+
+    Example:
+        >>> import numpy as np
+        >>> from edgeport.benchmarks.tasks.rankings import ROC_AUC
+        >>> random = np.random.default_rng(0)
+        >>> truth = random.integers(0, 2, 500)
+        >>> scores = truth + random.normal(size=500)
+        >>> change = paired_change(ROC_AUC, truth, scores, scores + random.normal(size=500))
+        >>> change.significant, round(change.reference, 2), round(change.loss, 2)
+        (True, 0.77, 0.07)
+    """
+    figures = metric.value(truth, reference), metric.value(truth, other)
+    loss = metric.loss(*figures)
+    count = len(truth) if groups is None else int(groups.max()) + 1
+    same = bool(np.array_equal(reference, other))
+    if metric.right is not None and groups is None:
+        was, is_ = metric.right(truth, reference), metric.right(truth, other)
+        paired = paired_answers(np.ones(len(truth), np.int64), was.astype(np.int64), is_.astype(np.int64))
+        low, high = loss_interval(paired, seed=seed)
+        detectable = smallest_loss(paired) / count
+        significant = paired.p_value < SIGNIFICANCE
+        return Change(metric, *figures, loss, low, high, detectable, significant, count, same)
+    losses = np.zeros(1) if same else _drawn_losses(metric, truth, (reference, other), groups, count, draws, seed)
+    if count < FEWEST or len(losses) < _LEAST_DRAWN * (1 if same else draws):
+        return Change(metric, *figures, loss, -math.inf, math.inf, math.inf, False, count, same)
+    tail = stats.norm.cdf(math.sqrt(count / (count - 1)) * stats.t.ppf(SIGNIFICANCE / 2, count - 1))
+    low, high = (float(each) for each in np.quantile(losses, (tail, 1 - tail)))
+    return Change(metric, *figures, loss, low, high, (high - low) / 2, low > 0 or high < 0, count, same)
+
+
+def _drawn_losses(
+    metric: Metric,
+    truth: Array,
+    answers: tuple[Array, Array],
+    groups: npt.NDArray[np.int64] | None,
+    count: int,
+    draws: int,
+    seed: int,
+) -> Floats:
+    """Return the loss of each draw that gives both models a figure."""
+    random = np.random.default_rng(seed)
+    reference, other = (metric.drawn(truth, each) for each in answers)
+    losses = np.empty(draws)
+    for place in range(draws):
+        weights = np.bincount(random.integers(count, size=count), minlength=count).astype(np.float64)
+        if groups is not None:
+            weights = weights[groups]
+        losses[place] = metric.loss(reference(weights), other(weights))
+    return losses[np.isfinite(losses)]

@@ -1,0 +1,66 @@
+"""What answers mean, by numpy alone: which decisions they are, and what of them a report keeps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeport.benchmarks.tasks.metric import Array
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """How answers of one kind are read.
+
+    Attributes:
+        kept: What of the answers a report keeps.
+        decided: From what is kept to decisions, which are those of the reference or are not; None where nothing is
+            decided.
+    """
+
+    kept: Callable[[Array], Array] = lambda answers: answers
+    decided: Callable[[Array], Array] | None = None
+
+
+def classes_of(answers: Array) -> npt.NDArray[np.int64]:
+    """Return the class that each answer decides for: the largest of several columns, or whether the only one is 0.5.
+
+    Args:
+        answers: Probabilities or scores of shape (n, ..., classes); with one column, probabilities of class 1. Integers
+            of shape (n, ...) are decisions already.
+    """
+    if answers.dtype.kind in "iub":
+        return answers.astype(np.int64)
+    if answers.shape[-1] == 1:
+        return (answers[..., 0] >= THRESHOLD).astype(np.int64)
+    decided: npt.NDArray[np.int64] = answers.argmax(axis=-1)
+    return decided
+
+
+def _flat(answers: Array) -> Array:
+    return answers.reshape(len(answers), -1)
+
+
+def _classes_of_places(answers: Array) -> Array:
+    decided = classes_of(answers)
+    return decided.astype(np.uint8) if decided.max(initial=0) < 255 else decided
+
+
+def _over_threshold(answers: Array) -> Array:
+    return np.asarray(answers >= THRESHOLD)
+
+
+ANSWERS: dict[str, Answers] = {
+    "classes": Answers(_flat, classes_of),
+    "yes-no": Answers(_flat, _over_threshold),
+    "labels": Answers(_flat, _over_threshold),
+    "values": Answers(_flat),
+    "map": Answers(_classes_of_places, classes_of),
+    "boxes": Answers(),
+    "anomaly": Answers(_flat),
+    "similarity": Answers(_flat),
+    "any": Answers(),
+}

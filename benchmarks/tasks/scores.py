@@ -1,0 +1,45 @@
+"""What a sample is worth where the answers themselves are no decision: reconstructions and embeddings."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.neighbors import NearestNeighbors
+
+from edgeport.benchmarks.tasks.metric import UP, Array, Floats, Metric, mean_of
+
+
+def reconstruction_errors(inputs: Array, answers: Array) -> Floats:
+    """Return the mean squared difference of each sample from what an autoencoder makes of it, of shape (n,)."""
+    given, made = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (inputs, answers))
+    errors: Floats = np.square(made - given).mean(axis=1)
+    return errors
+
+
+def means_of_groups(values: Array, groups: npt.NDArray[np.int64]) -> Floats:
+    """Return the mean over each group's samples, of shape (groups, ...): one score a file of many windows."""
+    totals = np.zeros((int(groups.max()) + 1, *values.shape[1:]))
+    np.add.at(totals, groups, np.asarray(values, np.float64))
+    counts = np.bincount(groups)
+    return np.asarray(totals / counts.reshape(-1, *[1] * (values.ndim - 1)))
+
+
+def recall_at(k: int) -> Metric:
+    """Return the share of samples that have one of their own class among the k nearest others, by cosine.
+
+    Each sample is a query, and all the others are what is searched; a draw weighs the queries.
+    """
+
+    def right(truth: Array, embeddings: Array) -> npt.NDArray[np.bool_]:
+        flat = embeddings.reshape(len(embeddings), -1)
+        near = NearestNeighbors(n_neighbors=min(k + 1, len(flat)), metric="cosine").fit(flat).kneighbors(flat)[1]
+        others = near != np.arange(len(flat))[:, None]
+        # A sample with twins may not be among its own neighbors: then the farthest of them is one too many.
+        others[others.all(axis=1), -1] = False
+        return np.asarray(((truth[near] == truth[:, None]) & others).any(axis=1))
+
+    return Metric(
+        f"recall@{k}",
+        UP,
+        lambda truth, embeddings: float(right(truth, embeddings).mean()),
+        lambda truth, embeddings: mean_of(right(truth, embeddings)),
+        right,
+    )

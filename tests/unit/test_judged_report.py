@@ -1,0 +1,168 @@
+"""Reports on models that choose no class: metrics, losses and changed outputs, in every way they are shown."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edgeport.benchmarks.report.findings import findings_of
+from edgeport.benchmarks.report.raw.packed import Packed, packed
+from edgeport.benchmarks.report.raw.record import JudgedOutput, Measured, Report, Series, Start
+from edgeport.benchmarks.report.raw.report_file import read_report, report_text
+from edgeport.benchmarks.report.renderers.files import shown_files
+from edgeport.benchmarks.report.renderers.markdown import markdown_report
+from edgeport.benchmarks.report.renderers.terminal import terminal_table
+from edgeport.benchmarks.report.sections.answer import verdict_lines
+from edgeport.benchmarks.report.sections.medians import medians_table
+from edgeport.benchmarks.report.sections.summary import terminal_summary
+from edgeport.benchmarks.report.sections.whole import document_of
+from edgeport.benchmarks.tasks.values import value_metrics
+from edgeport.runtime.errors import ArtefactError
+
+COUNT = 400
+RANDOM = np.random.default_rng(0)
+TRUTH = RANDOM.normal(20, 5, (COUNT, 1))
+REFERENCE = (TRUTH + RANDOM.normal(0, 0.5, (COUNT, 1))).astype(np.float32)
+CLOSE = REFERENCE + RANDOM.normal(0, 0.01, (COUNT, 1)).astype(np.float32)
+FAR = REFERENCE + RANDOM.normal(0, 1.0, (COUNT, 1)).astype(np.float32)
+
+
+def measured(file: str, precision: str, us: int, *answers: np.ndarray) -> Measured:
+    series = tuple(Series(what, 1, 1, [[us * 1000 + step] * 20 for step in range(8)]) for what in ("engine", "predict"))
+    starts = (Start(80_000_000, 5_000_000, 1_000_000, 50_000_000, 45_000_000, 1),) * 8
+    kind = file.rpartition(".")[2]
+    return Measured(
+        file, kind, precision, 50_000, "0" * 64, {"name": "engine", "version": "1"}, [], [], series, starts,
+        tuple(map(packed, answers)),
+    )  # fmt: skip
+
+
+def made(judged: tuple[JudgedOutput, ...], artefacts: tuple[Measured, ...], **more: Any) -> Report:
+    return Report(
+        created_utc="2026-01-01T00:00:00+00:00",
+        edgeport={"version": "0.1.0"},
+        model="boiler",
+        host={"cpu_model": "A CPU", "architecture": "x86_64", "flags": ["avx2"], "cores": 2},
+        dataset={"name": "boiler.npz", "split": "all", "count": COUNT, "sha256": "5" * 64, "labels": []},
+        truth=[],
+        protocol={"launches": 8, "turns": 5, "batches": [1], "threads": [1]},
+        artefacts=artefacts,
+        judged=judged,
+        **more,
+    )
+
+
+VALUES = made(
+    (JudgedOutput("temperature", "values", columns=("temperature",), units=("degC",), targets=packed(TRUTH)),),
+    (
+        measured("m.keras", "float32", 300, REFERENCE),
+        measured("m.float32.tflite", "float32", 60, REFERENCE),
+        measured("m.int8.tflite", "int8", 20, CLOSE),
+        measured("m.dynamic.tflite", "dynamic", 10, FAR),
+    ),
+)
+MASK = np.zeros((COUNT, 4, 4), np.uint8)
+OTHER = MASK.copy()
+OTHER[:40, 0] = 1
+UNJUDGED = made(
+    (JudgedOutput("mask", "map"), JudgedOutput("depth", "any")),
+    (measured("m.keras", "float32", 300, MASK, REFERENCE), measured("m.int8.onnx", "int8", 20, OTHER, CLOSE)),
+)
+
+
+def text_of(report: Report) -> str:
+    findings = findings_of(report)
+    return markdown_report(findings, document_of([findings]))
+
+
+def terminal(report: Report, width: int = 150) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    console.print(terminal_table(terminal_summary(findings_of(report)), width=width))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_figures_are_those_of_the_metrics_in_their_units() -> None:
+    table, text = terminal(VALUES), text_of(VALUES)
+    for metric in value_metrics(unit="degC"):
+        assert metric.name in table
+        for answers in (REFERENCE, CLOSE, FAR):
+            assert metric.shown(metric.value(TRUTH, answers)) in table
+    assert "top-1" not in table
+    assert "TFLite int8 is the fastest artefact without a detectable loss" in text.replace("*", "")
+    mae = value_metrics(unit="degC")[0]
+    lost = mae.shown(mae.value(TRUTH, FAR) - mae.value(TRUTH, REFERENCE))
+    (sentence,) = [line for line in verdict_lines(findings_of(VALUES)) if line.startswith("TFLite dynamic")]
+    assert sentence.startswith(
+        f"TFLite dynamic: significant loss: MAE {mae.shown(mae.value(TRUTH, REFERENCE))} \u2192 "
+    )
+    assert f"({lost}, 95 % interval " in sentence
+    assert "TFLite float32: no detectable loss: MAE" in "\n".join(verdict_lines(findings_of(VALUES)))
+    assert "all 400 answers are the same" in text
+
+
+def test_without_targets_it_says_how_far_the_answers_moved_and_judges_nothing() -> None:
+    table, text = terminal(UNJUDGED), text_of(UNJUDGED)
+    change = np.abs(CLOSE.astype(float) - REFERENCE).max()
+    assert f"{change:.4g}" in text
+    agreement = f"{(MASK == OTHER).mean():.2%}"
+    assert agreement in table
+    assert "verdict" not in table
+    assert "no targets" in text.lower()
+    assert "loss" not in table
+    assert verdict_lines(findings_of(UNJUDGED)) == []
+
+
+@pytest.mark.parametrize("report", [VALUES, UNJUDGED], ids=["values", "unjudged"])
+def test_it_is_read_back_and_shown_in_all_files(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(report_text(report), encoding="utf-8")
+    again = read_report(tmp_path)
+    for one, other in zip(report.artefacts, again.artefacts, strict=True):
+        for kept, read in zip(one.answers, other.answers, strict=True):
+            np.testing.assert_array_equal(kept.array, read.array)
+    files = dict(shown_files(findings_of(again)))
+    assert {"report.md", "report.html", "latency-distributions.png"} <= files.keys()
+    assert not {"confusion-matrices.png", "flips.png"} & files.keys()
+    page = files["report.html"].decode()
+    assert "nan" not in page.lower().replace("nano", "")
+    assert all(word in page for word in (report.judged[0].name, "400 test samples"))
+    assert "images" not in files["report.md"].decode()
+    assert "boiler on 400 test samples" in medians_table(again).caption
+
+
+def test_groups_widen_the_interval_and_are_counted() -> None:
+    grouped = replace(VALUES, groups=[place // 10 for place in range(COUNT)])
+    assert "400 samples of 40 groups" in text_of(grouped)
+    change = findings_of(grouped).candidates[3].judged[0].changes[0]
+    assert change.count == 40
+
+
+@pytest.mark.parametrize(
+    ("break_it", "expected"),
+    [
+        (lambda content: content["artefacts"][1]["answers"].pop(), "has other outputs than are judged"),
+        (lambda content: content["artefacts"][1]["answers"][0].update(shape=[7, 1]), "answers of m.float32.tflite"),
+        (lambda content: content["artefacts"][1]["answers"][0].update(dtype="object"), "an array of object"),
+        (lambda content: content["artefacts"][1]["answers"][0].update(data="!"), "answers of m.float32.tflite"),
+        (lambda content: content["judged"][0]["targets"].update(shape=[10**6, 10**6]), "an array of 8,000,000,000,000"),
+        (lambda content: content["judged"][0].update(task="magic"), "magic"),
+        (lambda content: content.update(groups=[1, 2]), "groups"),
+    ],
+)
+def test_a_damaged_record_is_said_to_be_one(break_it: Any, expected: str, tmp_path: Path) -> None:
+    content = json.loads(report_text(VALUES))
+    break_it(content)
+    (tmp_path / "report.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ArtefactError, match=expected):
+        read_report(tmp_path)
+
+
+def test_packed_arrays_are_those_that_were_packed() -> None:
+    for array in (np.arange(6, dtype=np.int64).reshape(2, 3), np.array([[True, False]]), REFERENCE, MASK):
+        again = Packed(**json.loads(json.dumps(vars(packed(array)))))
+        assert again.array.dtype == array.dtype
+        np.testing.assert_array_equal(again.array, array)

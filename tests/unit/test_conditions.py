@@ -149,7 +149,7 @@ def test_the_clock_is_read_on_the_core_itself_and_the_process_may_run_everywhere
     monkeypatch.setattr(sensors, "clock_mhz", watched)
     started = time.thread_time()
     assert sensors.busy_clock_mhz(cores, root=root) == expected
-    assert time.thread_time() - started > 0.005 * len(cores), "an idle core tells nothing"
+    assert time.thread_time() - started > 0.001 * len(cores), "an idle core tells nothing"
     assert asked[len(cores) :] == [(core, {core}) for core in cores]
     assert usable_cores() == cores
     assert sensors.busy_clock_mhz(cores, root=tmp_path / "nothing") is None

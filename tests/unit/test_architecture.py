@@ -59,7 +59,7 @@ TFLITE_PROFILES = {"benchmarks/profile/tflite/parts.py", "benchmarks/profile/tfl
 ENGINES = {
     "keras": KERAS_MODULES | KERAS_LAB,
     "tf_keras": {"export/sources/keras/keras_2.py"},
-    "h5py": {"train/models/keras_writer.py", "train/models/unpacked_size.py"},
+    "h5py": {"train/models/keras_writer.py", "train/models/hdf5_child.py"},
     "tensorflow": KERAS_MODULES | KERAS_LAB | {f"{LAB}/quantizers/tflite_quantizers.py"},
     "tf2onnx": {
         "export/onnx/convert.py", "export/onnx/tf2onnx_select.py", f"{LAB}/peers/ways/tf2onnx_int8.py", *ONNX_LAB,

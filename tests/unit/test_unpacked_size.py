@@ -88,3 +88,11 @@ def test_an_archive_of_arrays_that_is_a_bomb_is_refused(tmp_path: Path, monkeypa
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros(50_000_000, np.uint8))
     with pytest.raises(InputError, match="would unpack to"):
         read_npz(tmp_path / "a.npz")
+
+
+def test_damage_that_ends_the_hdf5_library_is_reported_and_not_died_of(data: Path, tmp_path: Path) -> None:
+    """One byte in the type of an attribute: HDF5 2.0 follows it to a place that is not its own."""
+    content = bytearray((data / "keras2.h5").read_bytes())
+    content[1009] = 0o34
+    with pytest.raises(ArtefactError, match=r"a\.h5 holds weights that are damaged \(SIG.*\): copy or save it again"):
+        check_unpacked_size(bytes(content), name="a.h5")

@@ -1,17 +1,13 @@
 """Keras files that unpack to far more than they are, or take weights from other files: known before they are opened."""
 
 import io
-import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import Any
 
-import h5py
-
-from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.files.unpacking import check_unpacked
+from edgeport.runtime.processes.json_process import JsonProcess, answer_of
 
 # Keras stores weights as they are; a small file of zeros that somebody packed is no reason to refuse it.
 _HARMLESS = 64 << 20
@@ -45,40 +41,16 @@ def check_unpacked_size(content: bytes, *, name: str) -> None:
 
 
 def _check_hdf5(content: bytes, name: str) -> None:
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            total = sum(_bytes_of(dataset, name) for dataset in _datasets(file, name))
-    except ArtefactError:
-        raise
-    except Exception as error:  # damage leads h5py into any error there is
-        if not raised_within(error, "h5py", "numpy", *sys.stdlib_module_names):
-            raise
-        raise ArtefactError(f"{name} holds weights that are damaged ({error}): copy or save it again") from error
-    if total > max(_HARMLESS, _MOST_TIMES * len(content)):
+    most = max(_HARMLESS, _MOST_TIMES * len(content))
+    with temporary_folder() as folder, JsonProcess("edgeport.train.models.hdf5_child") as child:
+        path = folder / "weights.h5"
+        path.write_bytes(content)
+        child.send({"path": str(path), "name": name, "most": most})
+        answer = child.receive()
+        if answer is None:
+            raise ArtefactError(f"{name} holds weights that are damaged ({child.cause()}): copy or save it again")
+        total = answer_of(answer)["total"]
+    if total > most:
         raise ArtefactError(
             f"cannot read {name}: weights of {len(content):,} bytes would unpack to {total:,}, which no model's do"
         )
-
-
-def _datasets(group: Any, name: str) -> Iterator[Any]:
-    waiting, seen = [group], set()
-    while waiting:
-        each = waiting.pop()
-        if each.id.__hash__() in seen:
-            continue
-        seen.add(each.id.__hash__())
-        for key in each:
-            link = each.get(key, getlink=True)
-            if isinstance(link, h5py.ExternalLink):
-                raise ArtefactError(f"{name} keeps weights in another file ({link.filename}): save it as one file")
-            found = each[key]
-            if isinstance(found, h5py.Group):
-                waiting.append(found)
-            elif isinstance(found, h5py.Dataset):
-                yield found
-
-
-def _bytes_of(dataset: Any, name: str) -> int:
-    if dataset.external or dataset.is_virtual:
-        raise ArtefactError(f"{name} keeps weights in another file: save it as one file")
-    return int(dataset.size or 0) * int(dataset.dtype.itemsize)

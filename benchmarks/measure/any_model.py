@@ -13,12 +13,13 @@ from edgeport.benchmarks.measure.candidate import Samples
 from edgeport.benchmarks.report.raw.packed import packed
 from edgeport.benchmarks.report.raw.record import JudgedOutput, Report
 from edgeport.benchmarks.report.results import can_show
-from edgeport.benchmarks.tasks.answers import ANSWERS
+from edgeport.benchmarks.tasks.answers import ANSWERS, reconstruction_errors
 from edgeport.benchmarks.tasks.targets import TARGETS, targets_of, task_of
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.showing.boxes import Boxes, box_outputs, detections
+from edgeport.runtime.tensors.encoding import real_values
 from edgeport.train.datasets.data import ALL, Data, inputs_of
 
 Array = npt.NDArray[Any]
@@ -103,7 +104,8 @@ def evaluation_of(
     if metrics and not any(each.targets for each in judged):
         raise InputError(f"--metric: got {', '.join(metrics)}, and {data.name} does not say what is true")
     samples: Samples = arrays if len(arrays) > 1 else next(iter(arrays.values()))
-    kept = partial(_kept, judged=judged, boxes=boxes, frame=_frame(inputs))
+    real = [real_values(arrays[port.name], port) for port in inputs]
+    kept = partial(_kept, judged=judged, boxes=boxes, frame=_frame(inputs), real=real[0])
     return Evaluation(data.name, split, samples, tuple(judged), kept)
 
 
@@ -147,20 +149,49 @@ def _frame(inputs: Sequence[Input]) -> Array:
 
 
 def _kept(
-    outputs: Mapping[str, Array], *, judged: Sequence[JudgedOutput], boxes: Mapping[str, Boxes], frame: Array
+    outputs: Mapping[str, Array],
+    *,
+    judged: Sequence[JudgedOutput],
+    boxes: Mapping[str, Boxes],
+    frame: Array,
+    real: Array,
 ) -> list[Array]:
-    """Return what a report keeps of the answers; outputs of other names are taken in their order."""
+    """Return what a report keeps of the answers; outputs of other names are taken in their order.
+
+    Args:
+        outputs: The answers, by the names of the outputs.
+        judged: What is kept of.
+        boxes: The outputs that hold boxes, and what goes with them.
+        frame: What boxes in pixels are shares of.
+        real: The samples of the first input as the model takes them, from which an anomaly is far.
+    """
     kept = []
     for place, output in enumerate(judged):
         group = boxes.get(output.name)
         if group is None:
             values = outputs[output.name] if output.name in outputs else list(outputs.values())[place]
+            _check_probabilities(output, values)
+            anomaly = output.task == "anomaly" and values[0].size > 1
+            values = reconstruction_errors(real, values) if anomaly else values
             kept.append(ANSWERS[output.task].kept(values))
             continue
         found = detections(group, outputs)
         in_pixels = group.boxes.units[:1] == ("pixels",)
         kept.append(np.concatenate([found[..., :2], found[..., 2:] / frame], -1) if in_pixels else found)
     return kept
+
+
+def _check_probabilities(output: JudgedOutput, values: Array) -> None:
+    """Raise InputError for logits where a threshold would decide."""
+    decided = ANSWERS[output.task].thresholded and (output.task != "map" or values.shape[-1] == 1)
+    if not decided or output.targets is None or values.dtype.kind != "f":
+        return
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 1:
+        raise InputError(
+            f"output {output.name}: got answers from {low:.3g} to {high:.3g}, expected probabilities from 0 to 1, as a "
+            f"threshold decides {output.task}: export with --activation sigmoid"
+        )
 
 
 def _tasks(outputs: Sequence[Output], tasks: Mapping[str, str]) -> dict[str, str]:

@@ -19,10 +19,19 @@ class Answers:
         kept: What of the answers a report keeps.
         decided: From what is kept to decisions, which are those of the reference or are not; None where nothing is
             decided.
+        thresholded: Whether a threshold decides, so that real answers of one column or of labels are probabilities.
     """
 
     kept: Callable[[Array], Array] = lambda answers: answers
     decided: Callable[[Array], Array] | None = None
+    thresholded: bool = False
+
+
+def reconstruction_errors(inputs: Array, answers: Array) -> npt.NDArray[np.float64]:
+    """Return the mean squared difference of each sample from what an autoencoder makes of it, of shape (n,)."""
+    given, made = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (inputs, answers))
+    errors: npt.NDArray[np.float64] = np.square(made - given).mean(axis=1)
+    return errors
 
 
 def classes_of(answers: Array) -> npt.NDArray[np.int64]:
@@ -44,6 +53,11 @@ def _flat(answers: Array) -> Array:
     return answers.reshape(len(answers), -1)
 
 
+def _class_scores(answers: Array) -> Array:
+    """Return the scores of the classes (n, classes); or the classes themselves (n,), where a model gives these."""
+    return answers.reshape(-1) if answers.dtype.kind in "iub" and answers.size == len(answers) else _flat(answers)
+
+
 def _classes_of_places(answers: Array) -> Array:
     decided = classes_of(answers)
     return decided.astype(np.uint8) if decided.max(initial=0) < 255 else decided
@@ -54,11 +68,11 @@ def _over_threshold(answers: Array) -> Array:
 
 
 ANSWERS: dict[str, Answers] = {
-    "classes": Answers(_flat, classes_of),
-    "yes-no": Answers(_flat, _over_threshold),
-    "labels": Answers(_flat, _over_threshold),
+    "classes": Answers(_class_scores, classes_of),
+    "yes-no": Answers(_flat, _over_threshold, thresholded=True),
+    "labels": Answers(_flat, _over_threshold, thresholded=True),
     "values": Answers(_flat),
-    "map": Answers(_classes_of_places, classes_of),
+    "map": Answers(_classes_of_places, classes_of, thresholded=True),
     "boxes": Answers(),
     "anomaly": Answers(_flat),
     "similarity": Answers(_flat),

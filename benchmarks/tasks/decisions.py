@@ -8,6 +8,7 @@ from sklearn import metrics
 
 from edgeport.benchmarks.tasks.answers import classes_of
 from edgeport.benchmarks.tasks.metric import UP, Array, Floats, Metric, Weighted, mean_of
+from edgeport.runtime.errors import InputError
 
 # What a mask holds where no class is meant, as in the masks of PASCAL VOC.
 IGNORED = 255
@@ -22,6 +23,8 @@ def accuracy(k: int = 1) -> Metric:
     def right(truth: Array, answers: Array) -> npt.NDArray[np.bool_]:
         if k == 1:
             return np.asarray(classes_of(answers) == truth)
+        if answers.ndim < 2:
+            raise InputError(f"top-{k} accuracy: got a class for each sample, expected a score for each class")
         best = np.argsort(-answers, axis=-1, kind="stable")[:, :k]
         return np.asarray((best == truth[:, None]).any(axis=1))
 

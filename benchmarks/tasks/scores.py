@@ -7,13 +7,6 @@ from sklearn.neighbors import NearestNeighbors
 from edgeport.benchmarks.tasks.metric import UP, Array, Floats, Metric, mean_of
 
 
-def reconstruction_errors(inputs: Array, answers: Array) -> Floats:
-    """Return the mean squared difference of each sample from what an autoencoder makes of it, of shape (n,)."""
-    given, made = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (inputs, answers))
-    errors: Floats = np.square(made - given).mean(axis=1)
-    return errors
-
-
 def means_of_groups(values: Array, groups: npt.NDArray[np.int64]) -> Floats:
     """Return the mean over each group's samples, of shape (groups, ...): one score a file of many windows."""
     totals = np.zeros((int(groups.max()) + 1, *values.shape[1:]))

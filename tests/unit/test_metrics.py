@@ -7,11 +7,12 @@ import pytest
 from sklearn import metrics as sk
 
 from edgeport.benchmarks.statistics.paired_change import paired_change
+from edgeport.benchmarks.tasks.answers import reconstruction_errors
 from edgeport.benchmarks.tasks.boxes import BOX_MAP, BOX_MAP50
 from edgeport.benchmarks.tasks.decisions import BALANCED_ACCURACY, DICE, MACRO_F1, MEAN_IOU, PLACE_ACCURACY, accuracy
 from edgeport.benchmarks.tasks.metric import Array, Metric
 from edgeport.benchmarks.tasks.rankings import AVERAGE_PRECISION, LABEL_F1, MEAN_AVERAGE_PRECISION, ROC_AUC
-from edgeport.benchmarks.tasks.scores import means_of_groups, recall_at, reconstruction_errors
+from edgeport.benchmarks.tasks.scores import means_of_groups, recall_at
 from edgeport.benchmarks.tasks.values import value_metrics
 
 COUNT = 400

@@ -111,3 +111,35 @@ def test_the_bytes_of_targets_are_checked_like_those_of_samples() -> None:
         asked(Output("o", (None, 9), kind="classes"), np.resize(each, COUNT)).facts["sha256"] for each in (one, other)
     }
     assert len(digests) == 2
+
+
+@pytest.mark.parametrize("kind", ["yes-no", "labels"])
+def test_logits_are_not_held_against_a_threshold(kind: str) -> None:
+    columns = 1 if kind == "yes-no" else 2
+    targets = np.arange(COUNT * columns).reshape(COUNT, columns) % 2
+    evaluation = asked(Output("out", (None, columns), "float32", kind=kind), targets)
+    (kept,) = evaluation.kept({"out": np.full((COUNT, columns), 0.25, np.float32)})
+    assert kept.shape == (COUNT, columns)
+    with pytest.raises(InputError, match="output out: got answers from -2 to -2, expected probabilities"):
+        evaluation.kept({"out": np.full((COUNT, columns), -2.0, np.float32)})
+
+
+def test_an_anomaly_is_far_from_what_the_model_makes_of_it() -> None:
+    odd = np.arange(COUNT) % 3 == 0
+    evaluation = asked(Output("restored", (None, 6), "float32"), odd, tasks={"": "anomaly"})
+    answers = SAMPLES + np.where(odd, 2.0, 0.1)[:, None]
+    (kept,) = evaluation.kept({"restored": answers})
+    np.testing.assert_allclose(kept[:, 0], np.where(odd, 4.0, 0.01), rtol=1e-5)
+    (judged,) = evaluation.judged
+    assert judged.targets is not None
+    assert metrics_of("anomaly")[0].value(judged.targets.array, kept) == 1.0
+
+
+def test_a_model_that_gives_classes_is_judged_by_them() -> None:
+    truth = np.arange(COUNT) % 4
+    evaluation = asked(Output("class", (None,), "int64", kind="classes"), truth)
+    (kept,) = evaluation.kept({"class": truth.copy()})
+    for metric in metrics_of("classes"):
+        assert metric.value(truth, kept) == 1.0
+    with pytest.raises(InputError, match="expected a score for each class"):
+        metrics_of("classes", names=["top-3 accuracy"])[0].value(truth, kept)

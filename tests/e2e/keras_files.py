@@ -141,7 +141,7 @@ def outcome(name: str, library: str, kind: str) -> dict[str, float] | str:
     with tempfile.TemporaryDirectory() as folder:
         path, samples, expected = save(name, library, kind, Path(folder))
         try:
-            source = with_pixels(load_source(path))
+            source = with_pixels(load_source(path), 0, 255)
             calibration = load_calibration(
                 "random", inputs=source.inputs, count=_COUNT, vocabulary=source.opened.vocabulary
             )

@@ -44,7 +44,8 @@ def alone(model: Path) -> int:
 def test_an_export_takes_little_more_memory_than_the_converter_alone(model: Path, alone: int, dtype: str) -> None:
     output = model.with_name(f"export-{dtype}")
     # What held most: shapes and copies in TFLite, the optimizers in ONNX, calibration in both.
-    what = ("--precisions", "float32,int8", "--calibration", model.with_name(f"{dtype}.npz"))
+    what = ["--precisions", "float32,int8", "--calibration", model.with_name(f"{dtype}.npz")]
+    what += ["--input", "pixels:0:255"] if dtype == "uint8" else []
     export = _peak("-m", "edgeport.runtime.cli", "export", model, "-o", output, *what)
     assert len(list(output.glob("*.tflite")) + list(output.glob("*.onnx"))) == 4
     assert export <= 1.3 * alone, f"{export / 1e9:.2f} GB, and the converter takes {alone / 1e9:.2f} GB"

@@ -52,7 +52,7 @@ def test_mediapipe_reads_labels_and_normalisation(mediapipe_python: Path, traine
     digits = load_dataset("mnist-5k").test
     images = np.repeat(digits.samples[:COUNT], 3, axis=-1)
     np.savez(tmp_path / "rgb.npz", images)
-    source = load_source(model, name="digits")
+    source = load_source(model, name="digits", inputs=["pixels:0:255"])
     calibration = load_calibration(str(tmp_path / "rgb.npz"), inputs=source.inputs)
     names = tuple(f"digit {number}" for number in range(10))
     options = Options(formats=("tflite",), precisions=("float32",), tflite_metadata=True)

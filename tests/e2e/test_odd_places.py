@@ -230,7 +230,7 @@ def test_a_killed_benchmark_leaves_nothing_that_the_next_does_not_remove(tmp_pat
     command = [sys.executable, "-m", "edgeport.runtime.cli", "benchmark", folder, "--launches", "1"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen([*command, "-o", tmp_path / "out"], env=environment, stdout=subprocess.DEVNULL) as killed:
-        while not (left := list(temporary.glob("*/images.npy"))):
+        while not (left := list(temporary.glob("*/input0.npy"))):
             assert killed.poll() is None
             time.sleep(0.01)
         killed.send_signal(signal.SIGKILL)

@@ -270,13 +270,25 @@ def net(*made: layers.Layer) -> keras.Model:
     ("model", "calibration", "message"),
     [
         (
-            lambda: net(layers.Conv2D(4, 3, activation="gelu", name="bent")),
+            lambda: net(layers.Rescaling(1 / 255), layers.Conv2D(4, 3, activation="gelu", name="bent")),
             PIXELS,
             "layer bent: got the activation gelu",
         ),
-        (lambda: net(layers.LeakyReLU(name="leaky")), PIXELS, r"layer leaky \(LeakyReLU\) has no rule"),
-        (lambda: net(layers.Softmax(name="early"), layers.Flatten()), PIXELS, "layer early: got a softmax that other"),
-        (lambda: net(layers.UpSampling2D(interpolation="bilinear", name="up")), PIXELS, "layer up: got interpolation"),
+        (
+            lambda: net(layers.Rescaling(1 / 255), layers.LeakyReLU(name="leaky")),
+            PIXELS,
+            r"layer leaky \(LeakyReLU\) has no rule",
+        ),
+        (
+            lambda: net(layers.Rescaling(1 / 255), layers.Softmax(name="early"), layers.Flatten()),
+            PIXELS,
+            "layer early: got a softmax that other",
+        ),
+        (
+            lambda: net(layers.Rescaling(1 / 255), layers.UpSampling2D(interpolation="bilinear", name="up")),
+            PIXELS,
+            "layer up: got interpolation",
+        ),
         (lambda: net(layers.Flatten()), PIXELS[..., :1], r"calibration of image: got shape \(500, 16, 16, 1\)"),
         (lambda: net(layers.Flatten()), PIXELS.astype(int), "calibration of image: got int64"),
         (lambda: net(layers.Flatten()), {"picture": PIXELS}, "calibration: got samples for picture, expected image"),

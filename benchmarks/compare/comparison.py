@@ -17,6 +17,7 @@ from edgeport.benchmarks.statistics.holm import holm_adjusted
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, latency_ratio_unpaired
 from edgeport.benchmarks.statistics.paired import SIGNIFICANCE, Paired, mcnemar_p, paired_answers
 from edgeport.benchmarks.statistics.verdicts import BLIND_ABOVE, NO_LOSS, TOO_FEW
+from edgeport.runtime.errors import InputError
 
 RatioOf = Callable[[Series, Series], Ratio]
 
@@ -166,6 +167,7 @@ def compare_reports(base: Report, new: Report, *, limits: Limits) -> Comparison:
         new: The run to judge.
         limits: What is accepted.
     """
+    _check_classes(base, new)
     obstacles = comparability.data_obstacles(base, new)
     if obstacles:
         return Comparison(limits, obstacles=tuple(obstacles))
@@ -191,6 +193,16 @@ def compare_reports(base: Report, new: Report, *, limits: Limits) -> Comparison:
     return replace(judged, obstacles=(*judged.obstacles, *obstacles))
 
 
+def _check_classes(*reports: Report) -> None:
+    """Raise InputError for a model that does not choose one class: what its answers lost is in its own report."""
+    other = next((report for report in reports if report.judged), None)
+    if other:
+        raise InputError(
+            f"got a report on {other.model}, whose answers are {other.judged[0].task}, expected one on a classifier: "
+            "its own report.md judges it against its reference"
+        )
+
+
 def compare_within(report: Report, *, limits: Limits) -> Comparison:
     """Judge the artefacts of a run against those of a baseline that were measured side by side with them.
 
@@ -198,6 +210,7 @@ def compare_within(report: Report, *, limits: Limits) -> Comparison:
         report: The run; the files of the baseline begin with ``baseline/``.
         limits: What is accepted.
     """
+    _check_classes(report)
     pairing = comparability.pair_within(report)
     notes = [*comparability.disturbance_notes(report, "the run"), *comparability.unshared_notes(pairing.pairs)]
     obstacles = [f"the run is partial ({report.partial})"] if report.partial else []

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from edgeport.benchmarks.tasks.metric import Array
 
 THRESHOLD = 0.5
+# What a mask holds where no class is meant, as in the masks of PASCAL VOC.
+IGNORED = 255
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-from edgeport.benchmarks.tasks.answers import classes_of
+from edgeport.benchmarks.tasks.answers import IGNORED, classes_of
 from edgeport.benchmarks.tasks.metric import UP, Array, Floats, Metric, Weighted, mean_of
 from edgeport.runtime.errors import InputError
-
-# What a mask holds where no class is meant, as in the masks of PASCAL VOC.
-IGNORED = 255
 
 
 def accuracy(k: int = 1) -> Metric:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeport.benchmarks.tasks.answers import IGNORED
 from edgeport.benchmarks.tasks.metric import Array
 from edgeport.runtime.errors import InputError
 
@@ -83,8 +84,11 @@ def _values(targets: Array, shape: Shape) -> Array | None:
 
 def _places(targets: Array, shape: Shape) -> Array | None:
     places = targets[..., 0] if targets.ndim == len(shape) and targets.shape[-1] == 1 else targets
-    fits = _fits(places.shape[1:], shape[1:-1]) and (places == np.floor(places)).all() and places.min() >= 0
-    return places.astype(np.int64) if fits else None
+    if not _fits(places.shape[1:], shape[1:-1]) or not (places == np.floor(places)).all():
+        return None
+    meant = places[places != IGNORED]
+    known = meant.size and meant.min() >= 0 and (shape[-1] is None or meant.max() < max(shape[-1], 2))
+    return places.astype(np.int64) if known else None
 
 
 def _boxes(targets: Array, shape: Shape) -> Array | None:
@@ -113,7 +117,7 @@ TARGETS: dict[str, Targets] = {
     "anomaly": Targets("0 or 1 for each sample (n,)", _one_bit),
     "labels": Targets("0 or 1 for each label (n, labels)", _bits),
     "values": Targets("finite numbers of the output's own shape", _values),
-    "map": Targets("a class number for each place (n, ...)", _places),
+    "map": Targets("a class number from 0 for each place (n, ...), 255 for none", _places),
     "boxes": Targets("rows of class, top, left, bottom, right (n, boxes, 5), filled up with -1", _boxes),
     "similarity": Targets("class numbers (n,)", _numbers),
 }

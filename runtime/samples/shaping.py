@@ -119,6 +119,11 @@ def valued(array: Tensor, port: Input, *, named: str) -> Tensor:
     kind = array.dtype.kind
     if port.kind == "pixels" or (port.range is not None and array.dtype == np.uint8):
         return _pixels(array, port, named)
+    if port.kind == "real" and array.dtype == np.uint8 and port.is_image:
+        raise InputError(
+            f"{named}: got uint8 pixels for {port.name}, which takes real values as they are, expected float32: scale "
+            "them as in training, or export with --input pixels:LOW:HIGH"
+        )
     allowed = "fiu" if port.is_real else "b" if port.dtype == "bool" else "iu"
     if kind not in allowed:
         expected = "numbers" if port.is_real else f"whole numbers ({port.dtype})"

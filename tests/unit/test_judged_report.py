@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from edgeport.benchmarks.compare.comparison import compare_reports
+from edgeport.benchmarks.compare.limits import Limits
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.raw.packed import Packed, packed
 from edgeport.benchmarks.report.raw.record import JudgedOutput, Measured, Report, Series, Start
@@ -22,7 +24,7 @@ from edgeport.benchmarks.report.sections.medians import medians_table
 from edgeport.benchmarks.report.sections.summary import terminal_summary
 from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.benchmarks.tasks.values import value_metrics
-from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.errors import ArtefactError, InputError
 
 COUNT = 400
 RANDOM = np.random.default_rng(0)
@@ -166,3 +168,8 @@ def test_packed_arrays_are_those_that_were_packed() -> None:
         again = Packed(**json.loads(json.dumps(vars(packed(array)))))
         assert again.array.dtype == array.dtype
         np.testing.assert_array_equal(again.array, array)
+
+
+def test_compare_refuses_what_it_cannot_judge_in_one_line() -> None:
+    with pytest.raises(InputError, match="got a report on boiler, whose answers are values, expected one on a class"):
+        compare_reports(VALUES, VALUES, limits=Limits())

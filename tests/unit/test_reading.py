@@ -200,3 +200,12 @@ def test_a_model_without_an_axis_of_samples_is_for_python(tmp_path: Path) -> Non
     np.save(tmp_path / "a.npy", np.zeros(3))
     with pytest.raises(InputError, match="where no axis counts samples"):
         read(tmp_path / "a.npy", Input("threshold", (), "float32"), known=False)
+
+
+def test_pixels_are_not_taken_for_real_values(tmp_path: Path) -> None:
+    """A model that scales outside was exported from floats: raw pixels would be answered, and wrongly."""
+    np.save(tmp_path / "photo.npy", np.full((6, 5, 1), 200, np.uint8))
+    with pytest.raises(InputError, match="got uint8 pixels for depth, which takes real values as they are"):
+        read(tmp_path / "photo.npy", DEPTH)
+    np.save(tmp_path / "real.npy", np.full((6, 5, 1), 0.5, np.float32))
+    assert read(tmp_path / "real.npy", DEPTH).values["depth"].dtype == np.float32

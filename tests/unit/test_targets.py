@@ -64,6 +64,8 @@ def test_targets_of_each_kind_are_taken(
         ("values", (1,), np.full(COUNT, np.nan)),
         ("map", (4, 5, 3), np.zeros((COUNT, 5, 4), int)),
         ("map", (4, 5, 3), np.full((COUNT, 4, 5), 0.5)),
+        ("map", (4, 5, 3), np.full((COUNT, 4, 5), 3)),
+        ("map", (4, 5, 1), np.full((COUNT, 4, 5), 255)),
         ("boxes", (8, 6), np.zeros((COUNT, 5))),
         ("values", (1,), np.full(COUNT, "a")),
     ],

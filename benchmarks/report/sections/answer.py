@@ -89,7 +89,7 @@ def _warnings(findings: Findings) -> list[str]:
     report = findings.report
     words = [f"The run is partial: {report.partial}."] if report.partial else []
     words += [f"The machine was disturbed. {each}." for each in findings.disturbances]
-    if not findings.reference.main:
+    if not findings.reference.main and findings.timed:
         words.append(
             f"{findings.reference.name} was not run on this machine, and so not timed: its answers are recorded ones."
         )

@@ -13,7 +13,7 @@ def notes_of(report: Report, disturbances: Sequence[str]) -> list[str]:
         disturbances: What disturbed it, a sentence each.
     """
     notes = [f"Partial: {report.partial}"] if report.partial else []
-    if not report.reference.timed:
+    if not report.reference.timed and any(each.timed for each in report.artefacts):
         notes.append("The Keras model was not run here, and so not timed: its answers are recorded ones")
     notes += [f"Skipped: {each['file']}: {each['reason']}" for each in report.skipped]
     return notes + [f"Disturbed: {each}" for each in disturbances]

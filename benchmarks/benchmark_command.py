@@ -106,7 +106,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="what an output means, where its export does not say: classes, yes-no, labels, values, map, boxes, "
-        "similarity, any",
+        "anomaly, similarity, any",
     )
     parser.add_argument(
         "--metric", metavar="NAME", action="append", default=[], help="judge by this metric; several may be given"

@@ -193,15 +193,15 @@ def _asked(
     candidates = [entry.candidate for entry in entries if entry.candidate is not None]
     running: dict[str, Candidate] = {}
     left_out: list[dict[str, str]] = []
-    for candidate, told in answers_of(candidates, samples, on_step=on_step):
+    for candidate, found in answers_of(candidates, samples, on_step=on_step):
         entry = asked[candidate.name]
-        if isinstance(told, EdgeportError):
+        if isinstance(found, EdgeportError):
             if not skip_refused:
-                raise told
+                raise found
             # The file is the right one, so it is the engine that is missing, or too old for it.
-            left_out.append({"file": entry.file, "reason": str(told)})
+            left_out.append({"file": entry.file, "reason": str(found)})
         else:
-            measured.append(answered(entry, told))
+            measured.append(answered(entry, found))
             running[entry.file] = candidate
     if not running:
         raise MissingDependencyError(f"nothing could be measured: {left_out[0]['file']}: {left_out[0]['reason']}")
@@ -238,22 +238,24 @@ def _kept(
             raise InputError(f"{entry.file}: got {len(values)} answers of {name}, expected {count}: one a sample")
         if not np.isfinite(values).all():
             raise InputError(f"{entry.file}: its output {name} holds values that are no numbers")
-    return Measured(
-        file=entry.file,
-        format=entry.format,
-        precision=entry.precision,
-        bytes=entry.bytes,
-        sha256=entry.sha256,
-        engine=dict(answers.engine),
-        predictions=[],
-        confidence_ppm=[],
-        answers=tuple(map(packed, kept(answers.outputs))),
-    )
+    return _record(entry, answers.engine, [], [], kept(answers.outputs))
 
 
 def _measured(entry: Entry, engine: Mapping[str, str], values: FloatArray) -> Measured:
     inside = values.min() >= 0 and values.max() <= 1
     probabilities = values if inside else softmax(values.astype(np.float32))
+    classes = [int(each) for each in values.argmax(axis=1)]
+    return _record(entry, engine, classes, [round(1e6 * float(each)) for each in probabilities.max(axis=1)])
+
+
+def _record(
+    entry: Entry,
+    engine: Mapping[str, str],
+    classes: list[int],
+    confidence_ppm: list[int],
+    answers: Sequence[Tensor] = (),
+) -> Measured:
+    """Return an entry with its answers: classes and how sure they are, or arrays."""
     return Measured(
         file=entry.file,
         format=entry.format,
@@ -261,8 +263,9 @@ def _measured(entry: Entry, engine: Mapping[str, str], values: FloatArray) -> Me
         bytes=entry.bytes,
         sha256=entry.sha256,
         engine=dict(engine),
-        predictions=[int(each) for each in values.argmax(axis=1)],
-        confidence_ppm=[round(1e6 * float(each)) for each in probabilities.max(axis=1)],
+        predictions=classes,
+        confidence_ppm=confidence_ppm,
+        answers=tuple(map(packed, answers)),
     )
 
 

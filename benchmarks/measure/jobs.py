@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edgeport.benchmarks.compare.baseline import Baseline, check_baseline
 from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, samples_digest
@@ -57,13 +58,7 @@ def on_data(arguments: argparse.Namespace, folder: Path, baseline: Baseline | No
         check_user_named_it(name, record=f"the manifest of {folder}", option="--data")
     if arguments.task or arguments.metric or not manifest.classifies_images:
         return _on_any_data(arguments, folder, manifest, reference, name, baseline)
-    dataset = load_dataset(
-        name,
-        data_dir=arguments.data_dir,
-        image_shape=manifest.picture_shape,
-        resizing=manifest.resizing,
-        inputs=manifest.inputs,
-    )
+    dataset = load_dataset(name, **_wanted(arguments, manifest))
     check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
     _check_reference(reference)
     side_by_side = baseline.export if baseline else None
@@ -92,14 +87,10 @@ def _on_any_data(
 
     if arguments.mlperf:
         raise InputError(f"--mlperf: got {manifest.name}, which is no classifier of images, expected one")
+    if baseline:
+        raise InputError(f"--baseline: got {manifest.name}, which is no classifier of images, expected one")
     _check_reference(reference)
-    data = load_data(
-        source,
-        data_dir=arguments.data_dir,
-        image_shape=manifest.picture_shape,
-        resizing=manifest.resizing,
-        inputs=manifest.inputs,
-    )
+    data = load_data(source, **_wanted(arguments, manifest))
     if source == manifest.dataset:
         # Where nobody has divided it, as training did: what the model has seen judges nothing.
         data = divided(data)
@@ -107,8 +98,7 @@ def _on_any_data(
     if arguments.only == "speed":
         tasks = {output.name: "any" for output in manifest.outputs}
     evaluation = evaluation_of(data, manifest.inputs, manifest.outputs, tasks=tasks, metrics=arguments.metric)
-    check_baseline(baseline, dataset_sha256=evaluation.facts["sha256"], model=manifest.name)
-    entries = entries_of(folder, manifest, reference, baseline=baseline.export if baseline else None)
+    entries = entries_of(folder, manifest, reference)
     print(f"Measuring {len(entries)} candidates on {evaluation.facts['count']:,} samples of {source}")
     for line in evaluation.words:
         print(line)
@@ -117,6 +107,16 @@ def _on_any_data(
         candidates=len(entries),
         measure=partial(benchmark_any, entries, evaluation, model=manifest.name),
     )
+
+
+def _wanted(arguments: argparse.Namespace, manifest: Manifest) -> dict[str, Any]:
+    """Return how the samples of a source are read for the model of an export."""
+    return {
+        "data_dir": arguments.data_dir,
+        "image_shape": manifest.picture_shape,
+        "resizing": manifest.resizing,
+        "inputs": manifest.inputs,
+    }
 
 
 def _check_reference(reference: Path) -> None:

@@ -52,8 +52,9 @@ class OpenedArtefact:
 
     def _takes_pixels(self, samples: Samples) -> TypeGuard[Tensor]:
         """Whether ``predict`` does it, with all that it spares: pixels in, one output."""
-        one_output = len(self._predictor.spec.outputs) == 1
-        return one_output and not isinstance(samples, Mapping) and samples.dtype == np.uint8
+        spec = self._predictor.spec
+        takes = spec.metadata is None or spec.metadata.inputs[0].range is not None
+        return takes and len(spec.outputs) == 1 and not isinstance(samples, Mapping) and samples.dtype == np.uint8
 
     def _real(self, samples: Samples) -> dict[str, Tensor]:
         """Return samples as ``Predictor.answer`` takes them: pixels as the real values that they stand for."""

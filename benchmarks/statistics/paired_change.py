@@ -13,6 +13,8 @@ from edgeport.benchmarks.tasks.metric import Array, Floats, Metric
 DRAWS = 2000
 # Of fewer samples, the spread of draws is too rough to judge by.
 FEWEST = 20
+# A change of less, as a share of the figure, is that of rounding, however sure it is.
+_ROUNDING = 1e-5
 # A figure that most draws leave without a value (one class only, say) has no interval.
 _LEAST_DRAWN = 0.9
 
@@ -61,7 +63,8 @@ def paired_change(
     Where every answer is right or wrong, McNemar's exact test decides. Otherwise samples are drawn with replacement,
     the same for both models (the paired bootstrap of Efron and Tibshirani, "An introduction to the bootstrap", 1993),
     and the interval is widened for few samples as Student's is (Hesterberg, "What teachers should know about the
-    bootstrap", 2015): it is significant if the interval leaves out zero.
+    bootstrap", 2015): it is significant if the interval
+    leaves out zero, and more than rounding has changed.
 
     Args:
         metric: What is computed.
@@ -99,7 +102,8 @@ def paired_change(
         return Change(metric, *figures, loss, -math.inf, math.inf, math.inf, False, count, same)
     tail = stats.norm.cdf(math.sqrt(count / (count - 1)) * stats.t.ppf(SIGNIFICANCE / 2, count - 1))
     low, high = (float(each) for each in np.quantile(losses, (tail, 1 - tail)))
-    return Change(metric, *figures, loss, low, high, (high - low) / 2, low > 0 or high < 0, count, same)
+    significant = (low > 0 or high < 0) and abs(loss) > _ROUNDING * abs(figures[0])
+    return Change(metric, *figures, loss, low, high, (high - low) / 2, significant, count, same)
 
 
 def _drawn_losses(

@@ -4,15 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.neighbors import NearestNeighbors
 
-from edgeport.benchmarks.tasks.metric import UP, Array, Floats, Metric, mean_of
-
-
-def means_of_groups(values: Array, groups: npt.NDArray[np.int64]) -> Floats:
-    """Return the mean over each group's samples, of shape (groups, ...): one score a file of many windows."""
-    totals = np.zeros((int(groups.max()) + 1, *values.shape[1:]))
-    np.add.at(totals, groups, np.asarray(values, np.float64))
-    counts = np.bincount(groups)
-    return np.asarray(totals / counts.reshape(-1, *[1] * (values.ndim - 1)))
+from edgeport.benchmarks.tasks.metric import UP, Array, Metric, mean_of
 
 
 def recall_at(k: int) -> Metric:

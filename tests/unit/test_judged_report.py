@@ -173,3 +173,12 @@ def test_packed_arrays_are_those_that_were_packed() -> None:
 def test_compare_refuses_what_it_cannot_judge_in_one_line() -> None:
     with pytest.raises(InputError, match="got a report on boiler, whose answers are values, expected one on a class"):
         compare_reports(VALUES, VALUES, limits=Limits())
+
+
+def test_a_narrow_terminal_keeps_names_the_deciding_metric_and_verdicts() -> None:
+    lines = terminal(VALUES, 46).splitlines()
+    (head,) = [line for line in lines if line.startswith("artefact")]
+    assert head.split()[1] == "MAE"
+    assert "verdict" in head
+    assert "R2" not in head
+    assert any(line.startswith("TFLite float32") for line in lines)

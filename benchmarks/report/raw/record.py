@@ -269,7 +269,7 @@ class Report:
 
 
 def timed_in(report: Report) -> dict[str, str]:
-    """Return what was timed in a report, and how a reader is told."""
+    """Return what was timed in a report, each in words."""
     if not report.judged:
         return TIMED
     whole = "from what users give, pixels or real values, to what they take, real values"

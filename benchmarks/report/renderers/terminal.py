@@ -22,7 +22,8 @@ def terminal_table(table: Table, *, width: int = 80) -> RichTable:
         return max(map(len, (table.columns[place].name, *(row[place] for row in cells))))
 
     while len(kept) > 1 and sum(needed(place) + 1 for place in kept) - 1 > width:
-        kept.remove(max(kept, key=lambda place: table.columns[place].rank))
+        # The names of the rows stay.
+        kept.remove(max(kept[1:], key=lambda place: table.columns[place].rank))
     made = RichTable(title=table.caption, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     for place in kept:
         column = table.columns[place]

@@ -133,7 +133,10 @@ def title_of(findings: Findings) -> str:
 
 
 def _brief(findings: Findings, names: Sequence[str]) -> Table:
-    columns = [Column(name, numeric=name not in _TEXT, rank=_RANKS.get(name, 0)) for name in names]
+    # The first metric decides; the others, and times, make room for it.
+    further = {name: 3 for name in _columns(findings)[2 : -len(_COSTS)] if name != "verdict"}
+    ranks = {**_RANKS, **further, **({"p50 us": 1} if findings.report.judged else {})}
+    columns = [Column(name, numeric=name not in _TEXT, rank=ranks.get(name, 0)) for name in names]
     short = "\u00b1" in names
     cells = [_texts(candidate, short=short) for candidate in findings.candidates]
     return Table(title_of(findings), columns, [[Cell(each[name]) for name in names] for each in cells])

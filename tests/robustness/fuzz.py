@@ -6,14 +6,18 @@ Hypothesis draws the damage and makes it small. A unit test runs each target for
 """
 
 import argparse
+import contextlib
 import io
 import json
+import multiprocessing
+import shutil
 import signal
 import sys
 import tempfile
 import time
 import wave
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -243,37 +247,65 @@ def fuzz(target: str, folder: Path, *, examples: int, number: int = 0) -> dict[s
     return counts
 
 
+def run_batches(target: str, folder: str, seconds: float, number: int, results: Connection) -> None:
+    """Fuzz a target batch by batch, and send what each came to: the seed, and the counts."""
+    ended = time.monotonic() + seconds
+    while time.monotonic() < ended:
+        try:
+            counts = fuzz(target, Path(folder), examples=300, number=number)
+        except HangError:
+            counts = {"hangs": 1}
+        except Exception as error:
+            counts = {"tracebacks": 1}
+            print(f"{target}, seed {number}: {type(error).__name__}: {error}", file=sys.stderr)
+        results.send((number, counts))
+        number += 1
+
+
+def fuzz_for(target: str, seconds: float) -> dict[str, int]:
+    """Fuzz a target in a process of its own, and begin another where a file ends that process.
+
+    Returns:
+        How many files were read and refused, and how many ended in a traceback, hung or ended the process.
+    """
+    counts = {"read": 0, "refused": 0, "tracebacks": 0, "hangs": 0, "crashes": 0}
+    ended, number = time.monotonic() + seconds, 0
+    context = multiprocessing.get_context("spawn")
+    while (left := ended - time.monotonic()) > 0:
+        with tempfile.TemporaryDirectory(prefix="edgeport-fuzz-") as folder:
+            results, sender = context.Pipe(duplex=False)
+            process = context.Process(target=run_batches, args=(target, folder, left, number, sender))
+            process.start()
+            sender.close()
+            with contextlib.suppress(EOFError):
+                while True:
+                    number, batch = results.recv()
+                    for kind, count in batch.items():
+                        counts[kind] += count
+            process.join()
+            if process.exitcode:
+                counts["crashes"] += 1
+                kept = shutil.move(Path(folder) / TARGETS[target][0], f"crash-{target}-{number + 1}")
+                print(f"{target}: exit code {process.exitcode} on the file {kept}", file=sys.stderr)
+        number += 1
+    return counts
+
+
 def main() -> int:
     """Run the targets for a while each; 1 if one of them failed."""
     parser = argparse.ArgumentParser(description="Feed damaged files to every reader.")
     parser.add_argument("targets", nargs="*", default=list(TARGETS), help=f"of {', '.join(TARGETS)} (default: all)")
     parser.add_argument("--seconds", type=float, default=300, help="for each target (default 300)")
-    parser.add_argument("-o", "--output", type=Path, help="a JSON file with the counts")
+    parser.add_argument("-o", "--output", type=Path, help="a JSON file with the counts, written after each target")
     arguments = parser.parse_args()
     counts: dict[str, dict[str, int]] = {}
-    failed = False
     for target in arguments.targets:
-        counts[target] = {"read": 0, "refused": 0, "tracebacks": 0, "hangs": 0}
-        ended, number = time.monotonic() + arguments.seconds, 0
-        with tempfile.TemporaryDirectory(prefix="edgeport-fuzz-") as folder:
-            while time.monotonic() < ended:
-                try:
-                    for kind, count in fuzz(target, Path(folder), examples=300, number=number).items():
-                        counts[target][kind] += count
-                except HangError:
-                    counts[target]["hangs"] += 1
-                except BaseException as error:
-                    if isinstance(error, KeyboardInterrupt):
-                        raise
-                    counts[target]["tracebacks"] += 1
-                    print(f"{target}, seed {number}: {type(error).__name__}: {error}", file=sys.stderr)
-                number += 1
-        failed = failed or bool(counts[target]["tracebacks"] or counts[target]["hangs"])
+        counts[target] = fuzz_for(target, arguments.seconds)
         print(f"{target}: {counts[target]}", flush=True)
-    if arguments.output:
-        document = {"schema": 1, "kind": "fuzzing", "seconds": arguments.seconds, "counts": counts}
-        arguments.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return int(failed)
+        if arguments.output:
+            document = {"schema": 1, "kind": "fuzzing", "seconds": arguments.seconds, "counts": counts}
+            arguments.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return int(any(each[kind] for each in counts.values() for kind in ("tracebacks", "hangs", "crashes")))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.runtime.samples.csv_table import read_table
 from edgeport.runtime.samples.shaping import table_inputs
 from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+from edgeport.train.datasets.digits.composed import is_composed, load_composed
 from edgeport.train.datasets.function import is_function, read_function
 from edgeport.train.datasets.image_folder import FREE, FreeShape, read_class_folders, read_image_folder
 from edgeport.train.datasets.named_arrays import data_of
@@ -126,6 +127,7 @@ def _folder_of(source: str, *, classes: bool) -> bool:
 
 
 FORMS = (
+    Form("digits:TASK", is_composed, lambda source, wanted: load_composed(source)),
     Form("FILE.npz", lambda source: Path(source).suffix == ".npz", _read_npz),
     Form("FILE.npy", lambda source: Path(source).suffix == ".npy", _read_npy),
     Form("FILE.csv[:TARGET]", lambda source: _CSV.fullmatch(source) is not None, _read_csv),

@@ -12,14 +12,14 @@ To begin::
 
 from typing import TYPE_CHECKING
 
-from edgeport.runtime.lazy_names import lazy_names
-from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
+from edgeport.runtime.host.lazy_names import lazy_names
+from edgeport.train.models import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
     from edgeport.benchmarks.compare.comparison import compare_reports
     from edgeport.benchmarks.measure.assembly import Timing
     from edgeport.benchmarks.measure.benchmarking import benchmark
-    from edgeport.benchmarks.measure.candidate import Candidate
+    from edgeport.benchmarks.measure.candidates.candidate import Candidate
     from edgeport.benchmarks.measure.protocol import Protocol
     from edgeport.benchmarks.measure.rounds import time_candidates
     from edgeport.benchmarks.report.raw.record import Measured, Report
@@ -42,7 +42,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "Candidate": "measure.candidate",
+        "Candidate": "measure.candidates.candidate",
         "Measured": "report.raw.record",
         "Protocol": "measure.protocol",
         "Report": "report.raw.record",

@@ -35,8 +35,8 @@ from edgeport.runtime.errors import EdgeportError, InputError, MissingDependency
 from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.golden.answers import FILE_NAME
+from edgeport.runtime.host.terminal import shell_word, visible
 from edgeport.runtime.tensors.arrays import Pixels
-from edgeport.runtime.terminal import shell_word, visible
 
 if TYPE_CHECKING:
     from edgeport.benchmarks.report.findings import Findings

@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from edgeport.runtime.files.output import check_output_folder, staged_folder
-from edgeport.runtime.terminal import shell_word, visible
+from edgeport.runtime.host.terminal import shell_word, visible
 from edgeport.train.datasets.named import load_dataset
 
 _EPOCHS = 40

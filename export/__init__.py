@@ -14,12 +14,12 @@ To begin::
 
 from typing import TYPE_CHECKING
 
-from edgeport.runtime.lazy_names import lazy_names
-from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
+from edgeport.runtime.host.lazy_names import lazy_names
+from edgeport.train.models import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
+    from edgeport.export.conversion.exporting import Progress, export
     from edgeport.export.conversion.options import Options
-    from edgeport.export.exporting import Progress, export
     from edgeport.export.front_door import export_model
     from edgeport.export.manifest import Manifest, read_manifest
     from edgeport.export.sources.source import Source, load_source
@@ -44,9 +44,9 @@ __getattr__ = lazy_names(
         "CalibrationSet": "verification.calibration",
         "Manifest": "manifest",
         "Options": "conversion.options",
-        "Progress": "exporting",
+        "Progress": "conversion.exporting",
         "Source": "sources.source",
-        "export": "exporting",
+        "export": "conversion.exporting",
         "export_model": "front_door",
         "load_calibration": "verification.calibration",
         "load_source": "sources.source",

@@ -18,12 +18,12 @@ from edgeport.runtime.artefact.input_kinds import add_inputs
 from edgeport.runtime.artefact.precisions import PRECISIONS
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.runtime.pictures.resizing_options import add_resizing, chosen_resizing
-from edgeport.runtime.terminal import shell_word, visible
+from edgeport.runtime.host.terminal import shell_word, visible
+from edgeport.runtime.samples.pictures.resizing_options import add_resizing, chosen_resizing
 from edgeport.train.datasets.forms import with_target
 
 if TYPE_CHECKING:
-    from edgeport.export.exporting import Progress as Step
+    from edgeport.export.conversion.exporting import Progress as Step
     from edgeport.export.sources.source import Source
 
 # The exit code when some of the artefacts failed.

@@ -14,13 +14,13 @@ from edgeport.runtime.artefact.input_kinds import check_range, parsed_input
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.runtime.pictures.resizing import Resizing
-from edgeport.runtime.terminal import steers, visible
+from edgeport.runtime.host.terminal import steers, visible
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train.datasets.function import check_user_named_it
 from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
-    from edgeport.export.exporting import Progress
+    from edgeport.export.conversion.exporting import Progress
     from edgeport.export.sources.source import Source
 
 
@@ -131,7 +131,7 @@ def export_model(
         resizing=resizing or source.resizing,
         data_dir=data_dir,
     )
-    from edgeport.export.exporting import check_pixels, export
+    from edgeport.export.conversion.exporting import check_pixels, export
 
     check_pixels(source, samples)
     for warning in samples.warnings:

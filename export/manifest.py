@@ -14,8 +14,8 @@ from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import read_json, to_plain
 from edgeport.runtime.files.json_schema import built, problem_of
-from edgeport.runtime.pictures.resizing import DIGITS, Resizing
-from edgeport.runtime.terminal import steers
+from edgeport.runtime.host.terminal import steers
+from edgeport.runtime.samples.pictures.resizing import DIGITS, Resizing
 
 SCHEMA = 5
 # What schema 3 adds to 2, some figures of `verified`, has a default here. Before schema 4 an input had the shape of one

@@ -11,7 +11,7 @@ To begin::
 import os
 from typing import TYPE_CHECKING
 
-from edgeport.runtime.lazy_names import lazy_names
+from edgeport.runtime.host.lazy_names import lazy_names
 
 # onnxruntime from 1.29 on reports to its maker which models it runs, and the thread that does so keeps forked children
 # from ending. It looks at this variable when it is first imported; whoever has set it already keeps what they set.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError, unknown_name
-from edgeport.runtime.machine import version_of
-from edgeport.runtime.terminal import failed_output, prepare_streams, visible
+from edgeport.runtime.host.machine import version_of
+from edgeport.runtime.host.terminal import failed_output, prepare_streams, visible
 
 # What the file system refuses is the user's to mend, and no bug of ours.
 # Seconds, by which time a destructor has ended.

@@ -14,16 +14,16 @@ Only what is used is imported: ``load_dataset`` needs no TensorFlow.
 
 from typing import TYPE_CHECKING
 
-from edgeport.runtime.lazy_names import lazy_names
-from edgeport.train import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
+from edgeport.runtime.host.lazy_names import lazy_names
+from edgeport.train.models import keras_backend  # noqa: F401  (chooses the backend before Keras is imported)
 
 if TYPE_CHECKING:
     from edgeport.train.datasets.dataset import Dataset, Split
     from edgeport.train.datasets.named import load_dataset
     from edgeport.train.loop.fitting import Run, fit
+    from edgeport.train.loop.recipe import RECIPES, Recipe
     from edgeport.train.models.named import build_model
     from edgeport.train.quantization_aware.quantize import quantize_aware
-    from edgeport.train.recipe import RECIPES, Recipe
     from edgeport.train.training import train
 
 __all__ = [
@@ -42,9 +42,9 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "RECIPES": "recipe",
+        "RECIPES": "loop.recipe",
         "Dataset": "datasets.dataset",
-        "Recipe": "recipe",
+        "Recipe": "loop.recipe",
         "Run": "loop.fitting",
         "Split": "datasets.dataset",
         "build_model": "models.named",

@@ -11,8 +11,8 @@ from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, parsed_input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.json_file import read_json
-from edgeport.runtime.machine import version_of
-from edgeport.runtime.pictures.resizing import DIGITS, Resizing, recorded_resizing
+from edgeport.runtime.host.machine import version_of
+from edgeport.runtime.samples.pictures.resizing import DIGITS, Resizing, recorded_resizing
 
 SCHEMA = 1
 FILE_NAME = "training.json"

@@ -12,13 +12,13 @@ from edgeport.runtime.artefact.input_kinds import add_inputs, parsed_input
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.output import check_output_folder
-from edgeport.runtime.pictures.resizing_options import add_resizing, chosen_resizing
-from edgeport.runtime.terminal import shell_word
+from edgeport.runtime.host.terminal import shell_word
+from edgeport.runtime.samples.pictures.resizing_options import add_resizing, chosen_resizing
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.forms import with_target
 from edgeport.train.datasets.image_folder import FREE, FreeShape
 from edgeport.train.datasets.named import DATASETS, load_dataset
-from edgeport.train.recipe import OWN_MODEL, RECIPES, Recipe
+from edgeport.train.loop.recipe import OWN_MODEL, RECIPES, Recipe
 from edgeport.train.record import STATE
 
 # Far above what anyone trains with, and far below what TensorFlow cannot count.

@@ -17,7 +17,7 @@ from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, kind_text
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.claim import Claim, claimed_folder
 from edgeport.runtime.files.output import staged_result
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.host.terminal import visible
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.loop.fitting import (

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report
-from edgeport.benchmarks.measure.candidate import Samples
+from edgeport.benchmarks.measure.candidates.candidate import Samples
 from edgeport.benchmarks.report.raw.packed import packed
 from edgeport.benchmarks.report.raw.record import JudgedOutput, Report
 from edgeport.benchmarks.report.results import can_show
@@ -18,7 +18,7 @@ from edgeport.benchmarks.tasks.targets import TARGETS, targets_of, task_of
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.checksum import sha256_hex
-from edgeport.runtime.showing.boxes import Boxes, box_outputs, detections
+from edgeport.runtime.prediction.showing.boxes import Boxes, box_outputs, detections
 from edgeport.runtime.tensors.encoding import real_values
 from edgeport.train.datasets.data import ALL, Data, inputs_of
 

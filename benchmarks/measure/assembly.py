@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.benchmarks.measure.candidate import Candidate, Samples, count_of
+from edgeport.benchmarks.measure.candidates.candidate import Candidate, Samples, count_of
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, Timings, answers_of, time_candidates
@@ -20,7 +20,7 @@ from edgeport.benchmarks.report.raw.packed import packed
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL, PREDICT, JudgedOutput, Measured, Report
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden.answers import digest_of
-from edgeport.runtime.machine import version_of
+from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.tensors.quantization import softmax
 
@@ -298,7 +298,7 @@ def _pictures(report: Report, images: Pixels) -> dict[str, str]:
 
 def _commit() -> dict[str, str]:
     """Return the commit that edgeport runs from, if it runs from a checkout."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return {}
     try:

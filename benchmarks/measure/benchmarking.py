@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report, check_file, check_samples
-from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
+from edgeport.benchmarks.measure.candidates.candidate import Candidate, artefact_candidate
 from edgeport.benchmarks.report.raw.record import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.artefact.embedded_metadata import read_metadata
@@ -157,7 +157,7 @@ def _keras_entry(path: Path, manifest: Manifest) -> Entry:
         "path": str(path.resolve()),
         "takes": [f"{each.name}={text}" for each in manifest.inputs if (text := kind_text(each))],
     }
-    opener = "edgeport.benchmarks.measure.keras_opener:open_keras"
+    opener = "edgeport.benchmarks.measure.candidates.keras_opener:open_keras"
     return Entry(
         file=path.name,
         format="keras",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.benchmarks.measure.assembly import Classes, Entry, Timing, assembled_report, check_file, check_samples
-from edgeport.benchmarks.measure.candidate import artefact_candidate
+from edgeport.benchmarks.measure.candidates.candidate import artefact_candidate
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, read_metadata
 from edgeport.runtime.artefact.formats import format_called

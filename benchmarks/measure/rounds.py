@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeport.benchmarks.measure.candidate import Candidate, Samples, picked
+from edgeport.benchmarks.measure.candidates.candidate import Candidate, Samples, picked
+from edgeport.benchmarks.measure.candidates.process import MeasuringProcess
 from edgeport.benchmarks.measure.machine.conditions import condition, snapshot
 from edgeport.benchmarks.measure.machine.host import usable_cores
-from edgeport.benchmarks.measure.process import MeasuringProcess
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, PREDICT, Condition, Series, Start
 from edgeport.runtime.errors import EdgeportError, InputError

@@ -13,7 +13,7 @@ from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.files.temporary import temporary_folder
-from edgeport.runtime.processes.json_process import JsonProcess, with_threads
+from edgeport.runtime.host.json_process import JsonProcess, with_threads
 from edgeport.runtime.tensors.arrays import Pixels
 
 QUERIES = 1024

@@ -19,9 +19,9 @@ import numpy as np
 
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import temporary_folder
+from edgeport.runtime.host.replies import refusal, replies
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.predictor import Predictor
-from edgeport.runtime.processes.replies import refusal, replies
 from edgeport.runtime.tensors.arrays import Pixels, Tensor
 
 # How often each test is repeated.

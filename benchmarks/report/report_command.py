@@ -9,7 +9,7 @@ from edgeport.benchmarks.report.renderers.html import html_report
 from edgeport.benchmarks.report.sections.machines import differences, machine_names
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.terminal import shell_word, visible
+from edgeport.runtime.host.terminal import shell_word, visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

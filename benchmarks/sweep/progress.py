@@ -11,7 +11,7 @@ from rich.text import Text
 
 from edgeport.benchmarks.sweep.cells.cell import RECORD, TRAIN, Cell
 from edgeport.benchmarks.sweep.pools.pool import Event
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.host.terminal import visible
 from edgeport.train.record import STATE
 
 

@@ -23,7 +23,7 @@ from edgeport.runtime.cli import needing
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.terminal import shell_word, visible
+from edgeport.runtime.host.terminal import shell_word, visible
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.named import load_dataset
 

@@ -14,7 +14,7 @@ from edgeport.runtime.artefact.precisions import precision_named
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
 from edgeport.train.datasets.named import DATASETS
-from edgeport.train.recipe import RECIPES, Recipe
+from edgeport.train.loop.recipe import RECIPES, Recipe
 
 if sys.version_info >= (3, 11):
     import tomllib

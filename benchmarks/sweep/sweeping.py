@@ -22,8 +22,8 @@ from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder, write_whole
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.runtime.machine import version_of
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.host.machine import version_of
+from edgeport.runtime.host.terminal import visible
 from edgeport.train.datasets.dataset import Dataset
 
 # The sweep's file as it was when the folder was last written to; it tells a sweep's folder from any other.

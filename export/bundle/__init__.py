@@ -13,7 +13,7 @@ TensorFlow is not needed, unless a data set has to be downloaded.
 
 from typing import TYPE_CHECKING
 
-from edgeport.runtime.lazy_names import lazy_names
+from edgeport.runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from edgeport.export.bundle.archive import archive_bytes

@@ -9,11 +9,11 @@ from rich.console import Console
 from edgeport.export.bundle.archive import archive_bytes
 from edgeport.export.bundle.bundling import Bundle, BundleOptions, make_bundle
 from edgeport.export.bundle.included import FOLDER as INCLUDED
-from edgeport.export.bundle.targets import ENGINES, SYSTEMS
+from edgeport.export.bundle.packages.targets import ENGINES, SYSTEMS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.terminal import shell_word, visible
+from edgeport.runtime.host.terminal import shell_word, visible
 
 _SUFFIXES = (".tar.gz", ".tgz")
 

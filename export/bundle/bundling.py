@@ -13,21 +13,21 @@ from edgeport.export.bundle.archive import SUMS, sums_text
 from edgeport.export.bundle.device import text_of
 from edgeport.export.bundle.included import FOLDER as INCLUDED
 from edgeport.export.bundle.included import read_included
+from edgeport.export.bundle.packages.targets import System, choose_system, engine_named, requirements
+from edgeport.export.bundle.packages.vendored import download_wheels
+from edgeport.export.bundle.packages.wheel import own_wheel
 from edgeport.export.bundle.programs import programs_for
 from edgeport.export.bundle.reference import ReferenceAnswers, reference_answers
 from edgeport.export.bundle.samples import GoldenSamples, golden_samples
 from edgeport.export.bundle.selection import Selection, read_artefacts, select
-from edgeport.export.bundle.targets import System, choose_system, engine_named, requirements
-from edgeport.export.bundle.vendored import download_wheels
-from edgeport.export.bundle.wheel import own_wheel
 from edgeport.export.manifest import FILE_NAME as MANIFEST
 from edgeport.export.manifest import Artefact, Manifest, manifest_text, read_manifest
 from edgeport.runtime.artefact.formats import format_named
 from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.golden.answers import FILE_NAME as GOLDEN
 from edgeport.runtime.golden.answers import golden_bytes
-from edgeport.runtime.machine import version_of
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.host.machine import version_of
+from edgeport.runtime.host.terminal import visible
 
 SCHEMA = 1
 

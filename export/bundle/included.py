@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.runtime.terminal import steers, visible
+from edgeport.runtime.host.terminal import steers, visible
 
 FOLDER = "included"
 # All of a bundle is packed in memory.

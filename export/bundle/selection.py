@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeport.export.bundle.targets import BundledEngine, System, default_engines, engine_named, other_systems
+from edgeport.export.bundle.packages.targets import BundledEngine, System, default_engines, engine_named, other_systems
 from edgeport.export.manifest import Artefact, Manifest
 from edgeport.runtime.artefact.embedded_metadata import read_metadata
 from edgeport.runtime.errors import ArtefactError, InputError, unknown_name

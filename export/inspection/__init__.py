@@ -12,7 +12,7 @@ Any ``.tflite`` or ``.onnx`` file will do, whoever made it. Nothing is run, and 
 
 from typing import TYPE_CHECKING
 
-from edgeport.runtime.lazy_names import lazy_names
+from edgeport.runtime.host.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from edgeport.export.inspection.document import to_document

@@ -11,11 +11,11 @@ from rich.console import Console
 from edgeport.export.inspection.document import document_text
 from edgeport.export.inspection.inspecting import inspect
 from edgeport.export.inspection.table import inspection_text
+from edgeport.runtime.artefact.foreign.probing import Probe, probe
 from edgeport.runtime.artefact.formats import format_called
 from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.foreign.probing import Probe, probe
 
 # Wide enough for the tables; what a pipe or a file gets does not depend on the terminal.
 _WIDTH = 100

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from edgeport.runtime.artefact.contract import OUTPUT_KINDS, Output
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.showing.boxes import box_outputs
-from edgeport.runtime.terminal import steers, visible
+from edgeport.runtime.host.terminal import steers, visible
+from edgeport.runtime.prediction.showing.boxes import box_outputs
 
 # The orders in which the four numbers of a box may come: see docs/outputs.md.
 BOX_ORDERS = (

@@ -30,11 +30,11 @@ from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.input_kinds import kind_text, parsed_input, with_kinds
 from edgeport.runtime.artefact.precisions import Precision
 from edgeport.runtime.errors import ArtefactError, ExportError, InputError
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.host.terminal import steers, visible
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.quantization import activate
-from edgeport.runtime.terminal import steers, visible
-from edgeport.train.keras_backend import check_backend
+from edgeport.train.models.keras_backend import check_backend
 from edgeport.train.models.keras_writer import KERAS_SUFFIXES
 from edgeport.train.record import TrainingRecord, record_beside
 

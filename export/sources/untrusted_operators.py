@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from edgeport.runtime.artefact.foreign.protobuf import BYTES, BrokenMessageError, fields
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.foreign.protobuf import BYTES, BrokenMessageError, fields
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.host.terminal import visible
 
 _CHECKPOINT = "reads or writes a checkpoint"
 _KINDS: tuple[tuple[str, str], ...] = (

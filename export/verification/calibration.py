@@ -15,7 +15,7 @@ from edgeport.export.verification.calibration_files import Splits, read_splits, 
 from edgeport.runtime.artefact.contract import RAW, Input
 from edgeport.runtime.artefact.input_kinds import kind_text, parsed_input, with_kinds
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.pictures.resizing import KERAS_LOADER, Resizing
+from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER, Resizing
 from edgeport.runtime.tensors.encoding import real_pixels
 
 Samples = Mapping[str, npt.NDArray[Any]]

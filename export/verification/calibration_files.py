@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train.datasets.data import ALL, ONLY, Data, Part, classes_of, divided, inputs_of
 from edgeport.train.datasets.forms import Wanted, read_data
 from edgeport.train.datasets.image_folder import FREE, FreeShape

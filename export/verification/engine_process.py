@@ -16,10 +16,10 @@ from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import EdgeportError
 from edgeport.runtime.files.json_file import to_plain
 from edgeport.runtime.files.temporary import temporary_folder
+from edgeport.runtime.host.json_process import JsonProcess
+from edgeport.runtime.host.replies import replies
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.predictor import Predictor
-from edgeport.runtime.processes.json_process import JsonProcess
-from edgeport.runtime.processes.replies import replies
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.encoding import real_pixels
 

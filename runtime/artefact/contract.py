@@ -7,7 +7,7 @@ integers, a scale and a zero point) is no part of it: nine artefacts of a model 
 
 from typing import NamedTuple
 
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.samples.pictures.resizing import Resizing
 
 KINDS = ("pixels", "real", "ids")
 # By how many channels they are of.

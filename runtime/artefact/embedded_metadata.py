@@ -16,7 +16,7 @@ from edgeport.runtime.artefact.contract import CHANNELS, KINDS, OUTPUT_KINDS, In
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.json_file import to_plain
-from edgeport.runtime.pictures.resizing import recorded_resizing
+from edgeport.runtime.samples.pictures.resizing import recorded_resizing
 from edgeport.runtime.tensors.quantization import ACTIVATIONS
 
 SCHEMA = 3

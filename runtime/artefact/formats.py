@@ -40,7 +40,7 @@ FORMATS: tuple[Format, ...] = (
         magic=b"TFL3",
         magic_offset=4,
         exporter="edgeport.export.tflite.convert",
-        structure_module="edgeport.runtime.foreign.tflite",
+        structure_module="edgeport.runtime.artefact.foreign.tflite",
         engines={
             "ai_edge_litert": "edgeport.runtime.engines.tflite",
             "tflite_runtime": "edgeport.runtime.engines.tflite",
@@ -52,7 +52,7 @@ FORMATS: tuple[Format, ...] = (
         magic=b"",
         magic_offset=0,
         exporter="edgeport.export.onnx.convert",
-        structure_module="edgeport.runtime.foreign.onnx",
+        structure_module="edgeport.runtime.artefact.foreign.onnx",
         engines={"onnxruntime": "edgeport.runtime.engines.onnx"},
         extra="onnx",
     ),

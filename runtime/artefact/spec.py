@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
-from edgeport.runtime.pictures.resizing import DIGITS, KERAS_LOADER, Resizing
+from edgeport.runtime.samples.pictures.resizing import DIGITS, KERAS_LOADER, Resizing
 
 
 class TensorSpec(NamedTuple):

@@ -49,7 +49,7 @@ class EmptyAxes:
                 "only on Linux can that be tried in a process of its own; run the ONNX file of this model"
             )
         # Those who give no empty axes need none of it.
-        from edgeport.runtime.foreign.probing import probe_content
+        from edgeport.runtime.artefact.foreign.probing import probe_content
 
         probe = probe_content(
             origin.content,

@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from edgeport.runtime.terminal import steers
+from edgeport.runtime.host.terminal import steers
 
 # What does not fit into 64 bits is no measurement, and no array can hold it. It is more than any NaN, too.
 _LARGEST = 2**63

@@ -17,7 +17,7 @@ from edgeport.runtime.errors import ArtefactError, InputError, MissingDependency
 from edgeport.runtime.files.array_archive import archive_bytes, read_archive
 from edgeport.runtime.files.json_file import parse_json
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
-from edgeport.runtime.machine import cpu_model
+from edgeport.runtime.host.machine import cpu_model
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.predictor import Predictor
 from edgeport.runtime.tensors.encoding import encode, encoder_of

@@ -12,7 +12,7 @@ from edgeport.runtime.errors import ArtefactError, InputError, MissingDependency
 from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
 from edgeport.runtime.golden.answers import FILE_NAME, Golden, digest_of, read_golden
 from edgeport.runtime.golden.check import GoldenCheck, check_golden
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.host.terminal import visible
 
 _SUMS = "SHA256SUMS"
 _SUB_FOLDER = "artefacts"

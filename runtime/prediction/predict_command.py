@@ -9,9 +9,9 @@ from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.prediction.loading import load
+from edgeport.runtime.prediction.showing.show import file_stems, show
+from edgeport.runtime.prediction.showing.shown import Choices
 from edgeport.runtime.samples.reading import FORMS, read_samples
-from edgeport.runtime.showing.show import file_stems, show
-from edgeport.runtime.showing.shown import Choices
 from edgeport.runtime.tensors.batches import samples_at_a_time
 
 

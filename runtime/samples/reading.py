@@ -13,9 +13,9 @@ from edgeport.runtime.artefact.spec import Spec
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.numpy_file import read_npy, read_npz
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.runtime.pictures.images import SUFFIXES, read_images
-from edgeport.runtime.pictures.resizing import KERAS_LOADER
 from edgeport.runtime.samples.csv_table import read_table
+from edgeport.runtime.samples.pictures.images import SUFFIXES, read_images
+from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER
 from edgeport.runtime.samples.shaping import ports_of, shaped, table_inputs, valued
 from edgeport.runtime.samples.wav_file import read_wav
 from edgeport.runtime.tensors.arrays import Tensor

@@ -8,8 +8,8 @@ import numpy as np
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.pictures.resizing import DIGITS, KERAS_LOADER
 from edgeport.runtime.samples.csv_table import Table
+from edgeport.runtime.samples.pictures.resizing import DIGITS, KERAS_LOADER
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.checks import fits
 

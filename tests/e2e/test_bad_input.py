@@ -14,11 +14,12 @@ import keras
 import numpy as np
 import pytest
 
-from edgeport.export import Options, export, exporting, load_calibration, load_source
+from edgeport.export import Options, export, load_calibration, load_source
+from edgeport.export.conversion import exporting
 from edgeport.export.onnx import convert as to_onnx
 from edgeport.export.verification import engine_process
 from edgeport.runtime.cli import main
-from edgeport.runtime.processes import json_process
+from edgeport.runtime.host import json_process
 
 Refused = Callable[..., str]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeport.export.bundle.targets import SYSTEMS
-from edgeport.export.bundle.wheel import own_wheel
+from edgeport.export.bundle.packages.targets import SYSTEMS
+from edgeport.export.bundle.packages.wheel import own_wheel
 
 DATA = Path(__file__).parents[1] / "data"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 REPACK = """
 import sys
-from edgeport.export.bundle.wheel import own_wheel
+from edgeport.export.bundle.packages.wheel import own_wheel
 sys.stdout.buffer.write(own_wheel()[1])
 """
 

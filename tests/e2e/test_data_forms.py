@@ -11,8 +11,8 @@ import tensorflow as tf
 from PIL import Image
 
 from edgeport.runtime import load
-from edgeport.runtime.pictures.images import read_images
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.samples.pictures.images import read_images
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.runtime.samples.wav_file import read_wav
 
 PHOTOS = 350

@@ -26,7 +26,7 @@ KILLS = 50
 MINE = {"mine.txt": "mine", "notes/day.txt": "sunny"}
 LAST_ARTEFACT, DONE = b"digits.float16.onnx", b"Written to"
 IMPORTED = (
-    "edgeport.export.export_command", "edgeport.export.exporting", "edgeport.export.tflite.convert",
+    "edgeport.export.export_command", "edgeport.export.conversion.exporting", "edgeport.export.tflite.convert",
     "edgeport.export.onnx.convert",
     "edgeport.train.datasets.mnist_5k",
 )  # fmt: skip

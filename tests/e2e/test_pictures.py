@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeport.runtime.pictures.images import read_images
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.samples.pictures.images import read_images
+from edgeport.runtime.samples.pictures.resizing import Resizing
 
 SIZES = [(640, 480), (481, 640), (50, 37), (97, 400), (32, 24)]
 

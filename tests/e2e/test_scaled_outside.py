@@ -16,7 +16,7 @@ from edgeport.runtime import load
 from edgeport.runtime.errors import InputError
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.loop.fitting import Run
-from edgeport.train.recipe import OWN_MODEL
+from edgeport.train.loop.recipe import OWN_MODEL
 from edgeport.train.training import train
 
 SIDE, LABELS = 32, ("red", "green", "blue")

@@ -16,7 +16,7 @@ import pytest
 from edgeport.train import RECIPES, Run, build_model, fit, load_dataset
 from edgeport.train.loop.augmentation import augment, draw_changes
 from edgeport.train.loop.history import Epoch
-from edgeport.train.recipe import Recipe
+from edgeport.train.loop.recipe import Recipe
 
 RUN = ("train", "--dataset", "mnist-5k", "--epochs", 4, "--seed", 7)
 

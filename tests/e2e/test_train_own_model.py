@@ -15,7 +15,7 @@ from rich.console import Console
 import edgeport.train.quantization_aware.fake_quantization  # noqa: F401  (Keras finds its layers by their registration)
 from edgeport.train.datasets.named import load_dataset
 from edgeport.train.loop.fitting import Run
-from edgeport.train.recipe import OWN_MODEL
+from edgeport.train.loop.recipe import OWN_MODEL
 from edgeport.train.training import train
 
 TRAIN = ("train", "--dataset", "mnist-5k")

@@ -30,12 +30,12 @@ from edgeport.benchmarks.sweep.sweep_file import read_sweep_file
 from edgeport.export.manifest import read_manifest
 from edgeport.export.sources.untrusted_operators import check_saved_model
 from edgeport.runtime import EdgeportError
-from edgeport.runtime.foreign.onnx import sound_content as sound_onnx
-from edgeport.runtime.foreign.tflite import sound_content as sound_tflite
+from edgeport.runtime.artefact.foreign.onnx import sound_content as sound_onnx
+from edgeport.runtime.artefact.foreign.tflite import sound_content as sound_tflite
 from edgeport.runtime.golden.answers import read_golden
-from edgeport.runtime.pictures.images import read_images
-from edgeport.runtime.pictures.resizing import DIGITS, KERAS_LOADER
 from edgeport.runtime.samples.csv_table import read_table
+from edgeport.runtime.samples.pictures.images import read_images
+from edgeport.runtime.samples.pictures.resizing import DIGITS, KERAS_LOADER
 from edgeport.runtime.samples.wav_file import read_wav
 from edgeport.train.datasets.named import load_dataset
 from edgeport.train.models.keras_writer import read_keras_file

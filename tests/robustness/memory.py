@@ -20,7 +20,7 @@ _PICTURE = """
 import sys
 from pathlib import Path
 from edgeport.runtime import load, InputError
-from edgeport.runtime.pictures.images import read_images
+from edgeport.runtime.samples.pictures.images import read_images
 predictor = load(sys.argv[1])
 try: predictor.predict(read_images([Path(sys.argv[2])], shape=(28, 28, 1), resizing=predictor.spec.resizing))
 except InputError as error: print(error, file=sys.stderr)

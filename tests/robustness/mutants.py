@@ -27,13 +27,13 @@ from pathlib import Path
 
 from edgeport.runtime import ArtefactError, EdgeportError, load
 from edgeport.runtime.artefact.embedded_metadata import read_metadata
+from edgeport.runtime.artefact.foreign.flatbuffer import Walk
+from edgeport.runtime.artefact.foreign.onnx import _CHILDREN
+from edgeport.runtime.artefact.foreign.probing import probe
+from edgeport.runtime.artefact.foreign.protobuf import BYTES, fields
+from edgeport.runtime.artefact.foreign.tflite import check_structure
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.foreign.flatbuffer import Walk
-from edgeport.runtime.foreign.onnx import _CHILDREN
-from edgeport.runtime.foreign.probing import probe
-from edgeport.runtime.foreign.protobuf import BYTES, fields
-from edgeport.runtime.foreign.tflite import check_structure
 
 ROOT = Path(__file__).parents[2]
 KIND = "mutants"

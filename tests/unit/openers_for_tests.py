@@ -3,7 +3,7 @@
 import os
 import signal
 
-from edgeport.benchmarks.measure.openers import open_artefact
+from edgeport.benchmarks.measure.candidates.openers import open_artefact
 
 
 def open_talkative(*, path: str, threads: int):

@@ -8,8 +8,8 @@ from scipy import stats
 
 from edgeport.benchmarks.measure.any_model import benchmark_any, evaluation_of
 from edgeport.benchmarks.measure.assembly import Entry, Timing
-from edgeport.benchmarks.measure.candidate import artefact_candidate
-from edgeport.benchmarks.measure.openers import import_engine, open_artefact
+from edgeport.benchmarks.measure.candidates.candidate import artefact_candidate
+from edgeport.benchmarks.measure.candidates.openers import import_engine, open_artefact
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.looks import mark_of

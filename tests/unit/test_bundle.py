@@ -24,10 +24,7 @@ from edgeport.export import Manifest, load_calibration, read_manifest
 from edgeport.export.bundle import Bundle, BundleOptions, archive_bytes, make_bundle
 from edgeport.export.bundle.bundling import _in_a_unit
 from edgeport.export.bundle.included import read_included
-from edgeport.export.bundle.programs import programs_for
-from edgeport.export.bundle.samples import balanced, golden_samples
-from edgeport.export.bundle.selection import read_artefacts, select
-from edgeport.export.bundle.targets import (
+from edgeport.export.bundle.packages.targets import (
     ENGINES,
     SYSTEMS,
     choose_system,
@@ -35,7 +32,10 @@ from edgeport.export.bundle.targets import (
     engine_named,
     requirements,
 )  # fmt: skip
-from edgeport.export.bundle.wheel import own_wheel
+from edgeport.export.bundle.packages.wheel import own_wheel
+from edgeport.export.bundle.programs import programs_for
+from edgeport.export.bundle.samples import balanced, golden_samples
+from edgeport.export.bundle.selection import read_artefacts, select
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden

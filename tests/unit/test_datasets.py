@@ -11,7 +11,7 @@ from PIL import Image
 from edgeport.benchmarks.sweep.pools.dataset_archive import read_archive, write_archive
 from edgeport.runtime import InputError
 from edgeport.runtime.cli import main
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train import Dataset, Split, load_dataset
 from edgeport.train.datasets.dataset import stratified
 

@@ -33,7 +33,7 @@ from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.precisions import PRECISIONS
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.cli import COMMANDS
-from edgeport.train.recipe import RECIPES
+from edgeport.train.loop.recipe import RECIPES
 
 ROOT = Path(__file__).parents[2]
 REFRESH = "python -m edgeport.benchmarks.lab.documents.refresh_tables"

@@ -1,6 +1,7 @@
 """The benchmark on golden samples: what it measures without TensorFlow, and what it refuses."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgeport.runtime import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.cli import main
 from edgeport.runtime.golden.answers import Golden, golden_bytes, read_golden
 
+ROOT = Path(__file__).parents[2]
 FILES = ("tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
 FAST = Timing(protocol=Protocol(launches=1, turns=1, calls=3, warmup_calls=0, warmup_seconds=0.0))
 
@@ -44,6 +46,9 @@ def test_it_needs_no_manifest_and_no_tensorflow(artefacts: Path, capsys: pytest.
     printed = capsys.readouterr().out
     assert "The Keras model was not run here" in printed
     assert "edgeport predict" in printed
+    if (ROOT / ".git").exists():
+        head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        assert report.edgeport["commit"] == head.stdout.strip()
 
 
 def hide(names: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

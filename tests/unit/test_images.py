@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from edgeport.runtime import InputError
-from edgeport.runtime.pictures import images
-from edgeport.runtime.pictures.images import FORMATS
-from edgeport.runtime.pictures.resizing import DIGITS, FITS, INTERPOLATIONS, Resizing
+from edgeport.runtime.samples.pictures import images
+from edgeport.runtime.samples.pictures.images import FORMATS
+from edgeport.runtime.samples.pictures.resizing import DIGITS, FITS, INTERPOLATIONS, Resizing
 
 GREY, RGB = (28, 28, 1), (32, 24, 3)
 read_images = partial(images.read_images, resizing=DIGITS)
@@ -183,8 +183,8 @@ def test_no_picture_starts_a_program(name: str, content: bytes, tmp_path: Path) 
         "    if event in ('subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn', 'os.fork'): print(event)\n"
         "sys.addaudithook(hook)\n"
         "from pathlib import Path; from edgeport.runtime import InputError\n"
-        "from edgeport.runtime.pictures.images import read_images\n"
-        "from edgeport.runtime.pictures.resizing import DIGITS\n"
+        "from edgeport.runtime.samples.pictures.images import read_images\n"
+        "from edgeport.runtime.samples.pictures.resizing import DIGITS\n"
         "try: read_images([Path(sys.argv[1])], shape=(28, 28, 1), resizing=DIGITS)\n"
         "except InputError as error: print('refused:', error)\n"
     )

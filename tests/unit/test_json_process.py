@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from edgeport.runtime.errors import ArtefactError, InputError
-from edgeport.runtime.processes.json_process import JsonProcess, answer_of, with_threads
+from edgeport.runtime.host.json_process import JsonProcess, answer_of, with_threads
 
 CHILD = """
 import json, os, signal, subprocess, sys, time
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.processes.replies import refusal, replies
+from edgeport.runtime.host.replies import refusal, replies
 
 reply = replies()
 for line in sys.stdin:

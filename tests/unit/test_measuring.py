@@ -8,9 +8,9 @@ import pytest
 
 from edgeport.benchmarks.measure import rounds
 from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report, check_samples
-from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
+from edgeport.benchmarks.measure.candidates.candidate import Candidate, artefact_candidate
+from edgeport.benchmarks.measure.candidates.process import MeasuringProcess
 from edgeport.benchmarks.measure.machine.host import usable_cores
-from edgeport.benchmarks.measure.process import MeasuringProcess
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, answers_of, time_candidates
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError, load
@@ -131,7 +131,9 @@ def test_ctrl_c_keeps_the_rounds_that_have_ended(
 
 
 def test_more_threads_than_cores_are_refused(data: Path, images: np.ndarray) -> None:
-    many = Candidate("many", "edgeport.benchmarks.measure.openers:open_artefact", threads=len(usable_cores()) + 1)
+    many = Candidate(
+        "many", "edgeport.benchmarks.measure.candidates.openers:open_artefact", threads=len(usable_cores()) + 1
+    )
     with pytest.raises(InputError, match="take that or fewer"):
         time_candidates([many], images, protocol=SHORT)
 

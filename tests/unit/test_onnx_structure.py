@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgeport.runtime import ArtefactError, load
-from edgeport.runtime.foreign.onnx import external_data, sound_content
+from edgeport.runtime.artefact.foreign.onnx import external_data, sound_content
 
 WEIGHTS = np.arange(12, dtype=np.float32)
 FLOAT, BOOL = TensorProto.FLOAT, TensorProto.BOOL

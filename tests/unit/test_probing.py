@@ -18,10 +18,10 @@ from hand_made import save_decoder
 
 from edgeport.export.inspection.inspect_command import add_arguments
 from edgeport.runtime import ArtefactError, InputError
+from edgeport.runtime.artefact.foreign.probing import OUTCOMES, Probe, _judged, _run, probe
 from edgeport.runtime.artefact.formats import format_called
 from edgeport.runtime.cli import main
 from edgeport.runtime.engines.installed import engine_for
-from edgeport.runtime.foreign.probing import OUTCOMES, Probe, _judged, _run, probe
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,8 @@ def test_a_folder_with_modules_of_its_own_is_not_imported_from(
 
 
 def test_the_child_can_write_no_file(tmp_path: Path) -> None:
-    script = (
-        "from edgeport.runtime.foreign.probe_child import _limit; _limit(5, 2 << 30); open('a', 'wb', 0).write(b'x')"
-    )
+    module = "edgeport.runtime.artefact.foreign.probe_child"
+    script = f"from {module} import _limit; _limit(5, 2 << 30); open('a', 'wb', 0).write(b'x')"
     code, _, chatter = _run([sys.executable, "-c", f"import os; os.chdir({str(tmp_path)!r}); {script}"], 30)
     assert code == 1
     assert b"File too large" in chatter

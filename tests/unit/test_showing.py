@@ -12,11 +12,11 @@ from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
 from edgeport.runtime.prediction.classification import ranked
+from edgeport.runtime.prediction.showing.boxes import box_outputs, corners_of
+from edgeport.runtime.prediction.showing.drawing import box_picture, colour_of, colours
+from edgeport.runtime.prediction.showing.show import file_stems, meanings_of, show
+from edgeport.runtime.prediction.showing.shown import Choices
 from edgeport.runtime.samples.reading import Samples
-from edgeport.runtime.showing.boxes import box_outputs, corners_of
-from edgeport.runtime.showing.drawing import box_picture, colour_of, colours
-from edgeport.runtime.showing.show import file_stems, meanings_of, show
-from edgeport.runtime.showing.shown import Choices
 
 
 def spec_of(answers: dict[str, np.ndarray], *outputs: Output) -> Spec:

@@ -14,7 +14,7 @@ from edgeport.benchmarks.sweep.sweep_file import read_sweep_file
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import InputError
 from edgeport.train.datasets.named import load_dataset
-from edgeport.train.recipe import RECIPES
+from edgeport.train.loop.recipe import RECIPES
 
 GOOD = """
 dataset = "mnist-5k"

@@ -15,9 +15,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeport.export.tflite.standard_metadata import embed_standard_metadata
 from edgeport.runtime import ArtefactError, load
-from edgeport.runtime.foreign.flatbuffer import Walk
-from edgeport.runtime.foreign.tflite import check_structure
-from edgeport.runtime.foreign.tflite_schema import BITS, CALLS, NEEDS, TABLES, UNIONS, fields_of, members_of
+from edgeport.runtime.artefact.foreign.flatbuffer import Walk
+from edgeport.runtime.artefact.foreign.tflite import check_structure
+from edgeport.runtime.artefact.foreign.tflite_schema import BITS, CALLS, NEEDS, TABLES, UNIONS, fields_of, members_of
 
 TINY = Path(__file__).parents[1] / "data" / "tiny.float32.tflite"
 CONTENT = TINY.read_bytes()

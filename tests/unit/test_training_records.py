@@ -12,7 +12,7 @@ from edgeport.runtime import InputError
 from edgeport.train import Split
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.loop.history import Epoch, Score, best_epoch, read_history, write_history
-from edgeport.train.recipe import Recipe
+from edgeport.train.loop.recipe import Recipe
 from edgeport.train.record import record_beside, record_text
 
 

@@ -13,7 +13,7 @@ from edgeport.benchmarks.benchmark_command import _show
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.raw.report_file import read_report, report_text, with_visible_texts
 from edgeport.benchmarks.report.renderers.files import shown_files
-from edgeport.runtime.terminal import shell_word, steers, visible
+from edgeport.runtime.host.terminal import shell_word, steers, visible
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "results" / "mnist-classic" / "report.json"
 ODD = "caf\udce9 \n\x1b[31m\x85\u202e\r\t'\\\"$(x)`!é中"

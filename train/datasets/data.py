@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train.datasets.dataset import SPLITS, Classes, Dataset, Split, stratified_places
 
 Array = npt.NDArray[Any]

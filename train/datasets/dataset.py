@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.pictures.resizing import Resizing
-from edgeport.runtime.terminal import steers, visible
+from edgeport.runtime.host.terminal import steers, visible
+from edgeport.runtime.samples.pictures.resizing import Resizing
 
 Samples = npt.NDArray[Any]
 Classes = npt.NDArray[np.int64]

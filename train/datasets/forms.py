@@ -12,8 +12,8 @@ from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.numpy_file import read_npy, read_npz
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.runtime.pictures.resizing import Resizing
 from edgeport.runtime.samples.csv_table import read_table
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.runtime.samples.shaping import table_inputs
 from edgeport.train.datasets.data import ALL, ONLY, Data, Part
 from edgeport.train.datasets.digits.composed import is_composed, load_composed

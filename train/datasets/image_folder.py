@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.pictures.images import SUFFIXES, picture_shape, read_images
-from edgeport.runtime.pictures.resizing import KERAS_LOADER, Resizing
-from edgeport.runtime.terminal import steers
+from edgeport.runtime.host.terminal import steers
+from edgeport.runtime.samples.pictures.images import SUFFIXES, picture_shape, read_images
+from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER, Resizing
 from edgeport.train.datasets.data import ALL, ONLY, Data, Part
 
 _LARGEST_SIDE = 256

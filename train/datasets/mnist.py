@@ -15,7 +15,7 @@ from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.numpy_file import read_npz
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.runtime.pictures.resizing import DIGITS
+from edgeport.runtime.samples.pictures.resizing import DIGITS
 from edgeport.train.datasets.dataset import Dataset, Split
 
 _VALIDATION = 5_000

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgeport.runtime.pictures.resizing import DIGITS
+from edgeport.runtime.samples.pictures.resizing import DIGITS
 from edgeport.train.datasets.dataset import Dataset, stratified
 
 _SEED = 5_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train.datasets.data import ONLY, Data, Part, dataset_of
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.forms import FORMS, Wanted, read_data

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgeport.train.recipe import Recipe
+from edgeport.train.loop.recipe import Recipe
 
 Changes = npt.NDArray[np.float32]
 

@@ -20,10 +20,10 @@ from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.loop.augmentation import Changes, augment, draw_changes
 from edgeport.train.loop.history import Epoch, Score, best_epoch, read_history, write_history
 from edgeport.train.loop.pixels import as_floats, as_taken, real_values
+from edgeport.train.loop.recipe import Recipe
 from edgeport.train.loop.teacher import ROLE, Answers, softened, teacher_answers
 from edgeport.train.loop.untuned import untuned
 from edgeport.train.models.keras_file import keras_file_sha256
-from edgeport.train.recipe import Recipe
 
 OnStart = Callable[[Score], None]
 OnStep = Callable[[int, int, int], None]

@@ -24,9 +24,9 @@ from edgeport.runtime.files.output import write_whole
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.loop.augmentation import augment, draw_changes
 from edgeport.train.loop.pixels import as_floats, as_taken
+from edgeport.train.loop.recipe import Recipe
 from edgeport.train.loop.untuned import untuned
 from edgeport.train.models.keras_file import keras_file_sha256, open_classifier, shapes_of
-from edgeport.train.recipe import Recipe
 
 Answers = npt.NDArray[np.float32]
 ROLE = "teacher"

@@ -9,7 +9,7 @@ import h5py
 
 from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.processes.replies import refusal, replies
+from edgeport.runtime.host.replies import refusal, replies
 
 
 def main() -> None:

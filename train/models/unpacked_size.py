@@ -7,7 +7,7 @@ import zlib
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.files.unpacking import check_unpacked
-from edgeport.runtime.processes.json_process import JsonProcess, answer_of
+from edgeport.runtime.host.json_process import JsonProcess, answer_of
 
 # Keras stores weights as they are; a small file of zeros that somebody packed is no reason to refuse it.
 _HARMLESS = 64 << 20

@@ -28,7 +28,7 @@ from edgeport.runtime.files.output import write_whole
 
 if TYPE_CHECKING:
     from edgeport.export import CalibrationSet
-    from edgeport.export.exporting import Progress
+    from edgeport.export.conversion.exporting import Progress
 
 PACKAGES = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
 # The parts that are no variants.

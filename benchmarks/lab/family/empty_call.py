@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from edgeport.benchmarks.lab.family.family_results import EMPTY_CALL, EmptyCall
-from edgeport.benchmarks.measure.candidate import artefact_candidate
+from edgeport.benchmarks.measure.candidates.candidate import artefact_candidate
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol

@@ -13,7 +13,7 @@ from edgeport.runtime.cli import exit_code_of, needing
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
-from edgeport.runtime.terminal import shell_word, visible
+from edgeport.runtime.host.terminal import shell_word, visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -26,7 +26,7 @@ from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.json_file import to_plain
 from edgeport.runtime.files.output import check_output_folder, staged_folder
-from edgeport.runtime.machine import cpu_facts, cpu_model
+from edgeport.runtime.host.machine import cpu_facts, cpu_model
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.named import load_dataset
 from edgeport.train.zoo.published import (

@@ -24,7 +24,7 @@ import keras
 from keras import layers
 
 from edgeport.benchmarks.lab.family.family_results import SEARCH, Design, Search
-from edgeport.benchmarks.measure.candidate import artefact_candidate
+from edgeport.benchmarks.measure.candidates.candidate import artefact_candidate
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
@@ -37,7 +37,7 @@ from edgeport.runtime.files.output import write_whole
 from edgeport.train import load_dataset
 from edgeport.train.loop.fitting import Run, fit, probabilities_of
 from edgeport.train.loop.history import best_epoch
-from edgeport.train.recipe import RECIPES
+from edgeport.train.loop.recipe import RECIPES
 
 EPOCHS = 8
 _LAUNCHES = 8

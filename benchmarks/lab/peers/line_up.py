@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeport.benchmarks.lab.peers.subjects import Subject
-from edgeport.benchmarks.measure.candidate import Candidate
+from edgeport.benchmarks.measure.candidates.candidate import Candidate
 
 EDGEPORT = "edgeport"
 KERAS_FILE, BY_TF2ONNX = "model.keras", "int8.onnx by tf2onnx"
@@ -60,7 +60,7 @@ def line_up(subject: Subject, *, tf2onnx_file: Path | None, tflite_runtime: Path
 def _edgeport(subject: Subject, file: str) -> Entrant:
     candidate = Candidate(
         f"{subject.name} {file}, {EDGEPORT}",
-        "edgeport.benchmarks.measure.openers:open_artefact",
+        "edgeport.benchmarks.measure.candidates.openers:open_artefact",
         {"path": str(subject.path(file).resolve())},
     )
     return Entrant(file, EDGEPORT, file, candidate)

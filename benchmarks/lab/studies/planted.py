@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from edgeport.benchmarks.measure.candidate import Samples
-from edgeport.benchmarks.measure.openers import OpenedArtefact
+from edgeport.benchmarks.measure.candidates.candidate import Samples
+from edgeport.benchmarks.measure.candidates.openers import OpenedArtefact
 from edgeport.runtime.prediction.loading import load
 
 

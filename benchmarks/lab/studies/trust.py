@@ -21,7 +21,7 @@ from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels
 from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report
-from edgeport.benchmarks.measure.candidate import Candidate, artefact_candidate
+from edgeport.benchmarks.measure.candidates.candidate import Candidate, artefact_candidate
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report.raw.record import BASELINE, Report

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.measure.machine.sensors import ROOT, clock_mhz, temperature_c, text_of, throttled_bits
-from edgeport.runtime.machine import cpu_facts, cpu_model, version_of
+from edgeport.runtime.host.machine import cpu_facts, cpu_model, version_of
 
 # What decides how fast float and int8 are: vectors, dot products of bytes on x86 and ARM, and their matrix units.
 _RELEVANT_FLAGS = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edgeport.runtime.machine import version_of
+from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels
 
 _PAGE, _LINE = 4096, 64

@@ -12,7 +12,7 @@ from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import parse_json
 from edgeport.runtime.files.json_schema import built
 from edgeport.runtime.files.plain_file import MOST_REPORT, read_plain
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.host.terminal import visible
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from edgeport.benchmarks.report.findings import Findings
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.sections.accuracy import accuracy
 from edgeport.benchmarks.report.sections.answer import lead
-from edgeport.benchmarks.report.sections.answers import confusions, flips
+from edgeport.benchmarks.report.sections.flips import confusions, flips
 from edgeport.benchmarks.report.sections.judged import judged
 from edgeport.benchmarks.report.sections.latency import latency, startup, throughput, trade_off
 from edgeport.benchmarks.report.sections.machine import legend, machine, reproduce

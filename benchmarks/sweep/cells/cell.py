@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edgeport.train.recipe import Recipe
+from edgeport.train.loop.recipe import Recipe
 
 # What a cell's folder holds. The identity is written first, and the record last and whole: a folder without a record
 # is of a cell that has not ended.

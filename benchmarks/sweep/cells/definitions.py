@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeport.runtime.errors import EdgeportError
-from edgeport.runtime.processes.json_process import JsonProcess, answer_of
-from edgeport.runtime.processes.replies import refusal, replies
+from edgeport.runtime.host.json_process import JsonProcess, answer_of
+from edgeport.runtime.host.replies import refusal, replies
 
 
 def definition_of(model: str, *, image_shape: tuple[int, int, int], class_count: int) -> str:

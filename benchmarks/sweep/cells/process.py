@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgeport.benchmarks.sweep.cells.cell import LOG, Order, order_text
-from edgeport.runtime.processes.json_process import JsonProcess, with_threads
+from edgeport.runtime.host.json_process import JsonProcess, with_threads
 
 
 class CellProcess(JsonProcess):

@@ -16,8 +16,8 @@ from edgeport.benchmarks.sweep.cells.cell import EXPORT, IDENTITY, RECORD, TRAIN
 from edgeport.benchmarks.sweep.cells.definitions import definition_of
 from edgeport.benchmarks.sweep.cells.record import SCHEMA
 from edgeport.benchmarks.sweep.pools.dataset_archive import read_archive
+from edgeport.export.conversion.exporting import export
 from edgeport.export.conversion.options import Options
-from edgeport.export.exporting import export
 from edgeport.export.inspection import inspect
 from edgeport.export.manifest import Manifest
 from edgeport.export.sources.source import Source, load_source

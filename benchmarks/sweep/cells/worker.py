@@ -14,7 +14,7 @@ from rich.console import Console
 
 from edgeport.benchmarks.sweep.cells.cell import read_order
 from edgeport.runtime.errors import EdgeportError
-from edgeport.runtime.processes.replies import replies
+from edgeport.runtime.host.replies import replies
 
 INTERRUPTED = 130
 

@@ -5,7 +5,7 @@ from typing import IO
 
 import numpy as np
 
-from edgeport.runtime.pictures.resizing import Resizing
+from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train.datasets.dataset import SPLITS, Dataset, Split
 
 

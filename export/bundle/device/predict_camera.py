@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from edgeport.runtime import Predictor, load
 from edgeport.runtime.cli import exit_code_of
-from edgeport.runtime.pictures.images import read_frame
+from edgeport.runtime.host.terminal import failed_output
+from edgeport.runtime.prediction.showing.show import show
+from edgeport.runtime.prediction.showing.shown import Choices
+from edgeport.runtime.samples.pictures.images import read_frame
 from edgeport.runtime.samples.reading import Samples
-from edgeport.runtime.showing.show import show
-from edgeport.runtime.showing.shown import Choices
-from edgeport.runtime.terminal import failed_output
 
 
 def open_camera() -> Any:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from edgeport.runtime import EdgeportError, Predictor, load
 from edgeport.runtime.cli import exit_code_of
-from edgeport.runtime.pictures.images import SUFFIXES
+from edgeport.runtime.host.terminal import failed_output, visible
+from edgeport.runtime.prediction.showing.show import show
+from edgeport.runtime.prediction.showing.shown import Choices
+from edgeport.runtime.samples.pictures.images import SUFFIXES
 from edgeport.runtime.samples.reading import read_samples
-from edgeport.runtime.showing.show import show
-from edgeport.runtime.showing.shown import Choices
-from edgeport.runtime.terminal import failed_output, visible
 
 # The time of the last change in ns, and the size in bytes: another picture under the same name differs in one.
 _State = tuple[int, int]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from edgeport.runtime import EdgeportError, InputError, Predictor, load
 from edgeport.runtime.cli import exit_code_of
+from edgeport.runtime.host.terminal import failed_output, visible
+from edgeport.runtime.prediction.showing.show import show
+from edgeport.runtime.prediction.showing.shown import Choices
 from edgeport.runtime.samples.csv_table import has_names
 from edgeport.runtime.samples.reading import Samples, read_rows, read_samples
-from edgeport.runtime.showing.show import show
-from edgeport.runtime.showing.shown import Choices
 from edgeport.runtime.tensors.batches import samples_at_a_time
-from edgeport.runtime.terminal import failed_output, visible
 
 # A line of a million numbers.
 _LONGEST_LINE = 1 << 24

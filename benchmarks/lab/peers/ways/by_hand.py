@@ -12,7 +12,7 @@ BATCH = 50
 
 
 class ByHand:
-    """An engine's own call between numpy's; see ``measure.candidate.OpenedCandidate``.
+    """An engine's own call between numpy's; see ``measure.candidates.candidate.OpenedCandidate``.
 
     Attributes:
         engine: ``name`` and ``version`` of what runs it.

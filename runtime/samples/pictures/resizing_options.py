@@ -2,7 +2,7 @@
 
 import argparse
 
-from edgeport.runtime.pictures.resizing import FITS, INTERPOLATIONS, Resizing
+from edgeport.runtime.samples.pictures.resizing import FITS, INTERPOLATIONS, Resizing
 
 
 def add_resizing(parser: argparse._ActionsContainer) -> None:

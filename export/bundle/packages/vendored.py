@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from edgeport.export.bundle.targets import System
+from edgeport.export.bundle.packages.targets import System
 from edgeport.runtime.errors import ExportError, MissingDependencyError
 from edgeport.runtime.files.temporary import temporary_folder
 

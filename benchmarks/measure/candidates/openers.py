@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from edgeport.benchmarks.measure.candidate import Samples, count_of, picked
+from edgeport.benchmarks.measure.candidates.candidate import Samples, count_of, picked
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.engines.installed import engine_for

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.plain_file import MOST_PICTURE, open_plain
-from edgeport.runtime.pictures.resizing import Box, Resizing, bilinear, placed
+from edgeport.runtime.samples.pictures.resizing import Box, Resizing, bilinear, placed
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Output
-from edgeport.runtime.showing.drawing import class_picture, colour_of, grey_picture
-from edgeport.runtime.showing.rows import name_of
-from edgeport.runtime.showing.shown import Choices, Shown, number, summary_of, with_values
+from edgeport.runtime.prediction.showing.drawing import class_picture, colour_of, grey_picture
+from edgeport.runtime.prediction.showing.rows import name_of
+from edgeport.runtime.prediction.showing.shown import Choices, Shown, number, summary_of, with_values
 from edgeport.runtime.tensors.arrays import Tensor
 
 _MOST_CLASSES = 12

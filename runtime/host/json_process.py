@@ -1,8 +1,8 @@
 """A process that runs one of our modules, is sent lines of JSON, and answers in such, by ``processes.replies``.
 
 Whatever becomes of it, an engine's death by a signal included, is an answer like any other. The one process that is
-started otherwise is the probe's (``runtime.foreign.probing``): nobody vouches for what that runs, so it has limits, and
-what it writes is bounded and not waited for.
+started otherwise is the probe's (``runtime.artefact.foreign.probing``): nobody vouches for what that runs, so it has
+limits, and what it writes is bounded and not waited for.
 """
 
 import json

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edgeport.benchmarks.measure.candidate import Candidate
-from edgeport.runtime.processes.json_process import JsonProcess, with_threads
+from edgeport.benchmarks.measure.candidates.candidate import Candidate
+from edgeport.runtime.host.json_process import JsonProcess, with_threads
 
 # The answers of a large model to ten thousand images, on a small computer.
 _PATIENCE_SECONDS = 3600.0
@@ -38,7 +38,7 @@ class MeasuringProcess:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         spawned = time.monotonic_ns()
         self._process = JsonProcess(
-            "edgeport.benchmarks.measure.worker", python=candidate.python, environment=environment
+            "edgeport.benchmarks.measure.candidates.worker", python=candidate.python, environment=environment
         )
         self.pid = self._process.pid
         paths = {name: str(path) for name, path in samples.items()} if isinstance(samples, Mapping) else str(samples)

@@ -20,14 +20,14 @@ from edgeport.runtime.artefact.formats import format_called
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.files.plain_file import MOST_MODEL, open_plain
-from edgeport.runtime.terminal import visible
+from edgeport.runtime.host.terminal import visible
 
 OUTCOMES = ("runs", "refused", "crashed", "timed out", "too much memory")
 
 # No folder that the caller happens to stand in may bring modules of its own: those are the empty names.
 _START = (
     "import sys; sys.path[:] = [each for each in sys.path if each]; "
-    "from edgeport.runtime.foreign import probe_child as c; "
+    "from edgeport.runtime.artefact.foreign import probe_child as c; "
 )
 _MOST_OUTPUT = 1 << 16
 # A day, and all that a process can address.

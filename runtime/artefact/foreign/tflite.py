@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeport.runtime.foreign.flatbuffer import Record, Walk
-from edgeport.runtime.foreign.tflite_schema import BITS, CALLS, INTEGERS, NEEDS, STRING, WINDOWS
+from edgeport.runtime.artefact.foreign.flatbuffer import Record, Walk
+from edgeport.runtime.artefact.foreign.tflite_schema import BITS, CALLS, INTEGERS, NEEDS, STRING, WINDOWS
 
 _VERSION = 3
 _CUSTOM = 32

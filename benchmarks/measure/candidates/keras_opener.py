@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from edgeport.benchmarks.measure.candidate import Samples
+from edgeport.benchmarks.measure.candidates.candidate import Samples
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL
 from edgeport.export import load_source
 from edgeport.export.sources.source import Source

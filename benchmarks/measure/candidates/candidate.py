@@ -79,4 +79,6 @@ class Candidate:
 
 def artefact_candidate(name: str, path: Path) -> Candidate:
     """Return an artefact in edgeport's own predictor as a candidate."""
-    return Candidate(name, "edgeport.benchmarks.measure.openers:open_artefact", {"path": str(path.resolve())})
+    return Candidate(
+        name, "edgeport.benchmarks.measure.candidates.openers:open_artefact", {"path": str(path.resolve())}
+    )

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.measure.candidate import Samples, count_of, picked
+from edgeport.benchmarks.measure.candidates.candidate import Samples, count_of, picked
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import full_temporary_folder
-from edgeport.runtime.processes.replies import refusal, replies
+from edgeport.runtime.host.replies import refusal, replies
 
 Call = Callable[[], object]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from edgeport.runtime.artefact.foreign.tflite_schema import Fields, fields_of, members_of
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.foreign.tflite_schema import Fields, fields_of, members_of
 
 # A table's fields by name: numbers, text as bytes, vectors of numbers as memory views, tables, lists of tables.
 Record = Mapping[str, Any]

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Output
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.showing.drawing import box_picture
-from edgeport.runtime.showing.rows import name_of
-from edgeport.runtime.showing.shown import Choices, Shown, with_values
+from edgeport.runtime.prediction.showing.drawing import box_picture
+from edgeport.runtime.prediction.showing.rows import name_of
+from edgeport.runtime.prediction.showing.shown import Choices, Shown, with_values
 from edgeport.runtime.tensors.arrays import Pixels, Tensor
 
 _MOST_BOXES = 100

@@ -12,13 +12,13 @@ from edgeport.runtime.artefact.contract import Output
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
+from edgeport.runtime.host.terminal import visible
+from edgeport.runtime.prediction.showing.boxes import box_outputs, show_boxes
+from edgeport.runtime.prediction.showing.maps import show_map
+from edgeport.runtime.prediction.showing.rows import show_any, show_classes, show_labels, show_values, show_yes_no
+from edgeport.runtime.prediction.showing.shown import Choices, Shown
 from edgeport.runtime.samples.reading import Samples
-from edgeport.runtime.showing.boxes import box_outputs, show_boxes
-from edgeport.runtime.showing.maps import show_map
-from edgeport.runtime.showing.rows import show_any, show_classes, show_labels, show_values, show_yes_no
-from edgeport.runtime.showing.shown import Choices, Shown
 from edgeport.runtime.tensors.arrays import Tensor
-from edgeport.runtime.terminal import visible
 
 # A sample's name: its file, with the index or the line where a file holds many.
 _PLACE = re.compile(r"(.*?)(?:\[(\d+)\]|:(\d+))?", re.DOTALL)

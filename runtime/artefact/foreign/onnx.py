@@ -13,8 +13,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from edgeport.runtime.artefact.foreign.protobuf import BYTES, VARINT, BrokenMessageError, fields
 from edgeport.runtime.errors import ArtefactError
-from edgeport.runtime.foreign.protobuf import BYTES, VARINT, BrokenMessageError, fields
 
 # Where tensors can be: for each message the fields that lead there.
 _CHILDREN = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeport.runtime.artefact.contract import Output
-from edgeport.runtime.showing.shown import Choices, Shown, column_names, number, summary_of, with_values
+from edgeport.runtime.prediction.showing.shown import Choices, Shown, column_names, number, summary_of, with_values
 from edgeport.runtime.tensors.arrays import Tensor
 
 # What float16 leaves of a sum of 1.

@@ -1,4 +1,4 @@
-"""Measure what the trip to a small computer cost, in accuracy, size, latency and memory, and tell it in reports.
+"""Measure what the trip to a small computer cost, in accuracy, size, latency and memory, and report it.
 
 To begin::
 

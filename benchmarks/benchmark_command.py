@@ -64,12 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batches", default="1", metavar="N,N", help="images a call, such as 1,8,32 (default 1)")
     parser.add_argument(
-        "--launches",
+        "--rounds",
         type=int,
         default=_PROTOCOL.launches,
         metavar="N",
         help=f"how often each candidate is started anew and timed (default {_PROTOCOL.launches})",
     )
+    # Its former name.
+    parser.add_argument("--launches", dest="rounds", type=int, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parser.add_argument("--profile", action="store_true", help="also time operator by operator, and explain")
     parser.add_argument("--mlperf", action="store_true", help="also run each artefact under MLPerf LoadGen")
     parser.add_argument(
@@ -119,12 +121,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, and write report.json, report.md, report.html and the pictures."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    if not 1 <= arguments.launches <= 1000:
-        raise InputError(f"--launches: got {arguments.launches}, expected 1 to 1000")
+    if not 1 <= arguments.rounds <= 1000:
+        raise InputError(f"--rounds: got {arguments.rounds}, expected 1 to 1000")
     timing = Timing(
         batches=_numbers("--batches", arguments.batches, _LARGEST_BATCH),
         threads=_numbers("--threads", arguments.threads, len(usable_cores())),
-        protocol=Protocol(launches=0 if arguments.only == "accuracy" else arguments.launches),
+        protocol=Protocol(launches=0 if arguments.only == "accuracy" else arguments.rounds),
     )
     folder: Path = arguments.folder
     output = arguments.output or (folder.parent if folder.name in _STAGES else folder) / "benchmark"

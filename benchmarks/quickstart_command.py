@@ -17,7 +17,7 @@ from edgeport.train.datasets.named import load_dataset
 
 _EPOCHS = 40
 # Enough for intervals, and little enough for an impatient newcomer.
-_LAUNCHES = 8
+_ROUNDS = 8
 _STAGES = ("train", "export", "benchmark", "digits")
 
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         ["train", *options, "-o", str(train), *again],
         ["export", str(train / "model.keras"), "-o", str(export), *again],
         ["predict", str(export / "edge.int8.tflite"), *map(str, images)],
-        ["benchmark", str(export), "--launches", str(_LAUNCHES), "-o", str(report), *again],
+        ["benchmark", str(export), "--rounds", str(_ROUNDS), "-o", str(report), *again],
     )
     for stage in stages:
         console.print(f"\n$ edgeport {' '.join(map(shell_word, stage))}", style="bold")

@@ -67,7 +67,7 @@ def data_obstacles(base: Report, new: Report) -> list[str]:
     """Return why the answers of two runs cannot be compared, one line each; empty if they can."""
     found = _differing({"model": (base.model, new.model)})
     keys = {"sha256": "digest of the data", "split": "split of the data", "count": "number of images"}
-    data = _differing({told: (base.dataset.get(key), new.dataset.get(key)) for key, told in keys.items()})
+    data = _differing({words: (base.dataset.get(key), new.dataset.get(key)) for key, words in keys.items()})
     if data and base.dataset.get("name") != new.dataset.get("name"):
         data.insert(0, *_differing({"data set": (base.dataset.get("name"), new.dataset.get("name"))}))
     if not data and base.truth != new.truth:
@@ -77,7 +77,7 @@ def data_obstacles(base: Report, new: Report) -> list[str]:
 
 def timing_obstacles(base: Report, new: Report, pairs: Sequence[Pair]) -> list[str]:
     """Return why the latencies of two runs cannot be compared, one line each; empty if they can."""
-    found = _differing({told: (base.host.get(key), new.host.get(key)) for key, told in _HOST.items()})
+    found = _differing({words: (base.host.get(key), new.host.get(key)) for key, words in _HOST.items()})
     keys = sorted((base.protocol.keys() | new.protocol.keys()) - _FREE_IN_PROTOCOL)
     found += _differing({f"protocol ({key})": (base.protocol.get(key), new.protocol.get(key)) for key in keys})
     for name, report in (("BASE", base), ("NEW", new)):

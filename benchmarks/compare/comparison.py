@@ -85,7 +85,7 @@ class LatencyChange:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that is told and not judged.
+    """A figure that is shown and not judged.
 
     Attributes:
         name: What it is.

@@ -22,7 +22,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def figures_table(comparison: Comparison) -> Table:
-    """Return what is told and not judged as a table for a rich console: sizes, cold starts and memory."""
+    """Return what is shown and not judged as a table for a rich console: sizes, cold starts and memory."""
     return _terminal_table(_FIGURE_COLUMNS, _figure_rows(comparison))
 
 
@@ -83,7 +83,7 @@ def next_step(comparison: Comparison) -> str:
     if any(each.accuracy.regressed for each in comparison.artefacts):
         steps.append("look at the flipped images in report.html; what you accept, say with --max-accuracy-loss")
     if any(latency.regressed for each in comparison.artefacts for latency in each.latencies):
-        steps.append("edgeport benchmark --profile tells where time goes; what you accept, say with --max-slowdown")
+        steps.append("edgeport benchmark --profile shows where time goes; what you accept, say with --max-slowdown")
     if comparison.missing and not comparison.limits.allow_missing:
         steps.append("make the missing artefacts again, or accept that they are gone with --allow-missing")
     return ". ".join(steps)

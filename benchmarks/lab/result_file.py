@@ -16,7 +16,7 @@ class ResultFile(Generic[Facts]):
     """How the results of one script are written and read.
 
     Attributes:
-        kind: Tells them from the others in docs/results.
+        kind: Distinguishes them from the others in docs/results.
         facts: The dataclass that holds them.
         what: What to call them in an error.
         schema: Grows when a key changes its meaning.

@@ -104,7 +104,7 @@ def assembled_report(
         judged: The outputs of a model that does not choose a class.
         kept: From a candidate's outputs to what is kept of each of these.
         groups: Which group each sample is in; empty if each stands for itself.
-        skip_refused: Go on without an entry that cannot run here, and tell of it in ``skipped``.
+        skip_refused: Go on without an entry that cannot run here, and name it in ``skipped``.
         on_step: Called with a few words before each step.
 
     Raises:
@@ -302,9 +302,9 @@ def _commit() -> dict[str, str]:
     if not (root / ".git").exists():
         return {}
     try:
-        told = subprocess.run(
+        ended = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, encoding="ascii", check=False
         )
     except FileNotFoundError:
         return {}
-    return {"commit": told.stdout.strip()} if told.returncode == 0 else {}
+    return {"commit": ended.stdout.strip()} if ended.returncode == 0 else {}

@@ -86,7 +86,7 @@ def entries_of(
 def _check_data(manifest: Manifest, dataset: Dataset) -> None:
     """Raise InputError if the artefacts of an export cannot be measured on a data set."""
     if not manifest.artefacts:
-        raise InputError(f"{manifest.name}: its export holds no artefact that has proven itself")
+        raise InputError(f"{manifest.name}: its export holds no verified artefact")
     if manifest.image is None or not manifest.classifies_images:
         raise InputError(
             f"{manifest.name} does not take one image and give its classes, which a benchmark is for: how close its "

@@ -159,10 +159,10 @@ def _round(
         for _ in range(protocol.turns):
             for index in random.permutation(len(turns)):
                 name, what, batch = turn = turns[index]
-                told = processes[name].ask(
+                reply = processes[name].ask(
                     "turn", what=what, batch=batch, calls=calls[turn], warmup=min(protocol.warmup_calls, calls[turn])
                 )
-                samples[turn] += told["ns"]
+                samples[turn] += reply["ns"]
         after = snapshot([process.pid for process in processes.values()])
         starts = {each.name: _start(processes[each.name], each.threads) for each in candidates}
     workload_ns = int(np.median(samples.pop((_REFERENCE_WORKLOAD.name, ENGINE_CALL, 1))))
@@ -171,8 +171,8 @@ def _round(
 
 def _start(process: MeasuringProcess, threads: int) -> Start:
     memory = process.ask("memory")
-    told = process.started
-    return Start(told["import_ns"], told["load_ns"], told["first_ns"], memory["peak"], memory["steady"], threads)
+    start = process.started
+    return Start(start["import_ns"], start["load_ns"], start["first_ns"], memory["peak"], memory["steady"], threads)
 
 
 def _add(found: Timings, one_round: _Round, candidates: Sequence[Candidate], ways: Sequence[tuple[str, int]]) -> None:

@@ -40,11 +40,11 @@ class LoadgenResult:
         loadgen: The version of LoadGen.
         queries: Queries of each SingleStream test, and samples of each Offline test.
         valid: Whether LoadGen calls every one of the tests valid.
-        single_stream: p50 and p90 in ns of each SingleStream test, as LoadGen tells them.
+        single_stream: p50 and p90 in ns of each SingleStream test, as LoadGen reports them.
         own: p50 and p90 in ns of as many calls under edgeport's clock, once for each test and beside it.
         idle: p50 and p90 in ns of the same tests of a system that answers at once: what the harness itself takes.
         offline_batch: Images of a call in Offline.
-        offline: Samples per second of each Offline test, as LoadGen tells them.
+        offline: Samples per second of each Offline test, as LoadGen reports them.
         own_offline: Samples per second of as many calls under edgeport's clock.
     """
 
@@ -136,8 +136,10 @@ def run_loadgen(
             "seconds": seconds,
         }
         with JsonProcess("edgeport.benchmarks.mlperf.loadgen_process", environment=with_threads(threads)) as process:
-            told = process.ask(order, name=f"{path.name} under LoadGen", within=_PATIENCE_SECONDS)
-    return LoadgenResult(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), threads=threads, **told)
+            figures = process.ask(order, name=f"{path.name} under LoadGen", within=_PATIENCE_SECONDS)
+    return LoadgenResult(
+        file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), threads=threads, **figures
+    )
 
 
 def markdown(results: Sequence[LoadgenResult]) -> str:

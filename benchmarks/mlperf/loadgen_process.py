@@ -163,8 +163,8 @@ def _single_stream(run: Callable[[Tensor], object], samples: _Samples, count: in
         run(single[indices[0]])
         complete(responses)
 
-    told = _loadgen(issue, mlperf_loadgen.TestScenario.SingleStream, len(single), count)
-    return {**_common(told), **{f"p{p}": told[f"result_{p}.00_percentile_latency_ns"] for p in (50, 90)}}
+    summary = _loadgen(issue, mlperf_loadgen.TestScenario.SingleStream, len(single), count)
+    return {**_common(summary), **{f"p{p}": summary[f"result_{p}.00_percentile_latency_ns"] for p in (50, 90)}}
 
 
 def _offline(run: Callable[[Tensor], object], samples: _Samples, count: int) -> dict[str, Any]:
@@ -176,12 +176,12 @@ def _offline(run: Callable[[Tensor], object], samples: _Samples, count: int) -> 
             done = ids[at : at + samples.batch]
             mlperf_loadgen.QuerySamplesComplete([mlperf_loadgen.QuerySampleResponse(each, 0, 0) for each in done])
 
-    told = _loadgen(issue, mlperf_loadgen.TestScenario.Offline, len(samples.single), count)
-    return {**_common(told), "samples_per_second": told["result_samples_per_second"]}
+    summary = _loadgen(issue, mlperf_loadgen.TestScenario.Offline, len(samples.single), count)
+    return {**_common(summary), "samples_per_second": summary["result_samples_per_second"]}
 
 
-def _common(told: dict[str, Any]) -> dict[str, Any]:
-    return {"version": told["loadgen_version"], "valid": told["result_validity"] == "VALID"}
+def _common(summary: dict[str, Any]) -> dict[str, Any]:
+    return {"version": summary["loadgen_version"], "valid": summary["result_validity"] == "VALID"}
 
 
 def _loadgen(issue: Issue, scenario: Any, sample_count: int, count: int) -> dict[str, Any]:

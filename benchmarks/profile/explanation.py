@@ -91,7 +91,7 @@ def contrast(int8: Profile, float32: Profile) -> str:
 
 
 def _reason(int8: Profile, float32: Profile) -> str:
-    """Return in a sentence why the costliest layer gains nothing, where that can be told; empty where it cannot."""
+    """Return in a sentence why the costliest layer gains nothing, where that can be said; empty where it cannot."""
     losing = _losing(int8, float32)
     if not losing or int8.roofline is None or int8.roofline.peak_kind != "int8":
         return ""
@@ -109,10 +109,10 @@ def _reason(int8: Profile, float32: Profile) -> str:
 def _costs(int8: Profile, float32: Profile) -> list[str]:
     """Return what makes int8 slower, and what makes up for it."""
     losing, pairs = _losing(int8, float32), _pairs(int8, float32)
-    told = [
+    known = [
         f"it loses {microseconds(sum(each.costs_us for each in losing))} in {listed([str(each) for each in losing])}"
     ]
-    costs = told if losing else []
+    costs = known if losing else []
     boundaries = int8.boundaries.us - float32.boundaries.us
     if boundaries > _WORTH * int8.whole_us:
         costs.append(f"quantizing and dequantizing take {microseconds(boundaries)}")

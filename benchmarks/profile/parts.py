@@ -30,7 +30,7 @@ class Part:
         type: What the engine runs.
         where: See OperatorTime.
         dtype: See OperatorTime.
-        macs: Its MACs; None if the file does not tell.
+        macs: Its MACs; None if the file does not say.
         outputs: How many numbers it writes; 0 if that is not known.
         boundary: ``quantize``, ``dequantize``, or empty.
         call: Runs it once; None for one that takes no part in a call, or cannot run alone.

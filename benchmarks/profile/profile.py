@@ -52,14 +52,14 @@ def profile_artefact(path: Path, *, threads: int, seconds: float = 1.0, trust: b
         InputError: An input has a free axis beside the first, or there are fewer threads than one.
         MissingDependencyError: The engine is not installed.
     """
-    told = inspect(path)
-    with quiet_stderr(), load(path, engine=_ENGINES[told.format], threads=threads, verify=not trust) as predictor:
+    inspection = inspect(path)
+    with quiet_stderr(), load(path, engine=_ENGINES[inspection.format], threads=threads, verify=not trust) as predictor:
         inputs = [_sample(spec, predictor) for spec in predictor.spec.inputs]
-        cutter = importlib.import_module(_CUTTERS[told.format])
-        cut: Cut = cutter.cut(path.read_bytes(), told, inputs, threads=threads)
+        cutter = importlib.import_module(_CUTTERS[inspection.format])
+        cut: Cut = cutter.cut(path.read_bytes(), inspection, inputs, threads=threads)
         timings = time_parts(cut, _whole(predictor, inputs), seconds=seconds)
         engine, version = predictor.spec.engine, predictor.spec.engine_version
-        return _profile(path.name, told, cut, timings, engine=engine, version=version, threads=threads)
+        return _profile(path.name, inspection, cut, timings, engine=engine, version=version, threads=threads)
 
 
 def profile_files(
@@ -130,7 +130,7 @@ def _whole(predictor: Predictor, inputs: Sequence[Tensor]) -> Callable[[], objec
 
 
 def _profile(
-    file: str, told: Inspection, cut: Cut, timings: Timings, *, engine: str, version: str, threads: int
+    file: str, inspection: Inspection, cut: Cut, timings: Timings, *, engine: str, version: str, threads: int
 ) -> Profile:
     parts_us = sum(each.us for each in timings.parts)
     operators = tuple(
@@ -166,9 +166,9 @@ def _profile(
         boundaries=boundaries,
         outside=tuple(each.name for each in operators if each.where == PLAIN),
         sentences=(),
-        roofline=_roofline(told.macs, operators, timings.whole.us, engine, threads),
+        roofline=_roofline(inspection.macs, operators, timings.whole.us, engine, threads),
     )
-    said = sentences_of(profile, notes=cut.notes, quantized=told.quantization == "integer")
+    said = sentences_of(profile, notes=cut.notes, quantized=inspection.quantization == "integer")
     return replace(profile, sentences=said)
 
 

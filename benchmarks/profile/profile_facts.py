@@ -1,4 +1,4 @@
-"""What a profile tells of one artefact; plain data that a report keeps."""
+"""What a profile says of one artefact; plain data that a report keeps."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ class OperatorTime:
             constants alone and runs once, ``untimed`` for one that cannot run alone.
         dtype: What it computes in or moves: ``int8``; that of its weights where floats are quantized on the way to
             them; empty for one that is not timed.
-        macs: Multiplications with an addition for one sample; None if the file does not tell.
+        macs: Multiplications with an addition for one sample; None if the file does not say.
         products: How many of them each of its outputs sums up; None for one without MACs.
     """
 
@@ -119,7 +119,7 @@ def profile_document(profile: Profile) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> Profile:
-    """Return the profile that a document of ``profile_document`` tells.
+    """Return the profile that a document of ``profile_document`` describes.
 
     Raises:
         KeyError: A key is missing.

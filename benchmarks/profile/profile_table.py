@@ -70,5 +70,5 @@ def _summed(name: str, operators: Sequence[OperatorTime]) -> tuple[str, ...]:
 
 
 def _shortened(name: str) -> str:
-    """Return a name of bearable length: its end tells layers apart."""
+    """Return a name of bearable length: its end differs between layers."""
     return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"

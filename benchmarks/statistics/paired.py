@@ -127,7 +127,7 @@ def loss_interval(paired: Paired, *, seed: int = 0) -> tuple[float, float]:
     Efron, "Bootstrap methods: another look at the jackknife", 1979: the percentile interval over images drawn with
     replacement. An image counts only through what became of it, so to draw images is to draw the numbers of lost,
     won and unchanged ones from a multinomial distribution. Without lost or won images the interval has no width,
-    for nothing was seen that could vary: what could be hidden is told by ``smallest_loss``.
+    for nothing was seen that could vary: what could be hidden is what ``smallest_loss`` says.
 
     Args:
         paired: What became of each image.

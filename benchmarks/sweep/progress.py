@@ -1,4 +1,4 @@
-"""What a sweep tells while it runs: a line when a cell begins and ends, and on a terminal what runs just now."""
+"""What a sweep shows while it runs: a line when a cell begins and ends, and on a terminal what runs just now."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from edgeport.train.record import STATE
 
 
 class CellProgress:
-    """Tells of the cells of a sweep as their events come in."""
+    """Shows the cells of a sweep as their events come in."""
 
     def __init__(self, console: Console, bars: Progress, output: Path, *, cells: int, done: int, slots: int) -> None:
         self._console, self._bars, self._output = console, bars, output
@@ -26,7 +26,7 @@ class CellProgress:
         self._all = bars.add_task("cells", total=cells, completed=done)
 
     def on_event(self, event: Event) -> None:
-        """Tell of one event."""
+        """Show one event."""
         name = event.cell.name
         if event.what == "started":
             self._console.print(f"{name}: started")
@@ -40,9 +40,9 @@ class CellProgress:
             if name in self._tasks:
                 self._bars.remove_task(self._tasks.pop(name))
             self._bars.update(self._all, completed=self._ended)
-            told = _scores(event.cell, self._output) if event.what == "done" else f"FAILED: {visible(event.words)}"
+            outcome = _scores(event.cell, self._output) if event.what == "done" else f"FAILED: {visible(event.words)}"
             self._console.print(
-                f"{name}: {told}  {event.seconds:.0f} s  {self._ended} of {self._cells} cells{self._left()}"
+                f"{name}: {outcome}  {event.seconds:.0f} s  {self._ended} of {self._cells} cells{self._left()}"
             )
 
     def _left(self) -> str:
@@ -57,7 +57,7 @@ class CellProgress:
 
 @contextmanager
 def cell_progress(console: Console, output: Path, *, cells: int, done: int, slots: int) -> Iterator[CellProgress]:
-    """Yield what tells of the cells; on a terminal with a bar for each that runs."""
+    """Yield what shows the cells; on a terminal with a bar for each that runs."""
     columns = TextColumn("{task.description}"), BarColumn(bar_width=24), _Epochs()
     live = console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=not live, refresh_per_second=2) as bars:

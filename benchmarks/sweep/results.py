@@ -86,7 +86,7 @@ class Results:
 
     @property
     def split(self) -> str:
-        """The split that is told of: ``test`` where all cells were scored on it, else ``validation``."""
+        """The split whose scores are shown: ``test`` where all cells were scored on it, else ``validation``."""
         candidates = [each for cell in self.cells for each in cell["contenders"]]
         return "test" if candidates and all("test" in each for each in candidates) else "validation"
 

@@ -149,8 +149,8 @@ def _check(place: str, key: str, value: Any, kind: type) -> None:
 def _text(content: Mapping[str, Any], key: str, default: str | None = None) -> str:
     value = content.get(key, default)
     if not isinstance(value, str) or not value:
-        told = f"got {value!r}" if key in content else "it is missing"
-        raise InputError(f"{key}: {told}, expected a text, such as {key} = 'mnist-5k'")
+        found = f"got {value!r}" if key in content else "it is missing"
+        raise InputError(f"{key}: {found}, expected a text, such as {key} = 'mnist-5k'")
     return value
 
 
@@ -173,8 +173,8 @@ def _list(content: Mapping[str, Any], key: str, kind: type, default: tuple[Any, 
     example = "[0, 1, 2]" if kind is int else "['float32', 'int8']" if key == "precisions" else "['edge', 'classic']"
     right = isinstance(values, list) and all(isinstance(each, kind) and not isinstance(each, bool) for each in values)
     if not right or not values:
-        told = f"got {values!r}" if key in content else "it is missing"
-        raise InputError(f"{key}: {told}, expected a list such as {key} = {example}")
+        found = f"got {values!r}" if key in content else "it is missing"
+        raise InputError(f"{key}: {found}, expected a list such as {key} = {example}")
     twice = next((each for number, each in enumerate(values) if each in values[:number]), None)
     if twice is not None:
         raise InputError(f"{key}: got {twice!r} twice, expected each once")

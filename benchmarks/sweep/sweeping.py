@@ -1,4 +1,4 @@
-"""The stage: which cells are to be made, what becomes of them, and the files that tell of all."""
+"""The stage: which cells are to be made, what becomes of them, and the files that say so."""
 
 import hashlib
 import platform
@@ -26,7 +26,7 @@ from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.host.terminal import visible
 from edgeport.train.datasets.dataset import Dataset
 
-# The sweep's file as it was when the folder was last written to; it tells a sweep's folder from any other.
+# The sweep's file as it was when the folder was last written to; it distinguishes a sweep's folder from any other.
 COPY = "sweep.toml"
 _TOOLS = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
 

@@ -84,13 +84,13 @@ def _legend(results: Results) -> str:
 
 
 def _failures(results: Results) -> str:
-    told = [f"- {each['model']}/{each['recipe']}/seed-{each['seed']}: {each['reason']}" for each in results.failed]
+    failed = [f"- {each['model']}/{each['recipe']}/seed-{each['seed']}: {each['reason']}" for each in results.failed]
     refused = [
         f"- {cell['model']}/{cell['recipe']}/seed-{cell['seed']}: {each['file']} was refused: {each['reason']}"
         for cell in results.cells
         for each in cell["refused"]
     ]
-    return "\nNot made:\n\n" + "\n".join(told + refused) + "\n" if told or refused else ""
+    return "\nNot made:\n\n" + "\n".join(failed + refused) + "\n" if failed or refused else ""
 
 
 def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -15,7 +15,7 @@ class Node:
         name: Its own name, or that of its first output.
         inputs: The keys of the tensors that it reads; empty for an optional one that is left out.
         outputs: The keys of the tensors that it writes.
-        runs: Whether it runs other graphs, so that its inputs do not tell all that it reads.
+        runs: Whether it runs other graphs, so that its inputs do not show all that it reads.
     """
 
     type: str

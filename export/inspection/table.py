@@ -247,7 +247,7 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int, w
 
 
 def _tail(name: str, longest: int) -> str:
-    """Return a name without its beginning if it is too long: the end tells the layer."""
+    """Return a name without its beginning if it is too long: the end names the layer."""
     name = _printable(name)
     return name if len(name) <= longest else f"...{name[3 - longest :]}"
 

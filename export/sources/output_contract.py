@@ -119,7 +119,7 @@ def with_meanings(
 
 
 def tells_apart(port: Output, labels: Sequence[str]) -> bool:
-    """Whether an output tells as many classes apart as a data set has labels."""
+    """Whether an output has as many classes as a data set has labels."""
     if port.kind == "yes-no":
         return len(labels) == 2
     return port.kind in ("classes", "labels", "map") and port.is_real and port.shape[-1:] == (len(labels),)
@@ -173,7 +173,7 @@ def _check_kind(port: Output) -> None:
 
 
 def _check_names(names: Sequence[str], port: Output) -> None:
-    """Raise InputError for names that cannot be shown, or told apart."""
+    """Raise InputError for names that cannot be shown or distinguished."""
     wrong = next((label for label in names if not label or steers(label)), None)
     if wrong is not None:
         raise InputError(f"--labels: got the label '{visible(wrong)}', expected text without control characters")

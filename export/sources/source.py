@@ -116,7 +116,7 @@ class Source:
         return self.takes_an_image and len(self.outputs) == 1 and self.activations[self.outputs[0].name] != "none"
 
     def with_labels(self, others: Sequence[str]) -> "Source":
-        """Return the source with the labels of a data set, where its first output tells so many classes apart."""
+        """Return the source with the labels of a data set, where its first output has so many classes."""
         first = self.outputs[0]
         if first.columns or not tells_apart(first, others):
             return self

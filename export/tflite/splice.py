@@ -3,7 +3,7 @@
 A TFLite file is a flatbuffer: a root table ``Model`` whose fields point forward to everything else. Unpacking and
 repacking it moves every buffer to another alignment than the converter gave it. So a new root is put in front of the
 old file instead: a ``Model`` table with the same fields, whose lists of buffers and metadata are one entry longer.
-The old bytes follow as they are, shifted by a multiple of 16. Only an archive at the end is told that it has moved.
+The old bytes follow as they are, shifted by a multiple of 16. Only an archive at the end records that it has moved.
 
 Field numbers are those of tensorflow/lite/schema/schema.fbs, version 3; the layout of tables and vectors is the
 flatbuffers internals document.

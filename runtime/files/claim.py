@@ -128,7 +128,7 @@ def _open_lock(hidden: Path, folder: Path) -> tuple[int, bool]:
     """Return the open lock file, and whether it is locked: some network file systems know no locks.
 
     Without a lock the staging folder itself is one, since it can be made only once; but then a killed process's is
-    not told from that of a running one, and the user has to look.
+    not distinguished from that of a running one, and the user has to look.
     """
     while True:
         hidden.mkdir(exist_ok=True)

@@ -76,7 +76,7 @@ class JsonProcess:
         self.end()
 
     def send(self, content: Mapping[str, Any]) -> None:
-        """Send one line; that a process has died is told by its answer."""
+        """Send one line; that a process has died shows in its answer."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(content).encode() + b"\n")

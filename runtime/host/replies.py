@@ -1,4 +1,4 @@
-"""What a process tells the one that has started it: lines of JSON, apart from all that libraries print."""
+"""What a process reports to the one that has started it: lines of JSON, apart from all that libraries print."""
 
 import json
 import os

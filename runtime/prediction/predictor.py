@@ -133,7 +133,7 @@ class Predictor:
     def classify(self, images: Pixels, *, top: int = 3) -> list[list[Classification]]:
         """Return for each image the classes that it most probably shows, the best first.
 
-        A model with one output column and a sigmoid tells two classes apart: the column is the second one's, or yes.
+        A model with one output column and a sigmoid has two classes: the column is the second one's, or yes.
 
         Args:
             images: As for ``predict``.

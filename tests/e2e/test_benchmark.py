@@ -22,7 +22,7 @@ from edgeport.train import load_dataset
 @pytest.fixture(scope="module")
 def report(edgeport, exported: Path, tmp_path_factory) -> tuple[Report, Path, str]:
     folder = tmp_path_factory.mktemp("benchmark")
-    printed = edgeport("benchmark", exported, "--launches", 3, "--batches", "1,8", "-o", folder).stdout
+    printed = edgeport("benchmark", exported, "--rounds", 3, "--batches", "1,8", "-o", folder).stdout
     return read_report(folder / "report.json"), folder, printed
 
 
@@ -118,7 +118,7 @@ def test_a_report_compares_with_itself_and_makes_a_page(edgeport, report: tuple[
 def test_another_export_is_measured_side_by_side_and_judged(edgeport, exported: Path, tmp_path: Path) -> None:
     base = shutil.copytree(exported, tmp_path / "export")
     printed = edgeport(
-        "benchmark", exported, "--baseline", base, "--launches", 6, "--max-slowdown", 3, "-o", tmp_path / "out"
+        "benchmark", exported, "--baseline", base, "--rounds", 6, "--max-slowdown", 3, "-o", tmp_path / "out"
     ).stdout
     assert "OK: no loss of accuracy" in printed
     measured = read_report(tmp_path / "out" / "report.json")
@@ -151,7 +151,7 @@ def test_ctrl_c_keeps_what_was_measured(exported: Path, tmp_path: Path) -> None:
     # A terminal of its own, in which the progress can be followed.
     controller, terminal = pty.openpty()
     with subprocess.Popen(
-        [*command, "--launches", "500"], stdout=terminal, stderr=terminal, env=environment, start_new_session=True
+        [*command, "--rounds", "500"], stdout=terminal, stderr=terminal, env=environment, start_new_session=True
     ) as process:
         os.close(terminal)
         seen = b""

@@ -99,7 +99,7 @@ def test_times_are_taken_too_and_a_report_is_shown_again(shared, edgeport, tmp_p
     rows = table.samples()
     lines = [",".join([*map(repr, row.tolist()), repr(float(row[2]))]) for row in rows]
     (tmp_path / "houses.csv").write_text("\n".join(["a,b,c,d,e,price", *lines]) + "\n")
-    options = ("--target", "price", "--launches", 2, "--batches", "1,4", "-o", tmp_path / "out")
+    options = ("--target", "price", "--rounds", 2, "--batches", "1,4", "-o", tmp_path / "out")
     printed = edgeport("benchmark", folder / "export", "--data", tmp_path / "houses.csv", *options).stdout
     report = read_report(tmp_path / "out")
     for each in report.artefacts:

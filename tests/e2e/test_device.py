@@ -57,7 +57,7 @@ def run(command: Path, *arguments: object, code: int = 0) -> subprocess.Complete
 
 @pytest.fixture(scope="module")
 def measured(command: Path, artefacts: Path) -> tuple[Report, str]:
-    printed = run(command, "benchmark", artefacts, "--launches", 2).stdout
+    printed = run(command, "benchmark", artefacts, "--rounds", 2).stdout
     output = artefacts.parent / "benchmark"
     assert {path.name for path in output.iterdir()} == {"report.json"}
     return read_report(output / "report.json"), printed

@@ -1,4 +1,4 @@
-"""Export: four artefacts, each proven; any last layer; and every file that is no model."""
+"""Export: four artefacts, each verified; any last layer; and every file that is no model."""
 
 import hashlib
 import json

@@ -82,7 +82,7 @@ def whole_archive(output: Path) -> None:
 COMMANDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "train": (TRAIN, "out", whole_training),
     "export": (EXPORT, "out", whole_export),
-    "benchmark": ("benchmark {}/export --launches 1", "out", read_report),
+    "benchmark": ("benchmark {}/export --rounds 1", "out", read_report),
     "sweep": ("sweep {}/sweep.toml --jobs 1", "out", read_results),
     "report": ("report {}/benchmark", "out.html", whole_page),
     "bundle": ("bundle {}/export", "out.tar.gz", whole_archive),
@@ -177,7 +177,7 @@ def test_names_of_any_bytes_go_all_the_way_where_only_ascii_is_known(small: Path
     whole_export(odd / "export")
     shutil.copy(odd / "train" / "model.keras", odd / f"{ODD}.keras")
     assert b"give --name" in run("export", odd / f"{ODD}.keras", "--calibration", "random", "-o", odd / "no", code=2)
-    run("benchmark", odd / "export", "--launches", 1, "-o", odd / "benchmark")
+    run("benchmark", odd / "export", "--rounds", 1, "-o", odd / "benchmark")
     read_report(odd / "benchmark")
     run("report", odd / "benchmark", "-o", odd / f"{ODD}.html")
     whole_page(odd / f"{ODD}.html")
@@ -227,7 +227,7 @@ def test_a_killed_benchmark_leaves_nothing_that_the_next_does_not_remove(tmp_pat
         folder, ["tiny.int8.tflite"], {"image": images}, labels=classes, reference=np.eye(10, dtype=np.float32)[classes]
     )
     (folder / "golden.npz").write_bytes(content)
-    command = [sys.executable, "-m", "edgeport.runtime.cli", "benchmark", folder, "--launches", "1"]
+    command = [sys.executable, "-m", "edgeport.runtime.cli", "benchmark", folder, "--rounds", "1"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen([*command, "-o", tmp_path / "out"], env=environment, stdout=subprocess.DEVNULL) as killed:
         while not (left := list(temporary.glob("*/input0.npy"))):
@@ -294,9 +294,9 @@ def test_what_may_not_be_read_or_written_is_one_line(
     with as_no_root():
         assert "Permission denied" in refused([*line.format(copy).split(), *output], capfd)
         if name:
-            told = refused([*line.format(small).split(), "-o", str(closed / name)], capfd)
-            assert "Permission denied" in told
-            assert str(closed) in told
+            printed = refused([*line.format(small).split(), "-o", str(closed / name)], capfd)
+            assert "Permission denied" in printed
+            assert str(closed) in printed
     assert sorted(os.listdir(tmp_path)) == ["closed", "copy"]
     assert not os.listdir(closed)
 
@@ -309,7 +309,7 @@ HUGE = "9" * 30
     [
         ("train", "--epochs"), ("train", "--seed"), ("export", "--calibration-count"), ("export", "--opset"),
         ("export", "--unroll-limit"), ("export", "--batch"), ("export", "--require-agreement"),
-        ("benchmark", "--launches"), ("benchmark", "--threads"), ("benchmark", "--batches"), ("sweep", "--jobs"),
+        ("benchmark", "--rounds"), ("benchmark", "--threads"), ("benchmark", "--batches"), ("sweep", "--jobs"),
         ("bundle", "--samples"),
     ],
 )  # fmt: skip
@@ -319,9 +319,9 @@ def test_numbers_of_any_size_and_kind_are_answered_in_a_line(
 ) -> None:
     line, name, _ = COMMANDS[command]
     output = ["-o", str(tmp_path / name)] if name else []
-    told = refused([*line.format(small).split(), *output, f"{option}={number}"], capfd)
-    assert option[2:].rpartition("-")[2] in told
-    assert "got " in told or "invalid" in told
+    printed = refused([*line.format(small).split(), *output, f"{option}={number}"], capfd)
+    assert option[2:].rpartition("-")[2] in printed
+    assert "got " in printed or "invalid" in printed
     assert not os.listdir(tmp_path)
 
 

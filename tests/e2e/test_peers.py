@@ -31,7 +31,7 @@ def compare(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def compared(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[PeersReport, str]:
     folder = tmp_path_factory.mktemp("peers")
-    arguments = (exported, "-o", folder / "peers.json", "--no-mobilenet", "--launches", LAUNCHES, "--images", IMAGES)
+    arguments = (exported, "-o", folder / "peers.json", "--no-mobilenet", "--processes", LAUNCHES, "--images", IMAGES)
     ended = compare(*arguments, "--tflite-runtime", folder / "old engine")
     assert ended.returncode == 0, ended.stderr
     return RESULT.read(folder / "peers.json"), ended.stdout
@@ -92,7 +92,7 @@ def test_what_cannot_be_compared_is_reported_before_anything_runs(exported: Path
     for arguments, expected in (
         ((tmp_path, "-o", output), "is no export folder"),
         ((exported, "-o", tmp_path), "--output"),
-        ((exported, "-o", output, "--launches", 1), "--launches: got 1, expected 2 or more"),
+        ((exported, "-o", output, "--processes", 1), "--processes: got 1, expected 2 or more"),
         ((exported, "-o", output, "--no-mobilenet", "--tflite-runtime", exported), "it holds something else"),
     ):
         ended = compare(*arguments)

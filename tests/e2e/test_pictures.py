@@ -80,7 +80,7 @@ def test_photos_are_answered_from_the_command_line_as_by_keras_own_loader(edgepo
         probabilities = np.array([[each["probabilities"][label] for label in ("dark", "light")] for each in answers])
         np.testing.assert_allclose(probabilities, expected, atol=0.01)
         assert (probabilities.argmax(1) == expected.argmax(1)).all()
-    edgeport("benchmark", tmp_path / "out", "-o", tmp_path / "report", "--launches", 2)
+    edgeport("benchmark", tmp_path / "out", "-o", tmp_path / "report", "--rounds", 2)
     conflict = edgeport(
         "export", tmp_path / "train" / "model.keras", "-o", tmp_path / "other", "--resize", "crop", code=2
     ).stderr

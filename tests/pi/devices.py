@@ -119,7 +119,7 @@ def _unpacked_bundle(device: Device, export: Path, build: Path) -> Path:
 
 
 def selftest(trial: Trial, installed: Installed, emulators: Path) -> list[dict[str, Any]]:
-    """Return the checks of ``edgeport selftest`` in the bundle, as its --json tells them."""
+    """Return the checks of ``edgeport selftest`` in the bundle, as its --json has them."""
     arguments = ["-m", "edgeport.runtime.cli", "selftest", installed.bundle / "artefacts"]
     arguments += ["--engine", trial.engine, "--json"]
     printed = json.loads(_run_python(trial, installed, emulators, arguments, what="selftest", codes=(0, 1)))
@@ -138,7 +138,7 @@ def answers(trial: Trial, installed: Installed, digits: Path, emulators: Path, b
 
 
 def emulator_version(emulators: Path) -> str:
-    """Return QEMU's version as it tells it."""
+    """Return QEMU's version as it prints it."""
     first = run([emulators / EMULATORS[0], "--version"], what="QEMU").splitlines()[0]
     return first.rpartition("version ")[2]
 

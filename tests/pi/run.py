@@ -1,4 +1,4 @@
-"""Prove on this machine that the engines answer on a Raspberry Pi's CPU as they do here.
+"""Show on this machine that the engines answer on a Raspberry Pi's CPU as they do here.
 
     python tests/pi/run.py [EXPORT] [--model NAME] [--data-dir DIR] [--save]
 

@@ -191,7 +191,7 @@ def _line(child: "subprocess.Popen[bytes]") -> str | None:
 def foreign_outcome(
     job: tuple[str, int], *, content: bytes, name: str, engine: str, seed: int, places: list[int]
 ) -> str:
-    """Return what ``probe`` tells about one mutant of the bare copy."""
+    """Return what ``probe`` says about one mutant of the bare copy."""
     kind, number = job
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         damaged = Path(folder, name)

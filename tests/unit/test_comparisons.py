@@ -56,7 +56,7 @@ def test_the_ratio_is_that_of_the_median_rounds() -> None:
         "| :-- | --: | --: |",
         "| loading | 1.000 | 1.000 |",
         "| onnx int8 | 2.000 | 3.000 |",
-        "| proof and writing | 0.200 |  |",
+        "| verification and writing | 0.200 |  |",
         "| whole | 3.200 | 4.000 |",
         "| ratio | 0.80 | 1.00 |",
     ]

@@ -149,7 +149,7 @@ def test_the_clock_is_read_on_the_core_itself_and_the_process_may_run_everywhere
     monkeypatch.setattr(sensors, "clock_mhz", watched)
     started = time.thread_time()
     assert sensors.busy_clock_mhz(cores, root=root) == expected
-    assert time.thread_time() - started > 0.001 * len(cores), "an idle core tells nothing"
+    assert time.thread_time() - started > 0.001 * len(cores), "an idle core says nothing"
     assert asked[len(cores) :] == [(core, {core}) for core in cores]
     assert usable_cores() == cores
     assert sensors.busy_clock_mhz(cores, root=tmp_path / "nothing") is None
@@ -255,8 +255,8 @@ def test_a_calm_machine_disturbs_nothing() -> None:
         ({"frequency_mhz": 2300.0}, ""),
         ({"temperature_c": 80.4}, "reached 80 degrees Celsius"),
         ({"temperature_c": 79.9}, ""),
-        ({"throttled": 0x1}, "told of under-voltage at the end of 1 of 10 rounds"),
-        ({"throttled": 0x8}, "told of the soft temperature limit"),
+        ({"throttled": 0x1}, "reported under-voltage at the end of 1 of 10 rounds"),
+        ({"throttled": 0x8}, "reported the soft temperature limit"),
     ],
 )
 def test_what_disturbs_a_run_is_reported(changes: dict[str, float], says: str) -> None:
@@ -286,9 +286,9 @@ def test_the_governor_is_no_disturbance_where_the_clock_kept_still_nor_blamed_wh
 def test_throttling_since_the_start_is_reported_with_what_is_known_of_when() -> None:
     (before,) = disturbances([replace(CALM, throttled=0x50000 & 0x10000)] * 3, {})
     assert before == (
-        "The firmware tells of under-voltage since the machine was started, before or during the first round"
+        "The firmware reports under-voltage since the machine was started, before or during the first round"
     )
     during = disturbances([CALM, replace(CALM, throttled=0x40000)], {})
-    assert during == ["The firmware tells of throttling since the machine was started, during the run"]
+    assert during == ["The firmware reports throttling since the machine was started, during the run"]
     both = disturbances([CALM, replace(CALM, throttled=0x40004)], {})
-    assert both == ["The firmware told of throttling at the end of 1 of 2 rounds"]
+    assert both == ["The firmware reported throttling at the end of 1 of 2 rounds"]

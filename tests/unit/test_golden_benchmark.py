@@ -37,11 +37,13 @@ def golden_of(folder: Path) -> Golden:
 
 
 def test_it_needs_no_manifest_and_no_tensorflow(artefacts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # By the option's former name.
     assert main(["benchmark", str(artefacts), "--launches", "1"]) == 0
     report = read_report(artefacts.parent / "benchmark" / "report.json")
     assert [each.file for each in report.artefacts] == ["tiny.keras", *FILES]
     assert [each.timed for each in report.artefacts] == [False, True, True, True]
     assert [report.correct(each) for each in report.artefacts] == [20, 20, 20, 20]
+    assert {len(series.launches) for each in report.artefacts for series in each.series} == {1}
     assert report.skipped == ()
     printed = capsys.readouterr().out
     assert "The Keras model was not run here" in printed

@@ -360,7 +360,7 @@ def test_the_same_report_gives_the_same_page() -> None:
 
 def test_the_page_says_how_to_do_it_again_and_what_is_timed() -> None:
     text = page(made_report()).text
-    assert "edgeport benchmark EXPORT_FOLDER --data digits --batches 1 --threads 1 --launches 8" in text
+    assert "edgeport benchmark EXPORT_FOLDER --data digits --batches 1 --threads 1 --rounds 8" in text
     assert "d" * 64 in text
     for what in TIMED.values():
         assert what in text

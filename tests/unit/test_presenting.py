@@ -155,10 +155,10 @@ def test_a_report_comes_back_and_stores_no_figure(tmp_path: Path) -> None:
 
 
 def test_the_table_says_what_was_measured() -> None:
-    told = row(REPORT, "TFLite int8")
-    interval = str(told.pop("95 %")).split(DASH)
+    shown = row(REPORT, "TFLite int8")
+    interval = str(shown.pop("95 %")).split(DASH)
     assert float(interval[0]) < 96.90 < float(interval[1])
-    assert told == {
+    assert shown == {
         "artefact": "TFLite int8",
         "top-1": "96.90%",
         "flips": "-12 +1",
@@ -197,18 +197,18 @@ def test_a_wrong_answer_that_became_another_is_told_apart() -> None:
 
 def test_a_percentile_that_the_calls_do_not_support_is_left_out() -> None:
     few = replace(REPORT.artefacts[2], series=(series(ENGINE_CALL, 10_000, launches=3),))
-    told = row(replace(REPORT, artefacts=(*REPORT.artefacts[:2], few)), "TFLite int8")
-    assert told["p50 us"] == "10.1"
-    assert told["p90 us"] is None, "seven calls lie beyond it"
-    assert told["x float32"] == "0.500", "three pairs give no interval"
-    assert told["pixels us"] is None
+    shown = row(replace(REPORT, artefacts=(*REPORT.artefacts[:2], few)), "TFLite int8")
+    assert shown["p50 us"] == "10.1"
+    assert shown["p90 us"] is None, "seven calls lie beyond it"
+    assert shown["x float32"] == "0.500", "three pairs give no interval"
+    assert shown["pixels us"] is None
 
 
 def test_what_was_not_timed_has_no_times() -> None:
     report = replace(REPORT, artefacts=(untimed(REPORT.reference), *REPORT.artefacts[1:]))
-    told = row(report, "Keras float32")
-    assert {told[key] for key in ("kB", "p50 us", "p90 us", "pixels us", "start ms", "peak MB")} == {None}
-    assert told["top-1"] == "98.00%"
+    shown = row(report, "Keras float32")
+    assert {shown[key] for key in ("kB", "p50 us", "p90 us", "pixels us", "start ms", "peak MB")} == {None}
+    assert shown["top-1"] == "98.00%"
 
 
 def test_the_terminal_shows_as_many_columns_as_it_has_room_for() -> None:
@@ -281,8 +281,8 @@ def sections(report: Report) -> dict[str, str]:
 
 
 def test_the_report_in_markdown_holds_all_of_it() -> None:
-    told = sections(REPORT)
-    assert list(told) == [
+    shown = sections(REPORT)
+    assert list(shown) == [
         "",
         "Accuracy against latency",
         "Latency",
@@ -292,23 +292,23 @@ def test_the_report_in_markdown_holds_all_of_it() -> None:
         "How to reproduce",
         "How to read this",
     ]
-    assert "Every artefact" not in told[""]
-    assert "The fastest is **" not in told[""]
-    assert summary_table(findings_of(REPORT)) in told[""]
-    assert "![Accuracy against latency](accuracy-latency.png)" in told["Accuracy against latency"]
-    answers = told["Accuracy and agreement"]
+    assert "Every artefact" not in shown[""]
+    assert "The fastest is **" not in shown[""]
+    assert summary_table(findings_of(REPORT)) in shown[""]
+    assert "![Accuracy against latency](accuracy-latency.png)" in shown["Accuracy against latency"]
+    answers = shown["Accuracy and agreement"]
     assert f"| TFLite int8 | 98.70 (97.79{DASH}99.24) | 13 | 12 | 1 | 0 | 1.10 (" in answers
     assert "| Keras float32 | - | - | 90.00 | 8.00 |" in answers
     assert "| TFLite int8 | 10.00 | 10.00 | 80.00 | 16.90 |" in answers
-    assert "| TFLite int8 | 80.0 | 5.00 | 1.00 | 86.0 | 50.0 | 45.0 |" in told["Start-up and memory"]
-    again = told["How to reproduce"]
-    assert "$ edgeport benchmark EXPORT_FOLDER --data d --batches 1 --threads 1 --launches 8\n" in again
+    assert "| TFLite int8 | 80.0 | 5.00 | 1.00 | 86.0 | 50.0 | 45.0 |" in shown["Start-up and memory"]
+    again = shown["How to reproduce"]
+    assert "$ edgeport benchmark EXPORT_FOLDER --data d --batches 1 --threads 1 --rounds 8\n" in again
     for fact in ("5" * 64, "edgeport: 0.3 abcdef012345", "engine 1", "| launches | 8 |"):
         assert fact in again
     for fact in (f"- processor: {REPORT.host['cpu_model']}", f"- system: {REPORT.host['os']}"):
-        assert fact in told["The machine"]
-    assert "| other processes, cores | 0.00 | 0.05 | 0.05 |" in told["The machine"]
-    assert "| reference workload, \u00b5s | 40.0 | 41.0 | 41.0 | From 40.0 to 41.0" in told["The machine"]
+        assert fact in shown["The machine"]
+    assert "| other processes, cores | 0.00 | 0.05 | 0.05 |" in shown["The machine"]
+    assert "| reference workload, \u00b5s | 40.0 | 41.0 | 41.0 | From 40.0 to 41.0" in shown["The machine"]
 
 
 def test_latency_has_intervals_and_only_percentiles_with_calls_enough() -> None:
@@ -325,13 +325,13 @@ def test_a_class_that_lost_is_named() -> None:
     predictions = np.array(answers())
     predictions[lost] = 3
     artefact = replace(REPORT.artefacts[2], predictions=predictions.tolist())
-    told = sections(replace(REPORT, artefacts=(REPORT.reference, artefact)))["Accuracy and agreement"]
-    told = told.partition("### Classes that lost accuracy")[2]
-    assert "| TFLite int8 | two | 250 | 15 | 0 | 6.00 |" in told
-    assert told.count("| TFLite int8 |") == 1
+    shown = sections(replace(REPORT, artefacts=(REPORT.reference, artefact)))["Accuracy and agreement"]
+    shown = shown.partition("### Classes that lost accuracy")[2]
+    assert "| TFLite int8 | two | 250 | 15 | 0 | 6.00 |" in shown
+    assert shown.count("| TFLite int8 |") == 1
     alike = replace(artefact, predictions=answers())
-    told = sections(replace(REPORT, artefacts=(REPORT.reference, alike)))["Accuracy and agreement"]
-    assert "No class of 4 classes has lost accuracy beyond chance" in told
+    shown = sections(replace(REPORT, artefacts=(REPORT.reference, alike)))["Accuracy and agreement"]
+    assert "No class of 4 classes has lost accuracy beyond chance" in shown
 
 
 def test_throughput_is_shown_when_several_ways_were_timed() -> None:
@@ -339,10 +339,10 @@ def test_throughput_is_shown_when_several_ways_were_timed() -> None:
     ways = [(8, 1, 40_000), (1, 2, 15_000), (8, 2, 30_000)]
     further = tuple(series(PREDICT, ns, launches=1, batch=batch, threads=threads) for batch, threads, ns in ways)
     artefact = replace(REPORT.artefacts[2], series=(*REPORT.artefacts[2].series, *further))
-    told = sections(replace(REPORT, artefacts=(*REPORT.artefacts[:2], artefact)))["Throughput"]
-    assert "| artefact | batch 1, 1 thread | batch 8, 1 thread | batch 1, 2 threads | batch 8, 2 threads |" in told
-    assert "| TFLite int8 | 48,309 | 200,000 | 66,667 | 266,667 |" in told
-    assert "| TFLite float32 | 24,155 | - | - | - |" in told
+    shown = sections(replace(REPORT, artefacts=(*REPORT.artefacts[:2], artefact)))["Throughput"]
+    assert "| artefact | batch 1, 1 thread | batch 8, 1 thread | batch 1, 2 threads | batch 8, 2 threads |" in shown
+    assert "| TFLite int8 | 48,309 | 200,000 | 66,667 | 266,667 |" in shown
+    assert "| TFLite float32 | 24,155 | - | - | - |" in shown
 
 
 def test_golden_samples_need_no_data_set_to_reproduce() -> None:
@@ -352,15 +352,15 @@ def test_golden_samples_need_no_data_set_to_reproduce() -> None:
 
 def test_a_host_of_long_ago_is_told_with_what_is_known() -> None:
     few = {key: REPORT.host[key] for key in ("cpu_model", "cores", "flags", "ram_bytes", "os", "python")}
-    told = sections(replace(REPORT, host=few, conditions=()))["The machine"]
-    assert "None" not in told
-    assert "frequency" not in told
-    assert "The report does not tell what went on meanwhile." in told
+    shown = sections(replace(REPORT, host=few, conditions=()))["The machine"]
+    assert "None" not in shown
+    assert "frequency" not in shown
+    assert "The report does not say what went on meanwhile." in shown
     pi = {**few, "board": "Raspberry Pi 5", "max_frequency_mhz": 2400.0, "governor": "ondemand", "temperature_c": 61.2}
-    told = sections(replace(REPORT, host=pi))["The machine"]
+    shown = sections(replace(REPORT, host=pi))["The machine"]
     for line in ("- board: Raspberry Pi 5\n", "- highest frequency, MHz: 2400\n", "- governor: ondemand\n",
                  "- temperature, \u00b0C: 61.2\n"):  # fmt: skip
-        assert line in told
+        assert line in shown
 
 
 def test_cells_of_a_markdown_table_keep_to_their_columns_and_lines() -> None:
@@ -489,8 +489,8 @@ def test_the_medians_need_no_statistics_no_drawing_and_no_engine() -> None:
         "names = ('matplotlib', 'scipy', 'jinja2', 'tensorflow', 'onnxruntime', 'onnx')\n"
         "print([name for name in names if name in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
 
 
 def test_the_medians_are_those_of_the_summary() -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
 # The parts that are no variants.
-LOADING, REST = "loading", "proof and writing"
+LOADING, REST = "loading", "verification and writing"
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,8 @@ def _asked(
     """Return those who can run here, and their answers; raises if the Keras model or edgeport cannot."""
     answers: dict[str, Answers] = {}
     candidates = [entrant.candidate for entrant in entrants]
-    told = answers_of(candidates, subject.images, on_step=on_step)
-    for entrant, (candidate, answer) in zip(entrants, told, strict=True):
+    replies = answers_of(candidates, subject.images, on_step=on_step)
+    for entrant, (candidate, answer) in zip(entrants, replies, strict=True):
         if isinstance(answer, Answers):
             answers[candidate.name] = answer
         elif entrant.by == EDGEPORT or entrant.file == KERAS_FILE:
@@ -218,7 +218,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images", type=int, default=1000, metavar="N", help="images on which answers are compared (default 1000)"
     )
     parser.add_argument(
-        "--launches",
+        "--processes",
         type=int,
         default=_PROTOCOL.launches,
         metavar="N",
@@ -229,11 +229,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     check_output_file(arguments.output)
-    for name, least in (("images", 1), ("launches", 2)):
+    for name, least in (("images", 1), ("processes", 2)):
         if getattr(arguments, name) < least:
             raise InputError(f"--{name}: got {getattr(arguments, name)}, expected {least} or more")
     on_step: OnStep = partial(print, flush=True)
-    # All of them first: what is wrong with the last is told before the first is measured.
+    # All of them first: what is wrong with the last is reported before the first is measured.
     subjects = [
         exported_subject(folder, count=arguments.images, data_dir=arguments.data_dir)
         for folder in arguments.exports or _RUNS
@@ -244,7 +244,7 @@ def _run(arguments: argparse.Namespace) -> None:
     report = compare_with_peers(
         subjects,
         tflite_runtime=tflite_runtime,
-        protocol=replace(_PROTOCOL, launches=arguments.launches),
+        protocol=replace(_PROTOCOL, launches=arguments.processes),
         on_step=on_step,
     )
     write_whole(arguments.output, RESULT.text(report).encode())

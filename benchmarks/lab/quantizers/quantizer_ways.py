@@ -118,7 +118,7 @@ def _static(name: str, **options: Any) -> Way:
 
 
 def _from_tflite(subject: Subject) -> tuple[bytes, float]:
-    # Float inputs and outputs, since an ONNX file does not tell the scales of integer ones.
+    # Float inputs and outputs, since an ONNX file does not hold the scales of integer ones.
     return _timed(lambda: onnx_quantizers.from_tflite(subject.exported("tflite", "int8", tensor_type="float32")))
 
 

@@ -56,10 +56,10 @@ def picked(samples: Samples, places: npt.NDArray[np.int64] | slice) -> Samples:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to run a model, told in values that another process can be sent.
+    """One way to run a model, in values that another process can be sent.
 
     Attributes:
-        name: How the results are told apart.
+        name: What the results are called.
         opener: ``package.module:function``; the function takes ``threads`` and the arguments, all by keyword, and
             returns an OpenedCandidate. If the module has a function ``import_engine``, that is called with the same
             arguments first, so that imports are timed as such.

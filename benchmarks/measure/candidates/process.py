@@ -1,4 +1,4 @@
-"""A measuring process from the outside: started, asked, ended; whatever becomes of it is told in one line."""
+"""A measuring process from the outside: started, asked, ended; whatever becomes of it is reported in one line."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class MeasuringProcess:
     """A process that has opened one candidate; ends with its ``with`` block.
 
     Attributes:
-        started: What it tells of its start: ``engine``, ``import_ns``, ``load_ns``, ``first_ns``.
+        started: What it reports of its start: ``engine``, ``import_ns``, ``load_ns``, ``first_ns``.
         pid: Its process number.
     """
 

@@ -1,4 +1,4 @@
-"""The inside of a measuring process: opens one candidate on cores of its own, and does what it is told by line.
+"""The inside of a measuring process: opens one candidate on cores of its own, and does what each line asks.
 
 The parent writes JSON lines to its standard input and reads one for each from its standard output. Numbers of
 nanoseconds are those of the monotonic clock, which is the same in all processes of a machine.

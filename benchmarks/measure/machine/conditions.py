@@ -38,8 +38,8 @@ class Snapshot:
         busy_s: CPU time that was used, by anything, on the cores that this process may run on; None if the system does
             not tell.
         stolen_s: CPU time that the hypervisor kept from those cores.
-        own_s: CPU time of this process, of its children that have ended, and of those that it was told.
-        frequency_mhz: Of the cores that the processes it was told run on, read while they are busy.
+        own_s: CPU time of this process, of its children that have ended, and of those that it knows.
+        frequency_mhz: Of the cores that the processes it knows run on, read while they are busy.
         temperature_c: Of the processor.
         throttled: See ``sensors.throttled_bits``.
     """
@@ -78,7 +78,7 @@ def condition(before: Snapshot, after: Snapshot, *, yardstick_ns: int) -> Condit
     """Return what the machine did between two snapshots.
 
     Args:
-        before: The first one; processes that have been started since need not be told to it.
+        before: The first one; processes that have been started since need not be named to it.
         after: The second one.
         yardstick_ns: The median time of the reference workload meanwhile.
     """
@@ -167,20 +167,20 @@ def _throttling(conditions: Sequence[Condition], host: Mapping[str, Any]) -> Ite
     seen = [sum(1 for mask in masks if mask >> bit & 1) for bit in range(len(_THROTTLING))]
     for name, count in zip(_THROTTLING, seen, strict=True):
         if count:
-            yield f"The firmware told of {name} at the end of {count} of {len(masks)} rounds"
+            yield f"The firmware reported {name} at the end of {count} of {len(masks)} rounds"
     # What has happened between two looks is only in the bits since the start.
     began, since = masks[0] >> _SINCE_START, masks[-1] >> _SINCE_START
     for bit, name in enumerate(_THROTTLING):
         if since >> bit & 1 and not seen[bit]:
             when = "before or during the first round" if began >> bit & 1 else "during the run"
-            yield f"The firmware tells of {name} since the machine was started, {when}"
+            yield f"The firmware reports {name} since the machine was started, {when}"
 
 
 def _mean(conditions: Sequence[Condition], name: str) -> float:
-    """Return the mean over the time of the run of what was told of it; 0 if nothing was."""
-    told = [(float(getattr(each, name)), each.seconds) for each in conditions if getattr(each, name) is not None]
-    seconds = sum(each for _, each in told)
-    return sum(value * each for value, each in told) / seconds if seconds else 0.0
+    """Return the mean over the time of the run of what was seen of it; 0 if nothing was."""
+    seen = [(float(getattr(each, name)), each.seconds) for each in conditions if getattr(each, name) is not None]
+    seconds = sum(each for _, each in seen)
+    return sum(value * each for value, each in seen) / seconds if seconds else 0.0
 
 
 def _between(before: float | None, after: float | None) -> float | None:

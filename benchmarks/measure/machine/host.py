@@ -23,7 +23,7 @@ _VIRTUAL_VENDORS = ("qemu", "kvm", "vmware", "innotek", "xen", "microsoft corpor
 
 
 def host_facts(*, root: Path = ROOT) -> dict[str, Any]:
-    """Return what decides how fast things run here, and nothing that tells whose machine it is.
+    """Return what decides how fast things run here, and nothing that says whose machine it is.
 
     Keys: ``cpu_model``, ``cpu_core`` (which core of ARM's), ``architecture``, ``flags`` (those that matter), ``cores``,
     ``usable_cores`` (their numbers, those that this process may run on), ``governor``, ``frequency_mhz``,
@@ -87,7 +87,7 @@ def _virtual(flags: set[str], root: Path) -> bool:
 
 
 def _operating_system() -> str:
-    """Return the distribution's own name where it tells, as on any Linux, else the system's."""
+    """Return the distribution's own name where it has one, as on any Linux, else the system's."""
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):

@@ -1,4 +1,4 @@
-"""What the system tells of its processor while it works: clock, temperature and throttling."""
+"""What the system reports of its processor while it works: clock, temperature and throttling."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ _BUSY_SECONDS = 0.02
 
 
 def clock_mhz(core: int, which: str = "scaling_cur_freq", *, root: Path = ROOT) -> float | None:
-    """Return a clock of a core in MHz; None if the system does not tell, as most virtual machines do not.
+    """Return a clock of a core in MHz; None if the system does not report it, as most virtual machines do not.
 
     Args:
         core: Its number.
@@ -54,7 +54,7 @@ def busy_clock_mhz(cores: Iterable[int], *, root: Path = ROOT) -> float | None:
 
 
 def temperature_c(*, root: Path = ROOT) -> float | None:
-    """Return the temperature of the processor in degrees Celsius, the hottest of its sensors; None if none tells.
+    """Return the temperature of the processor in degrees Celsius, the hottest of its sensors; None if none is read.
 
     Args:
         root: Where /sys is.
@@ -72,9 +72,9 @@ def temperature_c(*, root: Path = ROOT) -> float | None:
     if read:
         return max(read)
     # On a Raspberry Pi: temp=48.3'C
-    told = firmware_tells("measure_temp")
+    printed = firmware_reply("measure_temp")
     try:
-        return float(told.partition("=")[2].removesuffix("'C")) if told else None
+        return float(printed.partition("=")[2].removesuffix("'C")) if printed else None
     except ValueError:
         return None
 
@@ -84,25 +84,25 @@ def throttled_bits() -> int | None:
 
     Raspberry Pi documentation, "vcgencmd: get_throttled".
     """
-    told = firmware_tells("get_throttled")
+    printed = firmware_reply("get_throttled")
     try:
-        return int(told.partition("=")[2], 16) if told else None
+        return int(printed.partition("=")[2], 16) if printed else None
     except ValueError:
         return None
 
 
-def firmware_tells(question: str) -> str | None:
+def firmware_reply(question: str) -> str | None:
     """Return the answer of a Raspberry Pi's ``vcgencmd``; None where there is none, or where it may not be asked."""
     program = shutil.which("vcgencmd")
     if program is None:
         return None
     try:
-        told = subprocess.run(
+        printed = subprocess.run(
             [program, question], capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=5
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return told.stdout.strip() if told.returncode == 0 else None
+    return printed.stdout.strip() if printed.returncode == 0 else None
 
 
 def text_of(path: Path) -> str | None:

@@ -41,7 +41,7 @@ def find_origins(
     Args:
         fused: The optimized graph, in order.
         nodes: The operators of the file with their tensors, in order.
-        operators: What an inspection tells of the same ones.
+        operators: What an inspection says of the same ones.
     """
     search = _Search(nodes, operators)
     origins = [search.claim(each.name) if each.multiplies else None for each in fused]

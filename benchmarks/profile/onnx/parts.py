@@ -21,12 +21,12 @@ _INT8 = "int8"
 _PROVIDERS = ["CPUExecutionProvider"]
 
 
-def cut(content: bytes, told: Inspection, inputs: Sequence[Tensor], *, threads: int) -> Cut:
+def cut(content: bytes, inspection: Inspection, inputs: Sequence[Tensor], *, threads: int) -> Cut:
     """Return each operator of the graph as onnxruntime optimizes it for this processor, as a graph of its own.
 
     Args:
         content: The whole file.
-        told: What an inspection tells of it.
+        inspection: What an inspection says of it.
         inputs: One sample for each input, in the engine's own types.
         threads: Threads that the engine may use.
     """
@@ -35,7 +35,7 @@ def cut(content: bytes, told: Inspection, inputs: Sequence[Tensor], *, threads: 
     constants = {each.name: each for each in graph.initializer}
     values = _values(optimized, inputs)
     fused = [Fused(node.name, multiplies(node.op_type)) for node in graph.node]
-    origins = find_origins(fused, _nodes(inlined(onnx.load_from_string(content))), told.graph.operators)
+    origins = find_origins(fused, _nodes(inlined(onnx.load_from_string(content))), inspection.graph.operators)
     parts = []
     for node, origin in zip(graph.node, origins, strict=True):
         given = list(dict.fromkeys(name for name in node.input if name and name not in constants))
@@ -57,11 +57,11 @@ def cut(content: bytes, told: Inspection, inputs: Sequence[Tensor], *, threads: 
                 call=call,
             )
         )
-    return Cut(tuple(parts), _empty(threads), _notes(told, optimized))
+    return Cut(tuple(parts), _empty(threads), _notes(inspection, optimized))
 
 
-def _notes(told: Inspection, optimized: onnx.ModelProto) -> tuple[str, ...]:
-    before, after = len(told.graph.operators), len(optimized.graph.node)
+def _notes(inspection: Inspection, optimized: onnx.ModelProto) -> tuple[str, ...]:
+    before, after = len(inspection.graph.operators), len(optimized.graph.node)
     return (f"onnxruntime makes {after} operators of the {before} in the file.",) if before != after else ()
 
 

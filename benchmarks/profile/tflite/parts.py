@@ -1,4 +1,4 @@
-"""Cuts a .tflite file into graphs of one operator each, and tells which of them XNNPACK runs."""
+"""Cuts a .tflite file into graphs of one operator each, and finds which of them XNNPACK runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,12 +21,12 @@ _DTYPES: dict[int, str] = {
 _NARROW = (schema.TensorType.INT8, schema.TensorType.INT4, schema.TensorType.INT2)
 
 
-def cut(content: bytes, told: Inspection, inputs: Sequence[Tensor], *, threads: int) -> Cut:
+def cut(content: bytes, inspection: Inspection, inputs: Sequence[Tensor], *, threads: int) -> Cut:
     """Return each operator of a TFLite file as a graph of its own, which gets what it would get in the whole.
 
     Args:
         content: The whole file.
-        told: What an inspection tells of it.
+        inspection: What an inspection says of it.
         inputs: One sample for each input, in the engine's own types.
         threads: Threads that the engine may use.
     """
@@ -38,7 +38,7 @@ def cut(content: bytes, told: Inspection, inputs: Sequence[Tensor], *, threads: 
     # Which operator writes a tensor that holds constants: it is taken along by whoever reads it.
     writer = {out: operator for operator in graph.operators for out in operator.outputs if out in constant}
     parts = []
-    for operator, facts in zip(graph.operators, told.graph.operators, strict=True):
+    for operator, facts in zip(graph.operators, inspection.graph.operators, strict=True):
         if all(index in constant for index in operator.outputs):
             parts.append(Part(facts.name, facts.type, AT_LOAD, "", facts.macs, 0, "", None))
             continue

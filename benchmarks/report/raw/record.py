@@ -14,7 +14,7 @@ from edgeport.benchmarks.report.raw.packed import Packed
 # Files of a baseline that was measured in the same run begin with it.
 BASELINE = "baseline/"
 ENGINE_CALL, PREDICT, LABEL = "engine", "predict", "label"
-# What can be timed, and how a reader is told.
+# What can be timed, and what a reader sees of it.
 TIMED = {
     ENGINE_CALL: "one call of the engine, from the artefact's own input tensor to its own output tensor",
     PREDICT: "predict(): from raw uint8 pixels to float32 probabilities",
@@ -154,8 +154,8 @@ class Condition:
         others_busy: CPU time that other processes used meanwhile, in cores: 1.0 is one core all the time.
         stolen: CPU time that the hypervisor kept from this machine, in cores.
         yardstick_ns: Median time of the reference workload, a fixed piece of arithmetic that no artefact has a part in.
-        frequency_mhz: Of the cores that were measured on; None where the system does not tell.
-        temperature_c: Of the processor; None where the system does not tell.
+        frequency_mhz: Of the cores that were measured on; None where the system does not report it.
+        temperature_c: Of the processor; None where the system does not report it.
         throttled: What the firmware says of throttling (on a Raspberry Pi ``vcgencmd get_throttled``, a bit mask);
             None where there is no such thing.
     """

@@ -106,7 +106,7 @@ def _ratio_words(ratio: Ratio, base: str) -> tuple[str, str, str]:
         ends = (1 / ratio.high, 1 / ratio.low) if faster else (ratio.low, ratio.high)
         interval = f"95{THIN}% interval {span(*ends)}"
     if ratio.contains_one:
-        return figures(value), f"not told apart from {base}", interval
+        return figures(value), f"not distinguishable from {base}", interval
     return figures(value), f"times as {'fast' if faster else 'slow'} as {base}", interval
 
 

@@ -58,9 +58,9 @@ def machine(findings: Findings) -> Section:
     """Return the section with the machine and its condition."""
     report = findings.report
     facts = [(_HOST.get(key, key.replace("_", " ")), _fact(key, value)) for key, value in report.host.items()]
-    calm = "Nothing disturbed the machine during the run, as far as the system tells."
+    calm = "Nothing disturbed the machine during the run, as far as the system reports."
     if not report.conditions:
-        calm = "The report does not tell what went on meanwhile."
+        calm = "The report does not say what went on meanwhile."
     found = [f"{each}." for each in findings.disturbances]
     blocks: list[Block] = [
         Facts([(name, value) for name, value in facts if value]),
@@ -131,10 +131,10 @@ def command_line(report: Report) -> str:
     words = ["edgeport", "benchmark", "EXPORT_FOLDER"]
     if report.dataset["split"] != "golden":
         words += ["--data", shlex.quote(str(report.dataset["name"]))]
-    for key in ("batches", "threads", "launches"):
+    for key, option in (("batches", "--batches"), ("threads", "--threads"), ("launches", "--rounds")):
         if key in protocol:
             value = protocol[key]
-            words += [f"--{key}", ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)]
+            words += [option, ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)]
     words += ["--profile"] if report.profiles else []
     words += ["--mlperf"] if report.mlperf else []
     return " ".join(words)

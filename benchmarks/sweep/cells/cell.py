@@ -62,7 +62,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Order:
-    """What a process is told to make a cell.
+    """What a process is sent to make a cell.
 
     Attributes:
         cell: The cell.
@@ -128,7 +128,7 @@ def order_text(order: Order) -> str:
 
 
 def read_order(text: str) -> Order:
-    """Return the order that a line of JSON tells."""
+    """Return the order that a line of JSON holds."""
     content = json.loads(text)
     cell, shared = content["cell"], content["shared"]
     recipe = Recipe(**{field.name: cell["recipe"][field.name] for field in fields(Recipe)})

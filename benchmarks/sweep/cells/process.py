@@ -22,7 +22,7 @@ class CellProcess(JsonProcess):
         self.started = time.monotonic()
         order.folder.mkdir(parents=True, exist_ok=True)
         threads = order.shared.threads
-        # TensorFlow takes as many threads as there are cores, too, unless it is told.
+        # TensorFlow takes as many threads as there are cores, too, unless it is limited.
         environment = with_threads(threads) | {
             "TF_NUM_INTRAOP_THREADS": str(threads),
             "TF_NUM_INTEROP_THREADS": str(threads),
@@ -35,10 +35,10 @@ class CellProcess(JsonProcess):
         # The pipe stays open: see worker.
         self.send(json.loads(order_text(order)))
 
-    def told(self) -> Iterator[dict[str, Any]]:
-        """Yield what the process has told since the last call; waits for it if it has told nothing.
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield what the process has reported since the last call; waits for it if there is nothing.
 
-        The last thing that it tells is ``done`` or ``failed``, with the reason.
+        The last event is ``done`` or ``failed``, with the reason.
         """
         answers = self.read()
         yield from [{"failed": self._reason()}] if answers is None else answers

@@ -1,4 +1,4 @@
-"""What a cell has left in its folder, read back: whatever was damaged is told, and nothing is taken for a result."""
+"""What a cell has left in its folder, read back: damage is reported and never taken for a result."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -42,7 +42,7 @@ def make_cell(order: Order, *, console: Console, on_stage: Callable[[str], None]
 
     Args:
         order: What to make.
-        console: Where the training tells its epochs.
+        console: Where the training shows its epochs.
         on_stage: Called with a word before each stage.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The inside of a cell's process: reads its order from standard input, and tells its stages on standard output.
+"""The inside of a cell's process: reads its order from standard input, and reports its stages on standard output.
 
 It ends with whoever started it: its standard input is a pipe that stays open as long as that process lives, however it
 ends. The process leads a group of its own, so that the processes it has started end with it.
@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """Make one cell; return 0 also for one that cannot be made, of which the last line tells."""
+    """Make one cell; return 0 also for one that cannot be made, of which the last line says why."""
     # A shell that starts a sweep in the background has its children ignore this signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Whatever a library prints goes to the log, and must not get between the lines.

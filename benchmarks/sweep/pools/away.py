@@ -66,10 +66,10 @@ def _make(order: Order) -> str:
     process = CellProcess(order)
     try:
         while True:
-            for told in process.told():
-                if "failed" in told:
-                    return str(told["failed"])
-                if "done" in told:
+            for event in process.events():
+                if "failed" in event:
+                    return str(event["failed"])
+                if "done" in event:
                     return ""
     finally:
         process.end()

@@ -52,12 +52,12 @@ class LocalPool:
 
 def _events(process: CellProcess) -> Iterator[Event]:
     cell = process.order.cell
-    for told in process.told():
+    for event in process.events():
         seconds = time.monotonic() - process.started
-        if "stage" in told:
-            yield Event(cell, "doing", told["stage"])
-        elif "failed" in told:
-            yield Event(cell, "failed", told["failed"], seconds)
+        if "stage" in event:
+            yield Event(cell, "doing", event["stage"])
+        elif "failed" in event:
+            yield Event(cell, "failed", event["failed"], seconds)
             return
         else:
             yield Event(cell, "done", "", seconds)

@@ -1,4 +1,4 @@
-"""Where cells are made: the face of everything that can run them."""
+"""Where cells are made: the interface of everything that can run them."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass

@@ -62,7 +62,7 @@ class RayPool:
         self._archives = {self._names[name]: ray.put(_archive(each)) for name, each in data.items()}
 
     def run(self, orders: Sequence[Order]) -> Generator[Event, None, None]:
-        """See Pool.run. A cluster tells of cells when they have ended; what is interrupted there begins anew."""
+        """See Pool.run. A cluster reports cells when they have ended; what is interrupted there begins anew."""
         task = ray.remote(make_away).options(num_cpus=self._threads, max_retries=_RETRIES)
         teachers = {path: ray.put(path.read_bytes()) for path in {each.cell.teacher for each in orders} if path}
         pending: dict[Any, Order] = {}

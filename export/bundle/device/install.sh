@@ -39,7 +39,7 @@ if [ -z "$python" ]; then
         "$python" -c 'pass' 2>/dev/null && break
     done
 fi
-# The Python tells the architecture of the programs; that of the kernel may be another.
+# The Python says the architecture of the programs; that of the kernel may be another.
 facts=$("$python" -c '
 import platform, struct, sys
 bits, machine = 8 * struct.calcsize("P"), platform.machine()
@@ -64,7 +64,7 @@ if [ -n "$from_apt" ]; then
 fi
 
 # 3. The environment. A virtual environment knows its own path, so it is made where it stays; the stamp, written last,
-#    tells a whole one from what a killed run left behind. The one before is kept until the new one is whole.
+#    distinguishes a whole one from what a killed run left behind. The one before is kept until the new one is whole.
 stamp="$(sha256sum SHA256SUMS | cut -d ' ' -f 1) $here"
 is_whole() { [ "$(cat venv/installed-from 2>/dev/null)" = "$stamp" ]; }
 # Also called by the trap, after whatever has gone wrong.
@@ -89,7 +89,7 @@ else
     if [ -n "$from_apt" ]; then lent=--system-site-packages; else lent=; fi
     say "Making the environment $here/venv with $("$python" --version)"
     # shellcheck disable=SC2086 # nothing, or one word
-    "$python" -m venv $lent venv || fail "could not make $here/venv: the line above tells why"
+    "$python" -m venv $lent venv || fail "could not make $here/venv: the line above says why"
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
     if [ "$(find wheels -name '*.whl' | wc -l)" -gt 1 ]; then
         say 'Installing the packages from the folder wheels, without a network'
@@ -100,16 +100,16 @@ else
     fi
     # requirements.txt is complete: nothing that it does not name may come in.
     venv/bin/python -m pip install --quiet --no-deps "$@" --requirement requirements.txt ||
-        fail 'pip could not install the packages: the lines above tell why'
+        fail 'pip could not install the packages: the lines above say why'
     venv/bin/python -m pip install --quiet --no-deps --no-index wheels/edgeport-*.whl ||
-        fail 'pip could not install edgeport: the lines above tell why'
+        fail 'pip could not install edgeport: the lines above say why'
     printf '%s\n' "$stamp" >venv/installed-from.partial
     mv venv/installed-from.partial venv/installed-from
     restore
     trap - EXIT HUP INT TERM
 fi
 
-# 4. The proof: the golden inputs give the golden answers.
+# 4. The test: the golden inputs give the golden answers.
 say 'Comparing the answers of this device with the golden ones'
 status=0
 venv/bin/edgeport selftest artefacts || status=$?

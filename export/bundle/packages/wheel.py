@@ -16,7 +16,7 @@ _LAYERS = ("runtime", "train", "export", "benchmarks")
 # Where edgeport is edited in place, what measures edgeport itself lies beside it.
 _LAB = "lab"
 _RECORDS = ("METADATA", "entry_points.txt", "top_level.txt", "licenses/LICENSE")
-# The earliest time that a ZIP file can tell: wheels of the same content are the same bytes.
+# The earliest time that a ZIP file can hold: wheels of the same content are the same bytes.
 _THEN = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o100644
 

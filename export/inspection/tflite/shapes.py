@@ -46,7 +46,7 @@ def shapes_for_one_sample(
     constants: Mapping[int, tuple[int, ...]],
     run: Mapping[int, Called] | None = None,
 ) -> list[Shape]:
-    """Return the shape of every tensor when one sample goes in; None for an axis that cannot be told.
+    """Return the shape of every tensor when one sample goes in; None for an axis that cannot be known.
 
     Args:
         signatures: The shapes in the file, None for a free axis.

@@ -80,7 +80,7 @@ def read_tensor(table: Any, model: Any, content: bytes) -> TfliteTensor:
         expected = bytes_of(dtype, elements_of(shape))
         if stored and expected not in (None, stored) and table.sparsity is None:
             raise ValueError(f"{stored} bytes for {dtype} of shape {shape}")
-        # Whether it holds weights, those who read it tell.
+        # Whether it holds weights, those who read it say.
         constant = Constant(name, dtype, shape, stored, weight=False, per_channel=len(scales) > 1)
         data = model.buffers[table.buffer].data
         if dtype in _NUMBERS and data is not None and 0 < stored <= 8 * _MOST_AXES and table.sparsity is None:
@@ -118,7 +118,7 @@ def is_weight(tensor: TfliteTensor, kind: str, position: int) -> bool:
 
 
 def spec_of(tensor: TfliteTensor) -> TensorSpec:
-    """Return a tensor as every format tells of its inputs and outputs."""
+    """Return a tensor as every format describes its inputs and outputs."""
     scale, zero_point = 0.0, 0
     if len(tensor.scales) == 1 and math.isfinite(tensor.scales[0]):
         scale = tensor.scales[0]

@@ -1,7 +1,7 @@
 """An ONNX graph pass: from pairs of QuantizeLinear and DequantizeLinear to a float model and a table of ranges.
 
 tf2onnx writes such a pair for each fake-quant operator of a quantization-aware model. onnxruntime's quantizer takes a
-float model, places the pairs where they pay, and can be told the scales to use.
+float model, places the pairs where they pay, and can be given the scales to use.
 """
 
 from dataclasses import dataclass

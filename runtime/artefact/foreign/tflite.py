@@ -1,4 +1,4 @@
-"""Tells whether a .tflite file is sound before an engine sees it: some engines check nothing and crash.
+"""Checks whether a .tflite file is sound before an engine sees it: some engines check nothing and crash.
 
 ``check_structure`` walks the flatbuffer inside its bounds, and then looks at what the numbers mean: that each index
 names something that exists, that constants are as long as their shapes say, that operators read only what has been

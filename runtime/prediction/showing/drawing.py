@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Boxes are drawn on a picture whose shorter side has so many pixels at least.
 _LEGIBLE = 320
 _LARGEST_PALETTE = 256
-# Of boxes, by the number of their class: seen on most pictures, and told apart by most eyes (Okabe and Ito, 2008).
+# Of boxes, by the number of their class: seen on most pictures, and distinguished by most eyes (Okabe and Ito, 2008).
 _OUTLINES = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 
 

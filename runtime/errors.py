@@ -44,7 +44,10 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> InputError:
     # Only a message needs it, and an import of the runtime should cost nothing.
     from difflib import get_close_matches
 
-    names = {name.lower(): name for name in sorted(known)}
+    from edgeport.runtime.host.terminal import visible
+
+    # Names come from files too, and a column of a table may hold a newline.
+    names = {name.lower(): visible(name) for name in sorted(known)}
     nearest = get_close_matches(got.lower(), names, n=1)
     hint = f": did you mean {names[nearest[0]]}?" if nearest else ""
     return InputError(f"unknown {kind} {got!r}{hint} (known: {', '.join(names.values())})")

@@ -299,6 +299,10 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, help="a JSON file with the counts, written after each target")
     arguments = parser.parse_args()
     counts: dict[str, dict[str, int]] = {}
+    if arguments.output and arguments.output.exists():
+        # Some targets alone renew theirs among the others'.
+        earlier = json.loads(arguments.output.read_bytes())
+        counts = earlier["counts"] if earlier["seconds"] == arguments.seconds else {}
     for target in arguments.targets:
         counts[target] = fuzz_for(target, arguments.seconds)
         print(f"{target}: {counts[target]}", flush=True)

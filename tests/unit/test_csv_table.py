@@ -90,3 +90,10 @@ def test_what_is_no_table_of_numbers_is_reported_with_its_place(text: str, targe
 def test_bytes_that_are_no_text_are_reported_with_their_line() -> None:
     with pytest.raises(InputError, match=r"a\.csv, line 2: got bytes that are no UTF-8 text"):
         read_table(b"1,2\n3,\xff\n", named="a.csv")
+
+
+def test_a_name_with_a_newline_makes_no_second_line_of_a_message() -> None:
+    with pytest.raises(InputError) as caught:
+        table('"a\nb",c\n1,2\n', "d")
+    assert "known: a\\nb, c" in str(caught.value)
+    assert "\n" not in str(caught.value)

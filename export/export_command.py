@@ -13,6 +13,7 @@ from edgeport.export.conversion.options import OPSET, UNROLL_LIMIT, Options
 from edgeport.export.front_door import export_model
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.calibration import CalibrationSet
+from edgeport.export.verification.class_names import DATA
 from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.artefact.input_kinds import add_inputs
 from edgeport.runtime.artefact.precisions import PRECISIONS
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # The exit code when some of the artefacts failed.
 NOT_ALL = 1
 _MOST_LABELS = 4 << 20
+_LISTED = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     def announce(source: "Source", calibration: CalibrationSet) -> None:
         console.print(_first_line(source, calibration, options))
+        if source.labels:
+            console.print(_naming(source, calibration))
 
     columns = (BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -242,6 +246,16 @@ def _first_line(source: "Source", calibration: CalibrationSet, options: Options)
     if options.needs_calibration:
         data = f"calibrated on {facts['count']} samples of {facts['source']}, verified on {held_out} others"
     return visible(f"Exporting {source.name} from {source.opened.what}: {data}")
+
+
+def _naming(source: "Source", calibration: CalibrationSet) -> str:
+    """Return what the classes are called, and who says so: in another order, each answer would be a wrong one."""
+    first, shown = source.outputs[0], ", ".join(source.labels[:_LISTED])
+    more = f", ... ({len(source.labels):,})" if len(source.labels) > _LISTED else ""
+    by = f"as {source.named_by} says"
+    if source.named_by == DATA:
+        by = f"as {calibration.source} has them in this order; --labels gives another"
+    return visible(f"Columns of {first.name}: {shown}{more}, {by}")
 
 
 def _end(manifest: Manifest, output: Path, console: Console) -> int:

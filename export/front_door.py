@@ -10,6 +10,7 @@ import numpy.typing as npt
 from edgeport.export.conversion.options import Options
 from edgeport.export.manifest import Manifest
 from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
+from edgeport.export.verification.class_names import named
 from edgeport.runtime.artefact.input_kinds import check_range, parsed_input
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
@@ -117,11 +118,7 @@ def export_model(
         outputs=outputs,
         custom_objects=custom_objects,
     )
-    if resizing and source.resizing and resizing != source.resizing:
-        raise InputError(
-            f"--resize, --interpolation: got {' and '.join(resizing)}, expected {' and '.join(source.resizing)}, "
-            f"as the training.json beside {source.opened.what} says: leave them out"
-        )
+    _check_resizing(resizing, source)
     samples = load_calibration(
         _chosen(calibration, usual, source, options),
         inputs=source.inputs,
@@ -134,6 +131,7 @@ def export_model(
     from edgeport.export.conversion.exporting import check_pixels, export
 
     check_pixels(source, samples)
+    source = named(source, samples)
     for warning in samples.warnings:
         on_warning(warning)
     on_start(source, samples)
@@ -172,6 +170,14 @@ def _opened(
         )
     # What a published model was trained on may have to be downloaded; what calibrates it is installed.
     return source, published.calibration if published else source.dataset
+
+
+def _check_resizing(resizing: Resizing | None, source: "Source") -> None:
+    if resizing and source.resizing and resizing != source.resizing:
+        raise InputError(
+            f"--resize, --interpolation: got {' and '.join(resizing)}, expected {' and '.join(source.resizing)}, "
+            f"as the training.json beside {source.opened.what} says: leave them out"
+        )
 
 
 def _check_name(name: str | None) -> None:

@@ -18,6 +18,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.claim import Claim, claimed_folder
 from edgeport.runtime.files.output import staged_result
 from edgeport.runtime.host.terminal import visible
+from edgeport.train.datasets.data import are_numbers
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
 from edgeport.train.loop.fitting import (
@@ -77,6 +78,8 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False, sco
     data = run.dataset
     counts = " / ".join(f"{len(split):,}" for split in (data.train, data.validation, data.test))
     console.print(visible(f"Data set {data.name}: {counts} {data.noun} for train / validation / test"))
+    if not are_numbers(data.labels):
+        console.print(visible(f"Classes, in this order: {', '.join(data.labels)}"))
     # From the first epoch on: two runs in one folder would mix their states.
     with claimed_folder(output) as claim:
         return _train(_Result(run, output, claim, console, score_test), resume=resume)

@@ -98,7 +98,7 @@ def _check_data(manifest: Manifest, dataset: Dataset) -> None:
                 f"{artefact.file} takes {artefact.inputs[0].shape[0]} images at a time, and one is what is timed: "
                 "export without --batch"
             )
-        if artefact.outputs[0].shape[1] != len(dataset.labels):
+        if len(dataset.labels) != artefact.outputs[0].shape[1]:
             raise InputError(
                 f"data set {dataset.name}: got {len(dataset.labels)} classes, expected {artefact.outputs[0].shape[1]}, "
                 f"as {artefact.file} answers"

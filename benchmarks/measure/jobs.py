@@ -1,7 +1,7 @@
 """What one run of ``edgeport benchmark`` measures: chosen by what a folder holds, and by the data that a user names."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
 from edgeport.runtime.tensors.arrays import Pixels
+from edgeport.train.datasets.data import Data
 from edgeport.train.zoo import find_published
 
 
@@ -48,9 +49,10 @@ def on_data(arguments: argparse.Namespace, folder: Path, baseline: Baseline | No
     reference = reference or folder / (manifest.source["file"] or "model.keras")
     with quiet_stderr():
         from edgeport.benchmarks.measure.benchmarking import benchmark
+        from edgeport.train.datasets.data import dataset_of
         from edgeport.train.datasets.forms import with_target
         from edgeport.train.datasets.function import check_user_named_it
-        from edgeport.train.datasets.named import load_dataset
+        from edgeport.train.datasets.named import load_data
     name = with_target(arguments.dataset or manifest.dataset, arguments.target)
     if not name:
         raise InputError("the manifest names no data: say which with --data (a name, FILE.npz, FILE.csv:TARGET ...)")
@@ -58,11 +60,13 @@ def on_data(arguments: argparse.Namespace, folder: Path, baseline: Baseline | No
         check_user_named_it(name, record=f"the manifest of {folder}", option="--data")
     if arguments.task or arguments.metric or not manifest.classifies_images:
         return _on_any_data(arguments, folder, manifest, reference, name, baseline)
-    dataset = load_dataset(name, **_wanted(arguments, manifest))
+    whole = load_data(name, **_wanted(arguments, manifest))
+    dataset = dataset_of(whole, manifest.inputs, names=manifest.labels)
     check_baseline(baseline, dataset_sha256=dataset.sha256, model=manifest.name)
     _check_reference(reference)
     side_by_side = baseline.export if baseline else None
     print(f"Measuring {len(manifest.artefacts)} artefacts and the Keras model on {len(dataset.test):,} images")
+    _say_what_is_judged(whole, dataset.splits)
     others = len(side_by_side[1].artefacts) if side_by_side else 0
     return Job(
         images=dataset.test.samples,
@@ -82,7 +86,7 @@ def _on_any_data(
     """Return the benchmark of a model of any kind, whose outputs are judged by what they mean."""
     from edgeport.benchmarks.measure.any_model import benchmark_any, evaluation_of
     from edgeport.benchmarks.measure.benchmarking import entries_of
-    from edgeport.train.datasets.data import divided
+    from edgeport.train.datasets.data import divided, numbered_as
     from edgeport.train.datasets.named import load_data
 
     if arguments.mlperf:
@@ -90,16 +94,19 @@ def _on_any_data(
     if baseline:
         raise InputError(f"--baseline: got {manifest.name}, which is no classifier of images, expected one")
     _check_reference(reference)
-    data = load_data(source, **_wanted(arguments, manifest))
-    if source == manifest.dataset:
-        # Where nobody has divided it, as training did: what the model has seen judges nothing.
-        data = divided(data)
+    whole = load_data(source, **_wanted(arguments, manifest))
+    # Where nobody has divided it, as training and calibration did: what they have seen judges nothing.
+    data = divided(whole, anyhow=True)
     tasks = dict(_pair(text) for text in arguments.task)
     if arguments.only == "speed":
         tasks = {output.name: "any" for output in manifest.outputs}
+    first = manifest.outputs[0]
+    if tasks.get(first.name, tasks.get("", first.kind)) in ("classes", "yes-no"):
+        data = numbered_as(data, first.columns or (("no", "yes") if first.kind == "yes-no" else ()))
     evaluation = evaluation_of(data, manifest.inputs, manifest.outputs, tasks=tasks, metrics=arguments.metric)
     entries = entries_of(folder, manifest, reference)
     print(f"Measuring {len(entries)} candidates on {evaluation.facts['count']:,} samples of {source}")
+    _say_what_is_judged(whole, data.parts)
     for line in evaluation.words:
         print(line)
     return Job(
@@ -107,6 +114,16 @@ def _on_any_data(
         candidates=len(entries),
         measure=partial(benchmark_any, entries, evaluation, model=manifest.name),
     )
+
+
+def _say_what_is_judged(whole: Data, parts: Collection[str]) -> None:
+    """Print which samples of a source are judged, where the source itself does not say it."""
+    if "test" in whole.parts:
+        return
+    if "test" in parts:
+        print(f"{whole.name} is not divided: judged on its test part, 10 % of it; x_test and y_test are judged whole")
+    else:
+        print(f"{whole.name} has no test part: all of it is judged, what calibrated the export included")
 
 
 def _wanted(arguments: argparse.Namespace, manifest: Manifest) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from edgeport.export.verification.calibration import ARRAYS, RANDOM, load_calibr
 from edgeport.export.verification.calibration_files import read_parts
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.train.datasets.data import Data, classes_of, inputs_of
+from edgeport.train.datasets.data import Data, classes_of, inputs_of, numbered_as, numbers_of
 from edgeport.train.datasets.function import check_user_named_it
 
 _MOST = 10_000
@@ -127,17 +127,22 @@ def _verified_samples(manifest: Manifest, folder: Path, count: int, data_dir: Pa
         resizing=manifest.resizing if manifest.image else None,
         data_dir=data_dir,
     )
-    name = Path(source).name
-    inputs = {name: array[:count] for name, array in known.held_out.items()}
+    name, classes = Path(source).name, known.held_out_classes
+    chosen = np.arange(len(next(iter(known.held_out.values()))))[:count]
+    if classes is not None:
+        chosen, classes = balanced(classes, count), numbers_of(known.labels, manifest.labels, named=source)[classes]
+    inputs = {name: array[chosen] for name, array in known.held_out.items()}
+    labels = None if classes is None else classes[chosen]
     if known.facts["sha256"] == facts.get("sha256"):
-        return _checked(GoldenSamples(f"held-out samples of {name}", inputs), manifest)
+        return _checked(GoldenSamples(f"held-out samples of {name}", inputs, labels), manifest)
     note = f"{source} is not what calibrated the export any more: the quantizer may have seen the golden samples"
-    return _checked(GoldenSamples(f"samples of {name}", inputs, notes=(note,)), manifest)
+    return _checked(GoldenSamples(f"samples of {name}", inputs, labels, notes=(note,)), manifest)
 
 
 def _test_samples(manifest: Manifest, data: Data, count: int) -> GoldenSamples:
     if "test" not in data.parts:
         raise InputError(f"{data.name}: got {' and '.join(data.parts)} samples alone, expected test samples")
+    data = numbered_as(data, manifest.labels)
     test = data.parts["test"]
     classes = None if test.targets is None or not data.labels else classes_of(data)[0]["test"]
     chosen = np.arange(len(test))[:count] if classes is None else balanced(classes, count)

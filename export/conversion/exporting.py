@@ -18,6 +18,7 @@ from edgeport.export.conversion.options import OnNote, Options
 from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, manifest_text, read_manifest
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
+from edgeport.export.verification.class_names import contradicted, named, naming_notes
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
 from edgeport.export.verification.reference import Reference
 from edgeport.runtime.artefact.contract import Input
@@ -72,6 +73,12 @@ class _Job:
         """What the artefacts are verified against."""
         return Reference(self.source, self.calibration)
 
+    @cached_property
+    def naming(self) -> tuple[str, ...]:
+        """What a user should know about the names of the classes, which the model's answers are held against."""
+        contrary = contradicted(self.source, self.calibration, self.reference.answers[self.source.outputs[0].name])
+        return (*naming_notes(self.source, self.calibration), *([contrary] if contrary else []))
+
 
 def export(
     source: Source,
@@ -99,7 +106,7 @@ def export(
     """
     options = options or Options()
     check_pixels(source, calibration)
-    source = source.with_labels(calibration.labels)
+    source = named(source, calibration)
     job = _Job(source.with_lengths(calibration.shapes), calibration, options)
     options.batch_of(job.source.inputs[0], usual=None)
     if options.tflite_metadata and not (source.ends_in_probabilities and calibration.inputs[0].range):
@@ -115,6 +122,7 @@ def export(
     # The model must answer before anything is converted.
     with interrupts_kept():
         _ = job.reference.answers
+    _ = job.naming
     _check_required(job)
     _check_probabilities(job)
     outcomes: list[Artefact | Refusal] = []
@@ -314,7 +322,13 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
         dataset=source.dataset,
         dataset_sha256=source.dataset_sha256,
         calibration=calibration,
-        warnings=(*job.calibration.warnings, *_unsaid(job), *job.reference.warnings, *_uncertain(job, artefacts)),
+        warnings=(
+            *job.calibration.warnings,
+            *job.naming,
+            *_unsaid(job),
+            *job.reference.warnings,
+            *_uncertain(job, artefacts),
+        ),
         options=asdict(job.options),
         versions=_versions(),
         artefacts=artefacts,

@@ -157,6 +157,11 @@ def _check_kind(port: Output) -> None:
     what, holds = needs.get(port.kind, ("", True))
     if not holds:
         raise InputError(f"--outputs: got {port.kind} for the output {port}, expected {what}")
+    if port.kind == "labels" and port.ending == "softmax":
+        raise InputError(
+            f"--outputs: got labels for the output {port}, which ends in a softmax, so that one excludes the others: "
+            "say classes, or end it in a sigmoid"
+        )
     if port.kind == "values" and port.units and len(port.units) != (columns or 1 if rank > 1 else 1):
         raise InputError(
             f"--outputs: got {len(port.units)} units for the output {port}, expected one for each column or for all"

@@ -56,7 +56,8 @@ class Source:
         activations: What ends each output: ``softmax``, ``sigmoid`` or ``none``.
         applied: What the runtime shall apply to the first output of a model that ends in logits, or ``none``.
         meanings: What the user says of the outputs, by name.
-        names: What the user or the training record calls the columns of the outputs, by name.
+        names: What the user, the training record or the data call the columns of the outputs, by name.
+        named_by: Who has named those of the first output, in words; empty if nobody has.
         resizing: How pictures became the images that it was trained on, if that is known.
         kinds: Of which kind each input was said to be, here or where it was trained; empty for the graph's inputs.
         dataset: The data set that it was trained on, or empty.
@@ -71,6 +72,7 @@ class Source:
     applied: str = "none"
     meanings: Mapping[str, Meaning] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    named_by: str = ""
     resizing: Resizing | None = None
     kinds: tuple[Input, ...] = ()
     dataset: str = ""
@@ -114,13 +116,6 @@ class Source:
     def ends_in_probabilities(self) -> bool:
         """Whether it classifies one image, and ends in a softmax or sigmoid of its own."""
         return self.takes_an_image and len(self.outputs) == 1 and self.activations[self.outputs[0].name] != "none"
-
-    def with_labels(self, others: Sequence[str]) -> "Source":
-        """Return the source with the labels of a data set, where its first output has so many classes."""
-        first = self.outputs[0]
-        if first.columns or not tells_apart(first, others):
-            return self
-        return replace(self, names={**self.names, first.name: tuple(others)})
 
     def ends(self, *, at_logits: bool) -> dict[str, str]:
         """Return for each output the tensor of the graph that an artefact ends at: its logits, where it has any."""
@@ -284,7 +279,8 @@ def load_source(
         activations=activations,
         applied=activation or "none",
         meanings=parsed_meanings(outputs, ports),
-        names=named_labels(labels, ports),
+        names=(names := named_labels(labels, ports)),
+        named_by="--labels" if ports[0].name in names else "",
         resizing=record.resizing if record else None,
         kinds=_kinds(graph.inputs, inputs, record, opened.what),
         dataset=record.dataset if record else "",
@@ -313,17 +309,29 @@ def _kinds(ports: Sequence[Input], said: Sequence[str], record: TrainingRecord |
 def _with_labels_of(record: TrainingRecord, source: Source) -> Source:
     """Return the source with the labels of its training record; raises InputError if others are given."""
     first, labels = source.outputs[0], record.labels
-    if first.kind == "any" and first.name not in source.meanings and len(first.shape) == 2:
+    beside = f"the training.json beside {source.opened.what}"
+    said = source.meanings.get(first.name)
+    if said is not None and said.kind not in ("classes", "any"):
+        raise InputError(
+            f"--outputs: got {said.kind} for the output {first.name}, expected classes, as {beside} says, of which one "
+            "is true: leave it out"
+        )
+    if first.kind == "any" and said is None and len(first.shape) == 2:
         # What it was trained on are classes, and what it gives are their scores.
         first = first._replace(kind="classes")
-    if not tells_apart(first, labels):
+    if first.kind not in ("classes", "labels", "yes-no"):
         return source
     if first.columns and first.columns != labels:
         raise InputError(
-            f"--labels: got {first.columns[0]}, ... where training.json says {labels[0]}, ...: leave them out, or "
-            "correct it"
+            f"--labels: got {', '.join(first.columns)}, expected {', '.join(labels)}, as {beside} says: leave them "
+            "out, or correct it"
         )
-    return replace(source, names={**source.names, first.name: labels})
+    if not tells_apart(first, labels):
+        raise InputError(
+            f"{beside} has the {len(labels)} classes {', '.join(labels)}, and the output {first} tells others apart: "
+            "correct it, or remove it"
+        )
+    return replace(source, names={**source.names, first.name: labels}, named_by="training.json")
 
 
 def _open(model: Any, custom_objects: Mapping[str, Any]) -> Opened:

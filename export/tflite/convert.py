@@ -113,7 +113,7 @@ def convert(
         return embed_standard_metadata(
             content,
             name=source.name,
-            labels=source.with_labels(calibration.labels).labels,
+            labels=source.labels,
             input_range=pixels,
             channels=source.inputs[0].shape[3] or 0,
         )

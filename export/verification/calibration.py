@@ -17,6 +17,7 @@ from edgeport.runtime.artefact.input_kinds import kind_text, parsed_input, with_
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER, Resizing
 from edgeport.runtime.tensors.encoding import real_pixels
+from edgeport.train.datasets.dataset import Classes
 
 Samples = Mapping[str, npt.NDArray[Any]]
 
@@ -45,6 +46,7 @@ class CalibrationSet:
         labels: The class names of the data set, or empty.
         resizing: How pictures of any size take the model's.
         warnings: What a user should know about these samples.
+        held_out_classes: int64, which of ``labels`` each of ``held_out`` is; None where that is not known.
     """
 
     source: str
@@ -55,6 +57,7 @@ class CalibrationSet:
     labels: tuple[str, ...] = ()
     resizing: Resizing = KERAS_LOADER
     warnings: tuple[str, ...] = ()
+    held_out_classes: Classes | None = None
 
     def __post_init__(self) -> None:
         # Also of a set that is put together by hand.
@@ -144,26 +147,28 @@ def load_calibration(
             f"calibration data {source}: got {_kinds(splits.train)} to calibrate on and {_kinds(splits.held_out)} to "
             "verify on, expected the same dtype"
         )
-    train, held_out = _draw(splits, count, seed)
+    train, held_out, classes = _draw(splits, count, seed)
     if all(array.min() == array.max() for array in train.values()):
         value = next(iter(train.values())).flat[0]
         raise InputError(f"calibration samples of {source}: got {value} everywhere, expected real ones")
     how = resizing or splits.resizing or KERAS_LOADER
-    chosen = CalibrationSet(source, seed, tuple(inputs), train, held_out, splits.labels, how)
+    chosen = CalibrationSet(source, seed, tuple(inputs), train, held_out, splits.labels, how, held_out_classes=classes)
     return replace(chosen, warnings=_warnings(source, train, chosen.inputs))
 
 
-def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples]:
+def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples, Classes | None]:
+    """Return the samples for the quantizer, others, and the classes of these."""
     random = np.random.default_rng(seed)
     available = _count(splits.train)
     order = random.permutation(available)
-    held_out = splits.held_out
+    held_out, classes = splits.held_out, splits.held_out_classes
     if held_out is None:
         # Samples that the quantizer does not see verify the result: a fifth of them at the least.
         count = min(count, available * 4 // 5)
         held_out = _take(splits.train, order[count:])
-    held_out = _take(held_out, random.permutation(_count(held_out))[:_HELD_OUT_COUNT])
-    return _take(splits.train, order[:count]), held_out
+        classes = None if splits.train_classes is None else splits.train_classes[order[count:]]
+    chosen = random.permutation(_count(held_out))[:_HELD_OUT_COUNT]
+    return _take(splits.train, order[:count]), _take(held_out, chosen), None if classes is None else classes[chosen]
 
 
 def _random(inputs: Sequence[Input], count: int, seed: int, vocabulary: int | None) -> Splits:

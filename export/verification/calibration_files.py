@@ -10,7 +10,8 @@ import numpy.typing as npt
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.samples.pictures.resizing import Resizing
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part, classes_of, divided, inputs_of
+from edgeport.train.datasets.data import ALL, ONLY, Data, NoClassesError, Part, classes_of, divided, inputs_of
+from edgeport.train.datasets.dataset import Classes
 from edgeport.train.datasets.forms import Wanted, read_data
 from edgeport.train.datasets.image_folder import FREE, FreeShape
 from edgeport.train.datasets.named import DATASETS, load_dataset
@@ -26,12 +27,16 @@ class Splits:
         held_out: Others to verify on; None if the source has no such split.
         labels: The class names, or empty.
         resizing: How pictures became samples; None where they came as arrays.
+        train_classes: The class numbers of ``train``, of shape (n,); None where it has no classes.
+        held_out_classes: Likewise of ``held_out``.
     """
 
     train: Mapping[str, npt.NDArray[Any]]
     held_out: Mapping[str, npt.NDArray[Any]] | None = None
     labels: tuple[str, ...] = ()
     resizing: Resizing | None = None
+    train_classes: Classes | None = None
+    held_out_classes: Classes | None = None
 
 
 def read_splits(
@@ -104,10 +109,10 @@ def splits_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[Input], s
 
 
 def _divided(data: Data) -> Data:
+    data = divided(data, anyhow=True)
     try:
-        return replace(divided(data), labels=classes_of(data)[1])
-    except InputError:
-        # Without targets, with values for targets or with too few of a class there is no training that divides them.
+        return replace(data, labels=classes_of(data)[1])
+    except NoClassesError:
         return data
 
 
@@ -116,9 +121,14 @@ def _splits(data: Data, inputs: Sequence[Input]) -> Splits:
     if train is None:
         raise InputError(f"{data.name}: got {' and '.join(data.parts)} samples alone, expected others to calibrate on")
     held_out = data.parts.get("validation")
+    classes = (
+        classes_of(data)[0] if data.labels and all(part.targets is not None for part in data.parts.values()) else {}
+    )
     return Splits(
         inputs_of(train, inputs, named=data.name),
         inputs_of(held_out, inputs, named=data.name) if held_out else None,
         data.labels,
         data.resizing,
+        classes.get("train", classes.get(ALL)),
+        classes.get("validation"),
     )

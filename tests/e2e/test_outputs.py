@@ -217,6 +217,7 @@ def test_numbers_of_classes_may_have_any_number_of_names() -> None:
         ((3,), "softmax", ["classes", "y=any"], (), "got the output y twice"),
         ((3,), "softmax", ["yes-no"], (), r"got yes-no for the output y float32 \(n, 3\), expected one probability"),
         ((1,), "sigmoid", ["classes"], (), "expected scores of 2 or more classes"),
+        ((3,), "softmax", ["labels"], (), "got labels for the output y float32 .n, 3., which ends in a softmax"),
         ((3,), None, ["map"], (), "expected an answer for each place"),
         ((3,), None, ["boxes"], (), "expected four real numbers for each box"),
         ((8, 4), None, ["boxes:a,b,c,d"], (), "expected boxes, or boxes:ORDER:UNIT"),
@@ -235,6 +236,96 @@ def test_what_cannot_be_is_one_line_before_any_work(
 ) -> None:
     with pytest.raises(InputError, match=message):
         load_source(ending_in(shape, activation), outputs=said, labels=labels)
+
+
+def first_two_decide(order: tuple[int, ...] = (0, 1)) -> keras.Model:
+    """Return a model of fixed weights: column ``order[k]`` is the largest where x[k] is."""
+    x = keras.Input((3,), name="x")
+    dense = layers.Dense(2, activation="softmax", name="scores")
+    model = keras.Model(x, dense(x))
+    dense.set_weights([np.concatenate([20 * np.eye(2)[list(order)], np.zeros((1, 2))]), np.zeros(2)])
+    return model
+
+
+def data_of_two(folder: Path, first: str = "cat", second: str = "dog") -> Path:
+    """Return samples of two classes, each with its own large number."""
+    x = RANDOM.normal(size=(200, 3)).astype(np.float32)
+    np.savez(folder / "data.npz", x=x, y=np.array([first, second])[x[:, :2].argmax(axis=1)])
+    return folder / "data.npz"
+
+
+def test_names_of_the_data_are_taken_and_said(edgeport, tmp_path: Path) -> None:
+    first_two_decide().save(tmp_path / "a.keras")
+    arguments = ("--precisions", "float32", "--formats", "tflite", "--calibration", data_of_two(tmp_path))
+    ended = edgeport("export", tmp_path / "a.keras", *arguments, "-o", tmp_path / "out")
+    assert (
+        f"Columns of scores: cat, dog, as {tmp_path / 'data.npz'} has them in this order; --labels gives"
+        in ended.stdout
+    )
+    assert load(tmp_path / "out" / "a.float32.tflite").spec.labels == ("cat", "dog")
+
+
+def test_names_in_another_order_than_the_answers_stop_or_are_said(tmp_path: Path) -> None:
+    arguments = {"options": Options(("tflite",), ("float32",)), "on_warning": (told := []).append}
+    model, data = first_two_decide((1, 0)), data_of_two(tmp_path)
+    with pytest.raises(InputError, match=r"held-out samples of the class cat .* are answered with column 1 of scores"):
+        exported(model, tmp_path / "a", data, **arguments)
+    assert not (tmp_path / "a").exists()
+    # Who says it may have samples that the model has not learned.
+    manifest = exported(model, tmp_path / "b", data, labels=("cat", "dog"), **arguments)
+    assert "another order than --labels says" in " ".join(told)
+    assert "another order than --labels says" in " ".join(manifest.warnings)
+    told.clear()
+    assert exported(model, tmp_path / "c", data, labels=("dog", "cat"), **arguments).labels == ("dog", "cat")
+    assert not told
+
+
+@pytest.mark.parametrize(
+    ("data", "labels", "message"),
+    [
+        (("cat", "cow"), ("cat", "dog"), "got the classes cat, cow, expected those of the model, cat, dog .--labels"),
+        (None, ("cat", "dog"), "got the class number 2, expected 0 to 1"),
+        (("cat", "cow", "dog"), (), r"got 3 classes .cat, cow, dog., expected 2 at most"),
+    ],
+)
+def test_classes_of_the_data_that_the_model_does_not_have_stop(
+    data: tuple[str, ...] | None, labels: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    targets = np.arange(60) % len(data or "abc")
+    np.savez(tmp_path / "d.npz", x=np.ones((60, 3)) * targets[:, None], y=np.array(data)[targets] if data else targets)
+    with pytest.raises(InputError, match=message):
+        exported(first_two_decide(), tmp_path / "out", tmp_path / "d.npz", labels=labels)
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_that_the_data_lack_are_said(tmp_path: Path) -> None:
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(3, activation="softmax", name="scores")(x))
+    arguments = {"options": Options(("tflite",), ("float32",)), "on_warning": (told := []).append}
+    assert exported(model, tmp_path / "a", data_of_two(tmp_path), **arguments).labels == ()
+    assert "has the 2 classes cat, dog, and the output scores 3 of them: none is named" in " ".join(told)
+    exported(model, tmp_path / "b", data_of_two(tmp_path), labels=("cat", "cow", "dog"), **arguments)
+    assert "has no samples of the classes cow" in " ".join(told)
+
+
+def test_a_training_record_says_that_classes_exclude_each_other(tmp_path: Path) -> None:
+    first_two_decide().save(tmp_path / "model.keras")
+    record = {
+        "schema": 1,
+        "model": "m",
+        "dataset": {"name": "d", "sha256": "0", "labels": ["cat", "dog"]},
+        "input": "real",
+    }
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    assert load_source(tmp_path / "model.keras").named_by == "training.json"
+    with pytest.raises(InputError, match=r"got values for the output scores, expected classes, as the training.json"):
+        load_source(tmp_path / "model.keras", outputs=["values"])
+    with pytest.raises(InputError, match=r"got the classes ant, bee, expected those of the model, cat, dog .training"):
+        export_model(tmp_path / "model.keras", tmp_path / "out", calibration=data_of_two(tmp_path, "ant", "bee"))
+    record["dataset"]["labels"] = ["ant", "bee", "cat"]
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="has the 3 classes ant, bee, cat, and the output scores"):
+        load_source(tmp_path / "model.keras")
 
 
 def test_manifest_and_files_say_what_the_outputs_are(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from edgeport.export import load_calibration
-from edgeport.export.verification.calibration_files import read_splits
+from edgeport.export.verification.calibration_files import read_parts, read_splits
 from edgeport.runtime import InputError
 from edgeport.runtime.artefact.contract import Input
 from edgeport.train import Dataset, load_dataset
+from edgeport.train.datasets.data import Data, Part, numbered_as
 from edgeport.train.datasets.forms import with_target
 from edgeport.train.datasets.function import MOST_SAMPLES, check_user_named_it
 from edgeport.train.datasets.named_arrays import data_of
@@ -123,11 +124,45 @@ def test_columns_are_the_inputs_of_a_model_with_one_number_each(tmp_path: Path) 
     assert (splits.train["width"] == splits.train["count"] + 1).all()
 
 
-def test_targets_that_are_values_do_not_divide(tmp_path: Path) -> None:
+def test_values_are_divided_at_random_and_are_no_classes(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=X, y=X[:, 0])
-    assert read_splits(str(tmp_path / "a.npz"), (FEATURES,)).train["facts"].shape == (60, 4)
+    data = read_parts(str(tmp_path / "a.npz"), (FEATURES,))
+    assert {name: len(part) for name, part in data.parts.items()} == {"train": 48, "validation": 6, "test": 6}
+    rows = np.concatenate([part.inputs[""] for part in data.parts.values()])
+    assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, X.tolist()))
+    assert all((part.inputs[""][:, 0] == part.targets).all() for part in data.parts.values())
     with pytest.raises(InputError, match=r"got targets float32 \(60,\), expected integers \(n,\), the classes from 0"):
         load_dataset(str(tmp_path / "a.npz"))
+
+
+def test_classes_with_too_few_samples_are_divided_at_random_and_keep_their_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=X[:12], y=np.array(["ash", "elm", "oak", "yew"])[np.arange(12) % 4])
+    splits = read_splits(str(tmp_path / "a.npz"), (FEATURES,))
+    assert (len(splits.train["facts"]), len(splits.held_out["facts"])) == (10, 1)
+    assert splits.labels == ("ash", "elm", "oak", "yew")
+
+
+@pytest.mark.parametrize("targets", [Y, np.array(["ash", "elm", "oak"])[Y]], ids=["numbers", "text"])
+def test_targets_take_the_numbers_that_the_model_has_for_its_classes(targets: np.ndarray) -> None:
+    data = Data("d", {"test": Part({"": X}, targets)})
+    numbered = numbered_as(data, ("oak", "ash", "elm", "yew"))
+    assert numbered.labels == ("oak", "ash", "elm", "yew")
+    expected = Y if targets is Y else (Y + 1) % 3
+    np.testing.assert_array_equal(numbered.parts["test"].targets, expected)
+    assert numbered_as(data, ()) is data
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (np.array(["ash", "fir", "oak"])[Y], "d: got the class fir, expected those of the model: ash, oak"),
+        (Y, "d: got class numbers from 0 to 2, expected 0 to 1, those of the model: ash, oak"),
+        (Y - 1, "d: got class numbers from -1 to 1, expected 0 to 1"),
+    ],
+)
+def test_classes_that_the_model_does_not_have_are_reported(targets: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        numbered_as(Data("d", {"test": Part({"": X}, targets)}), ("ash", "oak"))
 
 
 GIVES = {

@@ -23,6 +23,10 @@ _MOST_CLASSES = 10_000
 _SHORT = {"validation": "val"}
 
 
+class NoClassesError(InputError):
+    """A source has no targets, or such as are no classes: values, or rows of several labels."""
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """Some samples of a source.
@@ -96,11 +100,16 @@ def inputs_of(part: Part, ports: Sequence[Input], *, named: str) -> dict[str, Ar
     return {port.name: _with_channel(part.inputs[port.name], port) for port in ports}
 
 
-def divided(data: Data) -> Data:
+def divided(data: Data, *, anyhow: bool = False) -> Data:
     """Return the splits of a source, always the same ones: those that it has, the others cut from ``all`` or ``train``.
 
     Of ``all``, 80 % are for training, 10 % for validation and 10 % for the test, each class in proportion, or at random
     where there may be more; so it is with ``train`` alone. Where only validation is missing, it is a tenth of train.
+
+    Args:
+        data: The source.
+        anyhow: Divide at random where targets are no classes, or too few of each; and leave what has no targets, or
+            fewer than 10 samples, as it is.
 
     Raises:
         InputError: There are no targets, they are no classes, or too few of each.
@@ -110,14 +119,25 @@ def divided(data: Data) -> Data:
     alone = "test" not in data.parts
     shares, names = (_SHARES, SPLITS) if alone else ((1 - _SHARES[1], _SHARES[1]), SPLITS[:2])
     name, part = next((name, part) for name, part in data.parts.items() if name != "test")
-    classes = classes_of(data)[0][name]
+    if anyhow and part.targets is None:
+        return data
+    classes = None
+    try:
+        classes = classes_of(data)[0][name]
+    except NoClassesError:
+        if not anyhow:
+            raise
     if data.streamed:
         # So that the first samples are divided alike, however many follow.
         drawn = np.digitize(np.random.default_rng(0).random(len(part)), np.cumsum(shares[:-1]))
         places = [np.flatnonzero(drawn == number) for number in range(len(shares))]
     else:
-        places = stratified_places(classes, shares=shares, seed=0)
+        places = [] if classes is None else stratified_places(classes, shares=shares, seed=0)
+        if anyhow and not (places and all(map(len, places))):
+            places = stratified_places(np.zeros(len(part), np.int64), shares=shares, seed=0)
     if not all(map(len, places)):
+        if anyhow:
+            return data
         raise InputError(
             f"{data.name}: got {len(part)} samples, which are too few for {', '.join(names)}: expected 10 or more of "
             "each class"
@@ -133,12 +153,13 @@ def classes_of(data: Data) -> tuple[dict[str, Classes], tuple[str, ...]]:
     order of the alphabet.
 
     Raises:
-        InputError: A part has no targets, or they are no classes.
+        NoClassesError: A part has no targets, or they are no classes.
+        InputError: They are classes that the source has no names for.
     """
     missing = [name for name, part in data.parts.items() if part.targets is None]
     if missing:
         lacks = [f"y_{_SHORT.get(name, name)}" if name != ALL else "targets" for name in missing]
-        raise InputError(
+        raise NoClassesError(
             f"{data.name}: it lacks {' and '.join(lacks)}, expected a class for each sample: an array y, a folder for "
             "each class, or a column of FILE.csv (--target COLUMN)"
         )
@@ -149,32 +170,102 @@ def classes_of(data: Data) -> tuple[dict[str, Classes], tuple[str, ...]]:
         number = {label: place for place, label in enumerate(labels)}
         unknown = [text for text in texts if text not in number]
         if unknown:
-            raise InputError(f"{data.name}: got the class {unknown[0]!r}, expected one of its labels")
+            raise InputError(
+                f"{data.name}: got the class {unknown[0]!r}, expected one of its labels: {', '.join(labels)}"
+            )
         return {
             name: np.array([number[str(text)] for text in each], np.int64) for name, each in targets.items()
         }, labels
     numbers = {name: _numbers(each, f"{data.name} ({name})") for name, each in targets.items()}
     first = next((numbers[name] for name in (ALL, "train") if name in numbers), next(iter(numbers.values())))
     count = int(first.max()) + 1
-    if count > _MOST_CLASSES:
+    if data.labels and not all(each.min() >= 0 and each.max() < len(data.labels) for each in numbers.values()):
         raise InputError(
+            f"{data.name}: got labels from {min(each.min() for each in numbers.values())} to "
+            f"{max(each.max() for each in numbers.values())}, expected 0 to {len(data.labels) - 1}, as it names "
+            f"{len(data.labels)} classes"
+        )
+    if count > _MOST_CLASSES:
+        raise NoClassesError(
             f"{data.name}: got the class number {count - 1}, expected classes numbered from 0, {_MOST_CLASSES:,} at "
             "most"
         )
     return numbers, data.labels or tuple(map(str, range(count)))
 
 
-def dataset_of(data: Data, ports: Sequence[Input] = ()) -> Dataset:
+def are_numbers(labels: Sequence[str]) -> bool:
+    """Whether labels are the numbers of classes that nobody has named."""
+    return list(labels) == list(map(str, range(len(labels))))
+
+
+def numbered_as(data: Data, names: Sequence[str]) -> Data:
+    """Return a source whose targets are the numbers that a model's classes have, where they are classes.
+
+    Args:
+        data: The source, divided: the order of its classes decides how.
+        names: What the model calls its classes, in its order; empty leaves the source as it is.
+
+    Raises:
+        InputError: The source has a class that the model does not have.
+    """
+    if not names:
+        return data
+    try:
+        classes, labels = classes_of(data)
+    except NoClassesError:
+        return data
+    if are_numbers(labels):
+        least, largest = (
+            min(int(each.min()) for each in classes.values()),
+            max(int(each.max()) for each in classes.values()),
+        )
+        if least < 0 or largest >= len(names):
+            raise InputError(
+                f"{data.name}: got class numbers from {least} to {largest}, expected 0 to {len(names) - 1}, those of "
+                f"the model: {', '.join(names)}"
+            )
+    else:
+        places = numbers_of(labels, names, named=data.name)
+        classes = {name: places[each] for name, each in classes.items()}
+    parts = {name: replace(part, targets=classes[name]) for name, part in data.parts.items()}
+    return replace(data, parts=parts, labels=tuple(names))
+
+
+def numbers_of(labels: Sequence[str], names: Sequence[str], *, named: str) -> Classes:
+    """Return the number that each class of some data has in a model, of shape (labels,).
+
+    Args:
+        labels: What the data call them.
+        names: What the model calls its own; empty if nobody has named them.
+        named: What a message calls the data.
+
+    Raises:
+        InputError: The data have a class that the model does not have.
+    """
+    if not names or are_numbers(labels):
+        return np.arange(len(labels))
+    known = {name: place for place, name in enumerate(names)}
+    unknown = [label for label in labels if label not in known]
+    if unknown:
+        raise InputError(
+            f"{named}: got the class{'es' * (len(unknown) > 1)} {', '.join(unknown)}, expected those of the model: "
+            f"{', '.join(names)}"
+        )
+    return np.array([known[label] for label in labels], np.int64)
+
+
+def dataset_of(data: Data, ports: Sequence[Input] = (), *, names: Sequence[str] = ()) -> Dataset:
     """Return a source as a data set of one input and classes, with the splits that it has or that are cut from it.
 
     Args:
         data: The source.
         ports: The one input of the model that it is for, if that is known.
+        names: What that model calls its classes, in its order, if that is known.
 
     Raises:
         InputError: It has several inputs, values that are no finite numbers, or no classes.
     """
-    data = divided(data)
+    data = numbered_as(divided(data), names)
     classes, labels = classes_of(data)
     splits = {}
     for name, part in data.parts.items():
@@ -197,7 +288,7 @@ def _numbers(targets: Array, named: str) -> Classes:
     rows = targets.ndim == 2 and targets.dtype.kind in "iubf"
     if rows and ((targets == 0) | (targets == 1)).all() and (targets.sum(axis=1) == 1).all():
         return np.asarray(targets.argmax(axis=1), np.int64)
-    raise InputError(
+    raise NoClassesError(
         f"{named}: got targets {targets.dtype} {targets.shape}, expected integers (n,), the classes from "
         "0; or text; or rows with one 1"
     )

@@ -79,6 +79,12 @@ def _taken(model: keras.Model, path: Path, dataset: Dataset, *, name: str, said:
     (tensor,) = model.inputs
     port = Input(tensor.name, tuple(tensor.shape), tensor.dtype)
     record = record_beside(path, sha256=keras_file_sha256(path, role=name))
+    if record and record.labels != dataset.labels and sorted(record.labels) == sorted(dataset.labels):
+        raise InputError(
+            f"data set {dataset.name}: got the classes {', '.join(dataset.labels)}, expected "
+            f"{', '.join(record.labels)}, the order that the training.json beside {path} has: give class numbers, and "
+            "their names as the array labels of FILE.npz"
+        )
     (given,) = with_kinds([port], [parsed_input(said)] if said else [], what=name)
     (trained,) = with_kinds([port], [record.input] if record else [], what=name)
     if given.kind and trained.kind and given != trained:

@@ -64,11 +64,11 @@ def record_beside(model_file: Path, *, sha256: str) -> TrainingRecord | None:
         # Records that do not say so are from before it was a choice.
         resizing = recorded_resizing(dataset["resizing"]) if "resizing" in dataset else DIGITS
         # Before it was a choice, all models were trained on raw pixels.
-        kind = parsed_input(content.get("input", "pixels"))
+        kind = parsed_input(content.get("input", "pixels"))._replace(columns=tuple(dataset.get("columns", ())))
         record = TrainingRecord(
             content["model"], dataset["name"], dataset["sha256"], tuple(dataset["labels"]), resizing, kind
         )
-        if not all(isinstance(text, str) for text in (record.model, record.dataset, *record.labels)):
+        if not all(isinstance(text, str) for text in (record.model, record.dataset, *record.labels, *kind.columns)):
             raise TypeError("a name is no text")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error!r}): remove it, or train again") from error

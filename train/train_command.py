@@ -19,7 +19,7 @@ from edgeport.train.datasets.forms import with_target
 from edgeport.train.datasets.image_folder import FREE, FreeShape
 from edgeport.train.datasets.named import DATASETS, load_dataset
 from edgeport.train.loop.recipe import OWN_MODEL, RECIPES, Recipe
-from edgeport.train.record import STATE
+from edgeport.train.record import STATE, record_beside
 
 # Far above what anyone trains with, and far below what TensorFlow cannot count.
 _MOST_EPOCHS = 1_000_000
@@ -132,9 +132,12 @@ def _dataset(arguments: argparse.Namespace, start: Path | None) -> Dataset:
     if name in DATASETS or start is None:
         return load_dataset(name, data_dir=arguments.data_dir, image_shape=shape, resizing=resizing)
     with quiet_stderr():
-        from edgeport.train.models.keras_file import input_of, open_keras_file
+        from edgeport.train.models.keras_file import input_of, keras_file_sha256, open_keras_file
 
         port = input_of(open_keras_file(start, role="--model"), name=f"--model {start}")
+    record = record_beside(start, sha256=keras_file_sha256(start, role="--model"))
+    if record is not None:
+        port = port._replace(columns=record.input.columns)
     if pictures:
         if len(port.shape) != 4 or port.shape[3] not in (1, 3):
             raise InputError(f"--model {start}: got a model that takes {port}, expected images, grey or RGB")

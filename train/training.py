@@ -224,6 +224,7 @@ def _facts(run: Run, model: keras.Model, *, finished: bool) -> dict[str, Any]:
             "sha256": dataset.sha256,
             "labels": dataset.labels,
             "resizing": dataset.resizing._asdict() if dataset.resizing else None,
+            "columns": dataset.columns,
             "counts": {name: len(split) for name, split in dataset.splits.items()},
         },
         "seed": run.seed,

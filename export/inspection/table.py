@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT, INTEGER, Inspection, Operator, is_float
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.spec import TensorSpec
 
 _MOST_LAYERS = 10
@@ -150,13 +151,7 @@ def _metadata_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
         "model",
         f"{metadata.model}, {metadata.precision}{f', trained on {metadata.dataset}' if metadata.dataset else ''}",
     )
-    for each in metadata.inputs:
-        # Files that do not say of which kind an input is say so by its range.
-        kind = f", {each.kind}" if each.kind else ""
-        if each.range is not None:
-            channels = ", blue first" if each.channels == "bgr" else ""
-            kind = f", pixels as {' to '.join(map(_number, each.range))}{channels}"
-        yield "input", f"{each.name}, {each.layout or 'other axes'}{kind}"
+    yield from _inputs(metadata.inputs)
     for output in metadata.outputs:
         meaning = f"{output.kind}, " if output.kind else ""
         yield "output", f"{output.name}, {meaning}{_activation(output.activation)}"
@@ -171,6 +166,18 @@ def _metadata_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
         yield "Keras file", f"sha256 {metadata.source_sha256}"
     if metadata.versions:
         yield "versions", _pairs(metadata.versions)
+
+
+def _inputs(inputs: Iterable[Input]) -> Iterable[tuple[str, str]]:
+    for each in inputs:
+        # Files that do not say of which kind an input is say so by its range.
+        kind = f", {each.kind}" if each.kind else ""
+        if each.range is not None:
+            channels = ", blue first" if each.channels == "bgr" else ""
+            kind = f", pixels as {' to '.join(map(_number, each.range))}{channels}"
+        yield "input", f"{each.name}, {each.layout or 'other axes'}{kind}"
+        if each.columns:
+            yield "columns", _labels(each.columns)
 
 
 def _activation(name: str) -> str:

@@ -84,7 +84,7 @@ class Source:
         """The inputs, in the model's order, each of the kind that it was said to be."""
         known = self.kinds or self.graph.inputs
         return tuple(
-            port._replace(kind=each.kind, range=each.range, channels=each.channels)
+            port._replace(kind=each.kind, range=each.range, channels=each.channels, columns=each.columns)
             for port, each in zip(self.graph.inputs, known, strict=True)
         )
 
@@ -303,7 +303,7 @@ def _kinds(ports: Sequence[Input], said: Sequence[str], record: TrainingRecord |
                 f"--input: got {kind_text(port)} for {port.name}, expected {kind_text(before)}, as the training.json "
                 f"beside {what} says: leave it out"
             )
-    return trained
+    return tuple(port._replace(columns=record.input.columns) for port in trained)
 
 
 def _with_labels_of(record: TrainingRecord, source: Source) -> Source:

@@ -152,7 +152,8 @@ def load_calibration(
         value = next(iter(train.values())).flat[0]
         raise InputError(f"calibration samples of {source}: got {value} everywhere, expected real ones")
     how = resizing or splits.resizing or KERAS_LOADER
-    chosen = CalibrationSet(source, seed, tuple(inputs), train, held_out, splits.labels, how, held_out_classes=classes)
+    ports = tuple(port._replace(columns=port.columns or splits.columns) for port in inputs)
+    chosen = CalibrationSet(source, seed, ports, train, held_out, splits.labels, how, held_out_classes=classes)
     return replace(chosen, warnings=_warnings(source, train, chosen.inputs))
 
 

@@ -29,6 +29,7 @@ class Splits:
         resizing: How pictures became samples; None where they came as arrays.
         train_classes: The class numbers of ``train``, of shape (n,); None where it has no classes.
         held_out_classes: Likewise of ``held_out``.
+        columns: What a table calls the numbers of a row; empty if it does not name them.
     """
 
     train: Mapping[str, npt.NDArray[Any]]
@@ -37,6 +38,7 @@ class Splits:
     resizing: Resizing | None = None
     train_classes: Classes | None = None
     held_out_classes: Classes | None = None
+    columns: tuple[str, ...] = ()
 
 
 def read_splits(
@@ -131,4 +133,5 @@ def _splits(data: Data, inputs: Sequence[Input]) -> Splits:
         data.resizing,
         classes.get("train", classes.get(ALL)),
         classes.get("validation"),
+        data.columns,
     )

@@ -36,6 +36,8 @@ class Input(NamedTuple):
             or ``ids`` (integers: tokens, categories). Empty in files that do not say.
         channels: What the model's channels are, for pixels: ``grey``, ``rgb`` or ``bgr``. Pixels always come as RGB, as
             pictures are read; those of a ``bgr`` model are swapped where they become real values. Empty for others.
+        columns: What the table that it was trained or calibrated on calls its numbers, in their order. Empty where it
+            was no table, or nobody has named them.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Input(NamedTuple):
     resizing: Resizing | None = None
     kind: str = ""
     channels: str = ""
+    columns: tuple[str, ...] = ()
 
     @property
     def is_real(self) -> bool:

@@ -67,6 +67,9 @@ def to_json(metadata: EmbeddedMetadata) -> str:
     # The tensors of the same file have shapes and dtypes.
     for side in ("inputs", "outputs"):
         fields[side] = [{key: each[key] for key in each if key not in ("shape", "dtype")} for each in fields[side]]
+    for each in fields["inputs"]:
+        if not each["columns"]:
+            del each["columns"]
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -151,10 +154,7 @@ def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
     try:
         labels = fields["labels"] if fields["edgeport_card"] < SCHEMA else []
         fields = {key: value for key, value in fields.items() if key not in ("edgeport_card", "sha256", "labels")}
-        inputs = tuple(
-            Input(**{**each, "range": _range(each["range"]), "resizing": recorded_resizing(each.get("resizing"))})
-            for each in fields["inputs"]
-        )
+        inputs = tuple(_input(each) for each in fields["inputs"])
         for each in inputs:
             if each.kind not in ("", *KINDS) or each.channels not in ("", *CHANNELS):
                 raise ValueError(f"input {each.name} is of the unknown kind {each.kind!r}, {each.channels!r}")
@@ -171,6 +171,15 @@ def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
                 f"expected one of {', '.join(ACTIVATIONS)}"
             )
     return metadata
+
+
+def _input(fields: Mapping[str, Any]) -> Input:
+    read = {
+        "range": _range(fields["range"]),
+        "resizing": recorded_resizing(fields.get("resizing")),
+        "columns": _texts(fields.get("columns", [])),
+    }
+    return Input(**{**fields, **read})
 
 
 def _output(fields: Mapping[str, Any]) -> Output:

@@ -8,6 +8,7 @@ from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
+from edgeport.runtime.host.terminal import visible
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.showing.show import file_stems, show
 from edgeport.runtime.prediction.showing.shown import Choices
@@ -53,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.artefact, engine=arguments.engine, threads=arguments.threads, verify=not arguments.trust
         )
     samples = read_samples(arguments.files, predictor.spec, invert=arguments.invert)
+    for note in samples.notes:
+        print(f"edgeport predict: {visible(note)}", file=sys.stderr)
     spec, choices = predictor.spec, Choices(arguments.top, arguments.threshold)
     stems = file_stems(samples.names)
     if arguments.output:

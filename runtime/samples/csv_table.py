@@ -21,11 +21,12 @@ class Table(NamedTuple):
     """The rows of a CSV file.
 
     Attributes:
-        columns: The names in the first line, but for the target's; empty if it has numbers.
+        columns: The names in the first line, of those that are read; empty if it has numbers.
         numbers: float64 of shape (rows, columns), all finite.
         whole: Whether every one is written as a whole number, without a point or an exponent.
         lines: The line of the file where each row ends, counted from 1.
         targets: The text of each row's target; empty if none was asked for.
+        unread: The names of the columns that were not wanted.
     """
 
     columns: tuple[str, ...]
@@ -33,10 +34,17 @@ class Table(NamedTuple):
     whole: bool
     lines: tuple[int, ...]
     targets: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def read_table(
-    content: bytes, *, named: str, target: str | None = None, header: bool | None = None, line: int = 1
+    content: bytes,
+    *,
+    named: str,
+    target: str | None = None,
+    header: bool | None = None,
+    line: int = 1,
+    wanted: Sequence[str] = (),
 ) -> Table:
     """Return the numbers of a CSV file, and the column of targets if there shall be one.
 
@@ -49,10 +57,11 @@ def read_table(
         target: The name of a column that is no number for the model; its cells may be text.
         header: Whether the first line has names; None to look.
         line: Which line of its file the first one is.
+        wanted: The columns to read, in this order, if the first line has names; empty for all.
 
     Raises:
-        InputError: It is no such text; a cell is empty, text or not finite (the message has its line and column); rows
-            differ in length; there is no column of that name.
+        InputError: It is no such text; a cell that is read is empty, text or not finite (the message has its line and
+            column); rows differ in length; there is no column of that name.
     """
     records = _records(content, named, line)
     line, cells = _first(records, named)
@@ -60,7 +69,11 @@ def read_table(
         header = target is not None or _names(cells, named)
     columns = _header(cells, named, target) if header else ()
     place = columns.index(target) if target is not None else None
-    table = _Rows(named, columns, len(cells), place)
+    places = [each for each in range(len(cells)) if each != place]
+    if columns and wanted:
+        _check_wanted(columns, wanted, named)
+        places = [columns.index(name) for name in wanted]
+    table = _Rows(named, columns, len(cells), place, places)
     if not columns:
         table.add(line, cells)
     for line, cells in records:
@@ -81,8 +94,10 @@ def has_names(content: bytes, *, named: str) -> bool:
 class _Rows:
     """The rows that are read so far, as numbers: their text would take ten times the memory."""
 
-    def __init__(self, named: str, columns: tuple[str, ...], width: int, place: int | None) -> None:
-        self._named, self._columns, self._width, self._place = named, columns, width, place
+    def __init__(
+        self, named: str, columns: tuple[str, ...], width: int, target: int | None, places: Sequence[int]
+    ) -> None:
+        self._named, self._columns, self._width, self._target, self._places = named, columns, width, target, places
         self._parts: list[npt.NDArray[np.float64]] = []
         self._open: list[list[float]] = []
         self._lines: list[int] = []
@@ -93,13 +108,14 @@ class _Rows:
         if len(cells) != self._width:
             raise InputError(f"{self._named}, line {line}: got {len(cells)} cells, expected {self._width}, as before")
         self._lines.append(line)
-        if self._place is not None:
-            target = cells.pop(self._place).strip()
+        if self._target is not None:
+            target = cells[self._target].strip()
             if not target:
                 raise InputError(
-                    f"{self._named}, line {line}: got no {self._columns[self._place]}, expected a target in each row"
+                    f"{self._named}, line {line}: got no {self._columns[self._target]}, expected a target in each row"
                 )
             self._targets.append(target)
+        cells = [cells[place] for place in self._places]
         text = "".join(cells)
         try:
             # Python's own literals may have underscores; in a file of others they are no part of a number.
@@ -114,13 +130,21 @@ class _Rows:
             self._close_part()
 
     def finished(self) -> Table:
-        columns = tuple(name for place, name in enumerate(self._columns) if place != self._place)
+        columns = tuple(self._columns[place] for place in self._places) if self._columns else ()
+        left = {*range(len(self._columns))} - {*self._places, self._target}
         self._close_part()
         if not self._lines:
             raise InputError(f"{self._named}: got the names of columns alone, expected rows of numbers below them")
         numbers = np.concatenate(self._parts)
         whole = self._whole and bool((np.abs(numbers) < _LARGEST_WHOLE).all())
-        return Table(columns, numbers, whole, tuple(self._lines), tuple(self._targets))
+        return Table(
+            columns,
+            numbers,
+            whole,
+            tuple(self._lines),
+            tuple(self._targets),
+            tuple(self._columns[place] for place in sorted(left)),
+        )
 
     def _close_part(self) -> None:
         if self._open:
@@ -129,10 +153,9 @@ class _Rows:
 
     def _check_cells(self, line: int, cells: Sequence[str]) -> None:
         """Raise InputError for the first cell that is no finite number."""
-        names = [name for place, name in enumerate(self._columns) if place != self._place]
-        for place, cell in enumerate(cells):
+        for place, cell in zip(self._places, cells, strict=True):
             if not _is_number(cell) or not math.isfinite(float(cell)):
-                column = f"{names[place]} (column {place + 1})" if names else f"column {place + 1}"
+                column = f"{self._columns[place]} (column {place + 1})" if self._columns else f"column {place + 1}"
                 got = f"{cell.strip()[:40]!r}" if cell.strip() else "an empty cell"
                 raise InputError(f"{self._named}, line {line}, {column}: got {got}, expected a finite number")
         if not cells:
@@ -188,6 +211,17 @@ def _header(cells: Sequence[str], named: str, target: str | None) -> tuple[str, 
             raise InputError(f"{named}: got numbers in the first line, expected names, and the target {target!r} there")
         raise unknown_name("column of targets", target, columns)
     return columns
+
+
+def _check_wanted(columns: Sequence[str], wanted: Sequence[str], named: str) -> None:
+    missing = [name for name in wanted if name not in columns]
+    if missing:
+        others = [name for name in columns if name not in wanted]
+        beside = f", and has {', '.join(others)}, which it does not know" if others else ""
+        raise InputError(
+            f"{named}: it lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)} of the model's "
+            f"{', '.join(wanted)}{beside}"
+        )
 
 
 def _check_first_numbers(cells: Sequence[str], named: str) -> None:

@@ -16,7 +16,7 @@ from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.samples.csv_table import read_table
 from edgeport.runtime.samples.pictures.images import SUFFIXES, read_images
 from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER
-from edgeport.runtime.samples.shaping import ports_of, shaped, table_inputs, valued
+from edgeport.runtime.samples.shaping import notes_on, ports_of, shaped, table_inputs, valued, wanted_columns
 from edgeport.runtime.samples.wav_file import read_wav
 from edgeport.runtime.tensors.arrays import Tensor
 
@@ -33,11 +33,13 @@ class Samples(NamedTuple):
         names: What to call each of the n samples: its file, with the line or the index where a file holds many.
         values: For each input its name and n samples: uint8 for pixels, else real values or integers.
         pictures: The picture file that each sample is; empty where samples are no pictures.
+        notes: What a user should know about them.
     """
 
     names: tuple[str, ...]
     values: Mapping[str, Tensor]
     pictures: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def parts(self, count: int) -> Iterator["Samples"]:
         """Yield the samples, so many at a time."""
@@ -78,7 +80,8 @@ def read_samples(paths: Sequence[Path], spec: Spec, *, invert: bool = False) -> 
         raise InputError(f"--invert: got it with {paths[0]}, expected it with pictures")
     samples = _joined([form.read(members, ports, invert) for form, members in groups])
     if samples.pictures:
-        _hint_at_inversion(samples.values[ports[0].name], spec, invert)
+        hint = _inverted(samples.values[ports[0].name], spec, invert)
+        return samples._replace(notes=(*samples.notes, *hint))
     return samples
 
 
@@ -118,7 +121,8 @@ def _joined(read: Sequence[Samples]) -> Samples:
         values[name] = np.concatenate(arrays)
     pictures = tuple(path for each in read for path in each.pictures)
     names = tuple(name for each in read for name in each.names)
-    return Samples(names, values, pictures if len(pictures) == len(names) else ())
+    notes = tuple(dict.fromkeys(note for each in read for note in each.notes))
+    return Samples(names, values, pictures if len(pictures) == len(names) else (), notes)
 
 
 def _read_pictures(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Samples:
@@ -185,9 +189,10 @@ def _rows_of(
     content: bytes, path: Path, ports: Sequence[Input], *, header: bool | None = None, line: int = 1
 ) -> Samples:
     named = "the standard input" if str(path) == STDIN else str(path)
-    table = read_table(content, named=named, header=header, line=line)
+    table = read_table(content, named=named, header=header, line=line, wanted=wanted_columns(ports))
     inputs = table_inputs(table, ports, named=named)
-    return Samples(tuple(f"{path}:{line}" for line in table.lines), inputs)
+    names = tuple(f"{path}:{line}" for line in table.lines)
+    return Samples(names, inputs, notes=notes_on(table, ports, named=named))
 
 
 def _read_wav(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Samples:
@@ -216,14 +221,9 @@ def _read_wav(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Sa
         rates.add(sound.rate)
         axes = (1, frames) if len(port.shape) == 2 else (1, frames, got)
         read.append(Samples((str(path),), {port.name: sound.samples.reshape(axes)}))
-    _state_rates(rates)
-    return _joined(read)
-
-
-def _state_rates(rates: set[int]) -> None:
-    """Say at which sample rates sound was recorded: no artefact says which one its model learned."""
+    # No artefact says which sample rate its model has learned.
     listed = " and ".join(f"{rate:,} Hz" for rate in sorted(rates))
-    print(f"edgeport predict: sound of {listed}; the model must have learned the same", file=sys.stderr)
+    return _joined(read)._replace(notes=(f"sound of {listed}; the model must have learned the same",))
 
 
 def _takes_sound(port: Input) -> bool:
@@ -237,17 +237,13 @@ def _only(path: Path, ports: Sequence[Input]) -> Input:
     return ports[0]
 
 
-def _hint_at_inversion(images: Tensor, spec: Spec, inverted: bool) -> None:
-    """Say so when digits look like ink on paper and the model learned the opposite: it would answer nonsense."""
+def _inverted(images: Tensor, spec: Spec, inverted: bool) -> tuple[str, ...]:
+    """Return a note if digits look like ink on paper and the model learned the opposite: it would answer nonsense."""
     if inverted or spec.metadata is None or not spec.metadata.dataset.startswith("mnist"):
-        return
+        return ()
     light = sum(bool(np.median(image) > 127) for image in images)
-    if light:
-        print(
-            f"edgeport predict: {light} of {len(images)} images look dark on light; this model learned light digits "
-            "on black: add --invert",
-            file=sys.stderr,
-        )
+    said = f"{light} of {len(images)} images look dark on light; this model learned light digits on black: add --invert"
+    return (said,) if light else ()
 
 
 _PICTURES = Form("a picture (PNG, JPEG, WebP, BMP, GIF, TIFF)", SUFFIXES, _read_pictures)

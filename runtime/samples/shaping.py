@@ -73,6 +73,22 @@ def shaped(array: Tensor, port: Input, *, named: str) -> tuple[Tensor, bool]:
     return array, single
 
 
+def wanted_columns(ports: Sequence[Input]) -> tuple[str, ...]:
+    """Return the columns of a table that the inputs of a model take, in their order; empty if nobody knows them."""
+    if not ports:
+        return ()
+    return ports[0].columns if len(ports) == 1 else tuple(port.name for port in ports)
+
+
+def notes_on(table: Table, ports: Sequence[Input], *, named: str) -> tuple[str, ...]:
+    """Return what a user should know about the columns of a table, which ``wanted_columns`` has read."""
+    if table.unread:
+        return (f"{named}: left out the columns {', '.join(table.unread)}, which the model does not take",)
+    if len(ports) == 1 and ports[0].columns and not table.columns:
+        return (f"{named}: no line of names, so its columns are taken to be {', '.join(ports[0].columns)}",)
+    return ()
+
+
 def table_inputs(table: Table, ports: Sequence[Input], *, named: str) -> dict[str, Tensor]:
     """Return the numbers of a table as the inputs of a model take them, in types that they take.
 

@@ -10,6 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from edgeport.benchmarks import read_report
+from edgeport.benchmarks.report.findings import findings_of
+from edgeport.export.bundle.device import predict_lines
 from edgeport.runtime import load
 from edgeport.runtime.samples.pictures.images import read_images
 from edgeport.runtime.samples.pictures.resizing import Resizing
@@ -97,6 +100,11 @@ def table(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def probabilities(printed: str) -> list[list[float]]:
+    answers = [json.loads(line)["outputs"]["kind"]["probabilities"] for line in printed.splitlines()]
+    return [[each[kind] for kind in KINDS] for each in answers]
+
+
 def test_a_table_goes_all_the_way_from_csv_to_predict(edgeport, table: Path) -> None:
     train = ("train", "--model", table / "trees.keras", "--epochs", 2)
     printed = edgeport(*train, "--dataset", table / "trees.csv", "--target", "kind", "-o", table / "train").stdout
@@ -111,16 +119,51 @@ def test_a_table_goes_all_the_way_from_csv_to_predict(edgeport, table: Path) -> 
     model = keras.models.load_model(table / "train" / "model.keras", compile=False)
     expected = model.predict(rows, verbose=0)
     printed = edgeport("predict", table / "out" / "trees.float32.onnx", table / "rows.csv", "--json").stdout
-    answers = [json.loads(line)["outputs"]["kind"]["probabilities"] for line in printed.splitlines()]
-    np.testing.assert_allclose([[each[kind] for kind in KINDS] for each in answers], expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities(printed), expected, atol=1e-5)
 
-    wide = edgeport("predict", table / "out" / "trees.int8.tflite", table / "trees.csv", code=2).stderr
-    assert "line 2, kind (column 5): got 'ash', expected a finite number" in wide
+    assert record["dataset"]["columns"] == ["a", "b", "c", "d"]
+    wide = edgeport("predict", table / "out" / "trees.float32.onnx", table / "trees.csv", "--json")
+    assert f"edgeport predict: {table / 'trees.csv'}: left out the columns kind" in wide.stderr
+    assert probabilities(wide.stdout) == probabilities(printed)
+
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, activation="softmax")]).save(table / "narrow.keras")
     narrow = ("train", "--model", table / "narrow.keras", "--dataset", table / "trees.csv", "--target", "kind")
     refused = edgeport(*narrow, "-o", table / "other", code=2).stderr
     assert "got 4 numbers a row, expected 3" in refused
     assert not (table / "other").exists()
+
+
+def test_columns_are_found_by_name_whatever_their_order(
+    edgeport, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = keras.Input((4,), name="facts")
+    model = keras.Model(facts, keras.layers.Dense(3, activation="softmax", name="kind")(facts))
+    model.set_weights([4 * np.eye(4, 3, dtype=np.float32), np.zeros(3, np.float32)])
+    model.save(table / "fixed.keras")
+    data = ("--calibration", table / "trees.csv", "--target", "kind")
+    edgeport("export", table / "fixed.keras", *data, "-o", table / "out", "--precisions", "float32")
+    file = table / "out" / "fixed.float32.tflite"
+    cells = [line.split(",") for line in (table / "trees.csv").read_text().splitlines()]
+    mixed = [",".join((row[3], "id" if row[0] == "a" else "7", row[4], *row[2::-1])) for row in cells]
+    (table / "mixed.csv").write_text("\n".join(mixed))
+    expected = model.predict(np.array([row[:4] for row in cells[1:]], np.float32), verbose=0)
+    ended = edgeport("predict", file, table / "mixed.csv", "--json")
+    np.testing.assert_allclose(probabilities(ended.stdout), expected, atol=1e-5)
+    assert "left out the columns id, kind, which the model does not take" in ended.stderr
+
+    predict_lines.answer_lines(load(file), [f"{line}\n".encode() for line in mixed[:4]])
+    printed, said = capsys.readouterr()
+    best = KINDS[expected[:3].argmax(axis=1)]
+    assert [line.split()[1] for line in printed.splitlines()] == best.tolist()
+    assert said.count("left out the columns id, kind") == 1
+
+    (table / "short.csv").write_text("a,b,weight,d\n1,2,3,4\n")
+    refused = edgeport("predict", file, table / "short.csv", code=2).stderr
+    assert "it lacks the column c of the model's a, b, c, d, and has weight, which it does not know" in refused
+    judged = ("--target", "kind", "--only", "accuracy")
+    edgeport("benchmark", table / "out", "--data", table / "mixed.csv", *judged, "-o", table / "judged")
+    report = read_report(table / "judged")
+    assert findings_of(report).reference.judged[0].changes[0].reference == 1.0
 
 
 def test_a_function_of_ones_own_trains_and_calibrates_only_where_it_is_named(edgeport, table: Path) -> None:

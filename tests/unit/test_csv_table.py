@@ -47,6 +47,21 @@ def test_a_column_of_targets_is_kept_apart_and_may_be_text() -> None:
     assert (read.columns, read.targets) == (("width", "0"), ("setosa", "virginica"))
 
 
+def test_wanted_columns_come_in_their_order_and_others_may_be_text() -> None:
+    read = read_table(b"id,c,kind,a\nx,1,oak,2.5\ny,3,elm,4\n", named="a.csv", wanted=("a", "c"), target="kind")
+    np.testing.assert_array_equal(read.numbers, [[2.5, 1], [4, 3]])
+    assert (read.columns, read.unread, read.targets) == (("a", "c"), ("id",), ("oak", "elm"))
+    # Without names they can only be taken as they stand.
+    read = read_table(b"1,2\n", named="a.csv", wanted=("a", "c"))
+    assert (read.numbers.tolist(), read.columns, read.unread) == ([[1, 2]], (), ())
+    with pytest.raises(
+        InputError, match=r"a\.csv: it lacks the columns b, d of the model's a, b, d, and has c, which it"
+    ):
+        read_table(b"a,c\n1,2\n", named="a.csv", wanted=("a", "b", "d"))
+    with pytest.raises(InputError, match=r"line 2, a \(column 2\): got 'x', expected a finite number"):
+        read_table(b"c,a\n1,x\n", named="a.csv", wanted=("a",))
+
+
 def test_many_rows_are_read_in_parts_without_loss() -> None:
     numbers = np.random.default_rng(0).normal(size=(9000, 3))
     read = table("\n".join(",".join(map(repr, row)) for row in numbers.tolist()))

@@ -124,6 +124,18 @@ def test_columns_are_the_inputs_of_a_model_with_one_number_each(tmp_path: Path) 
     assert (splits.train["width"] == splits.train["count"] + 1).all()
 
 
+def test_a_table_keeps_the_names_of_its_columns_and_their_order(tmp_path: Path) -> None:
+    (port,) = load_calibration(f"{table(tmp_path)}:kind", inputs=(FEATURES,)).inputs
+    assert port.columns == load_dataset(f"{table(tmp_path)}:kind").columns == ("a", "b", "c", "d")
+    mixed = FEATURES._replace(columns=("d", "a", "b", "c"))
+    found = load_calibration(f"{table(tmp_path)}:kind", inputs=(mixed,))
+    assert found.inputs[0].columns == mixed.columns
+    rows = {tuple(row) for row in X[:, [3, 0, 1, 2]].tolist()}
+    assert {tuple(row) for row in found.held_out["facts"].tolist()} <= rows
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    assert load_calibration(tmp_path / "a.npz", inputs=(mixed,)).inputs[0].columns == mixed.columns
+
+
 def test_values_are_divided_at_random_and_are_no_classes(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=X, y=X[:, 0])
     data = read_parts(str(tmp_path / "a.npz"), (FEATURES,))

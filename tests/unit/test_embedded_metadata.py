@@ -15,6 +15,7 @@ METADATA = EmbeddedMetadata(
     inputs=(
         Input("image", layout="NHWC", range=(0.0, 1.0), kind="pixels", channels="bgr"),
         Input("tokens", layout="NT", kind="ids"),
+        Input("facts", layout="NC", kind="real", columns=("age", "size")),
     ),
     outputs=(
         Output("kind", activation="softmax", kind="classes", columns=NAMES),
@@ -41,7 +42,7 @@ def test_metadata_that_does_not_say_of_which_kind_an_input_is_can_be_read() -> N
     fields = json.loads(to_json(METADATA))
     fields["inputs"] = [{key: each[key] for key in ("name", "layout", "range")} for each in fields["inputs"]]
     text = json.dumps(fields, separators=(",", ":")).encode()
-    (image, _) = read_metadata(with_checksum(text), name="x").inputs
+    image, *_ = read_metadata(with_checksum(text), name="x").inputs
     assert image == Input("image", layout="NHWC", range=(0.0, 1.0))
 
 

@@ -75,6 +75,25 @@ def test_several_inputs_come_by_name(tmp_path: Path) -> None:
     assert (values["city"].tolist(), values["city"].dtype) == ([[3], [4]], np.int64)
 
 
+def test_columns_are_found_by_the_names_that_the_model_learned(tmp_path: Path) -> None:
+    port = FACTS._replace(columns=("a", "b", "c"))
+    (tmp_path / "a.csv").write_text("c,id,b,a\n3,x,2,1\n")
+    samples = read(tmp_path / "a.csv", port)
+    assert samples.values["facts"].tolist() == [[1, 2, 3]]
+    assert samples.notes == (f"{tmp_path / 'a.csv'}: left out the columns id, which the model does not take",)
+    (tmp_path / "a.csv").write_text("3,2,1\n")
+    samples = read(tmp_path / "a.csv", port)
+    assert samples.values["facts"].tolist() == [[3, 2, 1]]
+    assert samples.notes == (f"{tmp_path / 'a.csv'}: no line of names, so its columns are taken to be a, b, c",)
+    (tmp_path / "a.csv").write_text("a,b,d\n1,2,3\n")
+    with pytest.raises(InputError, match="it lacks the column c of the model's a, b, c, and has d, which it does not"):
+        read(tmp_path / "a.csv", port)
+    (tmp_path / "two.csv").write_text("note,city,age\nx,3,41\n")
+    samples = read(tmp_path / "two.csv", AGE, CITY)
+    assert (samples.values["age"].tolist(), samples.values["city"].tolist()) == ([[41]], [[3]])
+    assert "left out the columns note" in samples.notes[0]
+
+
 def test_pixels_are_bytes_whatever_the_form(tmp_path: Path) -> None:
     pixels = RANDOM.integers(0, 256, (2, 6, 5), np.uint8)
     np.save(tmp_path / "a.npy", pixels)
@@ -99,13 +118,13 @@ def test_pixels_are_bytes_whatever_the_form(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 40), (1, 40, 1), (None, None)])
-def test_sound_is_read_for_raw_audio(shape: tuple, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sound_is_read_for_raw_audio(shape: tuple, tmp_path: Path) -> None:
     wave = RANDOM.integers(-(2**15), 2**15, 40).astype(np.int16)
     wavfile.write(tmp_path / "a.wav", 8_000, wave)
     samples = read(tmp_path / "a.wav", SOUND._replace(shape=shape))
     assert samples.values["sound"].shape == (1, 40, *[1] * (len(shape) - 2))
     np.testing.assert_array_equal(samples.values["sound"].ravel(), wave / np.float32(2**15))
-    assert "sound of 8,000 Hz; the model must have learned the same" in capsys.readouterr().err
+    assert samples.notes == ("sound of 8,000 Hz; the model must have learned the same",)
 
 
 def test_stereo_keeps_its_channels(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ class Data:
         labels: The name of each class; empty if they have none.
         resizing: How pictures became images of this size; None where they came as arrays.
         streamed: Whether there may be more of ``all``, so that a share must not depend on how much was read.
+        columns: What a table calls the numbers of a row, in their order; empty if it does not name them.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Data:
     labels: tuple[str, ...] = ()
     resizing: Resizing | None = None
     streamed: bool = False
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, part in self.parts.items():
@@ -275,7 +277,7 @@ def dataset_of(data: Data, ports: Sequence[Input] = (), *, names: Sequence[str] 
             )
         (array,) = inputs_of(part, ports, named=data.name).values() if ports else part.inputs.values()
         splits[name] = Split(_samples(array, f"{data.name} ({name})"), classes[name])
-    return Dataset(name=data.name, splits=splits, labels=labels, resizing=data.resizing)
+    return Dataset(name=data.name, splits=splits, labels=labels, resizing=data.resizing, columns=data.columns)
 
 
 def _numbers(targets: Array, named: str) -> Classes:

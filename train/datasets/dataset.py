@@ -56,12 +56,14 @@ class Dataset:
             ``validation``, which the best epoch is chosen on; ``test``, which the accuracy is reported on.
         labels: The name of each class.
         resizing: How pictures became images of this size; None where they came as arrays.
+        columns: What a table calls the numbers of a row, in their order; empty if it does not name them.
     """
 
     name: str
     splits: Mapping[str, Split]
     labels: tuple[str, ...]
     resizing: Resizing | None = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.is_pixels and self.sample_shape[-1] not in (1, 3):

@@ -14,7 +14,7 @@ from edgeport.runtime.files.numpy_file import read_npy, read_npz
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.samples.csv_table import read_table
 from edgeport.runtime.samples.pictures.resizing import Resizing
-from edgeport.runtime.samples.shaping import table_inputs
+from edgeport.runtime.samples.shaping import table_inputs, wanted_columns
 from edgeport.train.datasets.data import ALL, ONLY, Data, Part
 from edgeport.train.datasets.digits.composed import is_composed, load_composed
 from edgeport.train.datasets.function import is_function, read_function
@@ -101,12 +101,14 @@ def _read_csv(source: str, wanted: Wanted) -> Data:
     found = _CSV.fullmatch(source)
     assert found is not None, "only what is of this form is read"
     content = read_plain(found[1], most=_MOST_CSV, error=InputError)
-    table = read_table(content, named=found[1], target=found[2])
+    table = read_table(content, named=found[1], target=found[2], wanted=wanted_columns(wanted.ports))
     if wanted.ports:
         inputs = table_inputs(table, wanted.ports, named=found[1])
     else:
         inputs = {ONLY: table.numbers.astype(np.float32)}
-    return Data(source, {ALL: Part(inputs, _targets(table.targets))})
+    # A model of several inputs finds them by their own names.
+    columns = table.columns if len(inputs) == 1 else ()
+    return Data(source, {ALL: Part(inputs, _targets(table.targets))}, columns=columns)
 
 
 def _targets(texts: Sequence[str]) -> npt.NDArray[Any] | None:

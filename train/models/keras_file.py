@@ -85,6 +85,11 @@ def _taken(model: keras.Model, path: Path, dataset: Dataset, *, name: str, said:
             f"{', '.join(record.labels)}, the order that the training.json beside {path} has: give class numbers, and "
             "their names as the array labels of FILE.npz"
         )
+    if record and record.input.columns and dataset.columns not in ((), record.input.columns):
+        raise InputError(
+            f"data set {dataset.name}: got the columns {', '.join(dataset.columns)}, expected "
+            f"{', '.join(record.input.columns)}, as the training.json beside {path} says"
+        )
     (given,) = with_kinds([port], [parsed_input(said)] if said else [], what=name)
     (trained,) = with_kinds([port], [record.input] if record else [], what=name)
     if given.kind and trained.kind and given != trained:

@@ -23,9 +23,13 @@ from edgeport.runtime.tensors.batches import samples_at_a_time
 _LONGEST_LINE = 1 << 24
 
 
-def answer(predictor: Predictor, samples: Samples) -> None:
-    """Print what the model answers to each of some samples."""
+def answer(predictor: Predictor, samples: Samples, known: set[str]) -> None:
+    """Print what the model answers to each of some samples, and what is to know about them and is not known yet."""
     spec = predictor.spec
+    for note in samples.notes:
+        if note not in known:
+            print(visible(note), file=sys.stderr, flush=True)
+    known.update(samples.notes)
     for part in samples.parts(samples_at_a_time(spec.inputs, spec.input.shape[0])):
         show(part, predictor.answer(part.values), spec, Choices())
     sys.stdout.flush()
@@ -34,6 +38,7 @@ def answer(predictor: Predictor, samples: Samples) -> None:
 def answer_lines(predictor: Predictor, lines: Iterable[bytes]) -> None:
     """Print what the model answers to each line, until they end or nobody reads what it prints."""
     names: bytes | None = None
+    known: set[str] = set()
     for number, line in enumerate(lines, 1):
         if failed_output() is not None:
             return
@@ -48,15 +53,16 @@ def answer_lines(predictor: Predictor, lines: Iterable[bytes]) -> None:
                     names = line
                     continue
             header = bool(names)
-            answer(predictor, read_rows(names + line, predictor.spec, header=header, line=number - header))
+            answer(predictor, read_rows(names + line, predictor.spec, header=header, line=number - header), known)
         except EdgeportError as error:
             print(visible(str(error)), file=sys.stderr, flush=True)
 
 
 def answer_files(predictor: Predictor, paths: Sequence[Path]) -> None:
     """Print what the model answers to the samples of each file."""
+    known: set[str] = set()
     for path in paths:
-        answer(predictor, read_samples([path], predictor.spec))
+        answer(predictor, read_samples([path], predictor.spec), known)
 
 
 def run() -> int:

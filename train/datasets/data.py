@@ -181,7 +181,7 @@ def classes_of(data: Data) -> tuple[dict[str, Classes], tuple[str, ...]]:
     numbers = {name: _numbers(each, f"{data.name} ({name})") for name, each in targets.items()}
     first = next((numbers[name] for name in (ALL, "train") if name in numbers), next(iter(numbers.values())))
     count = int(first.max()) + 1
-    if data.labels and not all(each.min() >= 0 and each.max() < len(data.labels) for each in numbers.values()):
+    if len(data.labels) > 1 and not all(each.min() >= 0 and each.max() < len(data.labels) for each in numbers.values()):
         raise InputError(
             f"{data.name}: got labels from {min(each.min() for each in numbers.values())} to "
             f"{max(each.max() for each in numbers.values())}, expected 0 to {len(data.labels) - 1}, as it names "

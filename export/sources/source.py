@@ -328,7 +328,7 @@ def _with_labels_of(record: TrainingRecord, source: Source) -> Source:
         )
     if not tells_apart(first, labels):
         raise InputError(
-            f"{beside} has the {len(labels)} classes {', '.join(labels)}, and the output {first} tells others apart: "
+            f"{beside} has the {len(labels)} classes {', '.join(labels)}, and the output {first} has others: "
             "correct it, or remove it"
         )
     return replace(source, names={**source.names, first.name: labels}, named_by="training.json")

@@ -34,7 +34,7 @@ def named(source: "Source", calibration: CalibrationSet) -> "Source":
         calibration: Samples for it, perhaps with classes.
 
     Raises:
-        InputError: The data have classes that the model cannot tell apart, or others than it is said to have.
+        InputError: The data have more classes than the model, or others than it is said to have.
     """
     first, labels = source.outputs[0], calibration.labels
     if labels and first.kind in _OF_CLASSES:
@@ -48,13 +48,13 @@ def named(source: "Source", calibration: CalibrationSet) -> "Source":
 
 def _check_against(first: Output, calibration: CalibrationSet, named_by: str) -> None:
     """Raise InputError if data have classes that an output does not have."""
-    labels, told_apart, numbers = calibration.labels, _count(first), are_numbers(calibration.labels)
-    if told_apart is not None and len(labels) > told_apart:
+    labels, count, numbers = calibration.labels, _count(first), are_numbers(calibration.labels)
+    if count is not None and len(labels) > count:
         got = f"the class number {len(labels) - 1}" if numbers else f"{len(labels)} classes ({', '.join(labels)})"
-        expected = f"0 to {told_apart - 1}" if numbers else f"{told_apart} at most"
+        expected = f"0 to {count - 1}" if numbers else f"{count} at most"
         raise InputError(
-            f"calibration data {calibration.source}: got {got}, expected {expected}, as the output {first} tells "
-            f"{told_apart} classes apart; samples without classes calibrate as well"
+            f"calibration data {calibration.source}: got {got}, expected {expected}, as the output {first} has "
+            f"{count} classes; samples without classes calibrate as well"
         )
     unknown = [] if numbers or not first.columns else [each for each in labels if each not in first.columns]
     if unknown:
@@ -118,7 +118,7 @@ def contradicted(source: "Source", calibration: CalibrationSet, answers: Tensor)
 
 
 def _count(port: Output) -> int | None:
-    """Return how many classes an output tells apart; None if it does not say."""
+    """Return how many classes an output has; None if it does not say."""
     if port.kind == "yes-no":
         return 2
     return port.shape[-1] if port.is_real else len(port.columns) or None

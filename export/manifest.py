@@ -102,6 +102,7 @@ class Manifest:
         versions: The version of each tool.
         artefacts: The files.
         refused: What was asked for and is not delivered.
+        layers: The names of the model, then of its layers; empty if unknown.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Manifest:
     versions: Mapping[str, str]
     artefacts: tuple[Artefact, ...]
     refused: tuple[Refusal, ...] = ()
+    layers: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -333,6 +333,7 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
         versions=_versions(),
         artefacts=artefacts,
         refused=refused,
+        layers=source.graph.layers,
     )
 
 

@@ -13,7 +13,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tensorflow.python.grappler import tf_optimizer
 
 from edgeport.export.graphs.list_shapes import LOOPS, write_list_shapes
-from edgeport.export.graphs.places import CALLS, place_of
+from edgeport.export.graphs.places import CALLS, layer_of, place_of
 from edgeport.export.graphs.purity import check_pure, needed_for
 from edgeport.runtime.artefact.contract import Input, Output, layout_of
 
@@ -52,6 +52,10 @@ class Graph:
     def loops(self) -> tuple[str, ...]:
         """The names of the loops, which recurrent layers that could not be fused turn into."""
         return _loops(self.definition)
+
+    def layer_of(self, node: str) -> str:
+        """Return the layer that a node is in, or nothing."""
+        return layer_of(node, self.layers)
 
     def place_of(self, node: str) -> str:
         """Return in words the layer that a node belongs to, such as `` of layer dense``, or nothing."""

@@ -13,17 +13,32 @@ def place_of(node: str, layers: Sequence[str]) -> str:
     Where the layers are not known, as in a SavedModel, that is `` in lstm_1``, the innermost scope.
 
     Args:
+        node: See layer_of.
+        layers: See Graph.
+    """
+    layer = layer_of(node, layers)
+    return f" of layer {layer}" if layer and layers else f" in {layer}" if layer else ""
+
+
+def layer_of(node: str, layers: Sequence[str]) -> str:
+    """Return the layer that a node is in, or its innermost scope where layers are not known; empty if in none.
+
+    Args:
         node: Its name: the scopes that it was made in, and the operator's own. Keras 3 numbers each scope once more
             than the layer's name.
         layers: See Graph.
+
+    Example:
+        >>> layer_of("functional_1/stem_1/convolution", ["functional", "stem", "head"])
+        'stem'
     """
     scopes = node.split("/")[:-1]
     if not layers:
         own = [scope for scope in scopes if scope.removeprefix("Stateful").partition("_")[0] not in ("Func", *CALLS)]
-        return f" in {own[-1]}" if own else ""
+        return own[-1] if own else ""
     numbered = scopes[:1] != [layers[0]]
     for scope in reversed(scopes):
         name = _SUFFIX.sub("", scope) if numbered else scope
         if name in layers[1:]:
-            return f" of layer {name}"
+            return name
     return ""

@@ -1,6 +1,6 @@
 """From a model to the bytes of a .onnx file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -39,6 +39,10 @@ METADATA_KEY = "edgeport"
 _LAST_OPSET = 18
 # What tf2onnx writes as something else, with other answers.
 _CONVERTED_WRONGLY = ("ResizeArea",)
+_WITH_KERNELS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+_KERNELS = ("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3D", "MatMul")
+# What is folded into the kernel before it.
+_FOLDED = ("Mul", "Add", "AddV2", "Sub", "BiasAdd", "FusedBatchNormV3")
 # Every precision begins with the same float32 model, and converting is what takes the time.
 _CONVERTED: WeakKeyDictionary[Graph, dict[tuple[str, int], onnx.ModelProto]] = WeakKeyDictionary()
 
@@ -118,9 +122,31 @@ def _converted(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
         model = onnx.version_converter.convert_version(model, opset)
     fold_input_scaling(model)
     fold_flatten(model)
-    name_tensors(model)
+    name_tensors(model, _layers(graph))
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _layers(graph: Graph) -> Callable[[onnx.NodeProto], str]:
+    """Return what names the layer of a node of tf2onnx, which mostly goes by the name of a node of the graph.
+
+    A convolution goes by that of the normalization behind it, where that is folded into it, or by none.
+    """
+    nodes = {node.name: node for node in graph.definition.node}
+    kernels: dict[str, list[str]] = {}
+    for each in graph.definition.node:
+        if each.op in _KERNELS:
+            kernels.setdefault(each.input[0].partition(":")[0], []).append(each.name)
+
+    def layer_of(node: onnx.NodeProto) -> str:
+        name = node.name
+        if node.op_type in _WITH_KERNELS and name not in nodes and node.input:
+            name = next(iter(kernels.get(node.input[0].partition(":")[0], [])), name)
+        while node.op_type in _WITH_KERNELS and name in nodes and nodes[name].op in _FOLDED:
+            name = nodes[name].input[0].partition(":")[0]
+        return graph.layer_of(name) or graph.layer_of(node.name)
+
+    return layer_of
 
 
 def _batches(calibration: CalibrationSet, graph: Graph, at_once: int) -> Iterator[list[Any]]:

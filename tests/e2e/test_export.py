@@ -69,6 +69,14 @@ def test_int8_onnx_is_qdq_per_channel_with_reduced_range(exported: Path) -> None
     assert any(array.shape == (64,) for name, array in weights.items() if name.endswith("_scale"))
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_onnx_operators_bear_the_names_of_their_layers(exported: Path, precision: str) -> None:
+    layers = read_manifest(exported).layers
+    nodes = onnx.load(exported / f"classic.{precision}.onnx").graph.node
+    kernels = [node.name.rpartition(".")[0] for node in nodes if node.op_type in ("Conv", "Gemm", "MatMul")]
+    assert kernels == [layer for layer in layers if layer.startswith(("conv", "dense", "probabilities"))]
+
+
 def test_onnx_has_names_a_free_batch_and_passes_the_checker(exported: Path) -> None:
     model = onnx.load(exported / "classic.float32.onnx")
     onnx.checker.check_model(model, full_check=True)

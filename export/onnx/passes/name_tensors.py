@@ -4,16 +4,21 @@ tf2onnx numbers its names in an order that changes from process to process, so t
 different bytes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import onnx
 
 
-def name_tensors(model: onnx.ModelProto) -> None:
+def name_tensors(model: onnx.ModelProto, layer_of: Callable[[onnx.NodeProto], str]) -> None:
     """Rename nodes, constants and inner tensors by operator and position, and sort constants by their first use.
 
     ``conv_3`` is the output of the fourth node, a Conv, and ``conv_3_input_1`` a constant that it takes. The names
-    of the graph's own inputs and outputs stay, and no other tensor gets one of them. The graph is changed in place.
+    of the graph's own inputs and outputs stay, and no other tensor gets one of them. The node is ``stem.conv_3`` if it
+    is of the layer stem; the tensors do without, since the names of a small quantized model outweigh its weights.
+
+    Args:
+        model: Changed in place.
+        layer_of: Returns the layer that a node belongs to; empty for one that belongs to none.
     """
     graph = model.graph
     names = {tensor.name: tensor.name for tensor in (*graph.input, *graph.output)}
@@ -21,14 +26,15 @@ def name_tensors(model: onnx.ModelProto) -> None:
     taken = {*names, *_inner_names(graph.node)}
     ordered = []
     for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type.lower()}_{number}"
+        short = f"{node.op_type.lower()}_{number}"
+        node.name = f"{layer}.{short}" if (layer := layer_of(node)) else short
         for place, name in enumerate(node.input):
             if name in constants and name not in names:
-                names[name] = free(f"{node.name}_input_{place}", taken)
+                names[name] = free(f"{short}_input_{place}", taken)
                 ordered.append(constants[name])
         for place, name in enumerate(node.output):
             if name and name not in names:
-                names[name] = free(node.name if place == 0 else f"{node.name}_output_{place}", taken)
+                names[name] = free(short if place == 0 else f"{short}_output_{place}", taken)
     # A constant that only an inner graph (of a Loop, If or Scan) uses keeps its name and comes last.
     ordered += [constant for name, constant in sorted(constants.items()) if name not in names]
     for constant in ordered:

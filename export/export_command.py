@@ -65,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_choices(group: argparse._ArgumentGroup) -> None:
     formats, precisions = ", ".join(row.name for row in FORMATS), ", ".join(PRECISIONS)
     group.add_argument("--formats", metavar="LIST", help=f"comma-separated, of {formats} (default: all)")
+    group.add_argument(
+        "--keep-float",
+        metavar="LAYER,...",
+        help="layers that stay in floats in one more precision, mixed: int8 but for these (edgeport debug names them)",
+    )
     group.add_argument("--precisions", metavar="LIST", help=f"comma-separated, of {precisions} (default: all)")
     group.add_argument("--batch", metavar="N|dynamic", help="samples at a time (default: 1 in TFLite, dynamic in ONNX)")
     group.add_argument("--opset", type=int, default=OPSET, metavar="N", help=f"of ONNX, 13 to 21 (default {OPSET})")
@@ -218,6 +223,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     return Options(
         formats=_names(arguments.formats),
         precisions=_names(arguments.precisions),
+        keep_float=_names(arguments.keep_float),
         batch=int(batch) if batch.isdecimal() else batch,
         opset=arguments.opset,
         reduce_range=not arguments.no_reduce_range,

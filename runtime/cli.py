@@ -78,6 +78,12 @@ COMMANDS: tuple[Command, ...] = (
         "device",
     ),
     Command(
+        "debug",
+        "edgeport.benchmarks.debug.debug_command",
+        "which layers lose accuracy in integers, why, and what repairs it",
+        "all",
+    ),
+    Command(
         "sweep",
         "edgeport.benchmarks.sweep.sweep_command",
         "models x recipes x seeds, each trained, exported and scored; a table and a picture at the end",

@@ -14,7 +14,7 @@ from pathlib import Path
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.memory import cycles_freed_early, free_memory
-from edgeport.export.conversion.options import OnNote, Options
+from edgeport.export.conversion.options import OnNote, Options, check_layers
 from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, manifest_text, read_manifest
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
@@ -107,6 +107,7 @@ def export(
     options = options or Options()
     check_pixels(source, calibration)
     source = named(source, calibration)
+    _check_kept(source, options)
     job = _Job(source.with_lengths(calibration.shapes), calibration, options)
     options.batch_of(job.source.inputs[0], usual=None)
     if options.tflite_metadata and not (source.ends_in_probabilities and calibration.inputs[0].range):
@@ -162,6 +163,16 @@ def check_pixels(source: Source, calibration: CalibrationSet) -> None:
             f"weights: say what 0 and 255 are to it with --input {name}pixels:-1:1 or {name}pixels:0:1, or "
             f"{name}pixels:0:255 if it was trained on raw pixels; or give float samples and {name}real"
         )
+
+
+def _check_kept(source: Source, options: Options) -> None:
+    """Raise InputError if a layer that shall stay in floats is none of the model's."""
+    if options.keep_float and source.is_quantization_aware:
+        raise InputError(
+            f"--keep-float: {source.opened.what} was trained quantization-aware, with the ranges of int8: leave it out"
+        )
+    if source.graph.layers:
+        check_layers(options.keep_float, source.graph.layers[1:])
 
 
 def _check_required(job: _Job) -> None:

@@ -1,13 +1,13 @@
 """The choices that hold for a whole export."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.formats import FORMATS, Format, format_named
 from edgeport.runtime.artefact.precisions import PRECISIONS, Precision, precision_named
-from edgeport.runtime.errors import InputError
+from edgeport.runtime.errors import InputError, unknown_name
 
 # onnxruntime fuses quantized operators up to this opset in every version we know (its issue 28770 lost them at 22).
 OPSET = 17
@@ -51,6 +51,7 @@ class Options:
         unroll_limit: How many steps a loop (a recurrent layer) may have to be written out step by step, which integer
             TFLite needs.
         tflite_metadata: Whether TFLite files also carry the standard metadata that MediaPipe and Android read.
+        keep_float: The layers that stay in floats in the precision ``mixed``; empty for no such artefact.
     """
 
     formats: tuple[str, ...] = ()
@@ -64,6 +65,7 @@ class Options:
     keep_rejected: bool = False
     unroll_limit: int = UNROLL_LIMIT
     tflite_metadata: bool = False
+    keep_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch not in ("usual", "dynamic") and not (isinstance(self.batch, int) and 1 <= self.batch <= 4096):
@@ -78,6 +80,12 @@ class Options:
             raise InputError(f"required SQNR: got {self.require_sqnr_db:g}, expected a number of dB")
         if not 1 <= self.unroll_limit <= _MOST_STEPS:
             raise InputError(f"unroll limit: got {self.unroll_limit}, expected 1 to {_MOST_STEPS:,} steps")
+        if bool(self.keep_float) != any(precision.for_layers for _, precision in self.variants):
+            raise InputError(
+                "precisions: got mixed without layers that stay in floats: name them with --keep-float LAYER,..."
+                if not self.keep_float
+                else f"--keep-float: got layers for mixed, and precisions without it ({', '.join(self.precisions)})"
+            )
         if not self.variants:
             raise InputError(
                 f"no format of {', '.join(self.formats)} knows a precision of {', '.join(self.precisions)}: "
@@ -88,7 +96,8 @@ class Options:
     def variants(self) -> list[tuple[Format, Precision]]:
         """The artefacts to make, in the order of the tables."""
         formats = [format_named(name) for name in self.formats] or list(FORMATS)
-        precisions = [precision_named(name) for name in self.precisions] or list(PRECISIONS.values())
+        usual = [row for row in PRECISIONS.values() if self.keep_float or not row.for_layers]
+        precisions = [precision_named(name) for name in self.precisions] or usual
         return [
             (row, precision)
             for row in FORMATS
@@ -123,6 +132,13 @@ class Options:
         if fixed not in (None, wanted):
             raise InputError(f"batch: got {self.batch}, but the model itself is fixed to a batch of {fixed}")
         return wanted
+
+
+def check_layers(named: Collection[str], present: Collection[str]) -> None:
+    """Raise InputError if a layer that shall stay in floats has no operator of its own in a file."""
+    for name in named:
+        if name not in present:
+            raise unknown_name("layer to keep in floats", name, sorted(filter(None, present)))
 
 
 def ignored(note: str) -> None:

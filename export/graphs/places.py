@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _SUFFIX = re.compile(r"_\d+$")
+# As the operators of ONNX files are named; onnxruntime adds what it has made of one.
+_ONNX_NAME = re.compile(r"(.+)\.[a-z0-9]+_\d+(/.*)?")
 
 
 def place_of(node: str, layers: Sequence[str]) -> str:
@@ -42,3 +44,19 @@ def layer_of(node: str, layers: Sequence[str]) -> str:
         if name in layers[1:]:
             return name
     return ""
+
+
+def layer_of_onnx_node(name: str) -> str:
+    """Return the layer in the name of a node of an exported ONNX file, such as ``stem.conv_3``; empty if in none."""
+    named = _ONNX_NAME.fullmatch(name)
+    return named[1] if named else ""
+
+
+def layers_of_tflite_tensor(name: str, layers: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers that a tensor of a TFLite file is the output of, the kernel's last.
+
+    Args:
+        name: Its name: of several operators that were fused, all their names between semicolons.
+        layers: See Graph.
+    """
+    return tuple(filter(None, (layer_of(each, layers) for each in name.split(";"))))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import onnx
 
@@ -43,7 +44,7 @@ def _dynamic(model: onnx.ModelProto, material: Material) -> onnx.ModelProto:
     return quantize_dynamic(model, reduce_range=material.options.reduce_range)
 
 
-def _int8(model: onnx.ModelProto, material: Material) -> onnx.ModelProto:
+def _int8(model: onnx.ModelProto, material: Material, *, mixed: bool = False) -> onnx.ModelProto:
     if material.calibration is None:
         raise ExportError("int8 needs calibration samples, to know the ranges of its activations")
     return quantize_static(
@@ -52,6 +53,7 @@ def _int8(model: onnx.ModelProto, material: Material) -> onnx.ModelProto:
         at_once=material.at_once,
         reduce_range=material.options.reduce_range,
         trained=material.trained,
+        in_floats=material.options.keep_float if mixed else (),
     )
 
 
@@ -60,4 +62,5 @@ SCHEMES: dict[str, Callable[[onnx.ModelProto, Material], onnx.ModelProto]] = {
     "float16": _float16,
     "dynamic": _dynamic,
     "int8": _int8,
+    "mixed": partial(_int8, mixed=True),
 }

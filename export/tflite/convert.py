@@ -23,6 +23,7 @@ from edgeport.export.sources.source import Source
 from edgeport.export.tflite.embedded_metadata import embed_metadata
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined
+from edgeport.export.tflite.mixed import with_layers_in_floats
 from edgeport.export.tflite.rules import rules
 from edgeport.export.tflite.schemes import SCHEMES, Integers
 from edgeport.export.tflite.standard_metadata import embed_standard_metadata
@@ -30,7 +31,7 @@ from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.precisions import precision_named
-from edgeport.runtime.errors import ExportError
+from edgeport.runtime.errors import EdgeportError, ExportError
 
 # What the converter says of an operator that stays: ``tf.Erfinv(tensor<1x6xf32>) -> (tensor<1x6xf32>)``.
 _LACKING = re.compile(r"^\s*tf\.(\w+)\((.*?)\) ->", re.MULTILINE)
@@ -154,10 +155,15 @@ def _converted(
     if front is not None and calibration is not None:
         converter.representative_dataset = lambda: front.samples(graph.inputs, partial(_samples, calibration, graph))
     try:
-        content: bytes = converter.convert()
+        if precision_named(precision).for_layers:
+            content = with_layers_in_floats(converter, graph.layers, options)
+        else:
+            content = converter.convert()
         if front is None:
             return content
         head = _FrozenGraphConverter(_with_outputs_apart(front.head)).convert()
+    except EdgeportError:
+        raise
     except Exception as error:  # the converter raises whatever it meets
         raise ExportError(_reason(error, graph)) from error
     return joined(head, content, front.fed, [port.name for port in graph.inputs])

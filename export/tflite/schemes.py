@@ -48,11 +48,13 @@ class Scheme:
     integers: Integers | None = None
 
 
+_INT8 = Integers((_OPS.TFLITE_BUILTINS_INT8,), 255, (without_reversals,))
 SCHEMES = {
     "float32": Scheme(optimized=False),
     "float16": Scheme(weights=tf.float16),
     "dynamic": Scheme(),
-    "int8": Scheme(integers=Integers((_OPS.TFLITE_BUILTINS_INT8,), 255, (without_reversals,))),
+    "int8": Scheme(integers=_INT8),
+    "mixed": Scheme(integers=_INT8),
     "int16x8": Scheme(
         integers=Integers(
             (_OPS.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, _OPS.TFLITE_BUILTINS),

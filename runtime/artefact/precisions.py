@@ -49,6 +49,7 @@ class Precision(NamedTuple):
         golden: How far they may be off on a device.
         in_integers: Whether its activations are integers, so that it needs calibration samples and ends at the logits.
         trained_for: Whether a quantization-aware model rounds as it does.
+        for_layers: Whether it is made only where layers are named that stay in floats.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Precision(NamedTuple):
     golden: GoldenLimits
     in_integers: bool = False
     trained_for: bool = False
+    for_layers: bool = False
 
 
 # An activation near the middle of two steps may be rounded the other way, and some CPUs compute float16 in float16.
@@ -84,6 +86,15 @@ _ROWS = (
         VerificationLimits(0.5, 25.0, 0.97),
         GoldenLimits(1e-4, 2e-2, 16),
         in_integers=True,
+    ),
+    # int8 but for the layers that it would spoil.
+    Precision(
+        "mixed",
+        ("tflite", "onnx"),
+        VerificationLimits(1.0, 15.0, 0.95),
+        GoldenLimits(1e-4, 2e-2, 2),
+        in_integers=True,
+        for_layers=True,
     ),
 )
 PRECISIONS: dict[str, Precision] = {row.name: row for row in _ROWS}

@@ -142,4 +142,37 @@ class Spark:
     values: Sequence[float]
 
 
-ChartData = Scatter | Intervals | Strips | Bars | Curves
+@dataclass(frozen=True)
+class Panel:
+    """The layers of one file with integers.
+
+    Attributes:
+        name: What the panel is of.
+        colour: Its colour.
+        places: Where each layer stands among all names.
+        built_up: The SQNR of each layer's output, in dB.
+        own: The SQNR of what each layer adds itself, in dB; None where that is unknown.
+        shares: Of the error at the outputs, each layer's part, 0 to 1.
+        costly: The places of the layers that cost most.
+        branches: Pairs of places: a tensor of the first is joined again at the second.
+    """
+
+    name: str
+    colour: str
+    places: Sequence[int]
+    built_up: Sequence[float]
+    own: Sequence[float | None]
+    shares: Sequence[float]
+    costly: Sequence[int]
+    branches: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers of a network from left to right, with a panel for each file."""
+
+    names: Sequence[str]
+    panels: Sequence[Panel]
+
+
+ChartData = Scatter | Intervals | Strips | Bars | Curves | Layers

@@ -39,6 +39,7 @@ from edgeport.benchmarks.report.charts.data import (
     Curves,
     Dot,
     Intervals,
+    Layers,
     Scatter,
     Spark,
     Spot,
@@ -46,6 +47,7 @@ from edgeport.benchmarks.report.charts.data import (
     Strips,
 )
 from edgeport.benchmarks.report.charts.labels import Box, fitted, place_labels, text_width
+from edgeport.benchmarks.report.charts.layers import draw_layers
 
 # A chart is laid out for each width of screen, as text that is scaled with a drawing is too small on a phone and too
 # large on a desk; the stylesheet shows one of them. In CSS pixels, which are matplotlib's points here.
@@ -86,6 +88,7 @@ def _saved(figure: Figure, content: Any, **options: Any) -> None:
 def _drawn(data: Any, width: float) -> Figure:
     draw: dict[type, Callable[[Any, float], Figure]] = {
         Scatter: _scatter, Intervals: _intervals, Strips: _strips, Bars: _bars, Curves: _curves, Spark: _spark,
+        Layers: draw_layers,
     }  # fmt: skip
     return draw[type(data)](data, width)
 

@@ -5,8 +5,10 @@ between float neighbours gains nothing: it costs a QuantizeLinear and a Dequanti
 keeps onnxruntime from fusing a normalisation or an activation that it is a part of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
+
+from edgeport.export.graphs.places import layer_of_onnx_node
 
 # Where the weights are, and nearly all of the time: always in integers.
 PRODUCTS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
@@ -19,7 +21,7 @@ INTEGER_KERNELS = (
 )  # fmt: skip
 
 
-def chained_nodes(graph: Any, kinds: Sequence[str] = INTEGER_KERNELS) -> list[str]:
+def chained_nodes(graph: Any, kinds: Sequence[str] = INTEGER_KERNELS, *, in_floats: Collection[str] = ()) -> list[str]:
     """Return the names of the nodes to quantize.
 
     These are all matrix products, all look-ups in a table of weights (embeddings), and of the other ``kinds`` those
@@ -28,6 +30,7 @@ def chained_nodes(graph: Any, kinds: Sequence[str] = INTEGER_KERNELS) -> list[st
     Args:
         graph: An onnx.GraphProto whose nodes have names and stand in the order of computation.
         kinds: The operators that have an integer kernel.
+        in_floats: The layers whose nodes are none of them.
     """
     constants = {tensor.name: tensor.data_type for tensor in graph.initializer}
     integer: set[str] = set()
@@ -35,6 +38,8 @@ def chained_nodes(graph: Any, kinds: Sequence[str] = INTEGER_KERNELS) -> list[st
     for node in graph.node:
         taken = [name for name in node.input if name and name not in constants]
         has_weights = node.op_type in PRODUCTS or (node.op_type == "Gather" and constants.get(node.input[0]) == _FLOAT)
+        if layer_of_onnx_node(node.name) in in_floats:
+            continue
         if has_weights or (node.op_type in kinds and taken and integer.issuperset(taken)):
             chosen.append(node.name)
             integer.update(node.output)

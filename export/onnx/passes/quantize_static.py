@@ -1,13 +1,15 @@
 """From a float ONNX model to int8, as pairs of QuantizeLinear and DequantizeLinear (QDQ)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 from onnxruntime import quantization
 
+from edgeport.export.conversion.options import check_layers
+from edgeport.export.graphs.places import layer_of_onnx_node
 from edgeport.export.onnx.passes.chained_nodes import chained_nodes
 from edgeport.export.onnx.passes.prepare import prepared_files
 from edgeport.export.onnx.passes.take_ranges import Steps
@@ -22,6 +24,7 @@ def quantize_static(
     at_once: int,
     reduce_range: bool,
     trained: Mapping[str, Steps] | None = None,
+    in_floats: Collection[str] = (),
 ) -> onnx.ModelProto:
     """Return the model with int8 weights per channel and 8-bit activations (uint8), where integers pay.
 
@@ -32,10 +35,12 @@ def quantize_static(
         reduce_range: Use 7 of the 8 bits of weights: CPUs without VNNI add pairs of products in 16 bits, which 8-bit
             weights overflow, so the same file would answer differently there.
         trained: The steps of tensors whose ranges are known from quantization-aware training.
+        in_floats: The layers whose operators stay in floats.
     """
     with prepared_files(model) as (prepared, quantized):
         graph = onnx.load(prepared).graph
-        nodes = chained_nodes(graph)
+        check_layers(in_floats, {layer_of_onnx_node(node.name) for node in graph.node})
+        nodes = chained_nodes(graph, in_floats=in_floats)
         if not nodes:
             raise ExportError(_no_kernels(graph))
         quantization.quantize_static(

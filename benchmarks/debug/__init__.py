@@ -1,0 +1,1 @@
+"""Which layers lose accuracy in integers, shown: in a terminal, as a page and as JSON."""

@@ -1,0 +1,1 @@
+"""Which layers lose accuracy in integers, why, and what can be done about it."""

@@ -1,0 +1,134 @@
+"""Why a layer loses accuracy in integers, from what is seen of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgeport.export.diagnosis.layer_errors import StepError
+
+# Shares of values, ratios of sizes, and absolute sizes from which a cause is worth naming.
+_CLIPPED, _KILLED = 0.001, 0.5
+_UNLIKE, _WIDE = 10.0, 4.0
+_FLAT_BEYOND, _MASK, _UNSCALED = 16.0, 1e3, 100.0
+_FLAT = ("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Erf", "Softmax")
+_ADDING = ("ADD", "SUB", "Add", "Sub")
+_JOINING = (*_ADDING, "CONCATENATION", "Concat")
+_SOFTMAX = ("SOFTMAX", "Softmax")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a layer loses accuracy.
+
+    Attributes:
+        kind: One of the names in ``_RULES``, or ``8 bits``.
+        text: What was seen, as the end of a sentence.
+    """
+
+    kind: str
+    text: str
+
+
+def cause_of(error: StepError) -> Cause:
+    """Return the likeliest cause of the error that a step adds: the first that fits, the surest first."""
+    for kind, rule in _RULES:
+        if text := rule(error):
+            return Cause(kind, text)
+    return Cause("8 bits", "256 steps are too few for what it computes; nothing else is wrong with it")
+
+
+def _calibration(error: StepError) -> str:
+    if error.limits is None or error.clipped <= _CLIPPED:
+        return ""
+    return (
+        f"{error.clipped:.1%} of its values lie beyond {_span(error.limits)}, which is all that calibration saw; they "
+        f"reach from {_span(error.seen)}"
+    )
+
+
+def _mask(error: StepError) -> str:
+    if error.type not in _ADDING or error.seen[0] > -_MASK:
+        return ""
+    return f"a constant of {error.seen[0]:.3g} leaves no steps for the values beside it"
+
+
+def _outlier_channel(error: StepError) -> str:
+    channels = error.channels
+    if channels is None or channels.count < 3 or channels.ratio < _UNLIKE or channels.spread < 0.05:
+        return ""
+    return f"channel {channels.widest} of {channels.count} reaches {_times(channels.ratio)}, and all share one scale"
+
+
+def _dead_channel(error: StepError) -> str:
+    channels = error.channels
+    if channels is None or channels.count < 3 or channels.ratio < _UNLIKE or channels.spread >= 0.05:
+        return ""
+    return (
+        f"channel {channels.widest} of {channels.count} hardly varies but reaches {_times(channels.ratio)}, and all "
+        "share one scale"
+    )
+
+
+def _softmax(error: StepError) -> str:
+    return "it is computed in integers, with 256 steps for all probabilities" if error.type in _SOFTMAX else ""
+
+
+def _saturated(error: StepError) -> str:
+    low, high = error.limits or error.seen
+    if not set(error.readers) & set(_FLAT) or high - low <= _FLAT_BEYOND:
+        return ""
+    steps = 256 * _FLAT_BEYOND / (high - low)
+    return (
+        f"its values reach from {low:.3g} to {high:.3g}, and the activation after it is flat beyond about -8 and 8: "
+        f"{steps:.0f} of 256 steps are left for where it is not"
+    )
+
+
+def _unlike_ranges(error: StepError) -> str:
+    sizes = error.input_ranges
+    if error.type not in _JOINING or len(sizes) < 2 or max(sizes) < _UNLIKE * min(sizes):
+        return ""
+    return f"it joins tensors of unlike size, up to {max(sizes):.3g} and up to {min(sizes):.3g}, in one scale"
+
+
+def _unscaled(error: StepError) -> str:
+    size = max(error.input_ranges, default=0.0)
+    return f"its input reaches {size:.3g} and nothing scales it before" if error.first and size > _UNSCALED else ""
+
+
+def _wide_range(error: StepError) -> str:
+    if error.limits is None:
+        return ""
+    seen = error.seen[1] - error.seen[0]
+    if not seen or error.limits[1] - error.limits[0] <= _WIDE * seen:
+        return ""
+    return (
+        f"its integers reach from {_span(error.limits)}, and these samples from {_span(error.seen)}: an outlier in "
+        "calibration, or a scale that it shares with another tensor"
+    )
+
+
+def _weights(error: StepError) -> str:
+    killed = error.weights_killed
+    return f"{killed:.0%} of the weights of a channel are rounded to zero" if killed > _KILLED else ""
+
+
+_RULES: tuple[tuple[str, Callable[[StepError], str]], ...] = (
+    ("calibration", _calibration),
+    ("mask constant", _mask),
+    ("outlier channel", _outlier_channel),
+    ("dead channel", _dead_channel),
+    ("softmax in integers", _softmax),
+    ("saturated activation", _saturated),
+    ("unlike ranges", _unlike_ranges),
+    ("unscaled input", _unscaled),
+    ("wide range", _wide_range),
+    ("weights", _weights),
+)
+
+
+def _span(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.3g} to {ends[1]:.3g}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times as far as the median one" if ratio < float("inf") else "beyond all others, which are 0"

@@ -1,0 +1,219 @@
+"""Where the accuracy of a model goes in integers, layer by layer, in each format."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from edgeport.export.diagnosis.causes import Cause, cause_of
+from edgeport.export.diagnosis.layer_errors import EXACT_DB, Error, StepError, measure_steps
+from edgeport.export.graphs.places import layer_of, layer_of_onnx_node, layers_of_tflite_tensor
+from edgeport.export.parts.graph import PartedGraph
+from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.tensors.arrays import Tensor
+
+_PARTS = {
+    "tflite": ("edgeport.export.parts.tflite", "TfliteParts"),
+    "onnx": ("edgeport.export.parts.onnx", "OnnxParts"),
+}
+# The layers that are named as those that cost most.
+MOST_NAMED = 3
+# A layer that takes a smaller share of the error is not worth naming.
+_LEAST_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """What one layer of the model loses in integers.
+
+    Attributes:
+        layer: Its name in Keras; where that is unknown, the innermost scope or the operator's own name.
+        steps: What was measured, in the order in which it runs.
+    """
+
+    layer: str
+    steps: tuple[StepError, ...]
+
+    @property
+    def built_up(self) -> Error:
+        """The error of its output, with that of all layers before it."""
+        return self.steps[-1].built_up
+
+    @property
+    def own_db(self) -> float | None:
+        """The least SQNR of what it adds itself; None if it cannot run alone."""
+        return min((step.own.sqnr_db for step in self.steps if step.own), default=None)
+
+    @property
+    def at_outputs(self) -> float | None:
+        """The error at the outputs if it alone is rounded, as noise over signal; None if it cannot run alone."""
+        known = [step.at_outputs_db for step in self.steps if step.at_outputs_db is not None]
+        return sum(10 ** (-db / 10) for db in known) if known else None
+
+    @property
+    def worst(self) -> StepError:
+        """The step that costs most."""
+        return min(self.steps, key=lambda step: EXACT_DB if step.at_outputs_db is None else step.at_outputs_db)
+
+    @property
+    def cause(self) -> Cause:
+        """The likeliest cause of what it loses."""
+        return cause_of(self.worst)
+
+
+@dataclass(frozen=True)
+class FormatDiagnosis:
+    """One format's integers beside its floats.
+
+    Attributes:
+        format: ``tflite`` or ``onnx``.
+        float_file: The float file.
+        integer_file: The file with integers.
+        layers: The layers, in the order in which they run.
+    """
+
+    format: str
+    float_file: str
+    integer_file: str
+    layers: tuple[LayerError, ...]
+
+    @property
+    def outputs_db(self) -> float:
+        """The SQNR of the last layer, with all that has built up."""
+        return self.layers[-1].built_up.sqnr_db
+
+    def share(self, layer: LayerError) -> float:
+        """Return the share of the error at the outputs that a layer is to blame for, 0 to 1."""
+        total = sum(each.at_outputs or 0.0 for each in self.layers)
+        return (layer.at_outputs or 0.0) / total if total else 0.0
+
+    @property
+    def costliest(self) -> tuple[LayerError, ...]:
+        """The layers that cost most, the worst first; those that cost next to nothing are not among them."""
+        ranked = sorted(self.layers, key=lambda each: -(each.at_outputs or 0.0))[:MOST_NAMED]
+        return tuple(each for each in ranked if self.share(each) >= _LEAST_SHARE)
+
+
+def diagnose(
+    floats: bytes,
+    integers: bytes,
+    samples: Sequence[Sequence[Tensor]],
+    *,
+    format: str,
+    names: tuple[str, str],
+    layers: Sequence[str] = (),
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
+) -> FormatDiagnosis:
+    """Compare a model in integers with the same one in floats, layer by layer.
+
+    Args:
+        floats: The float file.
+        integers: The file with integers, of the same format and model.
+        samples: For each sample the real values of each input, in the files' order, with the axis of the batch.
+        format: ``tflite`` or ``onnx``.
+        names: What to call the two files.
+        layers: The names of the model, then of its layers, as the manifest lists them; empty if unknown.
+        on_progress: Called with how many parts of the work are done, and how many there are.
+
+    Raises:
+        ArtefactError: The two files are not of one model: hardly any tensor is in both.
+    """
+    module, name = _PARTS[format]
+    parted: Callable[[bytes], PartedGraph] = getattr(import_module(module), name)
+    graphs = parted(floats), parted(integers)
+    steps = measure_steps(*graphs, samples, channels_first=format == "onnx", on_progress=on_progress)
+    if not steps:
+        raise ArtefactError(
+            f"{names[0]} and {names[1]} have no tensor in common: got files of two models, or names that a converter "
+            "has changed; expected a float and an integer file of one model, from one converter"
+        )
+    by_layer: dict[str, list[StepError]] = {}
+    for step in steps:
+        by_layer.setdefault(_layer(graphs[1], step, layers, format), []).append(step)
+    found = tuple(LayerError(layer, tuple(each)) for layer, each in by_layer.items())
+    return FormatDiagnosis(format, *names, found)
+
+
+def _layer(graph: PartedGraph, error: StepError, layers: Sequence[str], format: str) -> str:
+    """Return the Keras layer that a step computes for."""
+    if format == "onnx":
+        return layer_of_onnx_node(error.name) or layer_of(error.name, layers) or error.name
+    # A tensor of several fused operators is named after all of them, the kernel last; an output has the model's name.
+    main = graph.operators[error.step.main]
+    constants = [name for name in main.inputs if name in graph.constants]
+    for name in (error.name, error.step.exact, *constants):
+        if found := layers_of_tflite_tensor(name, layers):
+            return found[-1]
+    return error.name
+
+
+def sentences(found: FormatDiagnosis) -> list[str]:
+    """Return what costs most, and why, in sentences."""
+    if not found.costliest:
+        return [f"{found.integer_file}: no layer loses anything that matters ({found.outputs_db:.1f} dB at the end)."]
+    return [
+        f"{each.layer} ({each.worst.type}) is to blame for {found.share(each):.0%} of the error at the outputs: "
+        f"{each.cause.text}."
+        for each in found.costliest
+    ]
+
+
+def document(found: FormatDiagnosis) -> dict[str, Any]:
+    """Return everything that was measured, as plain JSON values."""
+    return {
+        "format": found.format,
+        "float_file": found.float_file,
+        "integer_file": found.integer_file,
+        "outputs_db": _plain(found.outputs_db),
+        "layers": [
+            {
+                "layer": each.layer,
+                "share": found.share(each),
+                "at_outputs_db": _plain(-10 * float(np.log10(each.at_outputs)) if each.at_outputs else None),
+                "own_db": _plain(each.own_db),
+                "built_up_db": _plain(each.built_up.sqnr_db),
+                "cause": {"kind": each.cause.kind, "text": each.cause.text},
+                "steps": [_step(step) for step in each.steps],
+            }
+            for each in found.layers
+        ],
+    }
+
+
+def _step(error: StepError) -> Mapping[str, Any]:
+    errors = {"built_up": error.built_up, "own": error.own}
+    return {
+        "operator": error.name,
+        "type": error.type,
+        **{key: vars(each) if each else None for key, each in errors.items()},
+        "at_outputs_db": error.at_outputs_db,
+        "integers_reach": error.limits,
+        "seen": error.seen,
+        "clipped": error.clipped,
+        "channels": vars(error.channels) if error.channels else None,
+        "weights_rounded_to_zero": error.weights_killed,
+    }
+
+
+def _plain(value: float | None) -> float | None:
+    return None if value is None else round(min(value, EXACT_DB), 2)
+
+
+def repair(found: Sequence[FormatDiagnosis]) -> list[str]:
+    """Return the layers to keep in floats, in the order in which they run: those that cost most, and their readers.
+
+    What a layer loses is mostly lost where its output is rounded, so the layers that take it must be in floats too.
+    """
+    wanted: dict[str, None] = {}
+    for each in found:
+        writers = {step.step.exact: layer.layer for layer in each.layers for step in layer.steps}
+        for costly in each.costliest[:1]:
+            wanted[costly.layer] = None
+            outputs = {step.step.exact for step in costly.steps}
+            for layer in each.layers:
+                taken = {source.exact for step in layer.steps for source in step.step.sources}
+                if layer is not costly and outputs & taken and layer.layer in writers.values():
+                    wanted[layer.layer] = None
+    return list(wanted)

@@ -1,0 +1,305 @@
+"""What each step of an integer graph loses: what has built up, what is its own, and what that costs at the outputs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from edgeport.export.diagnosis.pairing import Step, dependents, find_steps, logits_of
+from edgeport.export.parts.graph import Part, PartedGraph, Quantization
+from edgeport.runtime.tensors.arrays import FloatArray, Tensor
+
+# Exact equality has no finite ratio; 300 dB is beyond what float64 can resolve.
+EXACT_DB = 300.0
+# How much of the activations is kept for the parts, in bytes: those of a few samples.
+_KEPT_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Error:
+    """How far rounded values are from exact ones.
+
+    Attributes:
+        sqnr_db: ``10 log10(sum(exact^2) / sum((exact - rounded)^2))``.
+        largest: The largest difference, in the tensor's own units.
+        bias: The mean difference, rounded less exact.
+    """
+
+    sqnr_db: float
+    largest: float
+    bias: float
+
+
+@dataclass(frozen=True)
+class Channels:
+    """How unlike the channels of a tensor are.
+
+    Attributes:
+        ratio: The largest absolute value of the widest channel as a multiple of the median channel's.
+        widest: Which channel that is.
+        spread: How much the values of that channel vary, as a share of its largest absolute value.
+        count: How many channels there are.
+    """
+
+    ratio: float
+    widest: int
+    spread: float
+    count: int
+
+
+@dataclass(frozen=True)
+class StepError:
+    """What one step loses.
+
+    Attributes:
+        step: The step.
+        type: What its main operator does, in the format's own words.
+        name: The main operator's name.
+        built_up: The error of its output in the whole integer graph.
+        own: The error that it adds itself: it and the float operators, both on the same rounded inputs; None if it
+            cannot run alone.
+        at_outputs_db: The SQNR of the outputs if this step alone is rounded; None likewise.
+        limits: What the integers of its output can stand for; None if its output is not rounded.
+        seen: The least and the largest exact value of its output on these samples.
+        clipped: The share of exact values beyond the limits, 0 to 1.
+        channels: How unlike the channels of its output are; None for a single one.
+        weights_killed: The largest share, over channels, of weights that are not zero and become zero, 0 to 1.
+        input_ranges: How wide the values of each tensor that it takes are: largest absolute value.
+        readers: The types of the float graph's operators that take its output.
+        first: Whether it takes an input of the model.
+    """
+
+    step: Step
+    type: str
+    name: str
+    built_up: Error
+    own: Error | None
+    at_outputs_db: float | None
+    limits: tuple[float, float] | None
+    seen: tuple[float, float]
+    clipped: float
+    channels: Channels | None
+    weights_killed: float
+    input_ranges: tuple[float, ...]
+    readers: tuple[str, ...]
+    first: bool
+
+
+@dataclass(eq=False)
+class _Sums:
+    """Sums over samples."""
+
+    signal: float = 0.0
+    noise: float = 0.0
+    difference: float = 0.0
+    largest: float = 0.0
+    count: int = 0
+
+    def add(self, exact: FloatArray, rounded: FloatArray) -> None:
+        wide = exact.astype(np.float64)
+        error = rounded.astype(np.float64) - wide
+        self.signal += float(np.square(wide).sum())
+        self.noise += float(np.square(error).sum())
+        self.difference += float(error.sum())
+        self.largest = max(self.largest, float(np.abs(error).max(initial=0.0)))
+        self.count += error.size
+
+    @property
+    def sqnr_db(self) -> float:
+        if self.noise <= self.signal * 1e-30:
+            return EXACT_DB
+        return 10 * float(np.log10(max(self.signal, 1e-30) / self.noise))
+
+    @property
+    def error(self) -> Error:
+        return Error(self.sqnr_db, self.largest, self.difference / max(self.count, 1))
+
+
+@dataclass(eq=False)
+class _Seen:
+    """What is seen of one step over all samples."""
+
+    built_up: _Sums = field(default_factory=_Sums)
+    low: float = np.inf
+    high: float = -np.inf
+    clipped: int = 0
+    lows: FloatArray | None = None
+    highs: FloatArray | None = None
+
+    def add(self, exact: FloatArray, rounded: FloatArray, limits: tuple[float, float] | None, axis: int) -> None:
+        self.built_up.add(exact, rounded)
+        self.low, self.high = min(self.low, float(exact.min())), max(self.high, float(exact.max()))
+        if limits is not None:
+            # Half a step beyond the last integer still rounds to it.
+            margin = (limits[1] - limits[0]) / 510
+            self.clipped += int(((exact < limits[0] - margin) | (exact > limits[1] + margin)).sum())
+        if exact.ndim > 1:
+            others = tuple(each for each in range(exact.ndim) if each != axis % exact.ndim)
+            lows, highs = exact.min(axis=others), exact.max(axis=others)
+            self.lows = lows if self.lows is None else np.minimum(self.lows, lows)
+            self.highs = highs if self.highs is None else np.maximum(self.highs, highs)
+
+    @property
+    def channels(self) -> Channels | None:
+        if self.lows is None or self.highs is None or self.lows.size < 2:
+            return None
+        sizes = np.maximum(np.abs(self.lows), np.abs(self.highs))
+        widest, middle = int(sizes.argmax()), float(np.median(sizes))
+        largest = float(sizes[widest])
+        ratio = largest / middle if middle else np.inf if largest else 1.0
+        spread = float(self.highs[widest] - self.lows[widest]) / largest if largest else 0.0
+        return Channels(ratio, widest, spread, sizes.size)
+
+
+def measure_steps(
+    floats: PartedGraph,
+    integers: PartedGraph,
+    samples: Sequence[Sequence[Tensor]],
+    *,
+    channels_first: bool,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[StepError, ...]:
+    """Return what each step of an integer graph loses on some samples.
+
+    Args:
+        floats: The float graph.
+        integers: The same model with integers.
+        samples: For each sample the real values of each input, with the axis of the batch.
+        channels_first: Whether the channels of pictures are the second axis (NCHW), rather than the last.
+        on_progress: Called with how many parts of the work are done, and how many there are.
+    """
+    steps: tuple[Step, ...] = ()
+    seen: dict[str, _Seen] = {}
+    kept: list[dict[str, Tensor]] = []
+    room = _KEPT_BYTES
+    for number, sample in enumerate(samples):
+        exact = floats.values(sample)
+        rounded = integers.values(entered(integers, sample))
+        if not number:
+            steps = find_steps(floats, integers, exact, rounded)
+            seen = {step.exact: _Seen() for step in steps}
+        for step in steps:
+            scale = integers.quantization(step.rounded)
+            array = exact[step.exact]
+            axis = 1 if channels_first and array.ndim == 4 else -1
+            values = _real(rounded[step.rounded], scale)
+            seen[step.exact].add(array.astype(np.float32), values, scale.limits if scale else None, axis)
+        room -= sum(array.nbytes for array in exact.values())
+        if not kept or room > 0:
+            kept.append({name: exact[name] for name in exact if name not in floats.constants})
+        on_progress(number + 1, len(samples) + len(steps))
+    results = []
+    for number, step in enumerate(steps):
+        results.append(_step_error(floats, integers, step, seen, kept))
+        on_progress(len(samples) + number + 1, len(samples) + len(steps))
+    return tuple(results)
+
+
+def entered(graph: PartedGraph, sample: Sequence[Tensor]) -> list[Tensor]:
+    """Return real values as the inputs of a graph take them."""
+    scales = [graph.quantization(name) for name in graph.inputs]
+    return [array if scale is None else scale.integers(array) for array, scale in zip(sample, scales, strict=True)]
+
+
+def _real(values: Tensor, scale: Quantization | None) -> FloatArray:
+    if scale is None or values.dtype.kind == "f":
+        return values.astype(np.float32)
+    return scale.real(values)
+
+
+def _step_error(
+    floats: PartedGraph,
+    integers: PartedGraph,
+    step: Step,
+    seen: Mapping[str, _Seen],
+    kept: Sequence[Mapping[str, Tensor]],
+) -> StepError:
+    main, found, scale = integers.operators[step.main], seen[step.exact], integers.quantization(step.rounded)
+    own, at_outputs = _own_errors(floats, integers, step, kept)
+    return StepError(
+        step=step,
+        type=main.type,
+        name=main.name,
+        built_up=found.built_up.error,
+        own=own.error if own else None,
+        at_outputs_db=at_outputs.sqnr_db if at_outputs else None,
+        limits=scale.limits if scale else None,
+        seen=(found.low, found.high),
+        clipped=found.clipped / max(found.built_up.count, 1),
+        channels=found.channels,
+        weights_killed=_killed(integers, main.inputs),
+        input_ranges=tuple(
+            max(float(np.abs(sample[each.exact]).max(initial=0)) for sample in kept) for each in step.sources
+        ),
+        readers=tuple(each.type for each in floats.operators if step.exact in each.inputs),
+        first=any(each.exact in floats.inputs for each in step.sources),
+    )
+
+
+def _own_errors(
+    floats: PartedGraph, integers: PartedGraph, step: Step, kept: Sequence[Mapping[str, Tensor]]
+) -> tuple[_Sums | None, _Sums | None]:
+    """Return the error that a step adds, and what it makes of the outputs."""
+    later, others = dependents(floats, step.exact)
+    needed = [(integers, step.operators), (floats, step.float_operators), (floats, later)]
+    if not step.float_operators or not all(
+        graph.operators[number].stands_alone for graph, numbers in needed for number in numbers
+    ):
+        return None, None
+    first = kept[0]
+    changing = {name for number in later for name in floats.operators[number].outputs}
+    ends = [end for end in map(partial(logits_of, floats), floats.outputs) if end in changing]
+    taken_first = {each.exact: first[each.exact] for each in step.sources}
+    in_integers = _integer_part(integers, step, taken_first)
+    in_floats = floats.part(step.float_operators, taken_first, [step.exact])
+    around = {name: first[name] for name in others}
+    rest = floats.part(later, {step.exact: first[step.exact], **around}, ends) if ends else None
+    own, at_outputs = _Sums(), _Sums()
+    for sample in kept:
+        taken = {each.exact: _rounded(integers, each.rounded, sample[each.exact]) for each in step.sources}
+        there = in_floats(taken)[step.exact]
+        here = in_integers(taken)
+        own.add(there, here)
+        changed = sample[step.exact] + (here - there)
+        if rest is None:
+            at_outputs.add(sample[step.exact], changed)
+            continue
+        answers = rest({step.exact: changed, **{name: sample[name] for name in others}})
+        for name in ends:
+            at_outputs.add(sample[name].astype(np.float32), answers[name].astype(np.float32))
+    return own, at_outputs
+
+
+def _rounded(graph: PartedGraph, name: str, exact: Tensor) -> Tensor:
+    """Return exact values as an integer graph would take them, as real values."""
+    scale = graph.quantization(name)
+    return exact if scale is None or exact.dtype.kind != "f" else scale.real(scale.integers(exact))
+
+
+def _integer_part(
+    graph: PartedGraph, step: Step, first: Mapping[str, Tensor]
+) -> Callable[[Mapping[str, Tensor]], FloatArray]:
+    """Return what computes a step in integers, from real values to real values."""
+    scales = {each.entry: graph.quantization(each.entry) for each in step.sources}
+    end = graph.quantization(step.rounded)
+
+    def given(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        found = {each.entry: values[each.exact] for each in step.sources}
+        return {name: scale.integers(found[name]) if scale else found[name] for name, scale in scales.items()}
+
+    part: Part = graph.part(step.operators, given(first), [step.rounded])
+    return lambda values: _real(part(given(values))[step.rounded], end)
+
+
+def _killed(graph: PartedGraph, inputs: Sequence[str]) -> float:
+    """Return the largest share of a channel's weights that rounding makes zero.
+
+    The weights before rounding are not in the file, so this is the share of integers that are zero.
+    """
+    for name in inputs[1:2]:
+        scale, weights = graph.quantization(name) if name else None, graph.constant(name) if name else None
+        if scale is not None and weights is not None and scale.axis is not None and weights.ndim > 1:
+            zero = weights == scale.zero_point.reshape([-1 if a == scale.axis else 1 for a in range(weights.ndim)])
+            return float(zero.mean(axis=tuple(a for a in range(weights.ndim) if a != scale.axis)).max())
+    return 0.0

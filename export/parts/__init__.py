@@ -1,0 +1,1 @@
+"""Artefacts cut into parts that run alone."""

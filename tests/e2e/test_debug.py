@@ -1,0 +1,138 @@
+"""``edgeport debug``: a layer that was spoilt is found in both formats, and floats for it bring the accuracy back."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+from keras import layers
+
+from edgeport.export import Options, export_model, read_manifest
+from edgeport.runtime.cli import main
+
+SPOILT, READER = "spoilt", "reader"
+
+
+def residual_network() -> keras.Model:
+    """Return a small network of fixed weights, one channel of which reaches 300 times as far as the others."""
+    image = keras.Input((16, 16, 3), name="image")
+    stem = layers.Conv2D(12, 3, padding="same", activation="relu", name="stem")(image)
+    inner = layers.Conv2D(12, 3, padding="same", activation="relu", name=SPOILT)(stem)
+    inner = layers.Conv2D(12, 3, padding="same", activation="relu", name=READER)(inner)
+    joined = layers.Add(name="join")([stem, inner])
+    pooled = layers.GlobalAveragePooling2D(name="pool")(joined)
+    model = keras.Model(image, layers.Dense(4, activation="softmax", name="scores")(pooled), name="residual")
+    random = np.random.default_rng(3)
+    for layer in model.layers:
+        shapes = [weight.shape for weight in layer.get_weights()]
+        layer.set_weights(
+            [random.normal(0, 0.25, shape) if len(shape) > 1 else random.uniform(0, 0.2, shape) for shape in shapes]
+        )
+    kernel, bias = model.get_layer(SPOILT).get_weights()
+    reader, reader_bias = model.get_layer(READER).get_weights()
+    kernel[..., 5], bias[5], reader[:, :, 5] = kernel[..., 5] * 300, bias[5] * 300, reader[:, :, 5] / 300
+    model.get_layer(SPOILT).set_weights([kernel, bias])
+    model.get_layer(READER).set_weights([reader, reader_bias])
+    return model
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("samples") / "samples.npy"
+    random = np.random.default_rng(4)
+    # Textures of different colours, so that the model decides differently.
+    drawn: npt.NDArray[np.float64] = random.normal(0, 1, (200, 16, 16, 3)) + random.normal(0, 2, (200, 1, 1, 3))
+    np.save(path, drawn.astype(np.float32))
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("spoilt")
+    model = folder / "model.keras"
+    residual_network().save(model)
+    options = Options(precisions=("float32", "int8", "mixed"), keep_float=(SPOILT, READER), keep_rejected=True)
+    export_model(model, folder / "out", calibration=str(samples), calibration_count=100, options=options)
+    return folder / "out"
+
+
+def test_the_spoilt_layer_is_first_in_both_formats(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["debug", str(exported), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["kind"] == "diagnosis"
+    assert [each["format"] for each in found["formats"]] == ["tflite", "onnx"]
+    for each in found["formats"]:
+        worst = max(each["layers"], key=lambda layer: layer["share"])
+        assert worst["layer"] == SPOILT
+        assert worst["share"] > 0.5
+        assert worst["cause"]["kind"] == "outlier channel"
+
+
+def test_it_is_shown_with_the_command_that_repairs_it(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    page = tmp_path / "layers.html"
+    assert main(["debug", str(exported), "-o", str(page)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.strip().startswith(f"{SPOILT} (CONV_2D) is to blame for") for line in lines)
+    assert f"--keep-float {SPOILT},{READER} --calibration" in lines[-1]
+    assert max(len(line) for line in lines if SPOILT in line and "blame" not in line and "Next" not in line) <= 80
+    text = page.read_text()
+    assert text.count("<svg") >= 2
+    assert "channel 5 of 12" in text
+
+
+def test_floats_for_the_spoilt_layer_bring_the_accuracy_back(exported: Path) -> None:
+    ratios = {
+        (each.format, each.precision): each.verified.sqnr_db
+        for each in (*read_manifest(exported).artefacts, *read_manifest(exported).refused)
+        if each.verified
+    }
+    for format_name in ("tflite", "onnx"):
+        int8, mixed = ratios[format_name, "int8"], ratios[format_name, "mixed"]
+        assert int8 is not None
+        assert mixed is not None
+        assert mixed > int8 + 12
+
+
+def test_files_that_edgeport_does_not_know_are_compared_too(
+    exported: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    int8 = next(exported.glob("*.int8*.tflite"))
+    files = []
+    for name, source in (("f.tflite", exported / "model.float32.tflite"), ("q.tflite", int8)):
+        files.append(tmp_path / name)
+        files[-1].write_bytes(source.read_bytes())
+    assert main(["debug", *map(str, files), "--data", str(samples), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["formats"]
+    assert max(found["layers"], key=lambda layer: layer["share"])["layer"].startswith(SPOILT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["DIR", "--precision", "int16x8"], "got no float32 file with an int16x8 one"),
+        (["DIR/model.float32.tflite"], "expected an export folder, or two files"),
+        (["DIR/model.float32.tflite", "DIR/model.mixed.onnx", "--data", "x.npy"], "two files of one format"),
+        (["DIR/model.float32.tflite", "DIR/model.mixed.tflite"], "--data: got none"),
+        (["DIR", "--data", "missing.npy"], "missing.npy"),
+        (["DIR", "--samples", "0"], "--samples: got 0"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], line: str, exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["debug", *(each.replace("DIR", str(exported)) for each in arguments)]) == 2
+    printed = capsys.readouterr().err.strip()
+    assert line in printed
+    assert "\n" not in printed
+
+
+def test_a_layer_that_the_model_has_not_is_refused_before_any_work(samples: Path, tmp_path: Path) -> None:
+    options = Options(precisions=("mixed",), keep_float=("spoild",))
+    with pytest.raises(ValueError, match=r"unknown layer to keep in floats 'spoild': did you mean spoilt"):
+        export_model(residual_network(), tmp_path / "out", calibration=np.load(samples), options=options)
+    assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeport.benchmarks.profile.explanation import contrast
 from edgeport.benchmarks.profile.parts import DEQUANTIZE, QUANTIZE, Cut, Timings, time_parts
-from edgeport.benchmarks.profile.peaks import PEAK_MODULES, measured_peak
+from edgeport.benchmarks.profile.peaks import measured_peak
 from edgeport.benchmarks.profile.profile_facts import (
     PLAIN,
     Boundaries,
@@ -90,18 +90,6 @@ def profile_files(
         if twin is not None and twin is not profile:
             documents[name]["sentences"] = (contrast(profile, twin), *profile.sentences)
     return documents
-
-
-def measured_peaks(*, threads: int) -> dict[str, dict[str, float]]:
-    """Return for each engine the 10^9 MAC/s that it reaches here in ``int8`` and in ``float32``.
-
-    Measured on large well-shaped convolutions and products of matrices, once for each number of threads.
-    """
-    with quiet_stderr():
-        return {
-            engine: {kind: measured_peak(engine, kind, threads=threads) for kind in (INT8, FLOAT32)}
-            for engine in PEAK_MODULES
-        }
 
 
 def _sample(spec: TensorSpec, predictor: Predictor) -> Tensor:

@@ -49,14 +49,6 @@ class GoldenAnswer:
     engine_version: str
     raw: Mapping[str, Array]
 
-    @property
-    def top1(self) -> npt.NDArray[np.int64] | None:
-        """The class of each sample by the first output; None if that gives no row of 2 or more classes.
-
-        Scales are positive, and softmax and sigmoid rise, so the largest raw answer is the largest real one.
-        """
-        return top1_of(next(iter(self.raw.values())))
-
 
 @dataclass(frozen=True, eq=False)
 class Golden:

@@ -45,8 +45,8 @@ KERAS_MODULES = {
 KERAS_LAB = {
     f"{LAB}/{name}.py"
     for name in (
-        "export_cost/raw_converters", "export_cost/raw_process", "family/empty_call", "family/search",
-        "peers/ways/keras_peer", "peers/mobilenet",
+        "export_cost/raw_converters", "export_cost/raw_process", "family/empty_call", "family/ensemble",
+        "family/search", "peers/ways/keras_peer", "peers/mobilenet",
     )
 }  # fmt: skip
 ONNX_LAB = {f"{LAB}/quantizers/onnx_quantizers.py", f"{LAB}/export_cost/raw_converters.py"}

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from edgeport.train.loop.augmentation import augment, draw_changes
 from edgeport.train.loop.pixels import as_floats, as_taken
 from edgeport.train.loop.recipe import Recipe
 from edgeport.train.loop.untuned import untuned
-from edgeport.train.models.keras_file import keras_file_sha256, open_classifier, shapes_of
+from edgeport.train.models.keras_file import keras_file_sha256, open_classifier
 
 Answers = npt.NDArray[np.float32]
 ROLE = "teacher"
@@ -95,33 +95,6 @@ def open_teacher(path: Path, dataset: Dataset) -> tuple[keras.Model, Input]:
     if not dataset.is_pixels:
         raise InputError(f"{ROLE} {path}: got samples that are no images ({dataset.name}), expected uint8 images")
     return model, port
-
-
-def ensemble_of(models: Sequence[keras.Model]) -> keras.Model:
-    """Return a model that gives the mean of the probabilities that several models give; it takes what they take.
-
-    Raises:
-        InputError: There are fewer than two, or they differ in what they take or give.
-    """
-    if len(models) < 2:
-        raise InputError(f"got {len(models)} model, expected two or more")
-    first = models[0]
-    for number, model in enumerate(models, start=1):
-        shapes = shapes_of(model)
-        if not all(isinstance(shape, tuple) for shape in shapes):
-            raise InputError(
-                f"model {number} takes {shapes[0]} and gives {shapes[1]}, expected one input and one output"
-            )
-        if shapes != shapes_of(first):
-            raise InputError(
-                f"model {number} takes {shapes[0]} and gives {shapes[1]}, expected {shapes_of(first)[0]} and "
-                f"{shapes_of(first)[1]} as the first one"
-            )
-        # Layers of a model need names of their own, and all of these may be called teacher.
-        model.name = f"member_{number}"
-    image = keras.Input(first.input_shape[1:], name="image")
-    mean = keras.layers.Average(name="probabilities")([model(image) for model in models])
-    return keras.Model(image, mean, name="ensemble")
 
 
 def _computed(model: keras.Model, port: Input, dataset: Dataset, recipe: Recipe, *, copy: int) -> Answers:

@@ -1,6 +1,5 @@
 """The table of published models, read from their folders."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,20 +140,6 @@ def find_published(model: str | Path, zoo: Path = ZOO) -> PublishedModel | None:
     """
     text = str(model)
     return published_model(text.removeprefix(PREFIX), zoo) if text.startswith(PREFIX) else None
-
-
-def scores_text(parameters: int, score: Score, others: tuple[Score, ...], **facts: Any) -> str:
-    """Return the text of scores.json.
-
-    Args:
-        parameters: The weights and biases of the float32 artefact.
-        score: That of the published model.
-        others: Those of the models of other seeds.
-        facts: What else a doubter wants to know: versions, the CPU.
-    """
-    content = {"schema": SCHEMA, "parameters": parameters, **facts}
-    content |= {"published": vars(score), "other_seeds": [vars(other) for other in others]}
-    return json.dumps(content, indent=1) + "\n"
 
 
 def _read(folder: Path) -> PublishedModel:

@@ -8,12 +8,47 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeport.runtime.cli import exit_code_of, needing
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.host.terminal import shell_word, visible
+
+if TYPE_CHECKING:
+    import keras
+
+
+def ensemble_of(models: "Sequence[keras.Model]") -> "keras.Model":
+    """Return a model that gives the mean of the probabilities that several models give; it takes what they take.
+
+    Raises:
+        InputError: There are fewer than two, or they differ in what they take or give.
+    """
+    import keras
+
+    from edgeport.train.models.keras_file import shapes_of
+
+    if len(models) < 2:
+        raise InputError(f"got {len(models)} model, expected two or more")
+    first = models[0]
+    for number, model in enumerate(models, start=1):
+        shapes = shapes_of(model)
+        if not all(isinstance(shape, tuple) for shape in shapes):
+            raise InputError(
+                f"model {number} takes {shapes[0]} and gives {shapes[1]}, expected one input and one output"
+            )
+        if shapes != shapes_of(first):
+            raise InputError(
+                f"model {number} takes {shapes[0]} and gives {shapes[1]}, expected {shapes_of(first)[0]} and "
+                f"{shapes_of(first)[1]} as the first one"
+            )
+        # Layers of a model need names of their own, and all of these may be called teacher.
+        model.name = f"member_{number}"
+    image = keras.Input(first.input_shape[1:], name="image")
+    mean = keras.layers.Average(name="probabilities")([model(image) for model in models])
+    return keras.Model(image, mean, name="ensemble")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"-o: got {arguments.output}, expected the name of a new .keras file")
         # TensorFlow logs while it is imported.
         with needing("train", "it"), quiet_stderr():
-            from edgeport.train.loop.teacher import ensemble_of
             from edgeport.train.models.keras_file import open_keras_file
 
             ensemble = ensemble_of([open_keras_file(path, role="model") for path in arguments.models])

@@ -32,12 +32,12 @@ from edgeport.train.datasets.named import load_dataset
 from edgeport.train.zoo.published import (
     MANIFEST,
     MODEL,
+    SCHEMA,
     SCORES,
     TRAINING,
     PublishedModel,
     Score,
     published_model,
-    scores_text,
 )
 
 # A data set that is installed, and the count and seed that an export takes by itself.
@@ -114,7 +114,7 @@ def publish(
             (staging / name).write_bytes((best.folder / "train" / name).read_bytes())
         manifest = replace(best.manifest, source={**best.manifest.source, "file": MODEL})
         (staging / MANIFEST).write_text(manifest_text(manifest), "utf-8")
-        (staging / SCORES).write_text(scores_text(parameters, score, tuple(scored.values()), **facts), "utf-8")
+        (staging / SCORES).write_text(_scores_text(parameters, score, tuple(scored.values()), **facts), "utf-8")
     return published_model(target.name, zoo)
 
 
@@ -238,6 +238,20 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+def _scores_text(parameters: int, score: Score, others: tuple[Score, ...], **facts: Any) -> str:
+    """Return the text of scores.json.
+
+    Args:
+        parameters: The weights and biases of the float32 artefact.
+        score: That of the published model.
+        others: Those of the models of other seeds.
+        facts: What else a doubter wants to know: versions, the CPU.
+    """
+    content = {"schema": SCHEMA, "parameters": parameters, **facts}
+    content |= {"published": vars(score), "other_seeds": [vars(other) for other in others]}
+    return json.dumps(content, indent=1) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from edgeport.benchmarks.lab.one_process import Rounds, time_in_rounds
 from edgeport.benchmarks.lab.quantizers.onnx_quantizers import count_operators
 from edgeport.benchmarks.lab.quantizers.quantizer_report import QuantizerReport, Tried
 from edgeport.benchmarks.lab.quantizers.quantizer_ways import WAYS, Subject, Way
 from edgeport.benchmarks.lab.quantizers.tflite_quantizers import ending_at_logits
 from edgeport.benchmarks.measure.machine.host import host_facts
-from edgeport.benchmarks.measure.one_process import Rounds, time_in_rounds
 from edgeport.export import load_calibration, load_source
 from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT

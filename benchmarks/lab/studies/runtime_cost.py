@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeport.benchmarks.lab.one_process import Rounds, time_in_rounds
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels, raw_call, resized_call
 from edgeport.benchmarks.lab.studies.runtime_cost_report import (
@@ -28,7 +29,6 @@ from edgeport.benchmarks.lab.studies.runtime_cost_report import (
     markdown,
 )
 from edgeport.benchmarks.measure.machine.host import host_facts
-from edgeport.benchmarks.measure.one_process import Rounds, time_in_rounds
 from edgeport.runtime import load
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError

@@ -48,11 +48,6 @@ class Series:
         """Return a percentile over all calls, in microseconds."""
         return float(np.percentile(self.samples, percent)) / 1e3
 
-    @property
-    def images_per_second(self) -> float:
-        """Throughput at the median call."""
-        return self.batch * 1e6 / self.percentile_us(50)
-
 
 @dataclass(frozen=True)
 class Start:

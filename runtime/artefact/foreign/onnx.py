@@ -40,27 +40,6 @@ _MOST_BYTES = 2**31 - 1
 _Tensor = Callable[[memoryview], "bytes | None"]
 
 
-def external_data(content: bytes, *, name: str) -> tuple[str, ...]:
-    """Return the paths of the files in which an .onnx file keeps tensors; empty if it is complete.
-
-    Args:
-        content: The whole file.
-        name: What to call it in an error.
-
-    Raises:
-        ArtefactError: The file is not built as an ONNX model is.
-    """
-    found: set[str] = set()
-
-    def note(tensor: memoryview) -> None:
-        entries = _external(tensor)
-        if entries is not None:
-            found.add(entries["location"])
-
-    _walked(content, note, name)
-    return tuple(sorted(found))
-
-
 def sound_content(content: bytes, *, name: str, folder: Path | None) -> bytes:
     """Return an .onnx file with the tensors inside that it keeps in other files; the same bytes if it is complete.
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edgeport.train.datasets.dataset import Split
-from edgeport.train.loop.history import Epoch, Score
+from edgeport.train.loop.history import Epoch, ValidationScore
 
 _RIGHT, _WRONG = "#2f6f4f", "#c0392b"
 _TRAIN, _VALIDATION = "#8a8f98", "#1f5fa8"
@@ -24,7 +24,7 @@ def draw_learning_curves(
     fine_tuned: Sequence[Epoch] = (),
     *,
     best: int,
-    start: Score | None = None,
+    start: ValidationScore | None = None,
 ) -> None:
     """Draw loss and error rate by epoch, for the train and validation splits, with the chosen epoch marked.
 

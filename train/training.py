@@ -33,7 +33,7 @@ from edgeport.train.loop.fitting import (
     load_best,
     probabilities_of,
 )
-from edgeport.train.loop.history import Epoch, Score, best_epoch, read_history
+from edgeport.train.loop.history import Epoch, ValidationScore, best_epoch, read_history
 from edgeport.train.loop.teacher import open_teacher
 from edgeport.train.models.keras_file import open_classifier
 from edgeport.train.models.named import build_model
@@ -295,7 +295,7 @@ def _progress(run: Run, console: Console) -> Iterator[tuple[OnStart, OnStep, OnE
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
 
-        def on_start(score: Score) -> None:
+        def on_start(score: ValidationScore) -> None:
             console.print(f"at the start  validation loss {score.loss:.4f}  accuracy {score.accuracy:.2%}")
 
         def on_step(epoch: int, step: int, steps: int) -> None:

@@ -22,7 +22,7 @@ _LOW, _HIGH = 5, 14
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class OperatorPart:
     """One operator, ready to be run alone.
 
     Attributes:
@@ -62,13 +62,13 @@ class Cut:
         notes: What the engine did to the graph, in sentences.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[OperatorPart, ...]
     empty: Callable[[], object]
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Timing:
+class TimedMedian:
     """A median and how far it can be trusted, in microseconds.
 
     Attributes:
@@ -81,7 +81,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Timings:
+class PartTimings:
     """What was timed in the same rounds.
 
     Attributes:
@@ -91,13 +91,13 @@ class Timings:
         rounds: How often everything was timed.
     """
 
-    parts: tuple[Timing, ...]
-    whole: Timing
+    parts: tuple[TimedMedian, ...]
+    whole: TimedMedian
     empty_us: float
     rounds: int
 
 
-def time_parts(cut: Cut, whole: Callable[[], object], *, seconds: float) -> Timings:
+def time_parts(cut: Cut, whole: Callable[[], object], *, seconds: float) -> PartTimings:
     """Time the parts, the whole and an empty graph in rounds.
 
     Each gets its turn in every round: calls that are not timed, and one that is. In a call of the whole, an operator
@@ -115,9 +115,9 @@ def time_parts(cut: Cut, whole: Callable[[], object], *, seconds: float) -> Timi
     measured = iter(alone)
     times = []
     for part in cut.parts:
-        timing = _timing(next(measured)) if part.call else Timing(floor, 0.0)
-        times.append(Timing(max(timing.us - floor, 0.0), timing.noise_us))
-    return Timings(tuple(times), _timing(together), floor, len(empty))
+        timing = _timing(next(measured)) if part.call else TimedMedian(floor, 0.0)
+        times.append(TimedMedian(max(timing.us - floor, 0.0), timing.noise_us))
+    return PartTimings(tuple(times), _timing(together), floor, len(empty))
 
 
 def _rounds(calls: Sequence[Callable[[], object]], seconds: float, *, least: int) -> list[list[int]]:
@@ -134,11 +134,11 @@ def _rounds(calls: Sequence[Callable[[], object]], seconds: float, *, least: int
     return times
 
 
-def _timing(nanoseconds: Sequence[int]) -> Timing:
+def _timing(nanoseconds: Sequence[int]) -> TimedMedian:
     """Return the median and its interval, from the medians of 20 stretches of time.
 
     Calls that follow each other resemble each other; stretches do so less, and give an interval that is not too narrow.
     """
     taken: npt.NDArray[np.float64] = np.asarray(nanoseconds, np.float64) / 1e3
     stretches = np.sort([np.median(each) for each in np.array_split(taken, _BLOCKS)])
-    return Timing(float(np.median(taken)), float(stretches[_HIGH] - stretches[_LOW]) / 2)
+    return TimedMedian(float(np.median(taken)), float(stretches[_HIGH] - stretches[_LOW]) / 2)

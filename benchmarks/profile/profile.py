@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.profile.explanation import contrast
-from edgeport.benchmarks.profile.parts import DEQUANTIZE, QUANTIZE, Cut, Timings, time_parts
+from edgeport.benchmarks.profile.parts import DEQUANTIZE, QUANTIZE, Cut, PartTimings, time_parts
 from edgeport.benchmarks.profile.peaks import measured_peak
 from edgeport.benchmarks.profile.profile_facts import (
     PLAIN,
@@ -118,7 +118,7 @@ def _whole(predictor: Predictor, inputs: Sequence[Tensor]) -> Callable[[], objec
 
 
 def _profile(
-    file: str, inspection: Inspection, cut: Cut, timings: Timings, *, engine: str, version: str, threads: int
+    file: str, inspection: Inspection, cut: Cut, timings: PartTimings, *, engine: str, version: str, threads: int
 ) -> Profile:
     parts_us = sum(each.us for each in timings.parts)
     operators = tuple(

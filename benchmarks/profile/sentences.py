@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edgeport.benchmarks.profile.parts import Timings
+from edgeport.benchmarks.profile.parts import PartTimings
 from edgeport.benchmarks.profile.profile_facts import AT_LOAD, PLAIN, UNTIMED, OperatorTime, Profile
 
 _MOST_NAMES = 5
@@ -31,7 +31,7 @@ def listed(names: Sequence[str]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def method_of(timings: Timings) -> str:
+def method_of(timings: PartTimings) -> str:
     """Return how operators were timed."""
     return (
         f"Measured by cutting the graph: every operator ran in a graph of its own, in turns, {timings.rounds:,} times; "

@@ -17,7 +17,7 @@ LOOP, BRANCH, CALL, START = "loop", "branch", "call", "start"
 
 
 @dataclass(frozen=True)
-class Run:
+class GraphRun:
     """The graphs that an operator runs.
 
     Attributes:
@@ -57,7 +57,7 @@ class Place:
 
     node: Node
     macs: int | None
-    run: Run | None = None
+    run: GraphRun | None = None
 
 
 @dataclass(frozen=True)

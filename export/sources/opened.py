@@ -13,7 +13,7 @@ Shapes = Mapping[str, tuple[int | None, ...]]
 
 
 @dataclass(frozen=True)
-class Origin:
+class ModelOrigin:
     """Where a model comes from.
 
     Attributes:
@@ -30,7 +30,7 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
-class Opened(Origin):
+class Opened(ModelOrigin):
     """A model that has been read and traced.
 
     Attributes:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from edgeport.export.conversion.foreign_messages import cleaned
-from edgeport.export.sources.opened import Opened, Origin
+from edgeport.export.sources.opened import ModelOrigin, Opened
 from edgeport.export.sources.tracing import Signature, open_traced
 from edgeport.export.sources.untrusted_operators import check_saved_model
 from edgeport.runtime.errors import ArtefactError
@@ -53,7 +53,7 @@ def open_saved_model(folder: Path) -> Opened:
     return open_traced(
         call,
         Signature(named={name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in sorted(inputs.items())}),
-        Origin(str(folder), folder.resolve().name, folder, digest_of(folder)),
+        ModelOrigin(str(folder), folder.resolve().name, folder, digest_of(folder)),
         output_names=sorted,
     )
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.graphs.graph import Graph, freeze
-from edgeport.export.sources.opened import Opened, Origin, Shapes
+from edgeport.export.sources.opened import ModelOrigin, Opened, Shapes
 from edgeport.export.sources.untrusted_operators import check_graph_def
 from edgeport.runtime.errors import ExportError
 
@@ -45,7 +45,7 @@ class Signature:
 def open_traced(
     call: Callable[..., Any],
     signature: Signature,
-    origin: Origin,
+    origin: ModelOrigin,
     *,
     output_names: Callable[[Any], Sequence[str]],
     layers: Sequence[str] = (),

@@ -22,7 +22,7 @@ _CANNOT_SYNC = {errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.
 
 
 @dataclass(frozen=True)
-class Change:
+class FolderChange:
     """What becomes different in a result folder.
 
     Attributes:
@@ -67,7 +67,7 @@ def deliver(claim: Claim, *, record: str | None, stale: Iterable[str] = ()) -> N
     for name in sorted(written):
         if _is_folder(folder / name):
             raise IsADirectoryError(errno.EISDIR, f"{name} is a folder there", str(folder))
-    change = Change(written, frozenset(name for name in stale if not _is_folder(folder / name)) - written, record)
+    change = FolderChange(written, frozenset(name for name in stale if not _is_folder(folder / name)) - written, record)
     for name in written:
         _sync(staging / name)
     _sync(staging)
@@ -88,7 +88,7 @@ def deliver(claim: Claim, *, record: str | None, stale: Iterable[str] = ()) -> N
             _give_back(staging, folder, change)
 
 
-def _give_back(old: Path, folder: Path, change: Change) -> None:
+def _give_back(old: Path, folder: Path, change: FolderChange) -> None:
     """Bring the old folder, out of sight at ``old``, up to date, and let it change places with the new one."""
     _sync(folder.parent)
     _sync(old.parent)
@@ -104,7 +104,7 @@ def _give_back(old: Path, folder: Path, change: Change) -> None:
         _sync(old.parent)
 
 
-def _replace_from_afar(staging: Path, folder: Path, change: Change) -> None:
+def _replace_from_afar(staging: Path, folder: Path, change: FolderChange) -> None:
     """Replace files one by one by those of a staging folder that may be on another file system."""
     with staging_in(folder, folder) as near:
         for name in change.written:
@@ -113,7 +113,7 @@ def _replace_from_afar(staging: Path, folder: Path, change: Change) -> None:
         _replace_one_by_one(near, folder, change)
 
 
-def _replace_one_by_one(staging: Path, folder: Path, change: Change) -> None:
+def _replace_one_by_one(staging: Path, folder: Path, change: FolderChange) -> None:
     """Replace files by those of a staging folder inside, so that a folder with a record is a whole result."""
     record = change.record
     if record is not None:

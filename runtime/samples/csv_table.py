@@ -17,7 +17,7 @@ _ROWS_AT_A_TIME = 4096
 _LARGEST_WHOLE = 2**53
 
 
-class Table(NamedTuple):
+class CsvTable(NamedTuple):
     """The rows of a CSV file.
 
     Attributes:
@@ -45,7 +45,7 @@ def read_table(
     header: bool | None = None,
     line: int = 1,
     wanted: Sequence[str] = (),
-) -> Table:
+) -> CsvTable:
     """Return the numbers of a CSV file, and the column of targets if there shall be one.
 
     Cells are parted by commas, semicolons or tabs, whichever the first line has most of, and may be quoted as RFC 4180
@@ -129,7 +129,7 @@ class _Rows:
         if len(self._open) == _ROWS_AT_A_TIME:
             self._close_part()
 
-    def finished(self) -> Table:
+    def finished(self) -> CsvTable:
         columns = tuple(self._columns[place] for place in self._places) if self._columns else ()
         left = {*range(len(self._columns))} - {*self._places, self._target}
         self._close_part()
@@ -137,7 +137,7 @@ class _Rows:
             raise InputError(f"{self._named}: got the names of columns alone, expected rows of numbers below them")
         numbers = np.concatenate(self._parts)
         whole = self._whole and bool((np.abs(numbers) < _LARGEST_WHOLE).all())
-        return Table(
+        return CsvTable(
             columns,
             numbers,
             whole,

@@ -49,7 +49,7 @@ class Samples(NamedTuple):
             yield Samples(self.names[part], values, self.pictures[part])
 
 
-class Form(NamedTuple):
+class SampleForm(NamedTuple):
     """A kind of file.
 
     Attributes:
@@ -100,7 +100,7 @@ def read_rows(content: bytes, spec: Spec, *, header: bool | None = None, line: i
     return _rows_of(content, Path(STDIN), ports_of(spec), header=header, line=line)
 
 
-def _form(path: Path) -> Form:
+def _form(path: Path) -> SampleForm:
     if str(path) == STDIN:
         return _CSV
     return next((form for form in FORMS if path.suffix.lower() in form.suffixes), _PICTURES)
@@ -246,12 +246,12 @@ def _inverted(images: Tensor, spec: Spec, inverted: bool) -> tuple[str, ...]:
     return (said,) if light else ()
 
 
-_PICTURES = Form("a picture (PNG, JPEG, WebP, BMP, GIF, TIFF)", SUFFIXES, _read_pictures)
-_CSV = Form("FILE.csv (a row of numbers a sample; - for the standard input)", frozenset({".csv"}), _read_csv)
+_PICTURES = SampleForm("a picture (PNG, JPEG, WebP, BMP, GIF, TIFF)", SUFFIXES, _read_pictures)
+_CSV = SampleForm("FILE.csv (a row of numbers a sample; - for the standard input)", frozenset({".csv"}), _read_csv)
 FORMS = (
     _PICTURES,
-    Form("FILE.npy", frozenset({".npy"}), _read_npy),
-    Form("FILE.npz (an array for each input)", frozenset({".npz"}), _read_npz),
+    SampleForm("FILE.npy", frozenset({".npy"}), _read_npy),
+    SampleForm("FILE.npz (an array for each input)", frozenset({".npz"}), _read_npz),
     _CSV,
-    Form("FILE.wav (raw sound)", frozenset({".wav"}), _read_wav),
+    SampleForm("FILE.wav (raw sound)", frozenset({".wav"}), _read_wav),
 )

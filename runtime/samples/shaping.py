@@ -8,7 +8,7 @@ import numpy as np
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.spec import Spec, TensorSpec
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.samples.csv_table import Table
+from edgeport.runtime.samples.csv_table import CsvTable
 from edgeport.runtime.samples.pictures.resizing import DIGITS, KERAS_LOADER
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.checks import fits
@@ -80,7 +80,7 @@ def wanted_columns(ports: Sequence[Input]) -> tuple[str, ...]:
     return ports[0].columns if len(ports) == 1 else tuple(port.name for port in ports)
 
 
-def notes_on(table: Table, ports: Sequence[Input], *, named: str) -> tuple[str, ...]:
+def notes_on(table: CsvTable, ports: Sequence[Input], *, named: str) -> tuple[str, ...]:
     """Return what a user should know about the columns of a table, which ``wanted_columns`` has read."""
     if table.unread:
         return (f"{named}: left out the columns {', '.join(table.unread)}, which the model does not take",)
@@ -89,7 +89,7 @@ def notes_on(table: Table, ports: Sequence[Input], *, named: str) -> tuple[str, 
     return ()
 
 
-def table_inputs(table: Table, ports: Sequence[Input], *, named: str) -> dict[str, Tensor]:
+def table_inputs(table: CsvTable, ports: Sequence[Input], *, named: str) -> dict[str, Tensor]:
     """Return the numbers of a table as the inputs of a model take them, in types that they take.
 
     A model of one input gets all columns, in their order; the values of a row fill its axes, the last one fastest. One

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeport.export.inspection import Inspection, inspect, to_document
 from edgeport.export.inspection.counting.einsum import einsum
-from edgeport.export.inspection.counting.rounds import Comparison, Number, first_failing
+from edgeport.export.inspection.counting.rounds import Inequality, Number, first_failing
 from edgeport.export.inspection.table import inspection_text
 from edgeport.runtime.errors import ArtefactError
 
@@ -547,11 +547,11 @@ def test_rounds_are_those_of_a_loop_that_is_run(strictly: bool, counted: str) ->
         rounds: float = 0
         while rounds < 100 and goes_on(**{**values, counted: start + rounds * step + added}, strictly=strictly):
             rounds += 1
-        found = first_failing([Comparison(**sides, strictly=strictly)], [start], [step])
+        found = first_failing([Inequality(**sides, strictly=strictly)], [start], [step])
         assert found == (rounds if rounds < 100 else float("inf"))
 
 
 def test_rounds_of_a_counter_that_cannot_be_followed_are_unknown() -> None:
-    positive = Comparison(Number(None, 0), Number(0, 0), strictly=True)
+    positive = Inequality(Number(None, 0), Number(0, 0), strictly=True)
     assert first_failing([positive], [None], [1]) is None
     assert first_failing([positive], [1], [None]) is None

@@ -19,7 +19,7 @@ from edgeport.benchmarks.profile import parts as parts_module
 from edgeport.benchmarks.profile import peaks
 from edgeport.benchmarks.profile.explanation import contrast, explain
 from edgeport.benchmarks.profile.onnx.origins import Fused, find_origins, plain_name
-from edgeport.benchmarks.profile.parts import Cut, Part, time_parts
+from edgeport.benchmarks.profile.parts import Cut, OperatorPart, time_parts
 from edgeport.benchmarks.profile.peaks import measured_peak
 from edgeport.benchmarks.profile.profile import profile_artefact, profile_files
 from edgeport.benchmarks.profile.profile_facts import (
@@ -265,12 +265,12 @@ def test_peaks_are_measured_once_for_each_engine_and_kind(engine: str) -> None:
 def test_parts_are_timed_in_the_order_of_the_graph_and_an_empty_graph_is_subtracted() -> None:
     order: list[str] = []
 
-    def part(name: str, rounds: int) -> Part:
+    def part(name: str, rounds: int) -> OperatorPart:
         def call() -> None:
             order.append(name)
             sum(range(rounds))
 
-        return Part(name, "", "", "", None, 0, "", call)
+        return OperatorPart(name, "", "", "", None, 0, "", call)
 
     left_out = replace(part("left out", 0), call=None)
     cut = Cut((part("short", 0), left_out, part("long", 20_000)), lambda: order.append("empty"))

@@ -11,7 +11,7 @@ from PIL import Image
 from edgeport.runtime import InputError
 from edgeport.train import Split
 from edgeport.train.figures import draw_confusion_matrix, draw_learning_curves, draw_predictions
-from edgeport.train.loop.history import Epoch, Score, best_epoch, read_history, write_history
+from edgeport.train.loop.history import Epoch, ValidationScore, best_epoch, read_history, write_history
 from edgeport.train.loop.recipe import Recipe
 from edgeport.train.record import record_beside, record_text
 
@@ -56,22 +56,24 @@ def test_a_history_comes_back(tmp_path: Path) -> None:
     history = [epoch(1, 0.9), epoch(2, 0.95)]
     write_history(tmp_path / "h.json", {"seed": 3}, history)
     assert read_history(tmp_path / "h.json") == ({"seed": 3}, history, None)
-    write_history(tmp_path / "h.json", {"seed": 3}, history, Score(0.1, 0.94))
-    assert read_history(tmp_path / "h.json") == ({"seed": 3}, history, Score(0.1, 0.94))
+    write_history(tmp_path / "h.json", {"seed": 3}, history, ValidationScore(0.1, 0.94))
+    assert read_history(tmp_path / "h.json") == ({"seed": 3}, history, ValidationScore(0.1, 0.94))
 
 
 def test_a_trained_model_is_kept_unless_an_epoch_is_better() -> None:
-    def kept(*accuracies: float, start: Score) -> int:
+    def kept(*accuracies: float, start: ValidationScore) -> int:
         history = [epoch(number, each) for number, each in enumerate(accuracies, 1)]
         return best_epoch(history, validation_count=500, start=start)
 
-    assert kept(start=Score(0.1, 0.5)) == 0
-    assert kept(0.90, 0.95, start=Score(0.2, 0.96)) == 0
-    assert kept(0.90, 0.97, 0.955, start=Score(0.2, 0.96)) == 2, "the last is within the error, and below the start"
-    assert kept(0.90, 0.97, 0.965, start=Score(0.2, 0.96)) == 3
+    assert kept(start=ValidationScore(0.1, 0.5)) == 0
+    assert kept(0.90, 0.95, start=ValidationScore(0.2, 0.96)) == 0
+    assert kept(0.90, 0.97, 0.955, start=ValidationScore(0.2, 0.96)) == 2, (
+        "the last is within the error, and below the start"
+    )
+    assert kept(0.90, 0.97, 0.965, start=ValidationScore(0.2, 0.96)) == 3
     loss = epoch(1, 0.96).validation_loss
-    assert kept(0.96, start=Score(loss + 0.01, 0.96)) == 1
-    assert kept(0.96, start=Score(loss, 0.96)) == 0
+    assert kept(0.96, start=ValidationScore(loss + 0.01, 0.96)) == 1
+    assert kept(0.96, start=ValidationScore(loss, 0.96)) == 0
 
 
 def test_a_history_that_is_missing_or_damaged_is_reported(tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_the_pictures_are_drawn_for_any_number_of_mistakes(mistakes: int, tmp_pa
     draw_predictions(tmp_path / "p.png", split, probabilities, labels)
     draw_confusion_matrix(tmp_path / "c.png", split.classes, predicted, labels)
     draw_learning_curves(tmp_path / "l.png", [epoch(1, 0.9), epoch(2, 1.0)][: 1 + mistakes], best=1)
-    draw_learning_curves(tmp_path / "kept.png", [epoch(1, 0.9)], best=0, start=Score(0.1, 0.95))
+    draw_learning_curves(tmp_path / "kept.png", [epoch(1, 0.9)], best=0, start=ValidationScore(0.1, 0.95))
     for name in ("p.png", "c.png", "l.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / name).stat().st_size > 5_000

@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
         return [port.name for port in self.ports]
 
 
-class Form(NamedTuple):
+class DataForm(NamedTuple):
     """A form of data.
 
     Attributes:
@@ -129,17 +129,19 @@ def _folder_of(source: str, *, classes: bool) -> bool:
 
 
 FORMS = (
-    Form("digits:TASK", is_composed, lambda source, wanted: load_composed(source)),
-    Form("FILE.npz", lambda source: Path(source).suffix == ".npz", _read_npz),
-    Form("FILE.npy", lambda source: Path(source).suffix == ".npy", _read_npy),
-    Form("FILE.csv[:TARGET]", lambda source: _CSV.fullmatch(source) is not None, _read_csv),
-    Form("FILE.py:FUNCTION", is_function, lambda source, wanted: read_function(source, wanted.names, most=wanted.most)),
-    Form(
+    DataForm("digits:TASK", is_composed, lambda source, wanted: load_composed(source)),
+    DataForm("FILE.npz", lambda source: Path(source).suffix == ".npz", _read_npz),
+    DataForm("FILE.npy", lambda source: Path(source).suffix == ".npy", _read_npy),
+    DataForm("FILE.csv[:TARGET]", lambda source: _CSV.fullmatch(source) is not None, _read_csv),
+    DataForm(
+        "FILE.py:FUNCTION", is_function, lambda source, wanted: read_function(source, wanted.names, most=wanted.most)
+    ),
+    DataForm(
         "a folder of class folders",
         lambda source: _folder_of(source, classes=True),
         lambda source, wanted: read_class_folders(Path(source), shape=wanted.image_shape, resizing=wanted.resizing),
     ),
-    Form(
+    DataForm(
         "a folder of images",
         lambda source: _folder_of(source, classes=False),
         lambda source, wanted: read_image_folder(Path(source), shape=wanted.image_shape, resizing=wanted.resizing),

@@ -18,14 +18,14 @@ from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, REAL, kind_text, p
 from edgeport.runtime.errors import InputError
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.loop.augmentation import Changes, augment, draw_changes
-from edgeport.train.loop.history import Epoch, Score, best_epoch, read_history, write_history
+from edgeport.train.loop.history import Epoch, ValidationScore, best_epoch, read_history, write_history
 from edgeport.train.loop.pixels import as_floats, as_taken, real_values
 from edgeport.train.loop.recipe import Recipe
 from edgeport.train.loop.teacher import ROLE, Answers, softened, teacher_answers
 from edgeport.train.loop.untuned import untuned
 from edgeport.train.models.keras_file import keras_file_sha256
 
-OnStart = Callable[[Score], None]
+OnStart = Callable[[ValidationScore], None]
 OnStep = Callable[[int, int, int], None]
 OnEpoch = Callable[[Epoch], None]
 OnWait = Callable[[str], None]
@@ -111,7 +111,7 @@ class Fitted(NamedTuple):
 
     model: keras.Model
     history: list[Epoch]
-    start: Score | None
+    start: ValidationScore | None
 
 
 def fit(
@@ -159,7 +159,7 @@ def fit(
     model, history, start = _restore(run, state) if resume else (_compiled(build(), run), [], None)
     validation = _examples(run, run.dataset.validation, batch_size=500)
     if begins_trained and not resume:
-        start = Score(*model.evaluate(validation, verbose=0))
+        start = ValidationScore(*model.evaluate(validation, verbose=0))
     if start is not None:
         on_start(start)
     if not resume and (begins_trained or not run.recipe.epochs):
@@ -274,7 +274,7 @@ def _examples(run: Run, split: Split, *, batch_size: int) -> tf.data.Dataset:
     return untuned(examples.map(prepare))
 
 
-def _store(run: Run, model: keras.Model, history: list[Epoch], start: Score | None, state: Path) -> None:
+def _store(run: Run, model: keras.Model, history: list[Epoch], start: ValidationScore | None, state: Path) -> None:
     """Write the state of this epoch, then point at it, then remove the one before it."""
     folder = state / f"epoch-{len(history):04d}"
     shutil.rmtree(folder, ignore_errors=True)

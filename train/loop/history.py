@@ -35,7 +35,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Score:
+class ValidationScore:
     """How a model does on the validation split.
 
     Attributes:
@@ -51,10 +51,10 @@ class Score:
 class _File:
     run: Mapping[str, Any]
     history: tuple[Epoch, ...]
-    start: Score | None = None
+    start: ValidationScore | None = None
 
 
-def best_epoch(history: Sequence[Epoch], *, validation_count: int, start: Score | None = None) -> int:
+def best_epoch(history: Sequence[Epoch], *, validation_count: int, start: ValidationScore | None = None) -> int:
     """Return the number of the last epoch whose validation accuracy is within one standard error of the best.
 
     With a ``start``, epochs that are no better than it do not count; 0 if no other is left. Better is a higher
@@ -77,11 +77,13 @@ def best_epoch(history: Sequence[Epoch], *, validation_count: int, start: Score 
     return max(epoch.number for epoch in epochs if epoch.validation_accuracy >= best - standard_error)
 
 
-def _is_better(epoch: Epoch, start: Score) -> bool:
+def _is_better(epoch: Epoch, start: ValidationScore) -> bool:
     return (epoch.validation_accuracy, -epoch.validation_loss) > (start.accuracy, -start.loss)
 
 
-def write_history(path: Path, identity: dict[str, Any], history: Sequence[Epoch], start: Score | None = None) -> None:
+def write_history(
+    path: Path, identity: dict[str, Any], history: Sequence[Epoch], start: ValidationScore | None = None
+) -> None:
     """Write the history of the run that ``identity`` describes, whole or not at all."""
     content = {
         "run": identity,
@@ -91,7 +93,7 @@ def write_history(path: Path, identity: dict[str, Any], history: Sequence[Epoch]
     write_whole(path, json.dumps(content, indent=1).encode())
 
 
-def read_history(path: Path) -> tuple[dict[str, Any], list[Epoch], Score | None]:
+def read_history(path: Path) -> tuple[dict[str, Any], list[Epoch], ValidationScore | None]:
     """Return a run's identity, its epochs and its start; raises InputError if there is no interrupted run to read."""
     if not path.exists():
         raise InputError(f"{path.parent.parent} holds no interrupted run to resume: start it without --resume")

@@ -9,7 +9,7 @@ from onnx import helper
 
 from edgeport.benchmarks.profile.onnx.kernels import boundary_of, in_mlas, multiplies, quantizes_on_the_way
 from edgeport.benchmarks.profile.onnx.origins import Fused, find_origins, plain_name
-from edgeport.benchmarks.profile.parts import Cut, Part
+from edgeport.benchmarks.profile.parts import Cut, OperatorPart
 from edgeport.benchmarks.profile.profile_facts import AT_LOAD, MLAS, PLAIN, UNTIMED
 from edgeport.export.inspection.facts import Inspection
 from edgeport.export.inspection.onnx.file import inlined
@@ -46,7 +46,7 @@ def cut(content: bytes, inspection: Inspection, inputs: Sequence[Tensor], *, thr
         if given and _stands_alone(node, values, given):
             call = _alone(optimized, node, {name: values[name] for name in given}, values, threads)
         parts.append(
-            Part(
+            OperatorPart(
                 name=origin.name if origin else plain_name(node.name) or node.op_type,
                 type=node.op_type,
                 where=(MLAS if accelerated else PLAIN) if call else UNTIMED if given else AT_LOAD,

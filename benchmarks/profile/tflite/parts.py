@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from edgeport.benchmarks.profile.parts import DEQUANTIZE, QUANTIZE, Cut, Part
+from edgeport.benchmarks.profile.parts import DEQUANTIZE, QUANTIZE, Cut, OperatorPart
 from edgeport.benchmarks.profile.profile_facts import AT_LOAD, PLAIN, UNTIMED, XNNPACK
 from edgeport.export.inspection.facts import Inspection
 from edgeport.runtime.tensors.arrays import Tensor
@@ -40,7 +40,7 @@ def cut(content: bytes, inspection: Inspection, inputs: Sequence[Tensor], *, thr
     parts = []
     for operator, facts in zip(graph.operators, inspection.graph.operators, strict=True):
         if all(index in constant for index in operator.outputs):
-            parts.append(Part(facts.name, facts.type, AT_LOAD, "", facts.macs, 0, "", None))
+            parts.append(OperatorPart(facts.name, facts.type, AT_LOAD, "", facts.macs, 0, "", None))
             continue
         read = [index for index in operator.inputs if index >= 0 and index not in constant]
         call = None
@@ -49,7 +49,7 @@ def cut(content: bytes, inspection: Inspection, inputs: Sequence[Tensor], *, thr
             call = opened(small, [values[index] for index in read], threads)
         where = XNNPACK if any(index in by_xnnpack for index in operator.outputs) else PLAIN
         parts.append(
-            Part(
+            OperatorPart(
                 name=facts.name,
                 type=facts.type,
                 where=where if call else UNTIMED,
@@ -75,7 +75,7 @@ def _dtype(graph: Any, operator: Any, constant: set[int]) -> str:
     return _DTYPES[given[0]] if given else ""
 
 
-def _notes(parts: Sequence[Part], shares: int) -> tuple[str, ...]:
+def _notes(parts: Sequence[OperatorPart], shares: int) -> tuple[str, ...]:
     at_load = sum(part.where == AT_LOAD for part in parts)
     notes = []
     if at_load:

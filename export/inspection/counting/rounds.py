@@ -27,7 +27,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Inequality:
     """What has to hold for the loop to go on: that the second is above the first, or at least as large."""
 
     smaller: Number
@@ -88,11 +88,11 @@ class SmallTensors:
             return None
         return single[0].added
 
-    def comparisons(self, key: str, depth: int = 0) -> list[Comparison] | None:
+    def comparisons(self, key: str, depth: int = 0) -> list[Inequality] | None:
         """Return all that has to hold for a condition to hold; None if it is something else."""
         constant = self._constant(key)
         if constant is not None and len(constant) == 1:
-            return [Comparison(Number(None, 0), Number(None, float(constant[0])), strictly=True)]
+            return [Inequality(Number(None, 0), Number(None, float(constant[0])), strictly=True)]
         writer = self._writers.get(key)
         if writer is None or depth > _DEEPEST:
             return None
@@ -109,7 +109,7 @@ class SmallTensors:
             return None
         turned, strictly = _COMPARISONS[writer.kind]
         smaller, larger = (second[0], first[0]) if turned else (first[0], second[0])
-        return [Comparison(smaller, larger, strictly)]
+        return [Inequality(smaller, larger, strictly)]
 
     def _followed(self, key: str, depth: int) -> Numbers:
         if key in self._variables:
@@ -129,7 +129,7 @@ class SmallTensors:
 
 
 def first_failing(
-    conditions: Sequence[Comparison], starts: Sequence[float | None], steps: Sequence[float | None]
+    conditions: Sequence[Inequality], starts: Sequence[float | None], steps: Sequence[float | None]
 ) -> float | None:
     """Return the number of the first round, from 0, before which one of the conditions does not hold.
 

@@ -11,7 +11,7 @@ import onnx.inliner
 from edgeport.export.inspection.facts import NARROW, ArtefactGraph, Constant, is_float
 from edgeport.export.inspection.onnx.arithmetic import Wiring
 from edgeport.export.inspection.onnx.constants import constants_of, read_constants
-from edgeport.export.inspection.onnx.scopes import Reader
+from edgeport.export.inspection.onnx.scopes import OnnxReader
 from edgeport.export.inspection.onnx.shapes import Tensor, tensor_of
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.scopes import Scope, operators_in, outputs_of, owners_in, places_of
@@ -96,7 +96,7 @@ def _take_apart(model: onnx.ModelProto) -> _Parts:
     _check_texts(model)
     model = inlined(model)
     graph = model.graph
-    reader = Reader(model)
+    reader = OnnxReader(model)
     scope = reader.read(of_one_sample=True)
     main = constants_of(graph)
     opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
@@ -118,7 +118,7 @@ def _outputs(model: onnx.ModelProto) -> dict[str, Tensor]:
     if all(tensor.shape is not None for tensor in stated.values()):
         return stated
     # A file need not state the shapes of its outputs.
-    reader = Reader(model)
+    reader = OnnxReader(model)
     reader.read(of_one_sample=False)
     return {
         name: reader.tensors.get(name, tensor) if tensor.shape is None else tensor for name, tensor in stated.items()

@@ -22,7 +22,7 @@ from edgeport.export.inspection.onnx.constants import constants_of, key_of
 from edgeport.export.inspection.onnx.shapes import Tensor, batch_names, dtype_of, infer_tensors, one_sample, tensor_of
 from edgeport.export.inspection.onnx.values import computed
 from edgeport.export.inspection.ownership import Node
-from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, Place, Run, Scope
+from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, GraphRun, Place, Scope
 
 # Convolution weights are (out, in, height, width), of a transposed one (in, out, height, width).
 _MACS: dict[str, Rule] = {
@@ -67,7 +67,7 @@ class _Read:
     small: SmallTensors
 
 
-class Reader:
+class OnnxReader:
     """Reads the graphs of a model, each where it is run.
 
     Attributes:
@@ -127,7 +127,7 @@ class Reader:
             return tensors
 
         tensors = infer()
-        runs: dict[int, Run] = {}
+        runs: dict[int, GraphRun] = {}
         for place, node in enumerate(graph.node):
             if _graphs(node):
                 here = _Around(keys, {**around.tensors, **tensors})
@@ -149,7 +149,7 @@ class Reader:
         )
 
     def _place(
-        self, node: onnx.NodeProto, keys: Mapping[str, str], tensors: Mapping[str, Tensor], run: Run | None
+        self, node: onnx.NodeProto, keys: Mapping[str, str], tensors: Mapping[str, Tensor], run: GraphRun | None
     ) -> Place:
         kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
         read, written = (tuple(keys.get(name, name) for name in side) for side in (node.input, node.output))
@@ -159,20 +159,22 @@ class Reader:
 
     def _run(
         self, node: onnx.NodeProto, path: str, around: _Around, small: SmallTensors
-    ) -> tuple[Run, Sequence[Tensor]]:
+    ) -> tuple[GraphRun, Sequence[Tensor]]:
         """Return what an operator runs, and what it writes."""
         if node.op_type in ("Loop", "Scan") and not node.domain:
             return self._loop(node, path, around, small)
         read = [self._read(graph, f"{path}/{name}", around, {}, {}) for name, graph in _graphs(node)]
         scopes = tuple(each.scope for each in read)
         if node.op_type == "If" and not node.domain:
-            return Run(BRANCH, scopes), [_agreed(each) for each in zip(*(each.outputs for each in read), strict=False)]
+            return GraphRun(BRANCH, scopes), [
+                _agreed(each) for each in zip(*(each.outputs for each in read), strict=False)
+            ]
         # An operator that nobody here knows may run its graphs as often as it likes.
-        return Run(LOOP if len(scopes) == 1 else CALL, scopes), ()
+        return GraphRun(LOOP if len(scopes) == 1 else CALL, scopes), ()
 
     def _loop(
         self, node: onnx.NodeProto, path: str, around: _Around, small: SmallTensors
-    ) -> tuple[Run, Sequence[Tensor]]:
+    ) -> tuple[GraphRun, Sequence[Tensor]]:
         ((name, body),) = _graphs(node)
         scans = next((each.i for each in node.attribute if each.name == "num_scan_inputs"), 0)
         # A Loop has two inputs before its state: how often, and whether at all. Its body has as many: the round, and
@@ -210,7 +212,7 @@ class Reader:
             stacked = [0] * (len(read.outputs) - len(states) - results)
         rows = read.outputs[len(states) + results :]
         written = [*shapes.values(), *(_stack(row, rounds, axis) for row, axis in zip(rows, stacked, strict=True))]
-        return Run(LOOP, (read.scope,), rounds), written
+        return GraphRun(LOOP, (read.scope,), rounds), written
 
     def _small(
         self,

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeport.export.inspection.facts import BOUNDARY, FLOAT, INTEGER, NEITHER, ArtefactGraph, is_float
 from edgeport.export.inspection.ownership import Node
 from edgeport.export.inspection.scopes import Scope, operators_in, owners_in
-from edgeport.export.inspection.tflite.scopes import RUNS, Reader, Table
+from edgeport.export.inspection.tflite.scopes import RUNS, GraphTable, TfliteReader
 from edgeport.export.inspection.tflite.shapes import LinkedOperator
 from edgeport.export.inspection.tflite.tensors import TfliteTensor, numbers, read_tensor, spec_of
 from edgeport.runtime.errors import ArtefactError
@@ -35,7 +35,7 @@ def read_graph(content: bytes, *, name: str) -> ArtefactGraph:
         model = _unpack(content)
         tables = [_table(each, model, content) for each in model.subgraphs]
         signatures = {each.subgraphIndex: _text(each.signatureKey) for each in model.signatureDefs or []}
-        reader = Reader(tables)
+        reader = TfliteReader(tables)
         scopes = [reader.read(0)]
         for number in (*signatures, *range(len(tables))):
             if number not in reader.reached:
@@ -75,11 +75,11 @@ def _checked(count: int, content: bytes) -> int:
     return count
 
 
-def _table(graph: Any, model: Any, content: bytes) -> Table:
+def _table(graph: Any, model: Any, content: bytes) -> GraphTable:
     tensors = [read_tensor(each, model, content) for each in graph.tensors or []]
     operators = graph.operators or []
     steps = [_step(each, model, len(tensors)) for each in operators]
-    return Table(
+    return GraphTable(
         name=_text(graph.name),
         tensors=tensors,
         steps=steps,
@@ -124,7 +124,7 @@ def _indices(vector: Any, count: int, *, optional: bool = False) -> tuple[int, .
     return indices
 
 
-def _graph(producer: str, main: Table, scopes: Sequence[Scope], reader: Reader) -> ArtefactGraph:
+def _graph(producer: str, main: GraphTable, scopes: Sequence[Scope], reader: TfliteReader) -> ArtefactGraph:
     ownership = owners_in(scopes, reader.constants)
     tensors = {key: each for key, each in reader.tensors.items() if key not in ownership.constant}
 

@@ -16,7 +16,7 @@ from edgeport.export.inspection.counting.macs import (
 from edgeport.export.inspection.counting.rounds import Small, SmallTensors, first_failing
 from edgeport.export.inspection.facts import Constant
 from edgeport.export.inspection.ownership import Node
-from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, START, Place, Run, Scope
+from edgeport.export.inspection.scopes import BRANCH, CALL, LOOP, START, GraphRun, Place, Scope
 from edgeport.export.inspection.tflite.shapes import LinkedOperator, shapes_for_one_sample
 from edgeport.export.inspection.tflite.tensors import TfliteTensor, is_weight
 
@@ -60,7 +60,7 @@ _SMALL = {
 _MOST_PLACES = 200_000
 
 
-class Table(NamedTuple):
+class GraphTable(NamedTuple):
     """One graph as the file has it, its tensors by number."""
 
     name: str
@@ -96,7 +96,7 @@ class _Read:
     inputs: tuple[str, ...]
 
 
-class Reader:
+class TfliteReader:
     """Reads the graphs of a file, each where it is run.
 
     Attributes:
@@ -105,7 +105,7 @@ class Reader:
         reached: The numbers of the graphs that have been read.
     """
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(self, tables: Sequence[GraphTable]) -> None:
         self._tables = tables
         self._left = _MOST_PLACES
         self.tensors: dict[str, TfliteTensor] = {}
@@ -140,7 +140,7 @@ class Reader:
             raise ValueError(f"its graphs unfold to more than {_MOST_PLACES:,} operators")
         self.reached.add(number)
         keys = self._keys(table, path, given)
-        runs: dict[int, Run] = {}
+        runs: dict[int, GraphRun] = {}
         constants = _constants(table, given)
         folded = self._note_folded(table, keys, constants)
 
@@ -169,7 +169,7 @@ class Reader:
             tuple(keys[index] for index in table.inputs),
         )
 
-    def _keys(self, table: Table, path: str, given: _Given) -> list[str]:
+    def _keys(self, table: GraphTable, path: str, given: _Given) -> list[str]:
         keys = [tensor.key or f"{path}#{index}" for index, tensor in enumerate(table.tensors)]
         for index, key in zip(table.inputs, given.keys, strict=False):
             keys[index] = key or keys[index]
@@ -177,7 +177,9 @@ class Reader:
             self.tensors.setdefault(key, tensor)
         return keys
 
-    def _note_folded(self, table: Table, keys: Sequence[str], constants: Mapping[int, tuple[int, ...]]) -> set[int]:
+    def _note_folded(
+        self, table: GraphTable, keys: Sequence[str], constants: Mapping[int, tuple[int, ...]]
+    ) -> set[int]:
         """Note the constants behind what is computed from constants alone, and return the places of such operators."""
         folded = set()
         for place, step in enumerate(table.steps):
@@ -188,7 +190,7 @@ class Reader:
                 self._sources.update((keys[index], behind) for index in step.outputs if index >= 0)
         return folded
 
-    def _note_weights(self, table: Table, step: LinkedOperator, keys: Sequence[str]) -> None:
+    def _note_weights(self, table: GraphTable, step: LinkedOperator, keys: Sequence[str]) -> None:
         """Note which constants an operator has for weights."""
         for tensor, sources in self._weights_read(table, step, keys):
             for source in sources:
@@ -198,7 +200,7 @@ class Reader:
                     self.constants[source] = replace(here, weight=True)
 
     def _weights_read(
-        self, table: Table, step: LinkedOperator, keys: Sequence[str]
+        self, table: GraphTable, step: LinkedOperator, keys: Sequence[str]
     ) -> Iterator[tuple[TfliteTensor, tuple[str, ...]]]:
         for position, index in enumerate(step.inputs):
             sources = self._sources.get(keys[index], ()) if index >= 0 else ()
@@ -216,7 +218,7 @@ class Reader:
         small: SmallTensors,
         within: tuple[int, ...],
         constants: Mapping[int, tuple[int, ...]],
-    ) -> tuple[Run, Sequence[Shape]]:
+    ) -> tuple[GraphRun, Sequence[Shape]]:
         """Return what an operator runs, and the shapes of what it writes."""
         how, names = RUNS[step.type]
         operands = step.inputs[1:] if how == BRANCH else step.inputs
@@ -230,7 +232,7 @@ class Reader:
         if how != LOOP:
             read = [self._read(at, where, given, within) for at, where in zip(called, paths, strict=True)]
             written = [each.shapes for each in read]
-            return Run(how, tuple(each.scope for each in read)), _agreed(written)
+            return GraphRun(how, tuple(each.scope for each in read)), _agreed(written)
         return self._loop(called, paths, given, [small.number(key) if key else None for key in outside], within)
 
     def _loop(
@@ -240,7 +242,7 @@ class Reader:
         given: _Given,
         starts: Sequence[float | None],
         within: tuple[int, ...],
-    ) -> tuple[Run, Sequence[Shape]]:
+    ) -> tuple[GraphRun, Sequence[Shape]]:
         table = self._tables[called[0]]
         if len(table.outputs) != len(table.inputs) or len(table.inputs) != len(given.keys):
             raise ValueError(f"a loop over {len(given.keys)} tensors with {len(table.outputs)} results")
@@ -256,7 +258,7 @@ class Reader:
             # A tensor that has another shape after a round has none that holds for all of them.
             shapes = kept
         condition = self._read(called[1], paths[1], _Given(keys, shapes, fixed), within)
-        return Run(LOOP, (body.scope, condition.scope), _rounds(body, condition, starts, same)), shapes
+        return GraphRun(LOOP, (body.scope, condition.scope), _rounds(body, condition, starts, same)), shapes
 
 
 def _rounds(body: _Read, condition: _Read, starts: Sequence[float | None], same: Sequence[bool]) -> int | None:
@@ -273,7 +275,9 @@ def _rounds(body: _Read, condition: _Read, starts: Sequence[float | None], same:
     return int(failing) if failing is not None and math.isfinite(failing) else None
 
 
-def _place(table: Table, step: LinkedOperator, keys: Sequence[str], shapes: Sequence[Shape], run: Run | None) -> Place:
+def _place(
+    table: GraphTable, step: LinkedOperator, keys: Sequence[str], shapes: Sequence[Shape], run: GraphRun | None
+) -> Place:
     named = table.tensors[step.outputs[0]].name if step.outputs and step.outputs[0] >= 0 else ""
     read, written = (tuple(keys[at] if at >= 0 else "" for at in side) for side in (step.inputs, step.outputs))
     # The converter joins the names of all the operators that it fused.
@@ -282,7 +286,7 @@ def _place(table: Table, step: LinkedOperator, keys: Sequence[str], shapes: Sequ
 
 
 def _small(
-    table: Table,
+    table: GraphTable,
     keys: Sequence[str],
     constants: Mapping[int, tuple[int, ...]],
     *,
@@ -301,7 +305,7 @@ def _small(
     )
 
 
-def _constants(table: Table, given: _Given) -> dict[int, tuple[int, ...]]:
+def _constants(table: GraphTable, given: _Given) -> dict[int, tuple[int, ...]]:
     """Return the tensors that are the same for every sample, with the numbers in those that hold a few."""
     found = {index: tensor.values for index, tensor in enumerate(table.tensors) if tensor.constant is not None}
     found.update((table.inputs[place], ()) for place in given.constants if place < len(table.inputs))

@@ -14,7 +14,7 @@ import tf_keras
 
 from edgeport.export.sources.keras.configuration_check import code_in, registered_names
 from edgeport.export.sources.keras.keras_3 import holds_code, load_error
-from edgeport.export.sources.opened import Opened, Origin
+from edgeport.export.sources.opened import ModelOrigin, Opened
 from edgeport.export.sources.tracing import Signature, open_traced, path_names, unique_names, with_names
 from edgeport.runtime.errors import ExportError, InputError
 
@@ -56,7 +56,7 @@ def load_keras_2(path: Path, config: Any, custom_objects: Mapping[str, Any]) -> 
         raise load_error(path, error, library="tf-keras") from error
 
 
-def open_keras_2(model: tf_keras.Model, origin: Origin) -> Opened:
+def open_keras_2(model: tf_keras.Model, origin: ModelOrigin) -> Opened:
     """Trace a model.
 
     Raises:

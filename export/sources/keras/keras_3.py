@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.sources.keras.configuration_check import dictionaries
-from edgeport.export.sources.opened import Opened, Origin
+from edgeport.export.sources.opened import ModelOrigin, Opened
 from edgeport.export.sources.tracing import Signature, open_traced, path_names, unique_names
 from edgeport.runtime.errors import ArtefactError, ExportError
 from edgeport.train.models.keras_writer import HDF5_SUFFIXES
@@ -48,7 +48,7 @@ def load_keras_3(path: Path, config: Any, custom_objects: Mapping[str, Any]) -> 
         raise load_error(path, error) from error
 
 
-def open_keras_3(model: keras.Model, origin: Origin) -> Opened:
+def open_keras_3(model: keras.Model, origin: ModelOrigin) -> Opened:
     """Trace a model.
 
     Raises:

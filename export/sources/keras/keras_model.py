@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from edgeport.export.sources.keras.keras_3 import load_keras_3, open_keras_3
-from edgeport.export.sources.opened import Opened, Origin
+from edgeport.export.sources.opened import ModelOrigin, Opened
 from edgeport.runtime.errors import ExportError, MissingDependencyError
 from edgeport.train.models.keras_writer import read_keras_file
 
@@ -29,7 +29,7 @@ def open_keras_file(path: Path, custom_objects: Mapping[str, Any]) -> Opened:
         MissingDependencyError: Keras 2 wrote it, and tf-keras is not installed.
     """
     file = read_keras_file(path)
-    origin = Origin(str(path), path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest())
+    origin = ModelOrigin(str(path), path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest())
     if file.major == 3:
         return open_keras_3(load_keras_3(path, file.config, custom_objects), origin)
     try:
@@ -56,7 +56,7 @@ def open_keras_model(model: Any) -> Opened:
     digest = hashlib.sha256(json.dumps(_configuration(model), sort_keys=True, default=str).encode())
     for variable in model.variables:
         digest.update(np.ascontiguousarray(variable.numpy()).data)
-    origin = Origin(f"the model {model.name}", model.name, None, digest.hexdigest())
+    origin = ModelOrigin(f"the model {model.name}", model.name, None, digest.hexdigest())
     if not of_keras_2:
         return open_keras_3(model, origin)
     from edgeport.export.sources.keras.keras_2 import open_keras_2

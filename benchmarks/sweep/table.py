@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from edgeport.benchmarks.report.looks import FORMAT_NAMES
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.report.words import DASH, amount, amounts, counted, percent, signed
 from edgeport.benchmarks.sweep.results import Results
 from edgeport.benchmarks.sweep.summary import SweepLine, lines_of, ratios_of, spread
-
-_FORMATS = {"keras": "Keras", "tflite": "TFLite", "onnx": "ONNX"}
 
 
 def sweep_table(results: Results) -> str:
@@ -16,15 +16,21 @@ def sweep_table(results: Results) -> str:
     if not lines:
         return "No cell of the sweep has ended.\n" + _failures(results)
     recipes = len({line.recipe for line in lines}) > 1
-    parts = [_aligned(_header(results, recipes), [_row(line, results, recipes) for line in lines]), _legend(results)]
+    heads = _header(results, recipes)
+    parts = [_table(heads, [_row(line, results, recipes) for line in lines]), _legend(results)]
     ratios = [
-        (model, f"{_FORMATS[format_]} {precision}", f"{ratio.ratio:.2f}", f"{ratio.low:.2f}{DASH}{ratio.high:.2f}")
+        (model, f"{FORMAT_NAMES[format_]} {precision}", f"{ratio.ratio:.2f}", f"{ratio.low:.2f}{DASH}{ratio.high:.2f}")
         for model, format_, precision, ratio in ratios_of(results)
     ]
     if ratios:
         parts.append("Time beside the float32 file in the same engine, from pairs of processes side by side:\n")
-        parts.append(_aligned(("model", "file", "ratio", "95 % interval"), ratios))
+        parts.append(_table(("model", "file", "ratio", "95 % interval"), ratios))
     return "\n".join(parts) + _failures(results)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    left = [place for place, name in enumerate(heads) if name in ("model", "recipe", "file")]
+    return markdown_table(heads, rows, left=left, aligned=True)
 
 
 def _header(results: Results, recipes: bool) -> tuple[str, ...]:
@@ -44,7 +50,7 @@ def _row(line: SweepLine, results: Results, recipes: bool) -> tuple[str, ...]:
     return (
         line.model,
         *((line.recipe,) if recipes else ()),
-        f"{_FORMATS[line.format]} {line.precision}",
+        f"{FORMAT_NAMES[line.format]} {line.precision}",
         f"{line.parameters:,}",
         f"{line.bytes:,}",
         f"{len(line.seeds)}",
@@ -91,21 +97,3 @@ def _failures(results: Results) -> str:
         for each in cell["refused"]
     ]
     return "\nNot made:\n\n" + "\n".join(failed + refused) + "\n" if failed or refused else ""
-
-
-def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table whose columns are aligned in the source as well: words left, figures right."""
-    left = [name in ("model", "recipe", "file") for name in header]
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    rule = [
-        ":" + "-" * (width - 1) if first else "-" * (width - 1) + ":" for width, first in zip(widths, left, strict=True)
-    ]
-    return "".join(
-        "| "
-        + " | ".join(
-            cell.ljust(width) if first else cell.rjust(width)
-            for cell, width, first in zip(row, widths, left, strict=True)
-        )
-        + " |\n"
-        for row in (header, rule, *rows)
-    )

@@ -367,6 +367,8 @@ def test_cells_of_a_markdown_table_keep_to_their_columns_and_lines() -> None:
     table = markdown_table(("a", "b"), [("x|y", "1\n2")])
     assert table == "| a | b |\n| :-- | --: |\n| x\\|y | 1 2 |\n"
     assert markdown_table(("a", "b"), [], left=(0, 1)).splitlines()[1] == "| :-- | :-- |"
+    aligned = markdown_table(("name", "figure"), [("x|", "1.25")], aligned=True).splitlines()
+    assert aligned == ["| name | figure |", "| :--- | -----: |", "| x\\|  |   1.25 |"]
 
 
 def test_figures_are_computed_once_for_all_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

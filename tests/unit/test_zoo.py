@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeport.benchmarks.lab.documents.zoo_table import zoo_table
 from edgeport.benchmarks.lab.family.publishing import CALIBRATION, publish
 from edgeport.export.conversion.options import Options
 from edgeport.export.manifest import read_manifest
@@ -22,7 +23,7 @@ from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.zoo import PublishedModel, find_published, published_model, published_models, zoo_command
 from edgeport.train.zoo.published import MANIFEST, MODEL, SCORES, TRAINING
-from edgeport.train.zoo.table import markdown_table, text_table
+from edgeport.train.zoo.table import text_table
 
 ROOT = Path(__file__).parents[2]
 CHECK = ROOT / "benchmarks" / "lab" / "family" / "check_published.py"
@@ -200,12 +201,11 @@ def test_the_table_fits_a_terminal(model: PublishedModel) -> None:
 
 
 def test_the_markdown_has_a_row_a_model(model: PublishedModel) -> None:
-    rows = markdown_table([model, model]).splitlines()
+    rows = zoo_table([model, model]).splitlines()
     assert len({row.count("|") for row in rows}) == 1
     assert len(rows) == 4
     assert rows[2].startswith("| `tiny` | 2,102 | ")
     assert rows[2].endswith(" | 80.00 / 80.00 | 80.00 / 80.00 | 2 | 80.00 / 80.00 | 80.00 / 80.00 |")
-    assert markdown_table([]) == "No model is published yet.\n"
 
 
 def test_the_command_lists_tells_and_says_what_is_next(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:

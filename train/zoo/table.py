@@ -1,4 +1,4 @@
-"""The published models as a table: for a terminal of 80 columns, and in Markdown."""
+"""The published models as a table for a terminal of 80 columns."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,10 +18,10 @@ def text_table(models: Sequence[PublishedModel]) -> str:
         (
             model.name,
             f"{model.parameters:,}",
-            _sizes(model, "/"),
-            _pair("float32", model.score.share, "/"),
-            _pair("int8", model.score.share, "/"),
-            f"{_pair('int8', model.mean_share, '/')} ({len(model.scores)})" if model.others else "-",
+            sizes(model, "/"),
+            pair("float32", model.score.share, "/"),
+            pair("int8", model.score.share, "/"),
+            f"{pair('int8', model.mean_share, '/')} ({len(model.scores)})" if model.others else "-",
             model.dataset,
         )
         for model in models
@@ -34,31 +34,11 @@ def text_table(models: Sequence[PublishedModel]) -> str:
     )
 
 
-def markdown_table(models: Sequence[PublishedModel]) -> str:
-    """Return a Markdown table; its first columns are of the published seed, its last ones of all seeds."""
-    if not models:
-        return "No model is published yet.\n"
-    lines = [
-        "| model | parameters | int8 bytes, TFLite / ONNX | float32, TFLite / ONNX | int8, TFLite / ONNX "
-        "| seeds | mean float32 | mean int8 |",
-        "| :-- | --: | --: | --: | --: | --: | --: | --: |",
-    ]
-    for model in models:
-        cells = (
-            f"`{model.name}`",
-            f"{model.parameters:,}",
-            _sizes(model, " / "),
-            *(_pair(precision, model.score.share, " / ") for precision in ("float32", "int8")),
-            f"{len(model.scores)}",
-            *(_pair(precision, model.mean_share, " / ") for precision in ("float32", "int8")),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _sizes(model: PublishedModel, between: str) -> str:
+def sizes(model: PublishedModel, between: str) -> str:
+    """Return the bytes of the int8 files, one of each format."""
     return between.join(f"{model.artefact(f'int8.{name}').bytes:,}" for name in FORMATS)
 
 
-def _pair(precision: str, share: Callable[[str], float], between: str) -> str:
+def pair(precision: str, share: Callable[[str], float], between: str) -> str:
+    """Return the per cent of a precision, one of each format."""
     return between.join(f"{share(f'{precision}.{name}') * 100:.2f}" for name in FORMATS)

@@ -3,6 +3,7 @@
 from statistics import mean, median
 
 from edgeport.benchmarks.lab.family.family_results import EmptyCall, Loss, Losses, Search
+from edgeport.benchmarks.report.looks import FORMAT_NAMES
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.paired import mcnemar_p
 from edgeport.benchmarks.sweep.results import Results
@@ -28,7 +29,6 @@ RATIO_GOALS = {
 }
 # model: how many microseconds its int8 TFLite file may take beyond the engine's empty call.
 EMPTY_CALL_GOALS = {"edge-10k": 8.0}
-_NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
 
 
 def goals_table(results: Results) -> str:
@@ -43,9 +43,9 @@ def goals_table(results: Results) -> str:
         rows.append((f"{model}, deployed parameters", f"≤ {most:,}", f"{weights:,}", verdict))
         rows.append(_accuracy(model, "float32, Keras", float32, lines[model, "keras", "float32"]))
         for format_ in ("tflite", "onnx"):
-            rows.append(_accuracy(model, f"int8, {_NAMES[format_]}", int8, lines[model, format_, "int8"]))
+            rows.append(_accuracy(model, f"int8, {FORMAT_NAMES[format_]}", int8, lines[model, format_, "int8"]))
     for model, format_, _, ratio in ratios_of(results):
-        wanted, what = RATIO_GOALS[model, format_], f"{model}, time of int8 beside float32, {_NAMES[format_]}"
+        wanted, what = RATIO_GOALS[model, format_], f"{model}, time of int8 beside float32, {FORMAT_NAMES[format_]}"
         verdict = _verdict(wanted - ratio.ratio, "{:.2f}")
         rows.append((what, f"≤ {wanted:.2f}", f"{ratio.ratio:.2f}", verdict))
     return markdown_table(("goal", "wanted", "reached", ""), rows, left=(0, 3))
@@ -72,7 +72,7 @@ def loss_table(losses: Losses) -> str:
         lost, won = sum(each.right_to_wrong for each in seeds), sum(each.wrong_to_right for each in seeds)
         points = 100 * (lost - won) / sum(each.count for each in seeds)
         figures = (str(len(seeds)), str(lost), str(won), f"{points:.3f}", f"{mcnemar_p(lost, won):.2g}")
-        rows.append((model, f"{_NAMES[format_]} int8", *figures))
+        rows.append((model, f"{FORMAT_NAMES[format_]} int8", *figures))
     heads = ("model", "file", "seeds", "right to wrong", "wrong to right", "loss, points", "p")
     return markdown_table(heads, rows, left=(0, 1))
 

@@ -32,6 +32,7 @@ from edgeport.benchmarks.lab.documents.architecture_table import architecture_ta
 from edgeport.benchmarks.lab.documents.frontier_table import empty_call_table, goals_table, loss_table, search_table
 from edgeport.benchmarks.lab.documents.mutants_table import mutants_table
 from edgeport.benchmarks.lab.documents.same_answers_table import same_answers_table
+from edgeport.benchmarks.lab.documents.zoo_table import zoo_table
 from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
 from edgeport.benchmarks.lab.family import family_results
 from edgeport.benchmarks.lab.peers import peers_report
@@ -46,7 +47,6 @@ from edgeport.benchmarks.report.renderers.markdown import summary_table
 from edgeport.benchmarks.sweep.results import is_sweep, read_results
 from edgeport.benchmarks.sweep.table import sweep_table
 from edgeport.train.zoo import published_models
-from edgeport.train.zoo.table import markdown_table as zoo_table
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

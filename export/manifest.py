@@ -235,6 +235,8 @@ def _problem_with(manifest: Manifest) -> str:
         return "an input has no range"
     if not all(each.kind in ("", *KINDS) and each.channels in ("", *CHANNELS) for each in manifest.inputs):
         return "an input is of an unknown kind"
+    if not all(each.is_heard and each.log_mel.makes_sense for each in manifest.inputs if each.log_mel):
+        return "an input is for sound that nobody can cut so"
     if not all(each.kind in ("", *OUTPUT_KINDS) for each in manifest.outputs):
         return "an output is of an unknown kind"
     return ""

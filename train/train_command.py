@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="mnist",
         metavar="NAME",
         help="mnist (default), mnist-5k (needs no network), fashion-mnist, FILE.npz, FILE.csv, a folder of class "
-        "folders, or FILE.py:FUNCTION, which is run and gives (inputs, targets) in batches",
+        "folders, fsdd:FOLDER, or FILE.py:FUNCTION, which is run and gives (inputs, targets) in batches",
     )
     parser.add_argument("--target", metavar="COLUMN", help="the column of FILE.csv that is to be answered")
     parser.add_argument(
@@ -132,12 +132,15 @@ def _dataset(arguments: argparse.Namespace, start: Path | None) -> Dataset:
     if name in DATASETS or start is None:
         return load_dataset(name, data_dir=arguments.data_dir, image_shape=shape, resizing=resizing)
     with quiet_stderr():
-        from edgeport.train.models.keras_file import input_of, keras_file_sha256, open_keras_file
+        from edgeport.train.models.keras_file import input_of, keras_file_sha256, open_keras_file, said_input
 
         port = input_of(open_keras_file(start, role="--model"), name=f"--model {start}")
     record = record_beside(start, sha256=keras_file_sha256(start, role="--model"))
     if record is not None:
         port = port._replace(columns=record.input.columns)
+    heard = said_input(port, start, name=f"--model {start}", said=_takes(arguments.input)).log_mel
+    if heard:
+        port = port._replace(kind="real", log_mel=heard)
     if pictures:
         if len(port.shape) != 4 or port.shape[3] not in (1, 3):
             raise InputError(f"--model {start}: got a model that takes {port}, expected images, grey or RGB")

@@ -171,7 +171,7 @@ def _metadata_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
 def _inputs(inputs: Iterable[Input]) -> Iterable[tuple[str, str]]:
     for each in inputs:
         # Files that do not say of which kind an input is say so by its range.
-        kind = f", {each.kind}" if each.kind else ""
+        kind = f", {each.log_mel or each.kind}" if each.kind else ""
         if each.range is not None:
             channels = ", blue first" if each.channels == "bgr" else ""
             kind = f", pixels as {' to '.join(map(_number, each.range))}{channels}"

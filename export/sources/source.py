@@ -84,7 +84,9 @@ class Source:
         """The inputs, in the model's order, each of the kind that it was said to be."""
         known = self.kinds or self.graph.inputs
         return tuple(
-            port._replace(kind=each.kind, range=each.range, channels=each.channels, columns=each.columns)
+            port._replace(
+                kind=each.kind, range=each.range, channels=each.channels, columns=each.columns, log_mel=each.log_mel
+            )
             for port, each in zip(self.graph.inputs, known, strict=True)
         )
 

@@ -7,6 +7,7 @@ integers, a scale and a zero point) is no part of it: nine artefacts of a model 
 
 from typing import NamedTuple
 
+from edgeport.runtime.samples.log_mel import LogMel
 from edgeport.runtime.samples.pictures.resizing import Resizing
 
 KINDS = ("pixels", "real", "ids")
@@ -38,6 +39,7 @@ class Input(NamedTuple):
             pictures are read; those of a ``bgr`` model are swapped where they become real values. Empty for others.
         columns: What the table that it was trained or calibrated on calls its numbers, in their order. Empty where it
             was no table, or nobody has named them.
+        log_mel: For real values, how sound becomes them: (frames, bands) of log-mel features. None for others.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Input(NamedTuple):
     kind: str = ""
     channels: str = ""
     columns: tuple[str, ...] = ()
+    log_mel: LogMel | None = None
 
     @property
     def is_real(self) -> bool:
@@ -59,6 +62,12 @@ class Input(NamedTuple):
     def is_image(self) -> bool:
         """Whether it has the shape of images: real numbers of (batch, height, width, 1, 3 or 4 channels)."""
         return len(self.shape) == 4 and self.shape[3] in (1, 3, 4) and self.is_real
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether it has the shape of log-mel features: real (batch, frames, bands), or an axis of 1 more."""
+        known = len(self.shape) > 2 and all(self.shape[1:3])
+        return self.is_real and known and self.shape[3:] in ((), (1,))
 
     def __str__(self) -> str:
         return _text(self.name, self.shape, self.dtype)

@@ -16,6 +16,7 @@ from edgeport.runtime.artefact.contract import CHANNELS, KINDS, OUTPUT_KINDS, In
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.json_file import to_plain
+from edgeport.runtime.samples.log_mel import recorded_log_mel
 from edgeport.runtime.samples.pictures.resizing import recorded_resizing
 from edgeport.runtime.tensors.quantization import ACTIVATIONS
 
@@ -68,8 +69,10 @@ def to_json(metadata: EmbeddedMetadata) -> str:
     for side in ("inputs", "outputs"):
         fields[side] = [{key: each[key] for key in each if key not in ("shape", "dtype")} for each in fields[side]]
     for each in fields["inputs"]:
-        if not each["columns"]:
-            del each["columns"]
+        # Few models take a table or sound; the others say nothing of it.
+        for key in ("columns", "log_mel"):
+            if not each[key]:
+                del each[key]
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -178,6 +181,7 @@ def _input(fields: Mapping[str, Any]) -> Input:
         "range": _range(fields["range"]),
         "resizing": recorded_resizing(fields.get("resizing")),
         "columns": _texts(fields.get("columns", [])),
+        "log_mel": recorded_log_mel(fields.get("log_mel")),
     }
     return Input(**{**fields, **read})
 

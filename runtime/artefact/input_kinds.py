@@ -1,6 +1,7 @@
-"""Of which kind the inputs of a model are, as users say it: ``[NAME=]pixels[:LOW:HIGH[:CHANNELS]]``, ``real``, ``ids``.
+"""Of which kind the inputs of a model are, as users say it.
 
-What is said here is obeyed by training, calibration, verification, prediction and benchmark alike.
+That is ``[NAME=]pixels[:LOW:HIGH[:CHANNELS]]``, ``real``, ``log-mel:RATE[:WINDOW:HOP]`` or ``ids``. What is said is
+obeyed by training, calibration, verification, prediction and benchmark alike.
 """
 
 import argparse
@@ -9,12 +10,16 @@ from collections.abc import Sequence
 
 from edgeport.runtime.artefact.contract import CHANNELS, RAW, Input
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.samples.log_mel import parsed_log_mel
 
 # What every model that scales pixels itself takes.
 RAW_PIXELS = Input("", range=RAW, kind="pixels")
 # What a model takes that is fed numbers as they are.
 REAL = Input("", kind="real")
-_FORMS = "pixels, pixels:LOW:HIGH, pixels:LOW:HIGH:bgr (or grey, rgb), real or ids, after NAME= if there are several"
+_FORMS = (
+    "pixels, pixels:LOW:HIGH, pixels:LOW:HIGH:bgr (or grey, rgb), real, log-mel:RATE or ids, after NAME= if there are "
+    "several"
+)
 
 
 def add_inputs(parser: argparse._ActionsContainer) -> None:
@@ -25,7 +30,8 @@ def add_inputs(parser: argparse._ActionsContainer) -> None:
         default=[],
         metavar="[NAME=]KIND",
         help="what an input takes: pixels:LOW:HIGH[:grey|rgb|bgr] (what 0 and 255 are to the model; pixels alone: 0 "
-        "and 255), real or ids; once for each input that does not say so itself",
+        "and 255), real, log-mel:RATE[:WINDOW:HOP] (sound, in samples) or ids; once for each input that does not say "
+        "so itself",
     )
 
 
@@ -44,6 +50,8 @@ def parsed_input(text: str) -> Input:
     kind, *details = said.split(":")
     if kind in ("real", "ids") and not details:
         return Input(name, kind=kind)
+    if kind == "log-mel":
+        return Input(name, kind="real", log_mel=parsed_log_mel(said))
     if kind != "pixels" or len(details) not in (0, 2, 3) or details[2:] not in ([], *([each] for each in CHANNELS)):
         raise InputError(f"--input: got {text!r}, expected {_FORMS}")
     try:
@@ -63,7 +71,7 @@ def check_range(low: float, high: float, *, said: str) -> None:
 def kind_text(port: Input) -> str:
     """Return of which kind an input is, as ``--input`` takes it; empty if that is not known."""
     if port.range is None:
-        return port.kind
+        return str(port.log_mel) if port.log_mel else port.kind
     low, high = port.range
     return f"pixels:{_exact(low)}:{_exact(high)}{':bgr' if port.channels == 'bgr' else ''}"
 
@@ -117,8 +125,13 @@ def _with_kind(port: Input, said: Sequence[Input], what: str) -> Input:
     usual = {1: "grey", 3: "rgb"}.get(port.shape[3] or 0, "") if port.is_image else ""
     if each.channels and (not port.is_image or CHANNELS[each.channels] != port.shape[3]):
         raise InputError(f"--input: got {each.channels} for {port} of {what}, expected {usual or 'no channels'}")
+    if each.log_mel and not port.is_heard:
+        raise InputError(
+            f"--input: got {_said(each)} for {port} of {what}, expected an input of (n, frames, bands) or (n, frames, "
+            "bands, 1), each of a known length"
+        )
     channels = each.channels or usual if each.kind == "pixels" else ""
-    return port._replace(kind=each.kind, range=each.range, channels=channels)
+    return port._replace(kind=each.kind, range=each.range, channels=channels, log_mel=each.log_mel)
 
 
 def _said(each: Input) -> str:

@@ -14,6 +14,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.numpy_file import read_npy, read_npz
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.samples.csv_table import read_table
+from edgeport.runtime.samples.hearing import MOST_WAV, hear
 from edgeport.runtime.samples.pictures.images import SUFFIXES, read_images
 from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER
 from edgeport.runtime.samples.shaping import notes_on, ports_of, shaped, table_inputs, valued, wanted_columns
@@ -22,8 +23,8 @@ from edgeport.runtime.tensors.arrays import Tensor
 
 # What stands for the standard input, whose lines are CSV.
 STDIN = "-"
-# Text becomes numbers of half its size; an hour of stereo sound takes 600 MB.
-_MOST_CSV, _MOST_WAV = 1 << 29, 1 << 30
+# Text becomes numbers of half its size.
+_MOST_CSV = 1 << 29
 
 
 class Samples(NamedTuple):
@@ -202,11 +203,13 @@ def _read_wav(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Sa
             f"{paths[0]}: got sound, and the model takes {port}, which is none: give .npy or .npz with what it was "
             "trained on"
         )
+    if port.log_mel:
+        return _heard(paths, port)
     # One axis is that of a mono model.
     length, channels = (*port.shape[1:], 1)[:2]
     read, rates = [], set()
     for path in paths:
-        sound = read_wav(read_plain(path, most=_MOST_WAV, error=InputError), named=str(path))
+        sound = read_wav(read_plain(path, most=MOST_WAV, error=InputError), named=str(path))
         frames, got = sound.samples.shape
         if got != (channels or got):
             raise InputError(
@@ -226,8 +229,19 @@ def _read_wav(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Sa
     return _joined(read)._replace(notes=(f"sound of {listed}; the model must have learned the same",))
 
 
+def _heard(paths: Sequence[Path], port: Input) -> Samples:
+    found = [hear(path, port) for path in paths]
+    notes = tuple(
+        f"{path}: the model hears the first {each.seconds - each.missed:.2f} s of {each.seconds:.2f} s"
+        for path, each in zip(paths, found, strict=True)
+        if each.missed
+    )
+    values = np.stack([each.features for each in found])
+    return Samples(tuple(map(str, paths)), {port.name: values}, notes=notes)
+
+
 def _takes_sound(port: Input) -> bool:
-    return len(port.shape) in (2, 3) and port.is_real and port.range is None
+    return port.log_mel is not None or (len(port.shape) in (2, 3) and port.is_real and port.range is None)
 
 
 def _only(path: Path, ports: Sequence[Input]) -> Input:
@@ -253,5 +267,5 @@ FORMS = (
     SampleForm("FILE.npy", frozenset({".npy"}), _read_npy),
     SampleForm("FILE.npz (an array for each input)", frozenset({".npz"}), _read_npz),
     _CSV,
-    SampleForm("FILE.wav (raw sound)", frozenset({".wav"}), _read_wav),
+    SampleForm("FILE.wav (sound, raw or as log-mel features)", frozenset({".wav"}), _read_wav),
 )

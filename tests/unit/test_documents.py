@@ -20,9 +20,11 @@ from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust
 from edgeport.benchmarks.mlperf.loadgen import AGREEMENT, LoadgenResult
 from edgeport.benchmarks.profile.profile_facts import Boundaries, OperatorTime, Profile, Roofline
+from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.raw.record import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.report.renderers.html import html_report
 from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
+from edgeport.benchmarks.statistics.verdicts import LOSS
 from edgeport.benchmarks.sweep import results as sweep_results
 from edgeport.benchmarks.sweep.summary import SweepLine, lines_of
 from edgeport.export import export_command, read_manifest
@@ -38,6 +40,7 @@ from edgeport.train.loop.recipe import RECIPES
 ROOT = Path(__file__).parents[2]
 REFRESH = "python -m edgeport.benchmarks.lab.documents.refresh_tables"
 RESULTS = sorted((ROOT / "docs" / "results").glob("*/report.json"))
+SPOKEN = ROOT / "docs/results/spoken-digits"
 IDS = [path.name for path in DOCUMENTS]
 
 
@@ -116,7 +119,8 @@ def test_the_glossary_has_each_word_once_in_order() -> None:
 def test_the_page_of_what_was_measured_has_a_table_of_each_result() -> None:
     text = (ROOT / "docs" / "measured.md").read_text()
     for path in RESULTS:
-        assert f"<!-- table: {path.relative_to(ROOT)} -->" in text
+        page = (ROOT / "docs" / "spoken-digits.md").read_text() if path.parent == SPOKEN else text
+        assert f"<!-- table: {path.relative_to(ROOT)} -->" in page
 
 
 def test_the_kind_of_a_result_decides_its_table() -> None:
@@ -298,7 +302,30 @@ def test_transcripts_are_those_of_the_committed_consoles(document: Path) -> None
                 assert line in console, f"{line!r} is not in {source}"
 
 
-@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
+def test_spoken_digits_are_heard_by_few_parameters_and_int8_loses_nothing_that_was_seen() -> None:
+    report, manifest = read_report(SPOKEN / "report.json"), read_manifest(SPOKEN)
+    training = json.loads((SPOKEN / "training.json").read_text())
+    assert manifest.source["sha256"] == report.reference.sha256 == training["model_sha256"]
+    assert [each.sha256 for each in report.artefacts[1:]] == [artefact.sha256 for artefact in manifest.artefacts]
+    assert training["parameters"] <= 50_000
+    assert training["input"] == str(manifest.inputs[0].log_mel) == "log-mel:8000:256:128"
+    found = {each.name: each.judged[0] for each in findings_of(report).candidates}
+    accuracies = {name: each.changes[0].other for name, each in found.items()}
+    assert accuracies["Keras float32"] == training["test"]["correct"] / 300 >= 0.97
+    assert min(accuracies["TFLite float32"], accuracies["ONNX float32"]) >= 0.97
+    seen = set()
+    for name in ("TFLite int8", "ONNX int8"):
+        assert found[name].verdicts[0].kind != LOSS
+        seen.add(f"a loss of {found[name].changes[0].metric.shown(found[name].changes[0].detectable)} points")
+    (visible,) = seen
+    page = (ROOT / "docs/spoken-digits.md").read_text()
+    assert f"{visible} would have been seen" in page
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert 'keras.Input((60, 32, 1), name="sound")' in code
+    assert manifest.inputs[0].shape == (None, 60, 32, 1)
+
+
+@pytest.mark.parametrize("path", [path for path in RESULTS if path.parent != SPOKEN], ids=lambda path: path.parent.name)
 def test_the_files_of_a_result_belong_together(path: Path) -> None:
     report, manifest = read_report(path), read_manifest(path.parent)
     training = json.loads((path.parent / "training.json").read_text())

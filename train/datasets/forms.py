@@ -20,6 +20,7 @@ from edgeport.train.datasets.digits.composed import is_composed, load_composed
 from edgeport.train.datasets.function import is_function, read_function
 from edgeport.train.datasets.image_folder import FREE, FreeShape, read_class_folders, read_image_folder
 from edgeport.train.datasets.named_arrays import data_of
+from edgeport.train.datasets.spoken_digits import is_spoken_digits, load_spoken_digits
 
 _MOST_CSV = 1 << 32
 _CSV = re.compile(r"(.+\.csv)(?::(.+))?", re.IGNORECASE)
@@ -130,6 +131,7 @@ def _folder_of(source: str, *, classes: bool) -> bool:
 
 FORMS = (
     DataForm("digits:TASK", is_composed, lambda source, wanted: load_composed(source)),
+    DataForm("fsdd:FOLDER", is_spoken_digits, lambda source, wanted: load_spoken_digits(source, wanted.ports)),
     DataForm("FILE.npz", lambda source: Path(source).suffix == ".npz", _read_npz),
     DataForm("FILE.npy", lambda source: Path(source).suffix == ".npy", _read_npy),
     DataForm("FILE.csv[:TARGET]", lambda source: _CSV.fullmatch(source) is not None, _read_csv),

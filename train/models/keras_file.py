@@ -76,8 +76,7 @@ def open_classifier(path: Path, dataset: Dataset, *, role: str, said: str = "") 
 
 def _taken(model: keras.Model, path: Path, dataset: Dataset, *, name: str, said: str) -> Input:
     """Return what a model takes; raises InputError if it does not scale pixels, and nobody says what they are to it."""
-    (tensor,) = model.inputs
-    port = Input(tensor.name, tuple(tensor.shape), tensor.dtype)
+    known = said_input(input_of(model, name=name), path, name=name, said=said)
     record = record_beside(path, sha256=keras_file_sha256(path, role=name))
     if record and record.labels != dataset.labels and sorted(record.labels) == sorted(dataset.labels):
         raise InputError(
@@ -90,16 +89,8 @@ def _taken(model: keras.Model, path: Path, dataset: Dataset, *, name: str, said:
             f"data set {dataset.name}: got the columns {', '.join(dataset.columns)}, expected "
             f"{', '.join(record.input.columns)}, as the training.json beside {path} says"
         )
-    (given,) = with_kinds([port], [parsed_input(said)] if said else [], what=name)
-    (trained,) = with_kinds([port], [record.input] if record else [], what=name)
-    if given.kind and trained.kind and given != trained:
-        raise InputError(
-            f"--input: got {kind_text(given)}, expected {kind_text(trained)}, as the training.json beside {path} says: "
-            "leave it out"
-        )
-    known = given if given.kind else trained
     if not dataset.is_pixels:
-        known = known if known.kind else port._replace(kind="real")
+        known = known if known.kind else known._replace(kind="real")
         _check_range(known, dataset)
         return known
     if known.kind == "real":
@@ -108,10 +99,34 @@ def _taken(model: keras.Model, path: Path, dataset: Dataset, *, name: str, said:
         return known
     if not keras_scales_pixels(model):
         raise InputError(
-            f"{name} has nothing that scales the pixels of {port.name}, 0 to 255, before its first weights: say what 0 "
-            "and 255 are to it with --input pixels:-1:1 or pixels:0:1, or pixels:0:255 if it was trained on raw pixels"
+            f"{name} has nothing that scales the pixels of {known.name}, 0 to 255, before its first weights: say what "
+            "0 and 255 are to it with --input pixels:-1:1 or pixels:0:1, or pixels:0:255 if it was trained on raw "
+            "pixels"
         )
-    return with_kinds([port], [RAW_PIXELS], what=name)[0]
+    return with_kinds([known], [RAW_PIXELS], what=name)[0]
+
+
+def said_input(port: Input, path: Path, *, name: str, said: str) -> Input:
+    """Return the input of a model as ``--input`` or the training.json beside its file says that it is.
+
+    Args:
+        port: The input; its kind stays empty where nobody says it.
+        path: The file of the model.
+        name: What messages call it.
+        said: What ``--input`` has, or empty.
+
+    Raises:
+        InputError: The two do not agree, or the input cannot be of that kind.
+    """
+    record = record_beside(path, sha256=keras_file_sha256(path, role=name))
+    (given,) = with_kinds([port], [parsed_input(said)] if said else [], what=name)
+    (trained,) = with_kinds([port], [record.input] if record else [], what=name)
+    if given.kind and trained.kind and given != trained:
+        raise InputError(
+            f"--input: got {kind_text(given)}, expected {kind_text(trained)}, as the training.json beside {path} says: "
+            "leave it out"
+        )
+    return given if given.kind else trained
 
 
 def _check_range(port: Input, dataset: Dataset) -> None:

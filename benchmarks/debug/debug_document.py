@@ -96,7 +96,7 @@ def layer_table(found: Sequence[FormatDiagnosis]) -> Table:
 def _cells(found: FormatDiagnosis, layer: LayerError | None) -> list[Cell]:
     if layer is None:
         return [Cell(None), Cell(None), Cell(None)]
-    share = found.share(layer)
+    share = None if layer.at_outputs is None else found.share(layer)
     return [
         Cell(_decibels(layer.built_up.sqnr_db)),
         Cell(None if layer.own_db is None else _decibels(layer.own_db)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from edgeport.export.diagnosis.layer_errors import StepError
 
 # Shares of values, ratios of sizes, and absolute sizes from which a cause is worth naming.
-_CLIPPED, _KILLED = 0.001, 0.5
+_CLIPPED, _BEYOND, _KILLED = 0.001, 0.05, 0.5
 _UNLIKE, _WIDE = 10.0, 4.0
 _FLAT_BEYOND, _MASK, _UNSCALED = 16.0, 1e3, 100.0
 _FLAT = ("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Erf", "Softmax")
@@ -38,6 +38,9 @@ def cause_of(error: StepError) -> Cause:
 
 def _calibration(error: StepError) -> str:
     if error.limits is None or error.clipped <= _CLIPPED:
+        return ""
+    low, high = error.limits
+    if max(low - error.seen[0], error.seen[1] - high) < _BEYOND * (high - low):
         return ""
     return (
         f"{error.clipped:.1%} of its values lie beyond {_span(error.limits)}, which is all that calibration saw; they "
@@ -131,4 +134,4 @@ def _span(ends: tuple[float, float]) -> str:
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:,.0f} times as far as the median one" if ratio < float("inf") else "beyond all others, which are 0"
+    return f"{ratio:,.0f} times as far as the median one"

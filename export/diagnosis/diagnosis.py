@@ -9,8 +9,9 @@ import numpy as np
 
 from edgeport.export.diagnosis.causes import Cause, cause_of
 from edgeport.export.diagnosis.layer_errors import EXACT_DB, Error, StepError, measure_steps
+from edgeport.export.diagnosis.pairing import Step
 from edgeport.export.graphs.places import layer_of, layer_of_onnx_node, layers_of_tflite_tensor
-from edgeport.export.parts.graph import PartedGraph
+from edgeport.export.parts.graph import Operator, PartedGraph
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.tensors.arrays import Tensor
 
@@ -29,12 +30,18 @@ class LayerError:
     """What one layer of the model loses in integers.
 
     Attributes:
-        layer: Its name in Keras; where that is unknown, the innermost scope or the operator's own name.
+        names: Its name in Keras; where that is unknown, the innermost scope or the operator's own name. Several where
+            the integer file computes layers in one piece, as it does a loop that is written out.
         steps: What was measured, in the order in which it runs.
     """
 
-    layer: str
+    names: tuple[str, ...]
     steps: tuple[StepError, ...]
+
+    @property
+    def layer(self) -> str:
+        """Its name, or those of several layers."""
+        return self.names[0] if len(self.names) == 1 else f"{self.names[0]} to {self.names[-1]}"
 
     @property
     def built_up(self) -> Error:
@@ -85,9 +92,14 @@ class FormatDiagnosis:
         return self.layers[-1].built_up.sqnr_db
 
     def share(self, layer: LayerError) -> float:
-        """Return the share of the error at the outputs that a layer is to blame for, 0 to 1."""
+        """Return the share of the known error at the outputs that a layer is to blame for, 0 to 1."""
         total = sum(each.at_outputs or 0.0 for each in self.layers)
         return (layer.at_outputs or 0.0) / total if total else 0.0
+
+    @property
+    def unknown(self) -> tuple[LayerError, ...]:
+        """The layers that cannot run alone, so that nobody knows what they cost."""
+        return tuple(each for each in self.layers if each.at_outputs is None)
 
     @property
     def costliest(self) -> tuple[LayerError, ...]:
@@ -129,35 +141,45 @@ def diagnose(
             f"{names[0]} and {names[1]} have no tensor in common: got files of two models, or names that a converter "
             "has changed; expected a float and an integer file of one model, from one converter"
         )
-    by_layer: dict[str, list[StepError]] = {}
+    by_layer: dict[tuple[str, ...], list[StepError]] = {}
     for step in steps:
-        by_layer.setdefault(_layer(graphs[1], step, layers, format), []).append(step)
-    found = tuple(LayerError(layer, tuple(each)) for layer, each in by_layer.items())
+        by_layer.setdefault(_layers(graphs[1], step.step, layers, format), []).append(step)
+    found = tuple(LayerError(names, tuple(each)) for names, each in by_layer.items())
     return FormatDiagnosis(format, *names, found)
 
 
-def _layer(graph: PartedGraph, error: StepError, layers: Sequence[str], format: str) -> str:
-    """Return the Keras layer that a step computes for."""
+def _layers(graph: PartedGraph, step: Step, layers: Sequence[str], format: str) -> tuple[str, ...]:
+    """Return the Keras layers that a step computes, in the order in which they run."""
+    found = dict.fromkeys(
+        _layer(graph, graph.operators[each], layers, format) for each in step.computing or (step.main,)
+    )
+    return tuple(found)
+
+
+def _layer(graph: PartedGraph, operator: Operator, layers: Sequence[str], format: str) -> str:
     if format == "onnx":
-        return layer_of_onnx_node(error.name) or layer_of(error.name, layers) or error.name
+        return layer_of_onnx_node(operator.name) or layer_of(operator.name, layers) or operator.name
     # A tensor of several fused operators is named after all of them, the kernel last; an output has the model's name.
-    main = graph.operators[error.step.main]
-    constants = [name for name in main.inputs if name in graph.constants]
-    for name in (error.name, error.step.exact, *constants):
+    constants = [name for name in operator.inputs if name in graph.constants]
+    for name in (operator.name, *constants):
         if found := layers_of_tflite_tensor(name, layers):
             return found[-1]
-    return error.name
+    return operator.name
 
 
 def sentences(found: FormatDiagnosis) -> list[str]:
     """Return what costs most, and why, in sentences."""
-    if not found.costliest:
-        return [f"{found.integer_file}: no layer loses anything that matters ({found.outputs_db:.1f} dB at the end)."]
-    return [
-        f"{each.layer} ({each.worst.type}) is to blame for {found.share(each):.0%} of the error at the outputs: "
-        f"{each.cause.text}."
+    lines = [
+        f"{each.layer} ({each.worst.type}) is to blame for {found.share(each):.0%} of the "
+        f"{'known ' if found.unknown else ''}error at the outputs: {each.cause.text}."
         for each in found.costliest
     ]
+    if found.unknown:
+        lines.append(
+            f"What {', '.join(each.layer for each in found.unknown)} costs is not known: such operators keep a state "
+            "or run other graphs, and cannot run alone."
+        )
+    return lines or [f"No layer loses anything that matters ({found.outputs_db:.1f} dB at the end)."]
 
 
 def document(found: FormatDiagnosis) -> dict[str, Any]:
@@ -170,7 +192,7 @@ def document(found: FormatDiagnosis) -> dict[str, Any]:
         "layers": [
             {
                 "layer": each.layer,
-                "share": found.share(each),
+                "share": None if each.at_outputs is None else found.share(each),
                 "at_outputs_db": _plain(-10 * float(np.log10(each.at_outputs)) if each.at_outputs else None),
                 "own_db": _plain(each.own_db),
                 "built_up_db": _plain(each.built_up.sqnr_db),
@@ -208,12 +230,11 @@ def repair(found: Sequence[FormatDiagnosis]) -> list[str]:
     """
     wanted: dict[str, None] = {}
     for each in found:
-        writers = {step.step.exact: layer.layer for layer in each.layers for step in layer.steps}
         for costly in each.costliest[:1]:
-            wanted[costly.layer] = None
+            wanted |= dict.fromkeys(costly.names)
             outputs = {step.step.exact for step in costly.steps}
             for layer in each.layers:
                 taken = {source.exact for step in layer.steps for source in step.step.sources}
-                if layer is not costly and outputs & taken and layer.layer in writers.values():
-                    wanted[layer.layer] = None
+                if layer is not costly and outputs & taken:
+                    wanted |= dict.fromkeys(layer.names)
     return list(wanted)

@@ -145,11 +145,14 @@ class _Seen:
         if self.lows is None or self.highs is None or self.lows.size < 2:
             return None
         sizes = np.maximum(np.abs(self.lows), np.abs(self.highs))
-        widest, middle = int(sizes.argmax()), float(np.median(sizes))
+        # Channels that are always 0, as behind a ReLU, need no steps.
+        alive = sizes[sizes > 0]
+        if alive.size < 2:
+            return None
+        widest = int(sizes.argmax())
         largest = float(sizes[widest])
-        ratio = largest / middle if middle else np.inf if largest else 1.0
-        spread = float(self.highs[widest] - self.lows[widest]) / largest if largest else 0.0
-        return Channels(ratio, widest, spread, sizes.size)
+        spread = float(self.highs[widest] - self.lows[widest]) / largest
+        return Channels(largest / float(np.median(alive)), widest, spread, sizes.size)
 
 
 def measure_steps(

@@ -38,7 +38,8 @@ class Step:
         sources: The tensors that it takes.
         operators: Its operators in the integer graph.
         float_operators: Its operators in the float graph; empty if these take other tensors.
-        main: The operator in the integer graph that it is named after.
+        main: The operator in the integer graph that does most of it.
+        computing: Those that do more than round or move.
     """
 
     exact: str
@@ -47,6 +48,7 @@ class Step:
     operators: tuple[int, ...]
     float_operators: tuple[int, ...]
     main: int
+    computing: tuple[int, ...] = ()
 
 
 def find_steps(
@@ -66,13 +68,12 @@ def find_steps(
     steps = []
     for own, carrier in carriers.items():
         operators, sources = _between(integers, carrier, entries, written=pairs[own])
-        if not operators or pairs[own] in integers.inputs:
+        if not operators or pairs[own] in integers.inputs or exact[own].dtype.kind != "f":
             continue
         taken = [entries[name] for name in sources]
         float_operators, needed = _between(floats, own, {name: name for name in taken}, written=own)
         if not set(needed) <= set(taken):
             float_operators = ()
-        main = _main(integers, operators)
         steps.append(
             Step(
                 exact=own,
@@ -82,7 +83,8 @@ def find_steps(
                 ),
                 operators=operators,
                 float_operators=float_operators,
-                main=main,
+                main=_main(integers, operators),
+                computing=tuple(each for each in operators if _computes(integers, each)),
             )
         )
     return tuple(sorted(steps, key=lambda step: step.operators[-1]))
@@ -109,7 +111,6 @@ def _pairs(
         and name in rounded
         and name not in integers.constants
         and exact[own].shape == rounded[name].shape
-        and exact[own].dtype.kind == "f"
     }
 
 
@@ -169,12 +170,15 @@ def _main(graph: PartedGraph, operators: Sequence[int]) -> int:
 
     def preference(number: int) -> tuple[bool, bool, bool, int]:
         operator = graph.operators[number]
-        rounds = operator.type in _QUANTIZE + _DEQUANTIZE
-        computes = not rounds and operator.type not in _MOVING
+        computes = _computes(graph, number)
         weighted = computes and any(name in graph.constants for name in operator.inputs[1:2])
-        return weighted, computes, not rounds, number
+        return weighted, computes, operator.type not in _QUANTIZE + _DEQUANTIZE, number
 
     return max(operators, key=preference)
+
+
+def _computes(graph: PartedGraph, number: int) -> bool:
+    return graph.operators[number].type not in _QUANTIZE + _DEQUANTIZE + _MOVING
 
 
 def dependents(graph: PartedGraph, name: str) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _SUFFIX = re.compile(r"_\d+$")
+# As operators with weights are named in Keras' own scopes.
+_KERNEL = re.compile(r"/(convolution|depthwise|conv_transpose|MatMul)\d*$")
 # As the operators of ONNX files are named; onnxruntime adds what it has made of one.
 _ONNX_NAME = re.compile(r"(.+)\.[a-z0-9]+_\d+(/.*)?")
 
@@ -53,10 +55,11 @@ def layer_of_onnx_node(name: str) -> str:
 
 
 def layers_of_tflite_tensor(name: str, layers: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers that a tensor of a TFLite file is the output of, the kernel's last.
+    """Return the layers that a tensor of a TFLite file is the output of, the one with the kernel last.
 
     Args:
         name: Its name: of several operators that were fused, all their names between semicolons.
         layers: See Graph.
     """
-    return tuple(filter(None, (layer_of(each, layers) for each in name.split(";"))))
+    parts = sorted(name.split(";"), key=lambda part: _KERNEL.search(part) is not None)
+    return tuple(filter(None, (layer_of(each, layers) for each in parts)))

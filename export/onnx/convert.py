@@ -1,6 +1,6 @@
 """From a model to the bytes of a .onnx file."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -122,31 +122,47 @@ def _converted(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
         model = onnx.version_converter.convert_version(model, opset)
     fold_input_scaling(model)
     fold_flatten(model)
-    name_tensors(model, _layers(graph))
+    name_tensors(model, _layers(model, graph))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _layers(graph: Graph) -> Callable[[onnx.NodeProto], str]:
-    """Return what names the layer of a node of tf2onnx, which mostly goes by the name of a node of the graph.
+def _layers(model: onnx.ModelProto, graph: Graph) -> Sequence[str]:
+    """Return the layer of each node of tf2onnx, which mostly goes by the name of a node of the graph.
 
-    A convolution goes by that of the normalization behind it, where that is folded into it, or by none.
+    A convolution goes by that of the normalization behind it, where that is folded into it, or by none. What tf2onnx
+    puts between the operators of the graph belongs to the layer that reads it.
     """
     nodes = {node.name: node for node in graph.definition.node}
-    kernels: dict[str, list[str]] = {}
+    kernels: dict[str, str] = {}
     for each in graph.definition.node:
         if each.op in _KERNELS:
-            kernels.setdefault(each.input[0].partition(":")[0], []).append(each.name)
+            kernels.setdefault(_node_of(each.input[0]), each.name)
+    before = {name: each.input[0] for each in model.graph.node for name in each.output if each.input}
+
+    def kernel_on(tensor: str) -> str:
+        while _node_of(tensor) not in nodes and tensor in before:
+            tensor = before[tensor]
+        return kernels.get(_node_of(tensor), "")
 
     def layer_of(node: onnx.NodeProto) -> str:
         name = node.name
-        if node.op_type in _WITH_KERNELS and name not in nodes and node.input:
-            name = next(iter(kernels.get(node.input[0].partition(":")[0], [])), name)
+        if node.op_type in _WITH_KERNELS and name not in nodes:
+            name = kernel_on(node.input[0]) or name
         while node.op_type in _WITH_KERNELS and name in nodes and nodes[name].op in _FOLDED:
-            name = nodes[name].input[0].partition(":")[0]
+            name = _node_of(nodes[name].input[0])
         return graph.layer_of(name) or graph.layer_of(node.name)
 
-    return layer_of
+    found = [layer_of(node) for node in model.graph.node]
+    reading: dict[str, str] = {}
+    for place, node in reversed(list(enumerate(model.graph.node))):
+        found[place] = found[place] or next((reading[name] for name in node.output if name in reading), "")
+        reading.update(dict.fromkeys(node.input, found[place]))
+    return found
+
+
+def _node_of(tensor: str) -> str:
+    return tensor.partition(":")[0]
 
 
 def _batches(calibration: CalibrationSet, graph: Graph, at_once: int) -> Iterator[list[Any]]:

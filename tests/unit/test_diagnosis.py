@@ -16,6 +16,7 @@ from edgeport.export.diagnosis.causes import _RULES, cause_of
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, repair, sentences
 from edgeport.export.diagnosis.layer_errors import Channels, Error, StepError
 from edgeport.export.diagnosis.pairing import Source, Step
+from edgeport.export.graphs.places import layers_of_tflite_tensor
 from edgeport.export.parts.graph import Quantization
 from edgeport.export.parts.tflite import TfliteParts
 from edgeport.runtime.errors import ArtefactError
@@ -186,3 +187,29 @@ def test_the_documents_list_the_causes() -> None:
     table = (ROOT / "docs" / "debug.md").read_text().partition("## The causes")[2]
     listed: Sequence[str] = re.findall(r"^\| ([a-z0-9 ]+) \| .+ \| .+ \|$", table, re.MULTILINE)
     assert listed[1:] == [*(kind for kind, _ in _RULES), "8 bits"]
+
+
+def test_tokens_go_in_as_they_are(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    constants = [
+        numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name)
+        for name, shape in (("table", (20, 6)), ("w", (6, 3)))
+    ]
+    nodes = [
+        helper.make_node("Gather", ["x", "table"][::-1], ["looked_up"], "embedding.gather_0"),
+        helper.make_node("ReduceMean", ["looked_up"], ["mean"], "pool.reducemean_1", axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["mean", "w"], ["y"], "dense.matmul_2"),
+    ]
+    given = helper.make_tensor_value_info("x", TensorProto.INT64, ["n", 5])
+    answered = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph(nodes, "g", [given], [answered], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    tokens = random.integers(0, 20, (30, 5))
+    found = diagnosed(model, tmp_path, calibration=tokens, samples=tokens[:8])
+    assert [each.layer for each in found.layers] == ["embedding", "pool", "dense"]
+    assert found.outputs_db > 20
+
+
+def test_a_fused_tensor_of_tflite_is_of_the_layer_with_the_kernel() -> None:
+    name = "net_1/relu_1/Relu;net_1/norm_1/batchnorm/add_1;net_1/conv_1/convolution;net_1/norm_1/batchnorm/sub1"
+    assert layers_of_tflite_tensor(name, ("net", "conv", "norm", "relu"))[-1] == "conv"

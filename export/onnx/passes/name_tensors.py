@@ -4,12 +4,12 @@ tf2onnx numbers its names in an order that changes from process to process, so t
 different bytes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
 
 
-def name_tensors(model: onnx.ModelProto, layer_of: Callable[[onnx.NodeProto], str]) -> None:
+def name_tensors(model: onnx.ModelProto, layers: Sequence[str]) -> None:
     """Rename nodes, constants and inner tensors by operator and position, and sort constants by their first use.
 
     ``conv_3`` is the output of the fourth node, a Conv, and ``conv_3_input_1`` a constant that it takes. The names
@@ -18,16 +18,16 @@ def name_tensors(model: onnx.ModelProto, layer_of: Callable[[onnx.NodeProto], st
 
     Args:
         model: Changed in place.
-        layer_of: Returns the layer that a node belongs to; empty for one that belongs to none.
+        layers: The layer that each node belongs to; empty for one that belongs to none.
     """
     graph = model.graph
     names = {tensor.name: tensor.name for tensor in (*graph.input, *graph.output)}
     constants = {tensor.name: tensor for tensor in graph.initializer}
     taken = {*names, *_inner_names(graph.node)}
     ordered = []
-    for number, node in enumerate(graph.node):
+    for number, (node, layer) in enumerate(zip(graph.node, layers, strict=True)):
         short = f"{node.op_type.lower()}_{number}"
-        node.name = f"{layer}.{short}" if (layer := layer_of(node)) else short
+        node.name = f"{layer}.{short}" if layer else short
         for place, name in enumerate(node.input):
             if name in constants and name not in names:
                 names[name] = free(f"{short}_input_{place}", taken)

@@ -146,11 +146,11 @@ def run(arguments: argparse.Namespace) -> int:
         # A folder that cannot be written to is found before the long work, and kept for its result.
         with claimed_folder(output) as claim:
             report = with_visible_texts(_measured(job, timing, arguments, folder, console))
-            findings, shown = _found(report)
+            findings, shown = _found(report, limits.max_loss)
             written = write_results(claim, report, job.images, shown=shown)
     _show(report, findings, console)
     console.print(visible(f"Written to {output}: {', '.join(written)}"))
-    code = _exit_code(report)
+    code = max(_exit_code(report), 1 if findings and findings.above_margin else 0)
     if baseline is not None:
         from edgeport.benchmarks.compare.compare_command import judge
 
@@ -164,14 +164,14 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _found(report: Report) -> tuple["Findings | None", Iterator[tuple[str, bytes]]]:
+def _found(report: Report, max_loss: float | None) -> tuple["Findings | None", Iterator[tuple[str, bytes]]]:
     """Return the findings and the files that show them, if what they are made with is installed."""
     if not can_show():
         return None, iter(())
     from edgeport.benchmarks.report.findings import findings_of
     from edgeport.benchmarks.report.renderers.files import shown_files
 
-    findings = findings_of(report)
+    findings = findings_of(report, max_loss=max_loss)
     return findings, shown_files(findings)
 
 
@@ -188,6 +188,11 @@ def _check_installed(arguments: argparse.Namespace) -> None:
         raise MissingDependencyError(
             "edgeport benchmark --baseline needs scipy and what shows a report: pip install 'edgeport[report]'; or "
             f"measure here without it, and judge on a workstation with edgeport compare BASE.json {REPORT_FILE}"
+        )
+    if arguments.max_loss is not None and not can_show():
+        raise MissingDependencyError(
+            "edgeport benchmark --max-loss needs scipy and what shows a report: pip install 'edgeport[report]'; or "
+            f"measure here without it, and ask on a workstation: edgeport report {REPORT_FILE} --max-loss LOSS"
         )
     for option, package, extra in (("profile", "onnx", "export"), ("mlperf", "mlperf_loadgen", "mlperf")):
         if getattr(arguments, option) and find_spec(package) is None:
@@ -207,13 +212,14 @@ def _show(report: Report, findings: "Findings | None", console: Console) -> None
             f"Medians alone; edgeport report {REPORT_FILE} on a workstation makes the page",
         ]
     else:
-        from edgeport.benchmarks.report.sections.answer import verdict_lines
+        from edgeport.benchmarks.report.sections.answer import margin_sentence, verdict_lines
         from edgeport.benchmarks.report.sections.summary import legend_of, terminal_summary
 
         table = terminal_table(terminal_summary(findings), width=console.width)
         console.print(table)
         legend = legend_of([str(column.header) for column in table.columns], judged=bool(report.judged))
-        lines = [legend, "", *verdict_lines(findings), *notes_of(report, findings.disturbances)]
+        margin = [each] if (each := margin_sentence(findings)) else []
+        lines = [legend, "", *verdict_lines(findings), *margin, *notes_of(report, findings.disturbances)]
     for line in lines:
         console.print(line)
     for document in report.profiles.values():

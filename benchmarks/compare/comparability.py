@@ -66,13 +66,30 @@ def pair_within(report: Report) -> Pairing:
 def data_obstacles(base: Report, new: Report) -> list[str]:
     """Return why the answers of two runs cannot be compared, one line each; empty if they can."""
     found = _differing({"model": (base.model, new.model)})
-    keys = {"sha256": "digest of the data", "split": "split of the data", "count": "number of images"}
+    keys = {"sha256": "digest of the data", "split": "split of the data", "count": "number of samples"}
     data = _differing({words: (base.dataset.get(key), new.dataset.get(key)) for key, words in keys.items()})
     if data and base.dataset.get("name") != new.dataset.get("name"):
         data.insert(0, *_differing({"data set": (base.dataset.get("name"), new.dataset.get("name"))}))
     if not data and base.truth != new.truth:
         data = ["true classes: BASE and NEW hold other ones for the same images"]
-    return found + data
+    if not data:
+        outputs = [[f"{each.name} as {each.task}" for each in report.judged] for report in (base, new)]
+        data = _differing({"judged outputs": (outputs[0], outputs[1])})
+        data += [] if base.groups == new.groups else ["groups: BASE and NEW have other ones of the same samples"]
+    if not data and [each.targets for each in base.judged] != [each.targets for each in new.judged]:
+        data = ["targets: BASE and NEW hold other ones for the same samples"]
+    return found + data or _other_shapes(base, new)
+
+
+def _other_shapes(base: Report, new: Report) -> list[str]:
+    """Return which candidate answers with arrays of other shapes than before, a line each."""
+    shapes = {
+        f"shape of the answers of {pair.new.file}": tuple(
+            [str(each.shape) for each in measured.answers] for measured in (pair.base, pair.new)
+        )
+        for pair in pair_reports(base, new).pairs
+    }
+    return _differing({name: (before, now) for name, (before, now) in shapes.items()})
 
 
 def timing_obstacles(base: Report, new: Report, pairs: Sequence[Pair]) -> list[str]:

@@ -1,6 +1,6 @@
 """Two benchmarks against each other: what differs beyond noise, and whether that is a regression.
 
-Answers are paired image by image. Latencies are paired process by process where both were measured in one run
+Answers are paired sample by sample. Latencies are paired process by process where both were measured in one run
 (``compare_within``). Those of two runs (``compare_reports``) are counted in units of the reference workload, a fixed
 piece of arithmetic that is timed in every round, as the machine may have been faster on one of the two days.
 """
@@ -12,44 +12,51 @@ from statistics import median
 from edgeport.benchmarks.compare import comparability
 from edgeport.benchmarks.compare.comparability import Pair, Pairing
 from edgeport.benchmarks.compare.limits import DRIFT, Limits
+from edgeport.benchmarks.report.judging import change_between
 from edgeport.benchmarks.report.raw.record import Report, Series
 from edgeport.benchmarks.statistics.holm import holm_adjusted
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, latency_ratio_unpaired
-from edgeport.benchmarks.statistics.paired import SIGNIFICANCE, Paired, mcnemar_p, paired_answers
-from edgeport.benchmarks.statistics.verdicts import BLIND_ABOVE, NO_LOSS, TOO_FEW
-from edgeport.runtime.errors import InputError
+from edgeport.benchmarks.statistics.margins import margin_of, margin_text
+from edgeport.benchmarks.statistics.paired import SIGNIFICANCE
+from edgeport.benchmarks.statistics.paired_change import Change
+from edgeport.benchmarks.statistics.verdicts import NO_LOSS, TOO_FEW, blind_above
+from edgeport.benchmarks.tasks.metric import SHARE
 
 RatioOf = Callable[[Series, Series], Ratio]
 
 
 @dataclass(frozen=True)
-class AccuracyChange:
-    """The answers of one artefact.
+class AnswersChange:
+    """The answers of one artefact, judged by the metric that decides; losses of shares are in points.
 
     Attributes:
-        base: Share of right answers before, 0 to 1.
+        metric: Its name.
+        unit: What it is measured in: ``points`` for shares.
+        base: The figure before; a share is 0 to 1.
         new: The same now.
-        right_to_wrong: Images that were answered right before and are not now.
-        wrong_to_right: The other way round.
-        p_value: Of the exact McNemar test, made larger for the number of artefacts as Holm has it.
-        smallest_loss: The smallest loss that this test was sure to see, in percentage points.
-        regressed: Whether accuracy was lost beyond chance and beyond the limit.
+        shown: Both, for people.
+        loss: By how much it is worse now; negative if it is better.
+        low: Lower end of the loss's 95 % interval.
+        high: Upper end.
+        p_value: Of the exact McNemar test or the paired bootstrap, made larger for the number of artefacts as Holm has
+            it.
+        smallest_loss: The smallest loss that this test was sure to see.
+        regressed: Whether it is worse beyond chance and beyond the limit, or not surely below ``--max-loss``.
         verdict: The same in words.
     """
 
+    metric: str
+    unit: str
     base: float
     new: float
-    right_to_wrong: int
-    wrong_to_right: int
+    shown: str
+    loss: float
+    low: float
+    high: float
     p_value: float
     smallest_loss: float
     regressed: bool
     verdict: str
-
-    @property
-    def loss(self) -> float:
-        """The loss of accuracy in percentage points; negative if it is a gain."""
-        return 100 * (self.base - self.new)
 
 
 @dataclass(frozen=True)
@@ -107,14 +114,14 @@ class ArtefactChange:
     Attributes:
         file: Its file name.
         name: How tables call it.
-        accuracy: Its answers.
+        answers: Its answers; None where nobody knows what is true.
         latencies: Each way in which it was timed, the main one first; empty where latency is not judged.
         figures: Size, cold start and memory.
     """
 
     file: str
     name: str
-    accuracy: AccuracyChange
+    answers: AnswersChange | None
     latencies: tuple[LatencyChange, ...]
     figures: tuple[Figure, ...]
 
@@ -149,7 +156,8 @@ class Comparison:
     def regressions(self) -> tuple[str, ...]:
         """Each regression, in words."""
         missing = () if self.limits.allow_missing else tuple(f"{each} is missing" for each in self.missing)
-        lost = (f"{each.name} {each.accuracy.verdict}" for each in self.artefacts if each.accuracy.regressed)
+        judged = ((each.name, each.answers) for each in self.artefacts if each.answers)
+        lost = (f"{name} {answers.verdict}" for name, answers in judged if answers.regressed)
         slower = (f"{each.name} is slower: {each.slowdowns}" for each in self.artefacts if each.slowdowns)
         return (*missing, *lost, *slower)
 
@@ -167,7 +175,6 @@ def compare_reports(base: Report, new: Report, *, limits: Limits) -> Comparison:
         new: The run to judge.
         limits: What is accepted.
     """
-    _check_classes(base, new)
     obstacles = comparability.data_obstacles(base, new)
     if obstacles:
         return Comparison(limits, obstacles=tuple(obstacles))
@@ -193,16 +200,6 @@ def compare_reports(base: Report, new: Report, *, limits: Limits) -> Comparison:
     return replace(judged, obstacles=(*judged.obstacles, *obstacles))
 
 
-def _check_classes(*reports: Report) -> None:
-    """Raise InputError for a model that does not choose one class: what its answers lost is in its own report."""
-    other = next((report for report in reports if report.judged), None)
-    if other:
-        raise InputError(
-            f"got a report on {other.model}, whose answers are {other.judged[0].task}, expected one on a classifier: "
-            "its own report.md judges it against its reference"
-        )
-
-
 def compare_within(report: Report, *, limits: Limits) -> Comparison:
     """Judge the artefacts of a run against those of a baseline that were measured side by side with them.
 
@@ -210,7 +207,6 @@ def compare_within(report: Report, *, limits: Limits) -> Comparison:
         report: The run; the files of the baseline begin with ``baseline/``.
         limits: What is accepted.
     """
-    _check_classes(report)
     pairing = comparability.pair_within(report)
     notes = [*comparability.disturbance_notes(report, "the run"), *comparability.unshared_notes(pairing.pairs)]
     obstacles = [f"the run is partial ({report.partial})"] if report.partial else []
@@ -242,51 +238,56 @@ def _comparison(
         notes: What one must know.
         noise: Up to which ratio a difference may come from the machine.
     """
-    paired = [paired_answers(new.true_classes, pair.base.classes, pair.new.classes) for pair in pairing.pairs]
-    adjusted = holm_adjusted([each.p_value for each in paired])
+    changes = [change_between(new, pair.base, pair.new) for pair in pairing.pairs]
+    known = [each for each in changes if each]
+    unasked = ["--max-loss: nobody says what is true of the samples"] if limits.max_loss and not known else []
+    adjusted = iter(holm_adjusted([each.p_value for each in known]))
     artefacts = []
-    for pair, answers, p_value in zip(pairing.pairs, paired, adjusted, strict=True):
+    for pair, change in zip(pairing.pairs, changes, strict=True):
         latencies = () if ratio_of is None or pair.is_reference else _latencies(pair, ratio_of, limits, noise)
-        accuracy = _accuracy(pair, answers, new, p_value, _smallest_loss(answers, len(paired)), limits)
-        artefacts.append(ArtefactChange(pair.new.file, pair.new.name, accuracy, latencies, _figures(pair)))
+        answers = _answers(change, next(adjusted), len(known), limits) if change else None
+        artefacts.append(ArtefactChange(pair.new.file, pair.new.name, answers, latencies, _figures(pair)))
     return Comparison(
         limits,
         artefacts=tuple(artefacts),
         missing=pairing.missing,
         added=pairing.added,
-        obstacles=tuple(pairing.obstacles),
+        obstacles=(*pairing.obstacles, *unasked),
         notes=tuple(notes),
     )
 
 
-def _accuracy(pair: Pair, answers: Paired, report: Report, p_value: float, seen: int, limits: Limits) -> AccuracyChange:
-    loss = 100 * answers.loss
-    significant = p_value < SIGNIFICANCE
+def _answers(change: Change, p_value: float, tests: int, limits: Limits) -> AnswersChange:
+    metric = change.metric
+    points = 100 if metric.unit == SHARE else 1
+    unit = f" {metric.unit}" if metric.unit else ""
+    loss, seen = points * change.loss, change.detectable_among(tests)
+    significant = p_value < SIGNIFICANCE and not change.rounded
+    margin = None if limits.max_loss is None else margin_of(change, limits.max_loss)
     regressed = significant and loss > limits.max_accuracy_loss
-    if not significant:
-        verdict = TOO_FEW if seen / answers.count > BLIND_ABOVE else NO_LOSS
-    elif regressed:
-        verdict = f"lost {loss:.2f} points (p = {p_value:.2g})"
+    size = metric.shown(abs(change.loss)) + (unit if metric.unit == SHARE else "")
+    if regressed:
+        verdict = f"lost {size} (p = {p_value:.2g})"
+    elif significant:
+        verdict = f"gained {size}" if loss < 0 else f"lost {size}, accepted"
     else:
-        verdict = f"gained {-loss:.2f} points" if loss < 0 else f"lost {loss:.2f} points, accepted"
-    return AccuracyChange(
-        base=report.accuracy(pair.base),
-        new=report.accuracy(pair.new),
-        right_to_wrong=answers.right_to_wrong,
-        wrong_to_right=answers.wrong_to_right,
+        verdict = TOO_FEW if seen > blind_above(change) and not change.same else NO_LOSS
+    if margin and limits.max_loss is not None and not margin.below:
+        verdict += f"; not below {margin_text(change, limits.max_loss)} ({margin.words})"
+    return AnswersChange(
+        metric=metric.name,
+        unit=metric.unit,
+        base=change.reference,
+        new=change.other,
+        shown=f"{metric.shown(change.reference)} -> {metric.shown(change.other)}",
+        loss=loss,
+        low=points * change.low,
+        high=points * change.high,
         p_value=p_value,
-        smallest_loss=100 * seen / answers.count,
-        regressed=regressed,
+        smallest_loss=points * seen,
+        regressed=regressed or (margin is not None and not margin.below),
         verdict=verdict,
     )
-
-
-def _smallest_loss(answers: Paired, tests: int) -> int:
-    """Return the smallest loss, in images, that is significant even as the first of so many tests."""
-    gains, extra = answers.wrong_to_right, 1
-    while tests * mcnemar_p(gains + extra, gains) >= SIGNIFICANCE:
-        extra += 1
-    return extra
 
 
 def _latencies(pair: Pair, ratio_of: RatioOf, limits: Limits, noise: float) -> tuple[LatencyChange, ...]:

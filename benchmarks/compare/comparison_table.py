@@ -6,19 +6,21 @@ from rich import box
 from rich.table import Table
 
 from edgeport.benchmarks.compare.comparability import way_of
-from edgeport.benchmarks.compare.comparison import AccuracyChange, ArtefactChange, Comparison, Figure, LatencyChange
+from edgeport.benchmarks.compare.comparison import AnswersChange, ArtefactChange, Comparison, Figure, LatencyChange
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.verdicts import NO_LOSS, TOO_FEW
+from edgeport.benchmarks.tasks.metric import SHARE
 
-_COLUMNS = ("artefact", "top-1, %", "p50, us", "ratio (95 %)", "verdict")
+_TIMES = ("p50, us", "ratio (95 %)", "verdict")
 _FIGURE_COLUMNS = ("artefact", "kB", "cold start, ms", "peak memory, MB")
 _WORDS = ("artefact", "verdict")
 _UNKNOWN = "-"
+_FINITE = 1e300
 
 
 def comparison_table(comparison: Comparison) -> Table:
     """Return a comparison as a table for a rich console: a line for each artefact, and for each further slowdown."""
-    return _terminal_table(_COLUMNS, comparison_rows(comparison))
+    return _terminal_table(_columns(comparison), comparison_rows(comparison))
 
 
 def figures_table(comparison: Comparison) -> Table:
@@ -26,14 +28,23 @@ def figures_table(comparison: Comparison) -> Table:
     return _terminal_table(_FIGURE_COLUMNS, _figure_rows(comparison))
 
 
+def _columns(comparison: Comparison) -> tuple[str, ...]:
+    answers = next((each.answers for each in comparison.artefacts if each.answers), None)
+    if answers is None:
+        return "artefact", *_TIMES
+    unit = {"points": "%", "": ""}.get(answers.unit, answers.unit)
+    return "artefact", f"{answers.metric}, {unit}".removesuffix(", "), *_TIMES
+
+
 def comparison_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """Return the cells of the table as text."""
     rows: list[tuple[str, ...]] = []
     for each in comparison.artefacts:
         first, *further = each.latencies or (None,)
-        rows.append((each.name, _top1(each.accuracy), *_times(first), _verdict(each, first)))
+        figures = [each.answers.shown] if each.answers else []
+        rows.append((each.name, *figures, *_times(first), _verdict(each, first)))
         rows += [
-            ("", "", *_times(latency), f"{latency.verdict} ({way_of(latency)})")
+            ("", *("" for _ in figures), *_times(latency), f"{latency.verdict} ({way_of(latency)})")
             for latency in further
             if latency is not None and (latency.regressed or latency.undecided)
         ]
@@ -46,7 +57,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     parts = [f"**{lines.pop()}**\n"]
     if comparison.artefacts:
         parts += [
-            _markdown(_COLUMNS, comparison_rows(comparison)),
+            _markdown(_columns(comparison), comparison_rows(comparison)),
             _markdown(_FIGURE_COLUMNS, _figure_rows(comparison)),
         ]
     if lines:
@@ -64,10 +75,23 @@ def verdict_lines(comparison: Comparison) -> list[str]:
     if comparison.regressions:
         return [*lines, f"Regressed: {'; '.join(comparison.regressions)}"]
     limits = comparison.limits
-    loss = f"no loss of more than {limits.max_accuracy_loss:g} points" if limits.max_accuracy_loss else "no loss"
-    few = sum(each.accuracy.verdict == TOO_FEW for each in comparison.artefacts)
-    doubt = f" (too few images to tell, for {few} of {len(comparison.artefacts)})" if few else ""
-    return [*lines, f"OK: {loss} of accuracy found{doubt}, {_latency_summary(comparison)}"]
+    judged = _judged(comparison)
+    if not judged:
+        return [*lines, f"OK: answers not judged (nobody says what is true), {_latency_summary(comparison)}"]
+    what = judged[0].metric
+    if limits.max_loss is not None:
+        loss = f"each loss of {what} is below {limits.max_loss:g} {judged[0].unit}".rstrip()
+    else:
+        few = sum(each.verdict == TOO_FEW for each in judged)
+        doubt = f" (too few samples to tell, for {few} of {len(judged)})" if few else ""
+        accepted = limits.max_accuracy_loss
+        size = f" of more than {accepted:g} {judged[0].unit}".rstrip() if accepted else ""
+        loss = f"no loss{size} of {what} found{doubt}"
+    return [*lines, f"OK: {loss}, {_latency_summary(comparison)}"]
+
+
+def _judged(comparison: Comparison) -> list[AnswersChange]:
+    return [each.answers for each in comparison.artefacts if each.answers]
 
 
 def next_step(comparison: Comparison) -> str:
@@ -80,8 +104,9 @@ def next_step(comparison: Comparison) -> str:
     if not comparison.regressions:
         return "keep the new report as the base of the next comparison"
     steps = []
-    if any(each.accuracy.regressed for each in comparison.artefacts):
-        steps.append("look at the flipped images in report.html; what you accept, say with --max-accuracy-loss")
+    if any(each.regressed for each in _judged(comparison)):
+        limit = "--max-accuracy-loss" if comparison.limits.max_loss is None else "--max-loss"
+        steps.append(f"look at the answers in report.html; what you accept, say with {limit}")
     if any(latency.regressed for each in comparison.artefacts for latency in each.latencies):
         steps.append("edgeport benchmark --profile shows where time goes; what you accept, say with --max-slowdown")
     if comparison.missing and not comparison.limits.allow_missing:
@@ -100,16 +125,14 @@ def _latency_summary(comparison: Comparison) -> str:
 
 def _detectable(comparison: Comparison) -> list[str]:
     """Return which losses could have been seen where none was."""
-    unseen = [each.accuracy for each in comparison.artefacts if not each.accuracy.regressed]
-    sizes = [each.smallest_loss for each in unseen if each.smallest_loss <= 100]
+    unseen = [each for each in _judged(comparison) if not each.regressed]
+    shares = any(each.unit == SHARE for each in unseen)
+    sizes = [each.smallest_loss for each in unseen if each.smallest_loss <= (100 if shares else _FINITE)]
     if not sizes:
         return []
-    least, most = f"{min(sizes):.2f}", f"{max(sizes):.2f}"
-    return [f"A loss of {least if least == most else f'{least} to {most}'} points of accuracy would have been seen"]
-
-
-def _top1(accuracy: AccuracyChange) -> str:
-    return f"{100 * accuracy.base:.2f} -> {100 * accuracy.new:.2f}"
+    least, most = (f"{each:.2f}" if shares else f"{each:.3g}" for each in (min(sizes), max(sizes)))
+    size = f"{least if least == most else f'{least} to {most}'} {unseen[0].unit}".rstrip()
+    return [f"A loss of {size} of {unseen[0].metric} would have been seen"]
 
 
 def _times(latency: LatencyChange | None) -> tuple[str, str]:
@@ -126,9 +149,9 @@ def _us(value: float) -> str:
 def _verdict(change: ArtefactChange, latency: LatencyChange | None) -> str:
     """Return what is to be said of an artefact; of its accuracy only if it is not the usual, where there is more."""
     if latency is None:
-        return change.accuracy.verdict
-    usual = change.accuracy.verdict in (NO_LOSS, TOO_FEW)
-    return latency.verdict if usual else f"{change.accuracy.verdict}; {latency.verdict}"
+        return change.answers.verdict if change.answers else _UNKNOWN
+    usual = change.answers is None or change.answers.verdict in (NO_LOSS, TOO_FEW)
+    return latency.verdict if usual or not change.answers else f"{change.answers.verdict}; {latency.verdict}"
 
 
 def _percent(ratio: float) -> str:

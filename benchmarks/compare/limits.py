@@ -15,35 +15,52 @@ class Limits:
     """What is accepted.
 
     Attributes:
-        max_accuracy_loss: The largest significant loss of accuracy, in percentage points.
+        max_accuracy_loss: The largest significant loss, in points of a share or in the metric's own unit.
         max_slowdown: The largest ratio of the new latency to that of the base.
         allow_missing: Whether artefacts of the base may be missing.
         any_host: Compare answers alone, whatever machine they were given on.
+        max_loss: What the upper end of the loss's 95 % interval must be below, in points of a share or in the metric's
+            own unit; None if nobody asks.
     """
 
     max_accuracy_loss: float = 0.0
     max_slowdown: float = DRIFT
     allow_missing: bool = False
     any_host: bool = False
+    max_loss: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_accuracy_loss <= 100:
-            raise InputError(f"--max-accuracy-loss: got {self.max_accuracy_loss:g}, expected points from 0 to 100")
+        if not 0 <= self.max_accuracy_loss < math.inf:
+            raise InputError(f"--max-accuracy-loss: got {self.max_accuracy_loss:g}, expected a number from 0")
         if not 1 <= self.max_slowdown < math.inf:
             raise InputError(f"--max-slowdown: got {self.max_slowdown:g}, expected a ratio of 1 or more, such as 1.05")
+        if self.max_loss is not None and not 0 < self.max_loss < math.inf:
+            raise InputError(f"--max-loss: got {self.max_loss:g}, expected a number above 0, such as 0.5")
 
 
 _LIMITS = Limits()
 
 
+def add_max_loss(parser: argparse.ArgumentParser) -> None:
+    """Declare the question whether a loss is below a margin."""
+    parser.add_argument(
+        "--max-loss",
+        type=float,
+        metavar="LOSS",
+        help="fail (exit code 1) unless the upper end of the loss's 95 %% interval is below this: in points of a share "
+        "such as accuracy, else in the metric's own unit",
+    )
+
+
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """Declare what a comparison accepts."""
+    add_max_loss(parser)
     parser.add_argument(
         "--max-accuracy-loss",
         type=float,
         default=_LIMITS.max_accuracy_loss,
-        metavar="POINTS",
-        help="accept a significant loss of accuracy up to this, in percentage points (default 0)",
+        metavar="LOSS",
+        help="accept a significant loss up to this, in points of a share or in the metric's own unit (default 0)",
     )
     parser.add_argument(
         "--max-slowdown",
@@ -64,4 +81,5 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
         max_slowdown=arguments.max_slowdown,
         allow_missing=arguments.allow_missing,
         any_host=getattr(arguments, "any_host", False),
+        max_loss=arguments.max_loss,
     )

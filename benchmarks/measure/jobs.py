@@ -91,8 +91,6 @@ def _on_any_data(
 
     if arguments.mlperf:
         raise InputError(f"--mlperf: got {manifest.name}, which is no classifier of images, expected one")
-    if baseline:
-        raise InputError(f"--baseline: got {manifest.name}, which is no classifier of images, expected one")
     _check_reference(reference)
     whole = load_data(source, **_wanted(arguments, manifest))
     # Where nobody has divided it, as training and calibration did: what they have seen judges nothing.
@@ -104,7 +102,13 @@ def _on_any_data(
     if tasks.get(first.name, tasks.get("", first.kind)) in ("classes", "yes-no"):
         data = numbered_as(data, first.columns or (("no", "yes") if first.kind == "yes-no" else ()))
     evaluation = evaluation_of(data, manifest.inputs, manifest.outputs, tasks=tasks, metrics=arguments.metric)
-    entries = entries_of(folder, manifest, reference)
+    if arguments.max_loss is not None and not any(each.targets for each in evaluation.judged):
+        why = "--only speed judges nothing" if arguments.only == "speed" else f"{source} does not say what is true"
+        raise InputError(f"--max-loss: got {arguments.max_loss:g}, and {why}")
+    check_baseline(baseline, dataset_sha256=evaluation.facts["sha256"], model=manifest.name)
+    if baseline and baseline.export:
+        _check_alike(manifest, baseline.export[1])
+    entries = entries_of(folder, manifest, reference, baseline=baseline.export if baseline else None)
     print(f"Measuring {len(entries)} candidates on {evaluation.facts['count']:,} samples of {source}")
     _say_what_is_judged(whole, data.parts)
     for line in evaluation.words:
@@ -124,6 +128,15 @@ def _say_what_is_judged(whole: Data, parts: Collection[str]) -> None:
         print(f"{whole.name} is not divided: judged on its test part, 10 % of it; x_test and y_test are judged whole")
     else:
         print(f"{whole.name} has no test part: all of it is judged, what calibrated the export included")
+
+
+def _check_alike(manifest: Manifest, base: Manifest) -> None:
+    """Raise InputError for a baseline that takes or answers other tensors."""
+    for what in ("inputs", "outputs"):
+        ports = [[(port.name, port.shape, port.kind) for port in getattr(each, what)] for each in (manifest, base)]
+        if ports[0] != ports[1]:
+            takes = [", ".join(map(str, getattr(each, what))) for each in (base, manifest)]
+            raise InputError(f"--baseline: got the {what} {takes[0]}, expected those of {manifest.name}: {takes[1]}")
 
 
 def _wanted(arguments: argparse.Namespace, manifest: Manifest) -> dict[str, Any]:

@@ -10,11 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.benchmarks.measure.machine.conditions import disturbances
-from edgeport.benchmarks.report.judging import Judged, deciding_verdict, judged_outputs
+from edgeport.benchmarks.report.judging import (
+    Judged,
+    change_between,
+    deciding_change,
+    deciding_verdict,
+    judged_outputs,
+)
 from edgeport.benchmarks.report.raw.record import BASELINE, PREDICT, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.confidence import confidence_change, expected_calibration_error
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, percentile_interval, percentile_supported
-from edgeport.benchmarks.statistics.paired import Paired, loss_interval, paired_answers, wilson_interval
+from edgeport.benchmarks.statistics.margins import Margin, margin_of
+from edgeport.benchmarks.statistics.paired import Paired, wilson_interval
+from edgeport.benchmarks.statistics.paired_change import Change
 from edgeport.benchmarks.statistics.verdicts import (
     GAIN,
     NO_LOSS,
@@ -23,6 +31,7 @@ from edgeport.benchmarks.statistics.verdicts import (
     accuracy_verdict,
     class_losses,
 )
+from edgeport.runtime.errors import InputError
 
 PERCENTS = (50, 90, 99)
 # As for the ratio of two latencies: fewer processes say too little of how processes differ.
@@ -73,7 +82,7 @@ class Compared:
     Attributes:
         answers: What became of the images.
         verdict: What that says.
-        loss_interval: The 95 % bootstrap interval of the accuracy lost, as shares.
+        change: The accuracy lost, with its 95 % interval.
         classes: Classes that lost accuracy, the worst first.
         flipped: The images that it answers unlike the reference: those that became wrong first, then those that
             became right, by their index.
@@ -81,7 +90,7 @@ class Compared:
 
     answers: Paired
     verdict: Verdict
-    loss_interval: tuple[float, float]
+    change: Change
     classes: Sequence[ClassLoss]
     flipped: Sequence[tuple[int, str]]
 
@@ -98,6 +107,8 @@ class Candidate:
         confidence: How sure its answers are.
         compared: Its answers beside the reference's; None for the reference, and for answers that are no classes.
         judged: What is said of each output of a model that does not choose a class. Then there is no accuracy (NaN).
+        margin: Whether its loss is below the largest that is accepted; None if nobody asks, and for the reference and
+            those of a baseline.
         main: The calls that tables and charts show: the engine's on one image, if they were timed.
         percentiles: Those of PERCENTS that the number of calls supports.
         medians_ns: The median call of each way it was timed: what, images a call, threads.
@@ -114,6 +125,7 @@ class Candidate:
     confidence: Confidence
     compared: Compared | None
     judged: Sequence[Judged]
+    margin: Margin | None
     main: Series | None
     percentiles: Mapping[int, Percentile]
     medians_ns: Mapping[tuple[str, int, int], float]
@@ -136,6 +148,11 @@ class Candidate:
     def verdict(self) -> Verdict | None:
         """What is said of its answers beside the reference's; None for the reference, and where nobody knows truth."""
         return self.compared.verdict if self.compared else deciding_verdict(self.judged)
+
+    @property
+    def change(self) -> Change | None:
+        """The loss that the verdict is on; None where there is no verdict."""
+        return self.compared.change if self.compared else deciding_change(self.judged)
 
     @property
     def lossless(self) -> bool:
@@ -187,6 +204,8 @@ class Findings:
         best: The fastest artefact without a detectable loss; None if there is none.
         as_fast: Names of others without a loss that this run cannot tell from the best by their speed.
         confusions: Which classes are taken for which.
+        max_loss: The largest loss that is accepted, in points of a share or in the metric's own unit; None if nobody
+            asks.
     """
 
     report: Report
@@ -195,6 +214,7 @@ class Findings:
     best: Candidate | None
     as_fast: Sequence[str]
     confusions: Sequence[Confusion]
+    max_loss: float | None = None
 
     @property
     def reference(self) -> Candidate:
@@ -205,6 +225,11 @@ class Findings:
     def others(self) -> Sequence[Candidate]:
         """All candidates but the reference."""
         return self.candidates[1:]
+
+    @property
+    def above_margin(self) -> list[Candidate]:
+        """The candidates whose loss is not surely below the margin."""
+        return [each for each in self.others if each.margin and not each.margin.below]
 
     @property
     def timed(self) -> list[Candidate]:
@@ -234,11 +259,24 @@ def time_unit(findings: Sequence[Findings]) -> tuple[str, float]:
     return ("ms", 1e6) if least >= 1e6 else ("\u00b5s", 1e3)
 
 
-def findings_of(report: Report) -> Findings:
-    """Compute all figures of a report."""
+def findings_of(report: Report, *, max_loss: float | None = None) -> Findings:
+    """Compute all figures of a report.
+
+    Args:
+        report: What was measured.
+        max_loss: The largest loss that is accepted: see ``Findings``.
+
+    Raises:
+        InputError: There is a largest loss, and nobody knows what is true of the samples.
+    """
+    if max_loss is not None and report.judged and not any(each.targets for each in report.judged):
+        raise InputError(
+            f"--max-loss: got {max_loss:g}, and nobody says what is true of the samples of {report.dataset['name']}: "
+            "expected data with targets"
+        )
     names = Counter(measured.name for measured in report.artefacts)
     candidates = [
-        _candidate(report, each, each.name if names[each.name] == 1 else f"{each.name} ({each.file})")
+        _candidate(report, each, each.name if names[each.name] == 1 else f"{each.name} ({each.file})", max_loss)
         for each in report.artefacts
     ]
     fit = [each for each in candidates[1:] if each.main and each.lossless and not each.is_keras]
@@ -256,11 +294,15 @@ def findings_of(report: Report) -> Findings:
         best=best,
         as_fast=tuple(as_fast),
         confusions=() if report.judged else tuple(_confusions(report, candidates)),
+        max_loss=max_loss,
     )
 
 
-def _candidate(report: Report, measured: Measured, name: str) -> Candidate:
+def _candidate(report: Report, measured: Measured, name: str, max_loss: float | None) -> Candidate:
     judged = judged_outputs(report, measured)
+    compared = None if judged or measured is report.reference else _compared(report, measured)
+    change = compared.change if compared else deciding_change(judged)
+    asked = None if measured.file.startswith(BASELINE) else max_loss
     right = math.nan if judged else report.accuracy(measured)
     main = measured.find() or measured.find(PREDICT) or next(iter(measured.series), None)
     base = next((each for each in report.artefacts if _is_base(each, measured)), None)
@@ -274,8 +316,9 @@ def _candidate(report: Report, measured: Measured, name: str) -> Candidate:
         accuracy=right,
         accuracy_interval=(right, right) if judged else wilson_interval(report.correct(measured), report.count),
         confidence=Confidence(None, None, right, right) if judged else _confidence(report, measured),
-        compared=None if judged or measured is report.reference else _compared(report, measured),
+        compared=compared,
         judged=judged,
+        margin=None if asked is None or change is None else margin_of(change, asked),
         main=main,
         percentiles=_percentiles(main) if main else {},
         medians_ns={
@@ -290,13 +333,16 @@ def _candidate(report: Report, measured: Measured, name: str) -> Candidate:
 
 def _compared(report: Report, measured: Measured) -> Compared:
     truth, reference = report.true_classes, report.reference.classes
-    answers = paired_answers(truth, reference, measured.classes)
+    change = change_between(report, report.reference, measured)
+    assert change is not None
+    assert change.paired is not None
+    answers = change.paired
     kinds = ("right to wrong", "wrong to right", "wrong to other")
     flips = [(_kind(report, measured, int(index)), int(index)) for index in report.flips(measured)]
     return Compared(
         answers=answers,
         verdict=accuracy_verdict(answers),
-        loss_interval=loss_interval(answers),
+        change=change,
         classes=tuple(class_losses(truth, reference, measured.classes, [*map(str, report.dataset.get("labels", ()))])),
         flipped=tuple((index, kinds[kind]) for kind, index in sorted(flips)),
     )

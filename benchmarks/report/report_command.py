@@ -4,9 +4,13 @@ import argparse
 import os
 from pathlib import Path
 
+from edgeport.benchmarks.compare.limits import Limits, add_max_loss
+from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.raw.report_file import FILE_NAME, read_report
-from edgeport.benchmarks.report.renderers.html import html_report
+from edgeport.benchmarks.report.renderers.html import html_page
+from edgeport.benchmarks.report.sections.answer import margin_sentence
 from edgeport.benchmarks.report.sections.machines import differences, machine_names
+from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.host.terminal import shell_word, visible
@@ -28,24 +32,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the page (default for one report: report.html beside it)",
     )
+    add_max_loss(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read the reports and write the page."""
+    """Read the reports, write the page, and answer whether each loss is below ``--max-loss``."""
+    limits = Limits(max_loss=arguments.max_loss)
     files = [path / FILE_NAME if path.is_dir() else path for path in arguments.reports]
     if arguments.output is None and len(files) > 1:
         raise InputError(f"-o: got {len(files)} reports, and no name for their page: say -o FILE, such as report.html")
     output: Path = arguments.output or files[0].with_name("report.html")
     _check_output(output, files, overwrite=arguments.overwrite)
     reports = [read_report(file) for file in files]
-    write_whole(output, html_report(reports).encode())
+    findings = [findings_of(report, max_loss=limits.max_loss) for report in reports]
+    write_whole(output, html_page(document_of(findings)).encode())
     names = machine_names(reports)
     for line in differences(reports, names):
         print(visible(f"Note: {line}"))
     print(visible(f"Written to {output}: {'; '.join(names)}"))
+    for each, name in zip(findings, names, strict=True):
+        if sentence := margin_sentence(each):
+            print(visible(f"{name}: {sentence}" if len(names) > 1 else sentence))
     print(f"\nNext: open {shell_word(output)}")
-    return 0
+    return 1 if any(each.above_margin for each in findings) else 0
 
 
 def _check_output(output: Path, files: list[Path], *, overwrite: bool) -> None:

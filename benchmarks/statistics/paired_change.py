@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from edgeport.benchmarks.statistics.paired import SIGNIFICANCE, loss_interval, paired_answers, smallest_loss
-from edgeport.benchmarks.tasks.metric import Array, Floats, Metric
+from edgeport.benchmarks.statistics.paired import SIGNIFICANCE, Paired, loss_interval, paired_answers, smallest_loss
+from edgeport.benchmarks.tasks.metric import SHARE, Array, Floats, Metric
 
 DRAWS = 2000
 # Of fewer samples, the spread of draws is too rough to judge by.
@@ -31,9 +31,10 @@ class Change:
         low: Where the 95 % interval of the loss begins; minus infinity if there are too few samples for one.
         high: Where it ends; infinite likewise.
         detectable: The smallest loss that would have been called significant; infinite likewise.
-        significant: Whether chance alone hardly explains it, at 5 %.
+        p_value: How often chance alone would give such a change, by the same test as the interval.
         count: How many samples, or groups of samples, were drawn from.
         same: Whether both models answered every sample alike, bit for bit.
+        paired: What became of the samples, where every answer is right or wrong.
     """
 
     metric: Metric
@@ -43,9 +44,29 @@ class Change:
     low: float
     high: float
     detectable: float
-    significant: bool
+    p_value: float
     count: int
     same: bool = False
+    paired: Paired | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance alone hardly explains it, at 5 %, and it is more than rounding."""
+        return self.p_value < SIGNIFICANCE and not self.rounded
+
+    @property
+    def rounded(self) -> bool:
+        """Whether the change is so small, as a share of the figure, that rounding explains it."""
+        return self.paired is None and abs(self.loss) <= _ROUNDING * abs(self.reference)
+
+    def detectable_among(self, tests: int) -> float:
+        """Return the smallest loss that would have been called significant as the first of so many tests by Holm."""
+        if self.paired is not None:
+            return smallest_loss(self.paired, tests=tests) / self.count
+        if not math.isfinite(self.detectable) or tests < 2:
+            return self.detectable
+        strict, usual = (stats.t.ppf(1 - SIGNIFICANCE / 2 / each, max(self.count - 1, 1)) for each in (tests, 1))
+        return self.detectable * float(strict / usual)
 
 
 def paired_change(
@@ -63,8 +84,7 @@ def paired_change(
     Where every answer is right or wrong, McNemar's exact test decides. Otherwise samples are drawn with replacement,
     the same for both models (the paired bootstrap of Efron and Tibshirani, "An introduction to the bootstrap", 1993),
     and the interval is widened for few samples as Student's is (Hesterberg, "What teachers should know about the
-    bootstrap", 2015): it is significant if the interval
-    leaves out zero, and more than rounding has changed.
+    bootstrap", 2015): it is significant if the interval leaves out zero, and more than rounding has changed.
 
     Args:
         metric: What is computed.
@@ -89,21 +109,44 @@ def paired_change(
     figures = metric.value(truth, reference), metric.value(truth, other)
     loss = metric.loss(*figures)
     count = len(truth) if groups is None else int(groups.max()) + 1
-    same = bool(np.array_equal(reference, other))
-    if metric.right is not None and groups is None:
+    # That one decision a sample is the same says less than that real values are, bit for bit.
+    tells = reference.dtype.kind == "f" or reference.size > len(reference)
+    same = tells and bool(np.array_equal(reference, other))
+    if metric.right is not None and groups is None and not same:
         was, is_ = metric.right(truth, reference), metric.right(truth, other)
         paired = paired_answers(np.ones(len(truth), np.int64), was.astype(np.int64), is_.astype(np.int64))
-        low, high = loss_interval(paired, seed=seed)
-        detectable = smallest_loss(paired) / count
-        significant = paired.p_value < SIGNIFICANCE
-        return Change(metric, *figures, loss, low, high, detectable, significant, count, same)
+        return change_of_answers(metric, paired, *figures)
     losses = np.zeros(1) if same else _drawn_losses(metric, truth, (reference, other), groups, count, draws, seed)
     if count < FEWEST or len(losses) < _LEAST_DRAWN * (1 if same else draws):
-        return Change(metric, *figures, loss, -math.inf, math.inf, math.inf, False, count, same)
+        return Change(metric, *figures, loss, -math.inf, math.inf, math.inf, 1.0, count, same)
     tail = stats.norm.cdf(math.sqrt(count / (count - 1)) * stats.t.ppf(SIGNIFICANCE / 2, count - 1))
     low, high = (float(each) for each in np.quantile(losses, (tail, 1 - tail)))
-    significant = (low > 0 or high < 0) and abs(loss) > _ROUNDING * abs(figures[0])
-    return Change(metric, *figures, loss, low, high, (high - low) / 2, significant, count, same)
+    if low == high and metric.unit == SHARE and not same:
+        # No draw changed anything, and neither would those of so many samples if a few of all could.
+        hidden = 1 - (SIGNIFICANCE / 2) ** (1 / count)
+        low, high = low - hidden, high + hidden
+    return Change(metric, *figures, loss, low, high, (high - low) / 2, _p_value(losses, count), count, same)
+
+
+def _p_value(losses: Floats, count: int) -> float:
+    """Return at which level the interval of the draws, widened as it is, would begin to leave out zero."""
+    beyond = min(int((losses <= 0).sum()), int((losses >= 0).sum()))
+    tail = stats.norm.ppf(min((beyond + 1) / (len(losses) + 1), 0.5)) * math.sqrt((count - 1) / count)
+    return float(min(1.0, 2 * stats.t.cdf(tail, count - 1)))
+
+
+def change_of_answers(metric: Metric, paired: Paired, reference: float, other: float) -> Change:
+    """Return how a share of right answers changes, by McNemar's exact test.
+
+    Args:
+        metric: What the share is called.
+        paired: What became of each answer.
+        reference: The share of the reference, 0 to 1.
+        other: That of the other model.
+    """
+    interval, detectable = loss_interval(paired), smallest_loss(paired) / paired.count
+    figures = metric, reference, other, paired.loss
+    return Change(*figures, *interval, detectable, paired.p_value, paired.count, paired=paired)
 
 
 def _drawn_losses(

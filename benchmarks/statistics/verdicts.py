@@ -97,12 +97,13 @@ def change_verdict(change: Change) -> Verdict:
     if not np.isfinite(change.detectable):
         return Verdict(TOO_FEW, f"too few samples to tell: {figures}, of {change.count:,} (at least {FEWEST} needed)")
     visible = f"a loss of {metric.shown(change.detectable)}{unit}"
-    if change.detectable > _blind_above(change):
+    if change.detectable > blind_above(change):
         return Verdict(TOO_FEW, f"too few samples to tell: {figures} ({interval}); only {visible} or more can be seen")
     return Verdict(NO_LOSS, f"{NO_LOSS}: {figures} ({interval}); {visible} would have been seen")
 
 
-def _blind_above(change: Change) -> float:
+def blind_above(change: Change) -> float:
+    """Return above which detectable loss a test says nothing, in the metric's own unit."""
     if change.metric.better == ZERO:
         return float("inf")
     return BLIND_ABOVE if change.metric.better == UP else _BLIND_PART * abs(change.reference)

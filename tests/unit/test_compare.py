@@ -195,7 +195,7 @@ def test_many_artefacts_make_no_false_alarm() -> None:
         replace(base, artefacts=base.artefacts + extra), replace(new, artefacts=new.artefacts + extra), limits=LIMITS
     )
     assert many.exit_code == 0
-    assert many.artefacts[1].accuracy.p_value == pytest.approx(5 * 2 / 2**7)
+    assert many.artefacts[1].answers.p_value == pytest.approx(5 * 2 / 2**7)
 
 
 def test_the_loss_that_would_have_been_seen_is_the_smallest_one(compare: Compare) -> None:
@@ -219,7 +219,7 @@ def test_few_images_are_reported(compare: Compare) -> None:
 
     code, printed = compare(first(report(1), 100), first(report(2), 100))
     assert code == 0
-    assert "OK: no loss of accuracy found (too few images to tell, for 3 of 3)" in printed
+    assert "OK: no loss of accuracy found (too few samples to tell, for 3 of 3)" in printed
 
 
 def test_a_missing_artefact_does_not_pass_silently(compare: Compare) -> None:

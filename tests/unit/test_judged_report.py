@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,22 @@ import pytest
 from rich.console import Console
 
 from edgeport.benchmarks.compare.comparison import compare_reports
+from edgeport.benchmarks.compare.comparison_table import comparison_markdown
 from edgeport.benchmarks.compare.limits import Limits
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.raw.packed import Packed, packed
 from edgeport.benchmarks.report.raw.record import JudgedOutput, Measured, Report, Series, Start
 from edgeport.benchmarks.report.raw.report_file import read_report, report_text
 from edgeport.benchmarks.report.renderers.files import shown_files
+from edgeport.benchmarks.report.renderers.html import html_page
 from edgeport.benchmarks.report.renderers.markdown import markdown_report
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
-from edgeport.benchmarks.report.sections.answer import verdict_lines
+from edgeport.benchmarks.report.sections.answer import margin_sentence, verdict_lines
 from edgeport.benchmarks.report.sections.medians import medians_table
 from edgeport.benchmarks.report.sections.summary import terminal_summary
 from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.benchmarks.tasks.values import value_metrics
+from edgeport.runtime.cli import main
 from edgeport.runtime.errors import ArtefactError, InputError
 
 COUNT = 400
@@ -77,8 +81,8 @@ UNJUDGED = made(
 )
 
 
-def text_of(report: Report) -> str:
-    findings = findings_of(report)
+def text_of(report: Report, most: float | None = None) -> str:
+    findings = findings_of(report, max_loss=most)
     return markdown_report(findings, document_of([findings]))
 
 
@@ -170,9 +174,115 @@ def test_packed_arrays_are_those_that_were_packed() -> None:
         np.testing.assert_array_equal(again.array, array)
 
 
-def test_compare_refuses_what_it_cannot_judge_in_one_line() -> None:
-    with pytest.raises(InputError, match="got a report on boiler, whose answers are values, expected one on a class"):
-        compare_reports(VALUES, VALUES, limits=Limits())
+@pytest.mark.parametrize(("most", "below"), [(0.05, 2), (1.0, 3), (1e-9, 1)])
+def test_the_upper_end_of_the_interval_answers_whether_a_loss_is_below_a_margin(most: float, below: int) -> None:
+    findings = findings_of(VALUES, max_loss=most)
+    assert [each.margin is not None and each.margin.below for each in findings.candidates[1:]] == [
+        place < below for place in range(3)
+    ]
+    for each in findings.others:
+        assert each.change is not None
+        assert each.margin is not None
+        assert each.margin.below == (each.change.high < most)
+    assert len(findings.above_margin) == 3 - below
+    markdown, page = text_of(VALUES, most), html_page(document_of([findings]))
+    for text in (markdown.replace("*", ""), page):
+        assert f"elow {most:g} degC of MAE (--max-loss): " in text
+    assert "TFLite float32 (all answers are the same)" in markdown
+    if below == 2:
+        assert re.search(r"Not below 0.05 degC of MAE \(--max-loss\): TFLite dynamic \(up to 0\.\d+ degC\)\.", markdown)
+
+
+def test_a_margin_needs_what_is_true_and_samples_enough() -> None:
+    with pytest.raises(InputError, match=r"--max-loss: got 0.5, and nobody says what is true of the samples of boiler"):
+        findings_of(UNJUDGED, max_loss=0.5)
+    for wrong in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=r"--max-loss: got .*, expected a number above 0, such as 0\.5"):
+            Limits(max_loss=wrong)
+    few = made(
+        (replace(VALUES.judged[0], targets=packed(TRUTH[:10])),),
+        tuple(replace(each, answers=(packed(each.answers[0].array[:10]),)) for each in VALUES.artefacts),
+    )
+    few = replace(few, dataset={**few.dataset, "count": 10})
+    (float32, *_) = findings_of(few, max_loss=1e9).above_margin
+    assert float32.margin is not None
+    assert float32.margin.words == "10 samples are too few for an interval, at least 20 are needed"
+
+
+def test_a_baseline_is_not_asked_for_its_margin() -> None:
+    base = replace(VALUES.artefacts[3], file="baseline/m.dynamic.tflite")
+    findings = findings_of(replace(VALUES, artefacts=(*VALUES.artefacts[:3], base)), max_loss=0.05)
+    assert [each.margin is None for each in findings.candidates] == [True, False, False, True]
+    assert not findings.above_margin
+
+
+def test_edgeport_report_answers_whether_a_loss_is_below_a_margin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json").write_text(report_text(VALUES), encoding="utf-8")
+    for most, code in (("1", 0), ("0.05", 1)):
+        assert main(["report", str(tmp_path), "--max-loss", most, "--overwrite"]) == code
+        said = [line for line in capsys.readouterr().out.splitlines() if "(--max-loss)" in line]
+        assert said == [margin_sentence(findings_of(VALUES, max_loss=float(most)))]
+
+
+WORSE = (REFERENCE + np.random.default_rng(5).normal(0, 0.3, (COUNT, 1))).astype(np.float32)
+
+
+def test_two_reports_are_compared_on_the_same_samples() -> None:
+    same = compare_reports(VALUES, VALUES, limits=Limits(any_host=True))
+    assert (same.exit_code, same.regressions) == (0, ())
+    artefacts = (*VALUES.artefacts[:2], replace(VALUES.artefacts[2], answers=(packed(WORSE),)), VALUES.artefacts[3])
+    worse = compare_reports(VALUES, replace(VALUES, artefacts=artefacts), limits=Limits(any_host=True))
+    assert worse.exit_code == 1
+    (regression,) = worse.regressions
+    mae = value_metrics(unit="degC")[0]
+    lost = mae.value(TRUTH, WORSE) - mae.value(TRUTH, CLOSE)
+    assert regression.startswith(f"TFLite int8 lost {mae.shown(lost)} (p = ")
+    text = comparison_markdown(worse)
+    assert "| artefact | MAE, degC |" in text
+    assert f"{mae.shown(mae.value(TRUTH, CLOSE))} -> {mae.shown(mae.value(TRUTH, WORSE))}" in text
+    accepted = compare_reports(
+        VALUES, replace(VALUES, artefacts=artefacts), limits=Limits(any_host=True, max_accuracy_loss=2 * lost)
+    )
+    assert accepted.exit_code == 0
+    assert "lost 0." in comparison_markdown(accepted)
+    assert worse.artefacts[2].answers is not None
+    for most, code in ((0.9 * worse.artefacts[2].answers.high, 1), (1.0, 0)):
+        limits = Limits(any_host=True, max_accuracy_loss=2 * lost, max_loss=most)
+        asked = compare_reports(VALUES, replace(VALUES, artefacts=artefacts), limits=limits)
+        assert asked.exit_code == code
+        said = "each loss of MAE is below 1 degC" if code == 0 else f"not below {most:g} degC of MAE (up to 0."
+        assert said in comparison_markdown(asked)
+
+
+def test_without_what_is_true_a_comparison_judges_no_answers() -> None:
+    judged = compare_reports(UNJUDGED, UNJUDGED, limits=Limits(any_host=True))
+    assert judged.exit_code == 0
+    assert "OK: answers not judged (nobody says what is true)" in comparison_markdown(judged)
+    judged = compare_reports(UNJUDGED, UNJUDGED, limits=Limits(any_host=True, max_loss=1.0))
+    assert judged.exit_code == 2
+    assert judged.obstacles == ("--max-loss: nobody says what is true of the samples",)
+
+
+@pytest.mark.parametrize(
+    ("other", "obstacle"),
+    [
+        (replace(VALUES, judged=(replace(VALUES.judged[0], task="any"),)), "BASE has temperature as values, NEW has"),
+        (replace(VALUES, groups=list(range(COUNT))), "groups: BASE and NEW have other ones"),
+        (replace(VALUES, judged=(replace(VALUES.judged[0], targets=packed(TRUTH + 1)),)), "targets: BASE and NEW"),
+        (
+            replace(VALUES, artefacts=tuple(
+                replace(each, answers=(packed(np.repeat(each.answers[0].array, 2, 1)),)) for each in VALUES.artefacts
+            )),
+            "shape of the answers of m.int8.tflite: BASE has (400, 1), NEW has (400, 2)",
+        ),
+    ],
+)  # fmt: skip
+def test_reports_of_other_answers_cannot_be_compared(other: Report, obstacle: str) -> None:
+    judged = compare_reports(VALUES, other, limits=Limits(any_host=True))
+    assert judged.exit_code == 2
+    assert obstacle in "\n".join(judged.obstacles)
 
 
 def test_a_narrow_terminal_keeps_names_the_deciding_metric_and_verdicts() -> None:

@@ -372,7 +372,7 @@ def test_cells_of_a_markdown_table_keep_to_their_columns_and_lines() -> None:
 
 
 def test_figures_are_computed_once_for_all_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = dict.fromkeys(("accuracy_verdict", "latency_ratio", "percentile_interval", "loss_interval"), 0)
+    counts = dict.fromkeys(("accuracy_verdict", "latency_ratio", "percentile_interval", "change_between"), 0)
 
     def counting(name: str, function):
         def counted(*arguments, **options):
@@ -389,7 +389,7 @@ def test_figures_are_computed_once_for_all_that_is_shown(monkeypatch: pytest.Mon
     assert {"report.md", "report.html", "accuracy-latency.png", "latency-distributions.png"} <= set(names)
     terminal_summary(findings)
     assert counts == computed
-    assert computed["accuracy_verdict"] == computed["loss_interval"] == 2
+    assert computed["accuracy_verdict"] == computed["change_between"] == 2
     assert computed["percentile_interval"] == 6, "p50 and p90 of three candidates"
 
 

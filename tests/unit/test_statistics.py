@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import stats
+from scipy import optimize, special, stats
 
 from edgeport.benchmarks.statistics.confidence import confidence_change, expected_calibration_error
 from edgeport.benchmarks.statistics.holm import holm_adjusted
@@ -103,15 +103,40 @@ def test_six_images_lost_and_none_won_is_the_least_that_is_significant() -> None
     assert smallest_loss(Paired(10_000, 0, 0, 0)) == 6
 
 
-def test_the_interval_of_the_loss_is_scipys_bootstrap_over_images() -> None:
+def test_the_interval_of_the_loss_is_scipys_bootstrap_over_images_where_there_are_many() -> None:
     paired = Paired(count=1_000, right_to_wrong=31, wrong_to_right=12, wrong_to_other=4)
     lost = np.repeat([1.0, -1.0, 0.0], [31, 12, 957])
     expected = stats.bootstrap(
         (lost,), np.mean, method="percentile", n_resamples=9_999, batch=500, random_state=np.random.default_rng(1)
     ).confidence_interval
     assert loss_interval(paired) == pytest.approx((expected.low, expected.high), abs=0.0011)
-    assert loss_interval(paired, seed=3) == loss_interval(paired, seed=3)
-    assert loss_interval(Paired(50, 0, 0, 9)) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("lost", "won", "count"), [(31, 12, 1_000), (30, 0, 10_000), (3, 9, 60), (0, 5, 50)])
+def test_at_the_ends_of_the_interval_the_likeliest_shares_are_two_errors_away(lost: int, won: int, count: int) -> None:
+    """The likelihood that Tango's formula solves, maximised by SciPy instead."""
+    ends = loss_interval(Paired(count, lost, won, 0))
+    for loss, sign in zip(ends, (1, -1), strict=True):
+
+        def unlikely(share: float, loss: float = loss) -> float:
+            shares = np.array([share + loss, share, 1 - 2 * share - loss])
+            return -float(special.xlogy([lost, won, count - lost - won], shares).sum())
+
+        bounds = max(0.0, -loss) + 1e-13, (1 - loss) / 2 - 1e-13
+        share = optimize.minimize_scalar(unlikely, bounds=bounds, method="bounded", options={"xatol": 1e-13}).x
+        error = np.sqrt((2 * share + loss - loss**2) / count)
+        assert ((lost - won) / count - loss) / error == pytest.approx(sign * stats.norm.ppf(0.975), abs=1e-5)
+
+
+def test_what_no_image_shows_may_still_be_lost() -> None:
+    assert loss_interval(Paired(100, 0, 0, 9)) == pytest.approx((-0.036994, 0.036994), abs=1e-6)
+    assert loss_interval(Paired(10, 10, 0, 0))[1] == 1.0
+
+
+def test_the_interval_holds_the_true_loss_in_95_of_100_runs() -> None:
+    drawn = np.random.default_rng(0).multinomial(300, [0.05, 0.02, 0.93], size=1000)
+    ends = [loss_interval(Paired(300, int(lost), int(won), 0)) for lost, won, _ in drawn]
+    assert 0.93 < np.mean([low <= 0.03 <= high for low, high in ends]) < 0.97
 
 
 def test_holms_adjustment_is_its_closed_form() -> None:

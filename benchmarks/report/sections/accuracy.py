@@ -32,8 +32,8 @@ def accuracy(findings: Findings) -> Section | None:
         _agreement(findings),
         Paragraph(
             "Right to wrong: images that the reference has right and the artefact wrong, and so on. Lost: of "
-            "accuracy, with a bootstrap interval over images. p is that of the exact McNemar test. The agreement has "
-            "its Wilson interval.",
+            "accuracy, with Tango's score interval. p is that of the exact McNemar test. The agreement has its Wilson "
+            "interval.",
             "note",
         ),
         _confidence(findings),
@@ -53,7 +53,7 @@ def _losses(findings: Findings) -> Chart:
     for candidate in findings.others:
         if candidate.compared is None:
             continue
-        low, high = (100 * end for end in candidate.compared.loss_interval)
+        low, high = (100 * end for end in (candidate.compared.change.low, candidate.compared.change.high))
         loss = 100 * candidate.compared.answers.loss
         dot = Dot((loss, low, high), colour_of(candidate.measured.format), mark_of(candidate.measured.precision))
         lines.append(Line(candidate.name, (dot,), signed(f"{loss:.2f} ({low:.2f} to {high:.2f})")))
@@ -62,8 +62,8 @@ def _losses(findings: Findings) -> Chart:
         "Loss of accuracy",
         "; ".join(f"{each.name}: {each.note}" for each in lines),
         Intervals(lines, "accuracy lost, points (right of 0 is worse)", mark_at=0.0),
-        f"Accuracy lost against {findings.reference.name}, in percentage points, with the 95{THIN}% bootstrap "
-        "interval over images.",
+        f"Accuracy lost against {findings.reference.name}, in percentage points, with the 95{THIN}% score "
+        "interval of paired shares (Tango, 1998).",
     )
 
 
@@ -81,7 +81,7 @@ def _agreement(findings: Findings) -> Table:
                 named(candidate),
                 Cell(answers.agreement, "percent", interval=answers.agreement_interval),
                 *(Cell(count, "count") for count in counts),
-                Cell(answers.loss, "percent", interval=candidate.compared.loss_interval),
+                Cell(answers.loss, "percent", interval=(candidate.compared.change.low, candidate.compared.change.high)),
                 Cell(answers.p_value, "p"),
             ]
         )

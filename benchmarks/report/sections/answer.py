@@ -19,6 +19,7 @@ from edgeport.benchmarks.report.words import (
     span,
 )
 from edgeport.benchmarks.statistics.latency import Ratio
+from edgeport.benchmarks.statistics.margins import margin_text
 from edgeport.benchmarks.statistics.verdicts import LOSS, TOO_FEW
 
 
@@ -30,6 +31,8 @@ def lead(findings: Findings) -> list[Block]:
     if lost and best:
         words.append(f" {enumerated(lost)} {'has' if len(lost) == 1 else 'have'} lost accuracy.")
     blocks: list[Block] = [Paragraph(tuple(words), "answer")]
+    if findings.max_loss is not None:
+        blocks.append(Paragraph(margin_sentence(findings)))
     if best:
         blocks.append(_tiles(findings, best))
     warnings = _warnings(findings)
@@ -48,6 +51,19 @@ def verdicts(findings: Findings) -> list[tuple[str, str]]:
 def verdict_lines(findings: Findings) -> list[str]:
     """Return the verdicts on accuracy, a sentence each, for a terminal and for Markdown."""
     return [f"{names}: {sentence}" for names, sentence in verdicts(findings)]
+
+
+def margin_sentence(findings: Findings) -> str:
+    """Return whether each loss is below the largest that is accepted; empty if nobody asks."""
+    asked = [each for each in findings.others if each.margin and each.change]
+    if not asked or findings.max_loss is None or asked[0].change is None:
+        return ""
+    what = margin_text(asked[0].change, findings.max_loss)
+    said = []
+    for below, words in ((True, "Below"), (False, "Not below")):
+        names = [f"{each.name} ({each.margin.words})" for each in asked if each.margin and each.margin.below == below]
+        said += [f"{words} {what} (--max-loss): {enumerated(names)}."] if names else []
+    return " ".join(said)
 
 
 def _tiles(findings: Findings, best: Candidate) -> Tiles:

@@ -127,7 +127,7 @@ def _detectable(comparison: Comparison) -> list[str]:
     """Return which losses could have been seen where none was."""
     unseen = [each for each in _judged(comparison) if not each.regressed]
     shares = any(each.unit == SHARE for each in unseen)
-    sizes = [each.smallest_loss for each in unseen if each.smallest_loss <= (100 if shares else _FINITE)]
+    sizes = [each.smallest_loss for each in unseen if 0 < each.smallest_loss <= (100 if shares else _FINITE)]
     if not sizes:
         return []
     least, most = (f"{each:.2f}" if shares else f"{each:.3g}" for each in (min(sizes), max(sizes)))

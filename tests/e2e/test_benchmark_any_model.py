@@ -113,12 +113,12 @@ def test_times_are_taken_too_and_a_report_is_shown_again(shared, edgeport, tmp_p
     options = ("--target", "price", "--only", "accuracy", "--baseline", folder / "export", "-o", tmp_path / "beside")
     data = ("--data", tmp_path / "houses.csv")
     printed = edgeport("benchmark", folder / "export", *data, *options, "--max-loss", "1e9").stdout
-    assert "Below 1e+09 of MAE (--max-loss): " in printed
-    assert "each loss of MAE is below 1e+09, latency not judged" in " ".join(printed.split())
+    assert "Below 1e+09 kUSD of MAE (--max-loss): " in printed
+    assert "each loss of MAE is below 1e+09 kUSD, latency not judged" in " ".join(printed.split())
     beside = read_report(tmp_path / "beside")
     assert [each.file for each in beside.artefacts].count("baseline/" + report.artefacts[1].file) == 1
     judge = ("report", tmp_path / "beside", "-o", tmp_path / "asked.html", "--max-loss", "1e-9")
-    assert "Not below 1e-09 of MAE" in edgeport(*judge, code=1).stdout
+    assert "Not below 1e-09 kUSD of MAE" in edgeport(*judge, code=1).stdout
     compare = ("compare", tmp_path / "out", tmp_path / "beside", "--any-host")
     assert "no loss of MAE found" in " ".join(edgeport(*compare).stdout.split())
     edgeport("report", tmp_path / "out", "-o", tmp_path / "again.html")

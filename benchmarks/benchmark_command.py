@@ -2,8 +2,9 @@
 
 import argparse
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from edgeport.benchmarks.compare.baseline import read_baseline
-from edgeport.benchmarks.compare.limits import add_limits, limits_of
+from edgeport.benchmarks.compare.limits import add_limits, add_metric, limits_of
 from edgeport.benchmarks.measure.assembly import OnStep, Timing
 from edgeport.benchmarks.measure.jobs import Job, on_data, on_golden_samples
 from edgeport.benchmarks.measure.machine.conditions import disturbances
@@ -110,9 +111,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         help="what an output means, where its export does not say: classes, yes-no, labels, values, map, boxes, "
         "anomaly, similarity, any",
     )
-    parser.add_argument(
-        "--metric", metavar="NAME", action="append", default=[], help="judge by this metric; several may be given"
-    )
+    add_metric(parser)
     parser.add_argument(
         "--only", choices=("accuracy", "speed"), help="answers without times, or times without what is true"
     )
@@ -146,15 +145,15 @@ def run(arguments: argparse.Namespace) -> int:
         # A folder that cannot be written to is found before the long work, and kept for its result.
         with claimed_folder(output) as claim:
             report = with_visible_texts(_measured(job, timing, arguments, folder, console))
-            findings, shown = _found(report, limits.max_loss)
+            findings, shown = _found(report, limits.max_loss, arguments.metric)
             written = write_results(claim, report, job.images, shown=shown)
     _show(report, findings, console)
     console.print(visible(f"Written to {output}: {', '.join(written)}"))
-    code = max(_exit_code(report), 1 if findings and findings.above_margin else 0)
-    if baseline is not None:
+    code = max(_exit_code(report), _judgement(findings))
+    if baseline is not None and not (findings and findings.problems):
         from edgeport.benchmarks.compare.compare_command import judge
 
-        code = max(code, judge(baseline.report, report, limits=limits, console=console))
+        code = max(code, judge(baseline.report, report, limits=limits, metrics=arguments.metric, console=console))
     best = min((each for each in report.artefacts if each.format != "keras"), key=lambda each: each.latency_us(50))
     page = "report.html" if findings else REPORT_FILE
     step = "open" if findings else "on a workstation, or after pip install 'edgeport[report]': edgeport report"
@@ -164,14 +163,16 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _found(report: Report, max_loss: float | None) -> tuple["Findings | None", Iterator[tuple[str, bytes]]]:
+def _found(
+    report: Report, max_loss: float | None, metrics: Sequence[str]
+) -> tuple["Findings | None", Iterator[tuple[str, bytes]]]:
     """Return the findings and the files that show them, if what they are made with is installed."""
     if not can_show():
         return None, iter(())
     from edgeport.benchmarks.report.findings import findings_of
     from edgeport.benchmarks.report.renderers.files import shown_files
 
-    findings = findings_of(report, max_loss=max_loss)
+    findings = findings_of(report, max_loss=max_loss, metrics=metrics)
     return findings, shown_files(findings)
 
 
@@ -180,6 +181,18 @@ def _exit_code(report: Report) -> int:
     if not report.partial:
         return 0
     return 130 if report.partial.startswith("interrupted") else 2
+
+
+def _judgement(findings: "Findings | None") -> int:
+    """Return 2 for a metric that gives no number, which is said, 1 for a loss that is not below its margin, else 0."""
+    if findings is None:
+        return 0
+    for problem in findings.problems:
+        print(
+            visible(f"edgeport: error: {problem}; edgeport report {REPORT_FILE} --metric ... judges again"),
+            file=sys.stderr,
+        )
+    return 2 if findings.problems else 1 if findings.above_margin else 0
 
 
 def _check_installed(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from edgeport.benchmarks.compare.comparison_table import (
     next_step,
     verdict_lines,
 )
-from edgeport.benchmarks.compare.limits import Limits, add_limits, limits_of
+from edgeport.benchmarks.compare.limits import Limits, add_limits, add_metric, limits_of
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.raw.report_file import read_report
 
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE.json", type=Path, help="the earlier report.json, or its folder")
     parser.add_argument("new", metavar="NEW.json", type=Path, help="the report.json to judge, or its folder")
     add_limits(parser)
+    add_metric(parser)
     parser.add_argument(
         "--any-host",
         action="store_true",
@@ -43,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Read both reports, print what changed, and return the exit code."""
     limits = limits_of(arguments)
     base, new = (read_report(path) for path in (arguments.base, arguments.new))
-    comparison = compare_reports(base, new, limits=limits)
+    comparison = compare_reports(base, new, limits=limits, metrics=arguments.metric)
     if not (arguments.json or arguments.markdown):
         show(comparison, Console(highlight=False, soft_wrap=True, markup=False, emoji=False))
         return comparison.exit_code
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     return comparison.exit_code
 
 
-def judge(base: Report | None, new: Report, *, limits: Limits, console: Console) -> int:
+def judge(base: Report | None, new: Report, *, limits: Limits, console: Console, metrics: Sequence[str] = ()) -> int:
     """Print how a run compares with a baseline, and return the exit code.
 
     Args:
@@ -61,8 +63,12 @@ def judge(base: Report | None, new: Report, *, limits: Limits, console: Console)
         new: The run.
         limits: What is accepted.
         console: Where to print.
+        metrics: The metrics that the user names; empty for those of the run.
     """
-    comparison = compare_within(new, limits=limits) if base is None else compare_reports(base, new, limits=limits)
+    if base is None:
+        comparison = compare_within(new, limits=limits, metrics=metrics)
+    else:
+        comparison = compare_reports(base, new, limits=limits, metrics=metrics)
     show(comparison, console)
     return comparison.exit_code
 

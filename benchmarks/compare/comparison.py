@@ -167,13 +167,17 @@ class Comparison:
         return 2 if self.obstacles else 1 if self.regressions else 0
 
 
-def compare_reports(base: Report, new: Report, *, limits: Limits) -> Comparison:
+def compare_reports(base: Report, new: Report, *, limits: Limits, metrics: Sequence[str] = ()) -> Comparison:
     """Judge a run against an earlier one.
 
     Args:
         base: The earlier run.
         new: The run to judge.
         limits: What is accepted.
+        metrics: The metrics that the reader names, the first of which decides; empty for those of the new report.
+
+    Raises:
+        InputError: A metric is unknown, code that only the report names, or gives no number.
     """
     obstacles = comparability.data_obstacles(base, new)
     if obstacles:
@@ -184,7 +188,7 @@ def compare_reports(base: Report, new: Report, *, limits: Limits) -> Comparison:
     notes = comparability.notes_on_answers(base, new, pairs)
     if limits.any_host:
         notes += [f"Latency is not judged: {each}" for each in obstacles or ["--any-host compares answers alone"]]
-        return _comparison(pairing, new, None, limits, notes=notes)
+        return _comparison(pairing, new, None, limits, notes=notes, metrics=metrics)
     notes += comparability.notes_on_timing(base, new, pairs)
     if limits.max_slowdown < DRIFT:
         notes.append(
@@ -196,16 +200,22 @@ def compare_reports(base: Report, new: Report, *, limits: Limits) -> Comparison:
         launches = comparability.without_drift(before, base), comparability.without_drift(now, new)
         return latency_ratio_unpaired(*launches, scale=comparability.drift_between(base, new) or 1.0)
 
-    judged = _comparison(pairing, new, None if obstacles else ratio_of, limits, notes=notes, noise=DRIFT)
+    judged = _comparison(
+        pairing, new, None if obstacles else ratio_of, limits, notes=notes, metrics=metrics, noise=DRIFT
+    )
     return replace(judged, obstacles=(*judged.obstacles, *obstacles))
 
 
-def compare_within(report: Report, *, limits: Limits) -> Comparison:
+def compare_within(report: Report, *, limits: Limits, metrics: Sequence[str] = ()) -> Comparison:
     """Judge the artefacts of a run against those of a baseline that were measured side by side with them.
 
     Args:
         report: The run; the files of the baseline begin with ``baseline/``.
         limits: What is accepted.
+        metrics: The metrics that the reader names, the first of which decides; empty for those of the new report.
+
+    Raises:
+        InputError: A metric is unknown, code that only the report names, or gives no number.
     """
     pairing = comparability.pair_within(report)
     notes = [*comparability.disturbance_notes(report, "the run"), *comparability.unshared_notes(pairing.pairs)]
@@ -215,7 +225,7 @@ def compare_within(report: Report, *, limits: Limits) -> Comparison:
         return latency_ratio(before.launches, now.launches)
 
     timed = not (obstacles or limits.any_host)
-    judged = _comparison(pairing, report, ratio_of if timed else None, limits, notes=notes)
+    judged = _comparison(pairing, report, ratio_of if timed else None, limits, notes=notes, metrics=metrics)
     return replace(judged, obstacles=(*judged.obstacles, *obstacles))
 
 
@@ -226,6 +236,7 @@ def _comparison(
     limits: Limits,
     *,
     notes: Sequence[str],
+    metrics: Sequence[str],
     noise: float = 1.0,
 ) -> Comparison:
     """Judge what belongs together.
@@ -236,9 +247,10 @@ def _comparison(
         ratio_of: The ratio of two latencies; None if latency is not judged.
         limits: What is accepted.
         notes: What one must know.
+        metrics: The metrics that the reader names.
         noise: Up to which ratio a difference may come from the machine.
     """
-    changes = [change_between(new, pair.base, pair.new) for pair in pairing.pairs]
+    changes = [change_between(new, pair.base, pair.new, metrics=metrics) for pair in pairing.pairs]
     known = [each for each in changes if each]
     unasked = ["--max-loss: nobody says what is true of the samples"] if limits.max_loss and not known else []
     adjusted = iter(holm_adjusted([each.p_value for each in known]))

@@ -52,6 +52,18 @@ def add_max_loss(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """Declare the metrics that judge."""
+    parser.add_argument(
+        "--metric",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="judge by this metric, or by a function of your own, FILE.py:FUNCTION[:up|down|zero], which is run; of "
+        "several, the first decides",
+    )
+
+
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """Declare what a comparison accepts."""
     add_max_loss(parser)

@@ -15,6 +15,7 @@ from edgeport.benchmarks.report.raw.record import JudgedOutput, Report
 from edgeport.benchmarks.report.results import can_show
 from edgeport.benchmarks.tasks.answers import ANSWERS, reconstruction_errors
 from edgeport.benchmarks.tasks.targets import TARGETS, targets_of, task_of
+from edgeport.benchmarks.tasks.users_metric import is_users_metric
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.checksum import sha256_hex
@@ -23,6 +24,8 @@ from edgeport.runtime.tensors.encoding import real_values
 from edgeport.train.datasets.data import ALL, Data, inputs_of
 
 Array = npt.NDArray[Any]
+# Whose figures mean nothing if all samples are alike.
+_OF_CLASSES = ("classes", "yes-no", "anomaly", "similarity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,20 +214,26 @@ def _judged(
     output: Output, said: str | None, targets: Array | None, metrics: Sequence[str], source: str
 ) -> JudgedOutput:
     task = said or output.kind or "any"
-    # Who says that an output means anything wants no judgement.
-    if targets is None or said == "any":
+    # Who says that an output means anything wants no judgement, but by a metric of the user's own.
+    own = any(map(is_users_metric, metrics))
+    if targets is None or (said == "any" and not own):
         return JudgedOutput(output.name, task, columns=output.columns, units=output.units)
-    task = task_of(targets, output.shape) or task if task == "any" else task
-    if task == "any":
+    task = task_of(targets, output.shape) or task if task == "any" and said != "any" else task
+    if task == "any" and not own:
         raise InputError(
             f"{source}: got targets {targets.dtype.name} {targets.shape} for the output {output}, and nobody has said "
             f"what that means: say it with --task, one of {', '.join(TARGETS)}"
         )
     true = targets_of(task, targets, output.shape, source=f"{source}, for the output {output.name} ({task})")
+    if task in _OF_CLASSES and not own and (true == true[:1]).all():
+        raise InputError(
+            f"{source}: all {len(true):,} targets of {output.name} are {true[0]}, and {task} of one kind alone say "
+            "nothing: expected at least 2"
+        )
     judged = JudgedOutput(output.name, task, tuple(metrics), output.columns, output.units, packed(true))
     if can_show():
         # What judges must be known, and installed, before the long work; a device leaves it to a workstation.
         from edgeport.benchmarks.report.judging import metrics_of_output
 
-        metrics_of_output(judged)
+        metrics_of_output(judged, named=metrics)
     return judged

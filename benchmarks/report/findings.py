@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.report.judging import (
+    Judge,
     Judged,
     change_between,
     deciding_change,
     deciding_verdict,
-    judged_outputs,
 )
 from edgeport.benchmarks.report.raw.record import BASELINE, PREDICT, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.confidence import confidence_change, expected_calibration_error
@@ -206,6 +206,7 @@ class Findings:
         confusions: Which classes are taken for which.
         max_loss: The largest loss that is accepted, in points of a share or in the metric's own unit; None if nobody
             asks.
+        problems: Why metrics have judged nothing, a line each.
     """
 
     report: Report
@@ -215,6 +216,7 @@ class Findings:
     as_fast: Sequence[str]
     confusions: Sequence[Confusion]
     max_loss: float | None = None
+    problems: Sequence[str] = ()
 
     @property
     def reference(self) -> Candidate:
@@ -259,15 +261,17 @@ def time_unit(findings: Sequence[Findings]) -> tuple[str, float]:
     return ("ms", 1e6) if least >= 1e6 else ("\u00b5s", 1e3)
 
 
-def findings_of(report: Report, *, max_loss: float | None = None) -> Findings:
+def findings_of(report: Report, *, max_loss: float | None = None, metrics: Sequence[str] = ()) -> Findings:
     """Compute all figures of a report.
 
     Args:
         report: What was measured.
         max_loss: The largest loss that is accepted: see ``Findings``.
+        metrics: The metrics that the reader names; empty for those of the report.
 
     Raises:
-        InputError: There is a largest loss, and nobody knows what is true of the samples.
+        InputError: There is a largest loss, and nobody knows what is true of the samples; or a metric is unknown, or
+            code that only the report names.
     """
     if max_loss is not None and report.judged and not any(each.targets for each in report.judged):
         raise InputError(
@@ -275,8 +279,9 @@ def findings_of(report: Report, *, max_loss: float | None = None) -> Findings:
             "expected data with targets"
         )
     names = Counter(measured.name for measured in report.artefacts)
+    judge = Judge(report, metrics=metrics)
     candidates = [
-        _candidate(report, each, each.name if names[each.name] == 1 else f"{each.name} ({each.file})", max_loss)
+        _candidate(judge, each, each.name if names[each.name] == 1 else f"{each.name} ({each.file})", max_loss)
         for each in report.artefacts
     ]
     fit = [each for each in candidates[1:] if each.main and each.lossless and not each.is_keras]
@@ -295,11 +300,12 @@ def findings_of(report: Report, *, max_loss: float | None = None) -> Findings:
         as_fast=tuple(as_fast),
         confusions=() if report.judged else tuple(_confusions(report, candidates)),
         max_loss=max_loss,
+        problems=tuple(judge.problems),
     )
 
 
-def _candidate(report: Report, measured: Measured, name: str, max_loss: float | None) -> Candidate:
-    judged = judged_outputs(report, measured)
+def _candidate(judge: Judge, measured: Measured, name: str, max_loss: float | None) -> Candidate:
+    report, judged = judge.report, judge.judged(measured)
     compared = None if judged or measured is report.reference else _compared(report, measured)
     change = compared.change if compared else deciding_change(judged)
     asked = None if measured.file.startswith(BASELINE) else max_loss

@@ -9,12 +9,16 @@ import numpy.typing as npt
 from edgeport.benchmarks.report.raw.record import JudgedOutput, Measured, Report
 from edgeport.benchmarks.statistics.output_change import OutputChange, output_change
 from edgeport.benchmarks.statistics.paired import paired_answers
-from edgeport.benchmarks.statistics.paired_change import Change, change_of_answers, paired_change
+from edgeport.benchmarks.statistics.paired_change import Change, change_of_answers, drawn_figures, paired_change
 from edgeport.benchmarks.statistics.verdicts import Verdict, change_verdict
 from edgeport.benchmarks.tasks.answers import ANSWERS
 from edgeport.benchmarks.tasks.decisions import accuracy
-from edgeport.benchmarks.tasks.metric import Metric
+from edgeport.benchmarks.tasks.metric import Metric, MetricError
 from edgeport.benchmarks.tasks.table import metrics_of
+from edgeport.benchmarks.tasks.users_metric import check_user_named_them
+
+# What all draws of one candidate may take; a metric that is slower gets fewer of them.
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,56 +40,114 @@ class Judged:
     agreement: float | None
 
 
-def judged_outputs(report: Report, measured: Measured) -> tuple[Judged, ...]:
-    """Return what is said of each output of a candidate; nothing for a model that chooses a class."""
-    return tuple(_judged(report, measured, place) for place in range(len(report.judged)))
+class Judge:
+    """Judges the candidates of a report by all metrics; one that gives no number for a candidate judges none.
+
+    Attributes:
+        report: What was measured.
+        problems: Why metrics have judged nothing, a line each.
+    """
+
+    def __init__(self, report: Report, *, metrics: Sequence[str] = ()) -> None:
+        """Find the metrics and compute what they say.
+
+        Args:
+            report: What was measured.
+            metrics: Those that the reader names; empty for those of the report.
+
+        Raises:
+            InputError: A metric is unknown, or code that only the report names.
+        """
+        self.report = report
+        found = [metrics_of_output(output, named=metrics) for output in report.judged]
+        self.problems: dict[str, None] = {}
+        # Of each output, for each metric the change of every candidate.
+        self._changes = [
+            [changes for metric in each if (changes := self._changes_of(place, metric))]
+            for place, each in enumerate(found)
+        ]
+
+    def judged(self, measured: Measured) -> tuple[Judged, ...]:
+        """Return what is said of each output of a candidate; nothing for a model that chooses a class."""
+        return tuple(self._judged(measured, place) for place in range(len(self.report.judged)))
+
+    def _judged(self, measured: Measured, place: int) -> Judged:
+        output = self.report.judged[place]
+        reference, answers = (each.answers[place].array for each in (self.report.reference, measured))
+        is_reference = measured is self.report.reference
+        number = self.report.artefacts.index(measured)
+        changes = [each[number] for each in self._changes[place]]
+        decided = ANSWERS[output.task].decided
+        alike = None if decided is None else float((decided(reference) == decided(answers)).mean())
+        return Judged(
+            output=output,
+            changes=changes,
+            verdicts=[] if is_reference else [change_verdict(each) for each in changes],
+            change=None if is_reference else output_change(reference, answers),
+            agreement=None if is_reference else alike,
+        )
+
+    def _changes_of(self, place: int, metric: Metric) -> list[Change]:
+        """Return what a metric says of every candidate; nothing, and a problem, if it gives no number for one."""
+        targets, groups = self.report.judged[place].targets, _groups(self.report)
+        if targets is None:
+            return []
+        truth = targets.array
+        reference, *others = (each.answers[place].array for each in self.report.artefacts)
+        try:
+            drawn = None
+            if others and not (metric.right and groups is None):
+                # Once for all of them.
+                drawn = drawn_figures(metric, truth, reference, groups=groups, patience=PATIENCE_SECONDS)
+            return [
+                paired_change(metric, truth, reference, each, groups=groups, drawn=drawn)
+                for each in (reference, *others)
+            ]
+        except MetricError as error:
+            self.problems[str(error)] = None
+            return []
 
 
-def metrics_of_output(output: JudgedOutput) -> tuple[Metric, ...]:
-    """Return the metrics that judge an output."""
+def metrics_of_output(output: JudgedOutput, *, named: Sequence[str] = ()) -> tuple[Metric, ...]:
+    """Return the metrics that judge an output.
+
+    Args:
+        output: Which one.
+        named: The metrics that the reader names; empty for those of the output.
+
+    Raises:
+        InputError: A metric is unknown, or code that only the output names.
+    """
     if output.targets is None:
         return ()
-    return metrics_of(output.task, columns=output.columns, units=output.units, names=output.metrics)
+    if not named:
+        check_user_named_them(output.metrics, record=output.name)
+    return metrics_of(output.task, columns=output.columns, units=output.units, names=named or output.metrics)
 
 
-def _judged(report: Report, measured: Measured, place: int) -> Judged:
-    output = report.judged[place]
-    reference, answers = (each.answers[place].array for each in (report.reference, measured))
-    is_reference = measured is report.reference
-    changes = [
-        paired_change(metric, output.targets.array, reference, answers, groups=_groups(report))
-        for metric in metrics_of_output(output)
-        if output.targets is not None
-    ]
-    decided = ANSWERS[output.task].decided
-    return Judged(
-        output=output,
-        changes=changes,
-        verdicts=[] if is_reference else [change_verdict(each) for each in changes],
-        change=None if is_reference else output_change(reference, answers),
-        agreement=None if is_reference or decided is None else float((decided(reference) == decided(answers)).mean()),
-    )
-
-
-def change_between(report: Report, base: Measured, new: Measured) -> Change | None:
+def change_between(report: Report, base: Measured, new: Measured, *, metrics: Sequence[str] = ()) -> Change | None:
     """Return what became of the deciding figure from one candidate to another, on the samples of a report.
 
     Args:
         report: What is true of the samples, and how the answers are judged.
         base: A candidate, of this report or of another one on the same samples.
         new: Another.
+        metrics: The metrics that the reader names; empty for those of the report.
 
     Returns:
         The change; None where nobody knows what is true.
+
+    Raises:
+        MetricError: The metric gives no number.
     """
     if not report.judged:
         shares = [float((each.classes == report.true_classes).mean()) for each in (base, new)]
         return change_of_answers(accuracy(), paired_answers(report.true_classes, base.classes, new.classes), *shares)
     for place, output in enumerate(report.judged):
-        metrics = metrics_of_output(output)
-        if metrics and output.targets is not None:
+        found = metrics_of_output(output, named=metrics)
+        if found and output.targets is not None:
             arrays = (each.answers[place].array for each in (base, new))
-            return paired_change(metrics[0], output.targets.array, *arrays, groups=_groups(report))
+            return paired_change(found[0], output.targets.array, *arrays, groups=_groups(report))
     return None
 
 

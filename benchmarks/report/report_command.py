@@ -2,9 +2,10 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
-from edgeport.benchmarks.compare.limits import Limits, add_max_loss
+from edgeport.benchmarks.compare.limits import Limits, add_max_loss, add_metric
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.raw.report_file import FILE_NAME, read_report
 from edgeport.benchmarks.report.renderers.html import html_page
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the page (default for one report: report.html beside it)",
     )
     add_max_loss(parser)
+    add_metric(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
 
 
@@ -45,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or files[0].with_name("report.html")
     _check_output(output, files, overwrite=arguments.overwrite)
     reports = [read_report(file) for file in files]
-    findings = [findings_of(report, max_loss=limits.max_loss) for report in reports]
+    findings = [findings_of(report, max_loss=limits.max_loss, metrics=arguments.metric) for report in reports]
     write_whole(output, html_page(document_of(findings)).encode())
     names = machine_names(reports)
     for line in differences(reports, names):
@@ -55,7 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
         if sentence := margin_sentence(each):
             print(visible(f"{name}: {sentence}" if len(names) > 1 else sentence))
     print(f"\nNext: open {shell_word(output)}")
-    return 1 if any(each.above_margin for each in findings) else 0
+    problems = list(dict.fromkeys(problem for each in findings for problem in each.problems))
+    for problem in problems:
+        print(visible(f"edgeport: error: {problem}"), file=sys.stderr)
+    return 2 if problems else 1 if any(each.above_margin for each in findings) else 0
 
 
 def _check_output(output: Path, files: list[Path], *, overwrite: bool) -> None:

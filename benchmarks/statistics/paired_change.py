@@ -1,6 +1,7 @@
 """How a figure of any kind changes from one model to another on the same samples, and whether chance could do it."""
 
 import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,11 @@ import numpy.typing as npt
 from scipy import stats
 
 from edgeport.benchmarks.statistics.paired import SIGNIFICANCE, Paired, loss_interval, paired_answers, smallest_loss
-from edgeport.benchmarks.tasks.metric import SHARE, Array, Floats, Metric
+from edgeport.benchmarks.tasks.metric import SHARE, Array, Floats, Metric, MetricError
 
 DRAWS = 2000
+# What a slow metric gets, after as many draws as say how slow it is.
+_FEWER, _TRIED = (1000, 500, 200), 10
 # Of fewer samples, the spread of draws is too rough to judge by.
 FEWEST = 20
 # A change of less, as a share of the figure, is that of rounding, however sure it is.
@@ -35,6 +38,7 @@ class Change:
         count: How many samples, or groups of samples, were drawn from.
         same: Whether both models answered every sample alike, bit for bit.
         paired: What became of the samples, where every answer is right or wrong.
+        draws: How many draws of the samples the interval rests on; 0 if on none.
     """
 
     metric: Metric
@@ -48,6 +52,7 @@ class Change:
     count: int
     same: bool = False
     paired: Paired | None = None
+    draws: int = 0
 
     @property
     def significant(self) -> bool:
@@ -78,6 +83,7 @@ def paired_change(
     groups: npt.NDArray[np.int64] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
+    drawn: Floats | None = None,
 ) -> Change:
     """Return how a metric changes from a reference's answers to another model's, on the same samples.
 
@@ -95,6 +101,10 @@ def paired_change(
             are alike. None if each sample stands for itself.
         draws: How many times samples are drawn.
         seed: Of the random numbers; the same seed gives the same interval.
+        drawn: ``drawn_figures`` of the reference's answers, with the same groups and the same seed, for who has them.
+
+    Raises:
+        MetricError: The metric has no figure for the answers of one of the two.
 
     Example:
         >>> import numpy as np
@@ -106,7 +116,7 @@ def paired_change(
         >>> change.significant, round(change.reference, 2), round(change.loss, 2)
         (True, 0.77, 0.07)
     """
-    figures = metric.value(truth, reference), metric.value(truth, other)
+    figures = _figure(metric, truth, reference), _figure(metric, truth, other)
     loss = metric.loss(*figures)
     count = len(truth) if groups is None else int(groups.max()) + 1
     # That one decision a sample is the same says less than that real values are, bit for bit.
@@ -116,16 +126,70 @@ def paired_change(
         was, is_ = metric.right(truth, reference), metric.right(truth, other)
         paired = paired_answers(np.ones(len(truth), np.int64), was.astype(np.int64), is_.astype(np.int64))
         return change_of_answers(metric, paired, *figures)
-    losses = np.zeros(1) if same else _drawn_losses(metric, truth, (reference, other), groups, count, draws, seed)
-    if count < FEWEST or len(losses) < _LEAST_DRAWN * (1 if same else draws):
+    if count < FEWEST:
         return Change(metric, *figures, loss, -math.inf, math.inf, math.inf, 1.0, count, same)
+    losses = np.zeros(1)
+    if not same:
+        drawn = (
+            drawn_figures(metric, truth, reference, groups=groups, draws=draws, seed=seed) if drawn is None else drawn
+        )
+        others = drawn_figures(metric, truth, other, groups=groups, draws=len(drawn), seed=seed)
+        losses = np.array([metric.loss(float(one), float(two)) for one, two in zip(drawn, others, strict=True)])
+        losses = losses[np.isfinite(losses)]
+        if len(losses) < _LEAST_DRAWN * len(drawn):
+            return Change(metric, *figures, loss, -math.inf, math.inf, math.inf, 1.0, count, same)
     tail = stats.norm.cdf(math.sqrt(count / (count - 1)) * stats.t.ppf(SIGNIFICANCE / 2, count - 1))
     low, high = (float(each) for each in np.quantile(losses, (tail, 1 - tail)))
     if low == high and metric.unit == SHARE and not same:
         # No draw changed anything, and neither would those of so many samples if a few of all could.
         hidden = 1 - (SIGNIFICANCE / 2) ** (1 / count)
         low, high = low - hidden, high + hidden
-    return Change(metric, *figures, loss, low, high, (high - low) / 2, _p_value(losses, count), count, same)
+    size = 0 if same else len(losses)
+    return Change(metric, *figures, loss, low, high, (high - low) / 2, _p_value(losses, count), count, same, draws=size)
+
+
+def drawn_figures(
+    metric: Metric,
+    truth: Array,
+    answers: Array,
+    *,
+    groups: npt.NDArray[np.int64] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+    patience: float = math.inf,
+) -> Floats:
+    """Return the figure of a model's answers in each of many draws of the samples; NaN in one that gives none.
+
+    The first draws of two models with the same seed are of the same samples, however many there are.
+
+    Args:
+        metric: What is computed.
+        truth: The truth of n samples.
+        answers: The model's answers.
+        groups: See ``paired_change``.
+        draws: How many times samples are drawn.
+        seed: Of the random numbers.
+        patience: Seconds that all draws may take: a metric that is slower gets 1,000, 500 or 200 of them.
+    """
+    random = np.random.default_rng(seed)
+    count = len(truth) if groups is None else int(groups.max()) + 1
+    weighted = metric.drawn(truth, answers)
+    figures: list[float] = []
+    began = time.perf_counter()
+    while len(figures) < draws:
+        weights = np.bincount(random.integers(count, size=count), minlength=count).astype(np.float64)
+        figures.append(weighted(weights if groups is None else weights[groups]))
+        if len(figures) == _TRIED and draws > _TRIED:
+            one = (time.perf_counter() - began) / _TRIED
+            draws = next((each for each in (draws, *_FEWER) if each * one <= patience), min(_FEWER))
+    return np.array(figures)
+
+
+def _figure(metric: Metric, truth: Array, answers: Array) -> float:
+    figure = metric.value(truth, answers)
+    if not math.isfinite(figure):
+        raise MetricError(f"metric {metric.name}: got {figure} for all {len(truth):,} answers, expected a number")
+    return figure
 
 
 def _p_value(losses: Floats, count: int) -> float:
@@ -147,24 +211,3 @@ def change_of_answers(metric: Metric, paired: Paired, reference: float, other: f
     interval, detectable = loss_interval(paired), smallest_loss(paired) / paired.count
     figures = metric, reference, other, paired.loss
     return Change(*figures, *interval, detectable, paired.p_value, paired.count, paired=paired)
-
-
-def _drawn_losses(
-    metric: Metric,
-    truth: Array,
-    answers: tuple[Array, Array],
-    groups: npt.NDArray[np.int64] | None,
-    count: int,
-    draws: int,
-    seed: int,
-) -> Floats:
-    """Return the loss of each draw that gives both models a figure."""
-    random = np.random.default_rng(seed)
-    reference, other = (metric.drawn(truth, each) for each in answers)
-    losses = np.empty(draws)
-    for place in range(draws):
-        weights = np.bincount(random.integers(count, size=count), minlength=count).astype(np.float64)
-        if groups is not None:
-            weights = weights[groups]
-        losses[place] = metric.loss(reference(weights), other(weights))
-    return losses[np.isfinite(losses)]

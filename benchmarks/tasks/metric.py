@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeport.runtime.errors import InputError
+
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 # The figure of samples of which each counts as often as its weight says; NaN where it has none.
 Weighted = Callable[[Floats], float]
 UP, DOWN, ZERO = "up", "down", "zero"
 SHARE = "points"
+
+
+class MetricError(InputError):
+    """A metric gives no number; what was measured stands."""
 
 
 @dataclass(frozen=True, eq=False)

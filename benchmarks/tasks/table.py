@@ -14,6 +14,7 @@ from edgeport.benchmarks.tasks.decisions import (
 from edgeport.benchmarks.tasks.metric import Metric
 from edgeport.benchmarks.tasks.rankings import AVERAGE_PRECISION, LABEL_F1, MEAN_AVERAGE_PRECISION, ROC_AUC
 from edgeport.benchmarks.tasks.scores import recall_at
+from edgeport.benchmarks.tasks.users_metric import is_users_metric, users_metric
 from edgeport.benchmarks.tasks.values import value_metrics
 from edgeport.runtime.errors import MissingDependencyError, unknown_name
 
@@ -82,15 +83,18 @@ def metrics_of(
         task: A row of the table.
         columns: The names of its columns; empty if unknown.
         units: What each column is measured in; empty if unknown.
-        names: The metrics that a user chose; empty for the usual ones.
+        names: The metrics that a user chose, by their names or as functions of a Python file, which is run; empty for
+            the usual ones.
 
     Raises:
-        InputError: No metric of that name suits the task.
+        InputError: No metric of that name suits the task, or a function is none that can judge.
     """
     row = TASKS[task]
     usual = row.metrics(columns, units)
     known = {metric.name: metric for metric in (*usual, *row.others)}
     for name in names:
-        if name not in known:
+        if is_users_metric(name):
+            known[name] = users_metric(name)
+        elif name not in known:
             raise unknown_name(f"metric of {task}", name, known)
     return tuple(known[name] for name in names) or usual

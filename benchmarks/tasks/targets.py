@@ -100,6 +100,13 @@ def _numbers(targets: Array, shape: Shape) -> Array | None:
     return targets.reshape(-1).astype(np.int64) if one else None
 
 
+def _as_they_are(targets: Array, shape: Shape) -> Array | None:
+    """Return targets in a type that a report holds."""
+    if targets.dtype.kind == "f":
+        return targets.astype(np.float64 if targets.dtype.itemsize > 4 else np.float32)
+    return targets if targets.dtype.name in ("bool", "uint8") else targets.astype(np.int64)
+
+
 def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
     """Return whether targets have an output's shape; one value a sample needs no axis of its own."""
     if shape == () and all(axis == 1 for axis in expected):
@@ -120,4 +127,6 @@ TARGETS: dict[str, Targets] = {
     "map": Targets("a class number from 0 for each place (n, ...), 255 for none", _places),
     "boxes": Targets("rows of class, top, left, bottom, right (n, boxes, 5), filled up with -1", _boxes),
     "similarity": Targets("class numbers (n,)", _numbers),
+    # Of whatever a user's own metric takes.
+    "any": Targets("numbers (n, ...)", _as_they_are),
 }

@@ -31,6 +31,7 @@ def lead(findings: Findings) -> list[Block]:
     if lost and best:
         words.append(f" {enumerated(lost)} {'has' if len(lost) == 1 else 'have'} lost accuracy.")
     blocks: list[Block] = [Paragraph(tuple(words), "answer")]
+    blocks += [Paragraph(f"Not judged: {each}.") for each in findings.problems]
     if findings.max_loss is not None:
         blocks.append(Paragraph(margin_sentence(findings)))
     if best:
@@ -164,6 +165,8 @@ def _without_best(findings: Findings) -> list[str]:
     sample = findings.report.sample
     if not findings.others:
         return [f"Nothing was compared: this report holds {findings.reference.name} alone."]
+    if not judged and findings.problems:
+        return ["The answers are not judged, as the metric gives no number."]
     if not judged:
         return ["Nobody said what is true of the samples (--targets), so nothing says what a change of answers costs."]
     kinds = {each.verdict.kind for each in judged if each.verdict}

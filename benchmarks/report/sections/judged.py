@@ -7,9 +7,12 @@ from edgeport.benchmarks.report.findings import Candidate, Findings
 from edgeport.benchmarks.report.judging import Judged
 from edgeport.benchmarks.report.sections.names import ARTEFACT, named
 from edgeport.benchmarks.report.words import counted
+from edgeport.benchmarks.statistics.paired_change import DRAWS
 from edgeport.benchmarks.statistics.verdicts import GAIN, LOSS, NO_LOSS
 from edgeport.benchmarks.tasks.metric import SHARE
 
+# Draws without a figure are left out.
+_LEAST_DRAWN = 0.9
 _LOOKS = {NO_LOSS: "good", GAIN: "good", LOSS: "bad"}
 
 
@@ -26,7 +29,8 @@ def judged(findings: Findings) -> Section | None:
     blocks.append(
         Paragraph(
             "Each loss is of the same samples, answered by both: its 95 % interval is that of a paired bootstrap, or "
-            "where every answer is right or wrong, of McNemar's exact test. Points are hundredths of a share.",
+            f"where every answer is right or wrong, Tango's beside McNemar's exact test. {_draws(findings)}Points are "
+            "hundredths of a share.",
             "note",
         )
     )
@@ -37,13 +41,20 @@ def _metrics(findings: Findings, place: int) -> list[Block]:
     """Return a table of metrics, and a sentence for each verdict; a hint where nobody knows what is true."""
     changes = findings.reference.judged[place].changes
     if not changes:
-        words = "No targets were given for it: how far the answers moved is known, and not what that costs."
-        return [Paragraph(words)]
+        why = "No metric gives a number" if findings.problems else "No targets were given for it"
+        return [Paragraph(f"{why}: how far the answers moved is known, and not what that costs.")]
     columns = [ARTEFACT, *(Column(each.metric.name, _unit(each.metric.unit)) for each in changes)]
     rows = [[named(each), *_cells(each.judged[place])] for each in findings.candidates]
     of = _samples(findings)
     table = Table(f"Metrics of {findings.report.judged[place].name} on {of}, with what was lost", columns, rows)
     return [Listed(_sentences(findings.others, place)), table]
+
+
+def _draws(findings: Findings) -> str:
+    """Return how many draws a slow metric got; nothing if it got all."""
+    changes = [change for each in findings.others for output in each.judged for change in output.changes]
+    least = min((each.draws for each in changes if each.draws), default=DRAWS)
+    return f"A slow metric was drawn {least:,} times. " if least < _LEAST_DRAWN * DRAWS else ""
 
 
 def _sentences(candidates: Sequence[Candidate], place: int) -> list[tuple[str, str]]:

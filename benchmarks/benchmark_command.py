@@ -113,6 +113,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
     add_metric(parser)
     parser.add_argument(
+        "--group-by",
+        metavar="COLUMN|ARRAY|FILE",
+        help="which samples belong together, as the windows of one recording do: a column of the CSV file, an array of "
+        "the .npz file, or a file with a group for each sample (.npy, .txt)",
+    )
+    parser.add_argument(
         "--only", choices=("accuracy", "speed"), help="answers without times, or times without what is true"
     )
 
@@ -138,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
         for ending in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, signal.default_int_handler)
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None
-    on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference)
+    on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference or arguments.group_by)
     with needing("benchmarks", f"edgeport benchmark without golden answers ({FILE_NAME})"):
         choose = on_golden_samples if on_golden else on_data
         job = choose(arguments, folder, baseline)

@@ -21,7 +21,7 @@ from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.prediction.showing.boxes import Boxes, box_outputs, detections
 from edgeport.runtime.tensors.encoding import real_values
-from edgeport.train.datasets.data import ALL, Data, inputs_of
+from edgeport.train.datasets.data import ALL, Data, Part, inputs_of
 
 Array = npt.NDArray[Any]
 # Whose figures mean nothing if all samples are alike.
@@ -38,6 +38,7 @@ class Evaluation:
         samples: For each input of the model an array of (n, ...), by its name; an array alone for a model of one.
         judged: The outputs, with what is true of them.
         kept: From a candidate's outputs to what a report keeps of each of ``judged``.
+        groups: Which group each sample is in, from 0; empty if each stands for itself.
     """
 
     name: str
@@ -45,14 +46,16 @@ class Evaluation:
     samples: Samples
     judged: tuple[JudgedOutput, ...]
     kept: Callable[[Mapping[str, Array]], list[Array]]
+    groups: tuple[int, ...] = ()
 
     @property
     def words(self) -> list[str]:
         """How each output is judged, a line each."""
+        grouped = [f"The samples are in {len(set(self.groups)):,} groups, which are drawn whole"] if self.groups else []
         return [
             f"{each.name} is judged as {each.task}" if each.targets else f"{each.name}: nobody says what is true of it"
             for each in self.judged
-        ]
+        ] + grouped
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -109,7 +112,27 @@ def evaluation_of(
     samples: Samples = arrays if len(arrays) > 1 else next(iter(arrays.values()))
     real = [real_values(arrays[port.name], port) for port in inputs]
     kept = partial(_kept, judged=judged, boxes=boxes, frame=_frame(inputs), real=real[0])
-    return Evaluation(data.name, split, samples, tuple(judged), kept)
+    groups = _groups(part, judged, data.name)
+    return Evaluation(data.name, split, samples, tuple(judged), kept, groups)
+
+
+def _groups(part: Part, judged: Sequence[JudgedOutput], named: str) -> tuple[int, ...]:
+    """Return the number of each sample's group; raises InputError for groups that cannot be judged."""
+    if part.groups is None:
+        return ()
+    names, numbers = np.unique(part.groups, return_inverse=True)
+    if len(names) < 2:
+        raise InputError(f"--group-by: got one group alone in {named}, expected at least 2")
+    for each in judged:
+        if each.targets is not None and ANSWERS[each.task].averaged:
+            true = each.targets.array
+            of_group = true[np.unique(numbers, return_index=True)[1]][numbers]
+            if (other := np.flatnonzero(true != of_group)).size:
+                raise InputError(
+                    f"--group-by: the samples of the group {names[numbers[other[0]]]} are both normal and anomalous, "
+                    f"expected one of the two, as a group is judged by the mean of its scores ({each.task})"
+                )
+    return tuple(map(int, numbers))
 
 
 def benchmark_any(
@@ -141,6 +164,7 @@ def benchmark_any(
         timing=timing,
         judged=evaluation.judged,
         kept=evaluation.kept,
+        groups=evaluation.groups,
         on_step=on_step,
     )
 

@@ -58,7 +58,7 @@ def on_data(arguments: argparse.Namespace, folder: Path, baseline: Baseline | No
         raise InputError("the manifest names no data: say which with --data (a name, FILE.npz, FILE.csv:TARGET ...)")
     if not arguments.dataset:
         check_user_named_it(name, record=f"the manifest of {folder}", option="--data")
-    if arguments.task or arguments.metric or not manifest.classifies_images:
+    if arguments.task or arguments.metric or arguments.group_by or not manifest.classifies_images:
         return _on_any_data(arguments, folder, manifest, reference, name, baseline)
     whole = load_data(name, **_wanted(arguments, manifest))
     dataset = dataset_of(whole, manifest.inputs, names=manifest.labels)
@@ -92,7 +92,7 @@ def _on_any_data(
     if arguments.mlperf:
         raise InputError(f"--mlperf: got {manifest.name}, which is no classifier of images, expected one")
     _check_reference(reference)
-    whole = load_data(source, **_wanted(arguments, manifest))
+    whole = load_data(source, **_wanted(arguments, manifest), groups=arguments.group_by)
     # Where nobody has divided it, as training and calibration did: what they have seen judges nothing.
     data = divided(whole, anyhow=True)
     tasks = dict(_pair(text) for text in arguments.task)

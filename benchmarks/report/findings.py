@@ -31,7 +31,6 @@ from edgeport.benchmarks.statistics.verdicts import (
     accuracy_verdict,
     class_losses,
 )
-from edgeport.runtime.errors import InputError
 
 PERCENTS = (50, 90, 99)
 # As for the ratio of two latencies: fewer processes say too little of how processes differ.
@@ -273,13 +272,8 @@ def findings_of(report: Report, *, max_loss: float | None = None, metrics: Seque
         InputError: There is a largest loss, and nobody knows what is true of the samples; or a metric is unknown, or
             code that only the report names.
     """
-    if max_loss is not None and report.judged and not any(each.targets for each in report.judged):
-        raise InputError(
-            f"--max-loss: got {max_loss:g}, and nobody says what is true of the samples of {report.dataset['name']}: "
-            "expected data with targets"
-        )
     names = Counter(measured.name for measured in report.artefacts)
-    judge = Judge(report, metrics=metrics)
+    judge = Judge(report, metrics=metrics, max_loss=max_loss)
     candidates = [
         _candidate(judge, each, each.name if names[each.name] == 1 else f"{each.name} ({each.file})", max_loss)
         for each in report.artefacts

@@ -13,9 +13,10 @@ from edgeport.benchmarks.statistics.paired_change import Change, change_of_answe
 from edgeport.benchmarks.statistics.verdicts import Verdict, change_verdict
 from edgeport.benchmarks.tasks.answers import ANSWERS
 from edgeport.benchmarks.tasks.decisions import accuracy
-from edgeport.benchmarks.tasks.metric import Metric, MetricError
+from edgeport.benchmarks.tasks.metric import Array, Metric, MetricError
 from edgeport.benchmarks.tasks.table import metrics_of
 from edgeport.benchmarks.tasks.users_metric import check_user_named_them
+from edgeport.runtime.errors import InputError
 
 # What all draws of one candidate may take; a metric that is slower gets fewer of them.
 PATIENCE_SECONDS = 60.0
@@ -48,17 +49,25 @@ class Judge:
         problems: Why metrics have judged nothing, a line each.
     """
 
-    def __init__(self, report: Report, *, metrics: Sequence[str] = ()) -> None:
+    def __init__(self, report: Report, *, metrics: Sequence[str] = (), max_loss: float | None = None) -> None:
         """Find the metrics and compute what they say.
 
         Args:
             report: What was measured.
             metrics: Those that the reader names; empty for those of the report.
+            max_loss: The largest loss that is accepted; None if nobody asks.
 
         Raises:
-            InputError: A metric is unknown, or code that only the report names.
+            InputError: A metric is unknown, or code that only the report names; or a loss is asked for where nobody
+                knows what is true.
         """
         self.report = report
+        if max_loss is not None and report.judged and not any(each.targets for each in report.judged):
+            raise InputError(
+                f"--max-loss: got {max_loss:g}, and nobody says what is true of the samples of "
+                f"{report.dataset['name']}: expected data with targets"
+            )
+        _check_judged(report, metrics)
         found = [metrics_of_output(output, named=metrics) for output in report.judged]
         self.problems: dict[str, None] = {}
         # Of each output, for each metric the change of every candidate.
@@ -89,11 +98,9 @@ class Judge:
 
     def _changes_of(self, place: int, metric: Metric) -> list[Change]:
         """Return what a metric says of every candidate; nothing, and a problem, if it gives no number for one."""
-        targets, groups = self.report.judged[place].targets, _groups(self.report)
-        if targets is None:
+        if self.report.judged[place].targets is None:
             return []
-        truth = targets.array
-        reference, *others = (each.answers[place].array for each in self.report.artefacts)
+        truth, groups, (reference, *others) = _arrays(self.report, place, self.report.artefacts)
         try:
             drawn = None
             if others and not (metric.right and groups is None):
@@ -140,19 +147,45 @@ def change_between(report: Report, base: Measured, new: Measured, *, metrics: Se
     Raises:
         MetricError: The metric gives no number.
     """
+    _check_judged(report, metrics)
     if not report.judged:
         shares = [float((each.classes == report.true_classes).mean()) for each in (base, new)]
         return change_of_answers(accuracy(), paired_answers(report.true_classes, base.classes, new.classes), *shares)
     for place, output in enumerate(report.judged):
         found = metrics_of_output(output, named=metrics)
         if found and output.targets is not None:
-            arrays = (each.answers[place].array for each in (base, new))
-            return paired_change(found[0], output.targets.array, *arrays, groups=_groups(report))
+            truth, groups, answers = _arrays(report, place, (base, new))
+            return paired_change(found[0], truth, *answers, groups=groups)
     return None
 
 
-def _groups(report: Report) -> npt.NDArray[np.int64] | None:
-    return np.unique(report.groups, return_inverse=True)[1] if report.groups else None
+def _check_judged(report: Report, metrics: Sequence[str]) -> None:
+    """Raise InputError for metrics of a report that keeps no answers but the best class of each image."""
+    if metrics and not report.judged:
+        raise InputError(
+            f"--metric: got {', '.join(metrics)}, and the report of {report.model} keeps only the class of each image, "
+            "expected one whose benchmark was run with --metric"
+        )
+
+
+def _arrays(
+    report: Report, place: int, candidates: Sequence[Measured]
+) -> tuple[Array, npt.NDArray[np.int64] | None, list[Array]]:
+    """Return what is true of an output, the groups that are drawn, if any, and the answers of some candidates.
+
+    Where a group is one thing to judge, its truth and its mean answer stand in the place of those of its samples.
+    """
+    output = report.judged[place]
+    assert output.targets is not None, "who asks knows that there are some"
+    truth, answers = output.targets.array, [each.answers[place].array for each in candidates]
+    if not report.groups:
+        return truth, None, answers
+    _, first, groups = np.unique(report.groups, return_index=True, return_inverse=True)
+    if not ANSWERS[output.task].averaged:
+        return truth, groups, answers
+    sizes = np.bincount(groups)
+    means = [np.bincount(groups, each.reshape(len(groups))) / sizes for each in answers]
+    return truth[first], None, [each[:, None] for each in means]
 
 
 def deciding_change(judged: Sequence[Judged]) -> Change | None:

@@ -22,11 +22,13 @@ class Answers:
         decided: From what is kept to decisions, which are those of the reference or are not; None where nothing is
             decided.
         thresholded: Whether a threshold decides, so that real answers of one column or of labels are probabilities.
+        averaged: Whether a group of samples, where there are groups, is one thing to judge, by its mean answer.
     """
 
     kept: Callable[[Array], Array] = lambda answers: answers
     decided: Callable[[Array], Array] | None = None
     thresholded: bool = False
+    averaged: bool = False
 
 
 def reconstruction_errors(inputs: Array, answers: Array) -> npt.NDArray[np.float64]:
@@ -76,7 +78,7 @@ ANSWERS: dict[str, Answers] = {
     "values": Answers(_flat),
     "map": Answers(_classes_of_places, classes_of, thresholded=True),
     "boxes": Answers(),
-    "anomaly": Answers(_flat),
+    "anomaly": Answers(_flat, averaged=True),
     "similarity": Answers(_flat),
     "any": Answers(),
 }

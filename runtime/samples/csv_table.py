@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ class CsvTable(NamedTuple):
         whole: Whether every one is written as a whole number, without a point or an exponent.
         lines: The line of the file where each row ends, counted from 1.
         targets: The text of each row's target; empty if none was asked for.
+        groups: The text of each row's group, likewise.
         unread: The names of the columns that were not wanted.
     """
 
@@ -34,6 +35,7 @@ class CsvTable(NamedTuple):
     whole: bool
     lines: tuple[int, ...]
     targets: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
 
 
@@ -42,11 +44,12 @@ def read_table(
     *,
     named: str,
     target: str | None = None,
+    group: str | None = None,
     header: bool | None = None,
     line: int = 1,
     wanted: Sequence[str] = (),
 ) -> CsvTable:
-    """Return the numbers of a CSV file, and the column of targets if there shall be one.
+    """Return the numbers of a CSV file, and the columns of targets and of groups if there shall be such.
 
     Cells are parted by commas, semicolons or tabs, whichever the first line has most of, and may be quoted as RFC 4180
     says. The first line has names if ``has_names`` says so, or if a target is asked for. Empty lines are nothing.
@@ -55,6 +58,7 @@ def read_table(
         content: UTF-8 text.
         named: What messages call the file.
         target: The name of a column that is no number for the model; its cells may be text.
+        group: Likewise, of a column that says which rows belong together.
         header: Whether the first line has names; None to look.
         line: Which line of its file the first one is.
         wanted: The columns to read, in this order, if the first line has names; empty for all.
@@ -66,14 +70,15 @@ def read_table(
     records = _records(content, named, line)
     line, cells = _first(records, named)
     if header is None:
-        header = target is not None or _names(cells, named)
-    columns = _header(cells, named, target) if header else ()
-    place = columns.index(target) if target is not None else None
-    places = [each for each in range(len(cells)) if each != place]
+        header = target is not None or group is not None or _names(cells, named)
+    asked = {what: name for what, name in (("target", target), ("group", group)) if name is not None}
+    columns = _header(cells, named, asked) if header else ()
+    texts = {what: columns.index(name) for what, name in asked.items()}
+    places = [each for each in range(len(cells)) if each not in texts.values()]
     if columns and wanted:
         _check_wanted(columns, wanted, named)
         places = [columns.index(name) for name in wanted]
-    table = _Rows(named, columns, len(cells), place, places)
+    table = _Rows(named, columns, len(cells), texts, places)
     if not columns:
         table.add(line, cells)
     for line, cells in records:
@@ -95,26 +100,27 @@ class _Rows:
     """The rows that are read so far, as numbers: their text would take ten times the memory."""
 
     def __init__(
-        self, named: str, columns: tuple[str, ...], width: int, target: int | None, places: Sequence[int]
+        self, named: str, columns: tuple[str, ...], width: int, texts: Mapping[str, int], places: Sequence[int]
     ) -> None:
-        self._named, self._columns, self._width, self._target, self._places = named, columns, width, target, places
+        self._named, self._columns, self._width, self._places = named, columns, width, places
+        # The columns whose cells may be text, by what they are, and these cells.
+        self._texts, self._read = texts, {what: list[str]() for what in texts}
         self._parts: list[npt.NDArray[np.float64]] = []
         self._open: list[list[float]] = []
         self._lines: list[int] = []
-        self._targets: list[str] = []
         self._whole = True
 
     def add(self, line: int, cells: list[str]) -> None:
         if len(cells) != self._width:
             raise InputError(f"{self._named}, line {line}: got {len(cells)} cells, expected {self._width}, as before")
         self._lines.append(line)
-        if self._target is not None:
-            target = cells[self._target].strip()
-            if not target:
+        for what, place in self._texts.items():
+            text = cells[place].strip()
+            if not text:
                 raise InputError(
-                    f"{self._named}, line {line}: got no {self._columns[self._target]}, expected a target in each row"
+                    f"{self._named}, line {line}: got no {self._columns[place]}, expected a {what} in each row"
                 )
-            self._targets.append(target)
+            self._read[what].append(text)
         cells = [cells[place] for place in self._places]
         text = "".join(cells)
         try:
@@ -131,7 +137,7 @@ class _Rows:
 
     def finished(self) -> CsvTable:
         columns = tuple(self._columns[place] for place in self._places) if self._columns else ()
-        left = {*range(len(self._columns))} - {*self._places, self._target}
+        left = {*range(len(self._columns))} - {*self._places, *self._texts.values()}
         self._close_part()
         if not self._lines:
             raise InputError(f"{self._named}: got the names of columns alone, expected rows of numbers below them")
@@ -142,7 +148,8 @@ class _Rows:
             numbers,
             whole,
             tuple(self._lines),
-            tuple(self._targets),
+            tuple(self._read.get("target", ())),
+            tuple(self._read.get("group", ())),
             tuple(self._columns[place] for place in sorted(left)),
         )
 
@@ -196,7 +203,7 @@ def _records(content: bytes, named: str, start: int = 1) -> Iterator[tuple[int, 
         raise InputError(f"{named}, line {reader.line_num + start - 1}: cannot be read as CSV ({error})") from error
 
 
-def _header(cells: Sequence[str], named: str, target: str | None) -> tuple[str, ...]:
+def _header(cells: Sequence[str], named: str, asked: Mapping[str, str]) -> tuple[str, ...]:
     columns = tuple(cell.strip() for cell in cells)
     if not all(columns):
         raise InputError(
@@ -206,10 +213,11 @@ def _header(cells: Sequence[str], named: str, target: str | None) -> tuple[str, 
     double = next((name for place, name in enumerate(columns) if name in columns[:place]), None)
     if double is not None:
         raise InputError(f"{named}: got two columns called {double!r}, expected each to have its own name")
-    if target is not None and target not in columns:
-        if any(map(_is_number, cells)):
-            raise InputError(f"{named}: got numbers in the first line, expected names, and the target {target!r} there")
-        raise unknown_name("column of targets", target, columns)
+    for what, name in asked.items():
+        if name not in columns:
+            if any(map(_is_number, cells)):
+                raise InputError(f"{named}: got numbers in the first line, expected names, and the {what} {name!r} there")
+            raise unknown_name(f"column of {what}s", name, columns)
     return columns
 
 

@@ -117,6 +117,14 @@ def test_times_are_taken_too_and_a_report_is_shown_again(shared, edgeport, tmp_p
     assert "each loss of MAE is below 1e+09 kUSD, latency not judged" in " ".join(printed.split())
     beside = read_report(tmp_path / "beside")
     assert [each.file for each in beside.artefacts].count("baseline/" + report.artefacts[1].file) == 1
+    # A metric of the user's own, on groups of samples.
+    (tmp_path / "mine.py").write_text("def worst(truth, answers):\n    return abs(truth - answers).max()\n")
+    (tmp_path / "groups.txt").write_text("".join(f"{place // 5}\n" for place in range(len(rows))))
+    own = ("--metric", f"{tmp_path / 'mine.py'}:worst:down", "--group-by", tmp_path / "groups.txt")
+    options = ("--target", "price", "--only", "accuracy", *own, "-o", tmp_path / "own")
+    printed = edgeport("benchmark", folder / "export", *data, *options).stdout
+    assert "60 groups, which are drawn whole" in printed
+    assert "loss: worst " in printed or "gain: worst " in printed or "to tell: worst " in printed
     judge = ("report", tmp_path / "beside", "-o", tmp_path / "asked.html", "--max-loss", "1e-9")
     assert "Not below 1e-09 kUSD of MAE" in edgeport(*judge, code=1).stdout
     compare = ("compare", tmp_path / "out", tmp_path / "beside", "--any-host")

@@ -34,18 +34,20 @@ class Part:
     Attributes:
         inputs: Arrays of (n, ...) by the name of an input, or one by ``ONLY``.
         targets: What shall be answered, of (n, ...): class numbers, one-hot rows, text, or values; None if unknown.
+        groups: Which samples belong together, as the windows of one recording do, of (n,); None if nobody says.
     """
 
     inputs: Mapping[str, Array]
     targets: Array | None = None
+    groups: Array | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
     def at(self, places: npt.NDArray[np.intp]) -> "Part":
         """Return the samples at some places."""
-        targets = None if self.targets is None else self.targets[places]
-        return Part({name: array[places] for name, array in self.inputs.items()}, targets)
+        targets, groups = (None if each is None else each[places] for each in (self.targets, self.groups))
+        return Part({name: array[places] for name, array in self.inputs.items()}, targets, groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,8 @@ class Data:
                 raise InputError(f"{where}: got a single number, expected arrays with an axis of samples")
             if part.targets is not None:
                 counts["labels"] = len(part.targets)
+            if part.groups is not None:
+                counts["groups"] = len(part.groups)
             if not len(part):
                 raise InputError(f"{where}: got no samples, expected at least one")
             if len(set(counts.values())) > 1:

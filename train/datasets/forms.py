@@ -35,12 +35,14 @@ class Wanted(NamedTuple):
         image_shape: (height, width, channels) that pictures take; None for what is not known.
         resizing: How they take it; None for Keras' way.
         most: How many samples are enough, for a source that may have no end.
+        groups: The column or array that says which samples belong together; empty if there shall be none.
     """
 
     ports: Sequence[Input] = ()
     image_shape: FreeShape = FREE
     resizing: Resizing | None = None
     most: int | None = None
+    groups: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -91,7 +93,7 @@ def with_target(source: str | None, target: str | None) -> str | None:
 
 
 def _read_npz(source: str, wanted: Wanted) -> Data:
-    return data_of(read_npz(Path(source)), wanted.names, named=source)
+    return data_of(read_npz(Path(source)), wanted.names, named=source, groups=wanted.groups)
 
 
 def _read_npy(source: str, wanted: Wanted) -> Data:
@@ -102,14 +104,16 @@ def _read_csv(source: str, wanted: Wanted) -> Data:
     found = _CSV.fullmatch(source)
     assert found is not None, "only what is of this form is read"
     content = read_plain(found[1], most=_MOST_CSV, error=InputError)
-    table = read_table(content, named=found[1], target=found[2], wanted=wanted_columns(wanted.ports))
+    columns = wanted_columns(wanted.ports)
+    table = read_table(content, named=found[1], target=found[2], group=wanted.groups or None, wanted=columns)
     if wanted.ports:
         inputs = table_inputs(table, wanted.ports, named=found[1])
     else:
         inputs = {ONLY: table.numbers.astype(np.float32)}
+    groups = np.array(table.groups) if table.groups else None
     # A model of several inputs finds them by their own names.
     columns = table.columns if len(inputs) == 1 else ()
-    return Data(source, {ALL: Part(inputs, _targets(table.targets))}, columns=columns)
+    return Data(source, {ALL: Part(inputs, _targets(table.targets), groups)}, columns=columns)
 
 
 def _targets(texts: Sequence[str]) -> npt.NDArray[Any] | None:

@@ -10,6 +10,7 @@ from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train.datasets.data import ONLY, Data, Part, dataset_of
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.forms import FORMS, Wanted, read_data
+from edgeport.train.datasets.groups import is_file_of_groups, with_groups
 from edgeport.train.datasets.image_folder import FREE, FreeShape
 from edgeport.train.datasets.mnist import load_fashion_mnist, load_mnist
 from edgeport.train.datasets.mnist_5k import load_mnist_5k
@@ -61,6 +62,7 @@ def load_data(
     image_shape: FreeShape = FREE,
     resizing: Resizing | None = None,
     inputs: Sequence[Input] = (),
+    groups: str | None = None,
 ) -> Data:
     """Return what a source holds, before anybody divides it, whatever its targets are.
 
@@ -70,15 +72,20 @@ def load_data(
         image_shape: See there.
         resizing: See there.
         inputs: The inputs of the model that it is for.
+        groups: Which samples belong together: a column of ``FILE.csv``, an array of ``FILE.npz``, or a file of its own
+            (see ``with_groups``); None if nobody says.
 
     Raises:
         InputError: The name is unknown, or the data is missing, unreadable or not what it should be.
     """
     if name not in DATASETS:
-        return _read(name, Wanted(inputs, image_shape, resizing))
+        column = "" if groups is None or is_file_of_groups(groups) else groups
+        data = _read(name, Wanted(inputs, image_shape, resizing, groups=column))
+        return data if groups is None else with_groups(data, groups)
     dataset = _named(name, data_dir)
     parts = {split: Part({ONLY: each.samples}, each.classes) for split, each in dataset.splits.items()}
-    return Data(name, parts, labels=dataset.labels, resizing=dataset.resizing)
+    data = Data(name, parts, labels=dataset.labels, resizing=dataset.resizing)
+    return data if groups is None else with_groups(data, groups)
 
 
 def _named(name: str, data_dir: Path | None) -> Dataset:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.errors import InputError
+from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.train.datasets.data import ALL, ONLY, Data, Part
 
 _SPLITS = {
@@ -17,10 +17,10 @@ _SPLITS = {
 _SAMPLES = {"x", "image", "images", "input", "inputs", "data", "features", "samples"}
 _TARGETS = {"y", "label", "labels", "target", "targets", "class", "classes"}
 _SAMPLES_OR_TARGETS = "x, y, x_train, y_train, x_val, y_val, x_test, y_test (or images, labels ...)"
-_TARGET = object()
+_TARGET, _GROUP = object(), object()
 
 
-def data_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[str], *, named: str) -> Data:
+def data_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[str], *, named: str, groups: str = "") -> Data:
     """Return the samples and targets among arrays, by their names.
 
     A name is that of an input of the model, or one of Keras' (``x``, ``images``, ``y``, ``labels`` ...), with
@@ -31,11 +31,16 @@ def data_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[str], *, na
         arrays: Arrays of (n, ...).
         inputs: The names of the model's inputs; empty if they are not known.
         named: What messages call the source.
+        groups: The name of the array that says which samples belong together; empty if there shall be none.
 
     Raises:
-        InputError: No array, or two for the same, are samples; or targets have no samples.
+        InputError: There is no array of groups; no array, or two for the same, are samples; or targets have no samples.
     """
-    meanings = {key: _meaning(key, inputs) for key in arrays}
+    meanings = {key: _meaning(key, [*inputs, groups] if groups else inputs) for key in arrays}
+    if groups:
+        meanings = {key: (_GROUP if base == groups else base, split) for key, (base, split) in meanings.items()}
+        if not any(base is _GROUP for base, _ in meanings.values()):
+            raise unknown_name("array of groups", groups, arrays)
     targets = [key for key, (base, _) in meanings.items() if base is _TARGET]
     labels: tuple[str, ...] = ()
     if "labels" in targets and len(targets) > 1 and "labels" not in inputs:
@@ -50,15 +55,14 @@ def data_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[str], *, na
         if base is not None:
             other = found.setdefault(split, {}).setdefault(base, key)
             if other != key:
-                what = "targets" if base is _TARGET else "samples"
+                what = "targets" if base is _TARGET else "groups" if base is _GROUP else "samples"
                 raise InputError(f"{named}: got both {other} and {key}, expected one array of {what}: leave one out")
     _check(found, arrays, inputs, named)
     parts = {}
     for split, bases in found.items():
-        target = bases.pop(_TARGET, None)
-        parts[split] = Part(
-            {base: arrays[key] for base, key in bases.items()}, None if target is None else arrays[target]
-        )
+        beside = (bases.pop(each, None) for each in (_TARGET, _GROUP))
+        others = [None if key is None else arrays[key] for key in beside]
+        parts[split] = Part({base: arrays[key] for base, key in bases.items()}, *others)
     return Data(named, parts, labels)
 
 

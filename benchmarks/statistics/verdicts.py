@@ -96,6 +96,8 @@ def change_verdict(change: Change) -> Verdict:
         return Verdict(kind, f"{kind}: {figures} ({metric.shown(abs(change.loss))}{unit}, {interval})")
     if not np.isfinite(change.detectable):
         return Verdict(TOO_FEW, f"too few samples to tell: {figures}, of {change.count:,} (at least {FEWEST} needed)")
+    if not change.detectable:
+        return Verdict(NO_LOSS, f"{NO_LOSS}: {figures}; no draw of the {change.count:,} samples loses any")
     visible = f"a loss of {metric.shown(change.detectable)}{unit}"
     if change.detectable > blind_above(change):
         return Verdict(TOO_FEW, f"too few samples to tell: {figures} ({interval}); only {visible} or more can be seen")

@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -108,8 +108,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         metavar="[OUTPUT=]TASK",
         action="append",
         default=[],
-        help="what an output means, where its export does not say: classes, yes-no, labels, values, map, boxes, "
-        "anomaly, similarity, any",
+        help="what an output means, where its export does not say: classes, yes-no, labels, values, map, "
+        "sequence, boxes, anomaly, similarity, any",
     )
     add_metric(parser)
     parser.add_argument(
@@ -151,8 +151,19 @@ def run(arguments: argparse.Namespace) -> int:
         # A folder that cannot be written to is found before the long work, and kept for its result.
         with claimed_folder(output) as claim:
             report = with_visible_texts(_measured(job, timing, arguments, folder, console))
+            # Whatever becomes of the judging, which may take long and run a metric of the user's own.
+            written = write_results(claim, report, job.images)
+        try:
             findings, shown = _found(report, limits.max_loss, arguments.metric)
-            written = write_results(claim, report, job.images, shown=shown)
+        except KeyboardInterrupt:
+            again = f"edgeport report {shell_word(output)}"
+            print(
+                visible(f"edgeport: interrupted: {output} holds what was measured; {again} judges it"), file=sys.stderr
+            )
+            return 130
+        if shown:
+            with claimed_folder(output) as claim:
+                written = write_results(claim, report, job.images, shown=shown)
     _show(report, findings, console)
     console.print(visible(f"Written to {output}: {', '.join(written)}"))
     code = max(_exit_code(report), _judgement(findings))
@@ -171,15 +182,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _found(
     report: Report, max_loss: float | None, metrics: Sequence[str]
-) -> tuple["Findings | None", Iterator[tuple[str, bytes]]]:
+) -> tuple["Findings | None", list[tuple[str, bytes]]]:
     """Return the findings and the files that show them, if what they are made with is installed."""
     if not can_show():
-        return None, iter(())
+        return None, []
     from edgeport.benchmarks.report.findings import findings_of
     from edgeport.benchmarks.report.renderers.files import shown_files
 
     findings = findings_of(report, max_loss=max_loss, metrics=metrics)
-    return findings, shown_files(findings)
+    return findings, list(shown_files(findings))
 
 
 def _exit_code(report: Report) -> int:

@@ -210,7 +210,8 @@ def _kept(
 
 def _check_probabilities(output: JudgedOutput, values: Array) -> None:
     """Raise InputError for logits where a threshold would decide."""
-    decided = ANSWERS[output.task].thresholded and (output.task != "map" or values.shape[-1] == 1)
+    several = output.task in ("map", "sequence") and values.shape[-1] > 1
+    decided = ANSWERS[output.task].thresholded and not several
     if not decided or output.targets is None or values.dtype.kind != "f":
         return
     low, high = float(values.min()), float(values.max())
@@ -238,6 +239,9 @@ def _judged(
     output: Output, said: str | None, targets: Array | None, metrics: Sequence[str], source: str
 ) -> JudgedOutput:
     task = said or output.kind or "any"
+    if task == "map" and not said and len(output.shape) == 3:
+        # One axis of places is that of steps.
+        task = "sequence"
     # Who says that an output means anything wants no judgement, but by a metric of the user's own.
     own = any(map(is_users_metric, metrics))
     if targets is None or (said == "any" and not own):

@@ -118,13 +118,22 @@ def assembled_report(
         return _answered(entry, answers, count=count_of(samples), classes=len(dataset["labels"]))
 
     timing = replace(timing, labels=not judged)
-    measured, running, left_out = _asked(entries, samples, answered, skip_refused=skip_refused, on_step=on_step)
+    measured, running, left_out, stopped = _asked(
+        entries, samples, answered, skip_refused=skip_refused, on_step=on_step
+    )
     sweeping = [
         replace(each, name=_name(each, threads), threads=threads)
         for threads in timing.threads
         for each in running.values()
     ]
-    timings = time_candidates(sweeping, samples, protocol=timing.protocol, ways=timing.ways, on_step=on_step)
+    try:
+        timings = (
+            Timings(partial=stopped)
+            if stopped
+            else time_candidates(sweeping, samples, protocol=timing.protocol, ways=timing.ways, on_step=on_step)
+        )
+    except KeyboardInterrupt:
+        timings = Timings(partial=f"interrupted in the first of {timing.protocol.launches} rounds")
     report = Report(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         edgeport={"version": version_of("edgeport"), **_commit()},
@@ -186,26 +195,35 @@ def _asked(
     *,
     skip_refused: bool,
     on_step: OnStep,
-) -> tuple[list[Measured], dict[str, Candidate], list[dict[str, str]]]:
-    """Return the answers of all entries, the candidates that can be timed by file, and what was left out."""
+) -> tuple[list[Measured], dict[str, Candidate], list[dict[str, str]], str]:
+    """Return the answers of all entries, the candidates that can be timed by file, what was left out, and why it ended.
+
+    Ctrl-C keeps the answers of those that have given all, if there is a reference and another one.
+    """
     measured = [_recorded(entry) for entry in entries if entry.recorded is not None]
     asked = {entry.candidate.name: entry for entry in entries if entry.candidate is not None}
     candidates = [entry.candidate for entry in entries if entry.candidate is not None]
     running: dict[str, Candidate] = {}
     left_out: list[dict[str, str]] = []
-    for candidate, found in answers_of(candidates, samples, on_step=on_step):
-        entry = asked[candidate.name]
-        if isinstance(found, EdgeportError):
-            if not skip_refused:
-                raise found
-            # The file is the right one, so it is the engine that is missing, or too old for it.
-            left_out.append({"file": entry.file, "reason": str(found)})
-        else:
-            measured.append(answered(entry, found))
-            running[entry.file] = candidate
+    stopped = ""
+    try:
+        for candidate, found in answers_of(candidates, samples, on_step=on_step):
+            entry = asked[candidate.name]
+            if isinstance(found, EdgeportError):
+                if not skip_refused:
+                    raise found
+                # The file is the right one, so it is the engine that is missing, or too old for it.
+                left_out.append({"file": entry.file, "reason": str(found)})
+            else:
+                measured.append(answered(entry, found))
+                running[entry.file] = candidate
+    except KeyboardInterrupt:
+        if len(measured) < 2:
+            raise
+        stopped = f"interrupted after the answers of {len(measured)} of {len(entries)}"
     if not running:
         raise MissingDependencyError(f"nothing could be measured: {left_out[0]['file']}: {left_out[0]['reason']}")
-    return measured, running, left_out
+    return measured, running, left_out, stopped
 
 
 def _name(candidate: Candidate, threads: int) -> str:

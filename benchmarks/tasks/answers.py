@@ -77,6 +77,7 @@ ANSWERS: dict[str, Answers] = {
     "labels": Answers(_flat, _over_threshold, thresholded=True),
     "values": Answers(_flat),
     "map": Answers(_classes_of_places, classes_of, thresholded=True),
+    "sequence": Answers(_classes_of_places, classes_of, thresholded=True),
     "boxes": Answers(),
     "anomaly": Answers(_flat, averaged=True),
     "similarity": Answers(_flat),

@@ -1,5 +1,6 @@
 """Metrics of decisions: which of several classes, whether or not, and which class at each place of a map."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -118,3 +119,5 @@ DICE = Metric(
     lambda truth, answers: float(metrics.f1_score(*_flat(truth, answers), average="macro", zero_division=0)),
     partial(_of_confusion, figure="f1"),
 )
+# Of a sequence, whose places are steps.
+STEP_ACCURACY, STEP_F1 = replace(PLACE_ACCURACY, name="step accuracy"), replace(DICE, name="macro F1")

@@ -9,6 +9,8 @@ from edgeport.benchmarks.tasks.decisions import (
     MACRO_F1,
     MEAN_IOU,
     PLACE_ACCURACY,
+    STEP_ACCURACY,
+    STEP_F1,
     accuracy,
 )
 from edgeport.benchmarks.tasks.metric import Metric
@@ -67,6 +69,7 @@ TASKS: dict[str, Task] = {
     "labels": Task(_always(MEAN_AVERAGE_PRECISION, LABEL_F1)),
     "values": Task(_values),
     "map": Task(_always(MEAN_IOU, DICE, PLACE_ACCURACY)),
+    "sequence": Task(_always(STEP_ACCURACY, STEP_F1)),
     "boxes": Task(_boxes),
     "anomaly": Task(_always(ROC_AUC, AVERAGE_PRECISION)),
     "similarity": Task(_always(recall_at(1), recall_at(5))),

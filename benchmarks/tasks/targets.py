@@ -125,6 +125,7 @@ TARGETS: dict[str, Targets] = {
     "labels": Targets("0 or 1 for each label (n, labels)", _bits),
     "values": Targets("finite numbers of the output's own shape", _values),
     "map": Targets("a class number from 0 for each place (n, ...), 255 for none", _places),
+    "sequence": Targets("a class number from 0 for each step (n, steps), 255 for none", _places),
     "boxes": Targets("rows of class, top, left, bottom, right (n, boxes, 5), filled up with -1", _boxes),
     "similarity": Targets("class numbers (n,)", _numbers),
     # Of whatever a user's own metric takes.

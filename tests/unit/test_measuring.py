@@ -1,6 +1,7 @@
 """Candidates are measured in processes of their own: answers, times, starts, and what becomes of those that fail."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from edgeport.benchmarks.measure.candidates.process import MeasuringProcess
 from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, answers_of, time_candidates
+from edgeport.benchmarks.report.raw.record import Report
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError, load
 
 SHORT = Protocol(launches=2, turns=3, calls=4, warmup_seconds=0.02)
@@ -128,6 +130,38 @@ def test_ctrl_c_keeps_the_rounds_that_have_ended(
     assert [len(series.launches) for series in found.series["tiny.int8.tflite"]] == [1, 1]
     with pytest.raises(KeyboardInterrupt):
         time_candidates([tiny(data)], images, protocol=SHORT)
+
+
+def test_ctrl_c_keeps_the_answers_of_those_that_have_given_all(
+    data: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until(count: int) -> Callable[[str], None]:
+        steps = []
+
+        def step(what: str) -> None:
+            steps.append(what)
+            if len(steps) > count:
+                raise KeyboardInterrupt
+
+        return step
+
+    files = ("int8.tflite", "float32.onnx", "int8.onnx")
+    entries = [Entry(f"tiny.{each}", each.split(".")[1], each, 1, "0" * 64, tiny(data, each)) for each in files]
+    dataset = {"name": "d", "split": "test", "count": 12, "sha256": "0" * 64, "labels": [*"0123456789"]}
+
+    def measured(count: int) -> Report:
+        timing = Timing(protocol=SHORT)
+        truth = np.arange(12) % 10
+        return assembled_report(entries, images, truth, model="m", dataset=dataset, timing=timing, on_step=until(count))
+
+    with pytest.raises(KeyboardInterrupt):
+        measured(1)
+    two, three = measured(2), measured(3)
+    assert [each.file for each in two.artefacts] == ["tiny.int8.tflite", "tiny.float32.onnx"]
+    assert two.partial == "interrupted after the answers of 2 of 3"
+    assert len(three.artefacts) == 3
+    assert three.partial == "interrupted in the first of 2 rounds"
+    assert not any(each.timed for each in three.artefacts)
 
 
 def test_more_threads_than_cores_are_refused(data: Path, images: np.ndarray) -> None:

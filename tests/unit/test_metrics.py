@@ -9,7 +9,16 @@ from sklearn import metrics as sk
 from edgeport.benchmarks.statistics.paired_change import paired_change
 from edgeport.benchmarks.tasks.answers import reconstruction_errors
 from edgeport.benchmarks.tasks.boxes import BOX_MAP, BOX_MAP50
-from edgeport.benchmarks.tasks.decisions import BALANCED_ACCURACY, DICE, MACRO_F1, MEAN_IOU, PLACE_ACCURACY, accuracy
+from edgeport.benchmarks.tasks.decisions import (
+    BALANCED_ACCURACY,
+    DICE,
+    MACRO_F1,
+    MEAN_IOU,
+    PLACE_ACCURACY,
+    STEP_ACCURACY,
+    STEP_F1,
+    accuracy,
+)
 from edgeport.benchmarks.tasks.metric import Array, Metric
 from edgeport.benchmarks.tasks.rankings import AVERAGE_PRECISION, LABEL_F1, MEAN_AVERAGE_PRECISION, ROC_AUC
 from edgeport.benchmarks.tasks.scores import recall_at
@@ -46,6 +55,11 @@ def maps(random: np.random.Generator) -> tuple[Array, Array]:
     return truth, scores
 
 
+def sequences(random: np.random.Generator) -> tuple[Array, Array]:
+    truth, scores = maps(random)
+    return truth[:, 0], scores[:, 0]
+
+
 MAE, RMSE, R2, BIAS = value_metrics()
 ONE_MAE, ONE_RMSE, ONE_R2, ONE_BIAS = value_metrics(column=1, name="depth", unit="m")
 CASES: tuple[tuple[Metric, Made], ...] = (
@@ -54,6 +68,7 @@ CASES: tuple[tuple[Metric, Made], ...] = (
     *((metric, labels) for metric in (MEAN_AVERAGE_PRECISION, LABEL_F1)),
     *((metric, values) for metric in (MAE, RMSE, R2, BIAS, ONE_MAE, ONE_RMSE, ONE_R2, ONE_BIAS)),
     *((metric, maps) for metric in (PLACE_ACCURACY, MEAN_IOU, DICE)),
+    *((metric, sequences) for metric in (STEP_ACCURACY, STEP_F1)),
 )
 NAMES = [f"{metric.name} of {made.__name__}" for metric, made in CASES]
 
@@ -87,6 +102,16 @@ def test_the_figures_are_those_that_the_names_say() -> None:
     each = np.diag(one) / (one.sum(0) + one.sum(1) - np.diag(one))
     assert MEAN_IOU.value(truth, answers) == pytest.approx(each.mean(), abs=1e-12)
     assert DICE.value(truth, answers) == pytest.approx((2 * each / (1 + each)).mean(), abs=1e-12)
+
+
+def test_steps_and_the_five_best_are_those_of_scikit_learn() -> None:
+    truth, scores = sequences(np.random.default_rng(1))
+    meant = truth != 255
+    decided = scores.argmax(-1)[meant]
+    assert STEP_ACCURACY.value(truth, scores) == pytest.approx(sk.accuracy_score(truth[meant], decided), abs=1e-12)
+    assert STEP_F1.value(truth, scores) == pytest.approx(sk.f1_score(truth[meant], decided, average="macro"), abs=1e-12)
+    truth, answers = of_classes(np.random.default_rng(1))
+    assert accuracy(5).value(truth, answers) == pytest.approx(sk.top_k_accuracy_score(truth, answers, k=5), abs=1e-12)
 
 
 def test_a_function_of_ones_own_is_drawn_like_any_other() -> None:

@@ -23,7 +23,7 @@ def asked(output: Output, targets: np.ndarray | None, **more: object) -> Evaluat
 
 
 def test_every_task_has_its_row_in_each_table() -> None:
-    assert set(TASKS) == set(ANSWERS) == {*TARGETS, "any"}
+    assert set(TASKS) == set(ANSWERS) == set(TARGETS)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,7 @@ def test_every_task_has_its_row_in_each_table() -> None:
         ("values", (2, 3), SAMPLES.reshape(COUNT, 2, 3), SAMPLES),
         ("map", (4, 5, 3), np.ones((COUNT, 4, 5), np.uint8), None),
         ("map", (4, 5, 1), np.ones((COUNT, 4, 5, 1), np.uint8), np.ones((COUNT, 4, 5))),
+        ("sequence", (4, 3), np.ones((COUNT, 4), np.uint8), None),
         ("boxes", (8, 6), np.full((COUNT, 2, 5), -1.0), None),
     ],
 )
@@ -66,6 +67,7 @@ def test_targets_of_each_kind_are_taken(
         ("map", (4, 5, 3), np.full((COUNT, 4, 5), 0.5)),
         ("map", (4, 5, 3), np.full((COUNT, 4, 5), 3)),
         ("map", (4, 5, 1), np.full((COUNT, 4, 5), 255)),
+        ("sequence", (4, 3), np.zeros((COUNT, 5), int)),
         ("boxes", (8, 6), np.zeros((COUNT, 5))),
         ("values", (1,), np.full(COUNT, "a")),
     ],
@@ -75,6 +77,19 @@ def test_targets_of_another_kind_are_refused(kind: str, shape: tuple[int, ...], 
         asked(Output("out", (None, *shape), "float32", kind=kind), targets)
     assert TARGETS[kind].expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_map_of_one_axis_is_a_sequence_unless_somebody_says_otherwise() -> None:
+    output, steps = Output("out", (None, 4, 3), "float32", kind="map"), np.arange(COUNT * 4).reshape(COUNT, 4) % 3
+    assert asked(output, steps).judged[0].task == "sequence"
+    assert asked(output, steps, tasks={"": "map"}).judged[0].task == "map"
+
+
+@pytest.mark.parametrize("kind", ["classes", "yes-no", "anomaly", "similarity"])
+def test_one_class_alone_says_nothing(kind: str) -> None:
+    output = Output("out", (None, 3 if kind == "classes" else 1), "float32", kind=kind)
+    with pytest.raises(InputError, match=f"all 30 targets of out are 1, and {kind} of one kind alone say nothing"):
+        asked(output, np.ones(COUNT, np.int64))
 
 
 def test_an_output_of_no_said_meaning_is_what_its_targets_leave_no_doubt_of() -> None:

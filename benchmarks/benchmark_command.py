@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from edgeport.benchmarks.compare.baseline import read_baseline
 from edgeport.benchmarks.compare.limits import add_limits, add_metric, limits_of
 from edgeport.benchmarks.measure.assembly import OnStep, Timing
+from edgeport.benchmarks.measure.candidates.candidate import Samples
 from edgeport.benchmarks.measure.jobs import Job, on_data, on_golden_samples
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import usable_cores
@@ -37,7 +38,6 @@ from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import check_output_folder
 from edgeport.runtime.golden.answers import FILE_NAME
 from edgeport.runtime.host.terminal import shell_word, visible
-from edgeport.runtime.tensors.arrays import Pixels
 
 if TYPE_CHECKING:
     from edgeport.benchmarks.report.findings import Findings
@@ -152,7 +152,8 @@ def run(arguments: argparse.Namespace) -> int:
         with claimed_folder(output) as claim:
             report = with_visible_texts(_measured(job, timing, arguments, folder, console))
             # Whatever becomes of the judging, which may take long and run a metric of the user's own.
-            written = write_results(claim, report, job.images)
+            images = None if report.judged or isinstance(job.samples, Mapping) else job.samples
+            written = write_results(claim, report, images)
         try:
             findings, shown = _found(report, limits.max_loss, arguments.metric)
         except KeyboardInterrupt:
@@ -163,7 +164,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 130
         if shown:
             with claimed_folder(output) as claim:
-                written = write_results(claim, report, job.images, shown=shown)
+                written = write_results(claim, report, images, shown=shown)
     _show(report, findings, console)
     console.print(visible(f"Written to {output}: {', '.join(written)}"))
     code = max(_exit_code(report), _judgement(findings))
@@ -281,8 +282,8 @@ def _measured(job: Job, timing: Timing, arguments: argparse.Namespace, folder: P
         try:
             if arguments.profile:
                 report = replace(report, profiles=_profiles(report, folder, threads, on_step))
-            if arguments.mlperf and job.images is not None:
-                report = replace(report, mlperf=_mlperf(report, folder, job.images, threads, on_step))
+            if arguments.mlperf:
+                report = replace(report, mlperf=_mlperf(report, folder, job.samples, threads, on_step))
         except KeyboardInterrupt:
             report = replace(report, partial="interrupted after the last round")
         except EdgeportError as error:
@@ -299,12 +300,12 @@ def _profiles(report: Report, folder: Path, threads: int, on_step: OnStep) -> di
     return profile_files(paths, threads=threads, on_step=on_step)
 
 
-def _mlperf(report: Report, folder: Path, images: Pixels, threads: int, on_step: OnStep) -> dict[str, Any]:
+def _mlperf(report: Report, folder: Path, samples: Samples, threads: int, on_step: OnStep) -> dict[str, Any]:
     """Return what MLPerf LoadGen measures of each artefact, by file."""
     found = {}
     for path in _files(report, folder):
         on_step(f"{path.name} under MLPerf LoadGen")
-        found[path.name] = asdict(run_loadgen(path, images, threads=threads))
+        found[path.name] = asdict(run_loadgen(path, samples, threads=threads))
     return found
 
 

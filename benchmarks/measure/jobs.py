@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.compare.baseline import Baseline, check_baseline
+from edgeport.benchmarks.measure.candidates.candidate import Samples
 from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, samples_digest
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.export.manifest import Manifest, read_manifest
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
-from edgeport.runtime.tensors.arrays import Pixels
 from edgeport.train.datasets.data import Data
 from edgeport.train.zoo import find_published
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is to be measured: images (None: other samples), how many candidates at most, and what does it."""
+    """What is to be measured: samples, how many candidates at most, and what does it."""
 
-    images: Pixels | None
+    samples: Samples
     candidates: int
     measure: Callable[..., Report]
 
@@ -69,7 +69,7 @@ def on_data(arguments: argparse.Namespace, folder: Path, baseline: Baseline | No
     _say_what_is_judged(whole, dataset.splits)
     others = len(side_by_side[1].artefacts) if side_by_side else 0
     return Job(
-        images=dataset.test.samples,
+        samples=dataset.test.samples,
         candidates=1 + len(manifest.artefacts) + others,
         measure=partial(benchmark, folder, manifest, reference, dataset, baseline=side_by_side),
     )
@@ -89,8 +89,6 @@ def _on_any_data(
     from edgeport.train.datasets.data import divided, numbered_as
     from edgeport.train.datasets.named import load_data
 
-    if arguments.mlperf:
-        raise InputError(f"--mlperf: got {manifest.name}, which is no classifier of images, expected one")
     _check_reference(reference)
     whole = load_data(source, **_wanted(arguments, manifest), groups=arguments.group_by)
     # Where nobody has divided it, as training and calibration did: what they have seen judges nothing.
@@ -114,7 +112,7 @@ def _on_any_data(
     for line in evaluation.words:
         print(line)
     return Job(
-        images=None,
+        samples=evaluation.samples,
         candidates=len(entries),
         measure=partial(benchmark_any, entries, evaluation, model=manifest.name),
     )

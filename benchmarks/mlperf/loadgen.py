@@ -9,12 +9,12 @@ from statistics import median
 
 import numpy as np
 
+from edgeport.benchmarks.measure.candidates.candidate import Samples, picked
 from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.host.json_process import JsonProcess, with_threads
-from edgeport.runtime.tensors.arrays import Pixels
 
 QUERIES = 1024
 # The two p90 of an artefact agree if they differ by no more than this.
@@ -98,7 +98,7 @@ class LoadgenResult:
 
 
 def run_loadgen(
-    path: Path, images: Pixels, *, threads: int = 1, trust: bool = False, seconds: float = SECONDS
+    path: Path, samples: Samples, *, threads: int = 1, trust: bool = False, seconds: float = SECONDS
 ) -> LoadgenResult:
     """Run an artefact under MLPerf LoadGen, SingleStream and Offline, in a process and on cores of its own.
 
@@ -107,14 +107,15 @@ def run_loadgen(
 
     Args:
         path: The artefact.
-        images: uint8 of shape (n, height, width, channels); the first 1,024 are used.
+        samples: Pixels are uint8 of shape (n, height, width, channels); all else is as the model takes it, an array for
+            each input by its name if there are several. The first 1,024 are used.
         threads: How many threads its engine may use.
         trust: Run a file without a digest.
         seconds: About how long it may take; slow artefacts take longer.
 
     Raises:
         ArtefactError: The artefact cannot be used, or its process died.
-        InputError: The artefact takes several images at a time, or the images are not its own.
+        InputError: The artefact takes several samples at a time, or the samples are not its own.
         MissingDependencyError: LoadGen is not installed.
     """
     if find_spec("mlperf_loadgen") is None:
@@ -123,11 +124,14 @@ def run_loadgen(
     if not 1 <= threads <= len(cores):
         raise InputError(f"--threads: got {threads}, expected 1 to {len(cores)}, the cores that this process may use")
     with temporary_folder() as folder:
-        samples = folder / "images.npy"
-        np.save(samples, images[:IMAGES], allow_pickle=False)
+        taken = picked(samples, slice(IMAGES))
+        paths = {}
+        for place, (name, array) in enumerate(taken.items() if isinstance(taken, Mapping) else [("", taken)]):
+            paths[name] = str(folder / f"input{place}.npy")
+            np.save(paths[name], array, allow_pickle=False)
         order = {
             "path": str(path),
-            "images": str(samples),
+            "samples": paths if isinstance(taken, Mapping) else paths[""],
             "threads": threads,
             "trust": trust,
             # The last ones, as in every measurement: the first often serves the machine's interrupts.

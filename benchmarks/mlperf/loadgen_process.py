@@ -17,12 +17,13 @@ from typing import Any
 import mlperf_loadgen
 import numpy as np
 
+from edgeport.benchmarks.measure.candidates.candidate import Samples, count_of, mapped, picked
+from edgeport.benchmarks.measure.candidates.openers import OpenedArtefact
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.host.replies import refusal, replies
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.predictor import Predictor
-from edgeport.runtime.tensors.arrays import Pixels, Tensor
 
 # How often each test is repeated.
 _LEAST_TESTS, _MOST_TESTS = 5, 25
@@ -42,7 +43,7 @@ def main() -> None:
         os.sched_setaffinity(0, order["cores"])
     try:
         predictor = load(order["path"], threads=order["threads"], verify=not order["trust"])
-        found = _measured(predictor, np.load(order["images"], allow_pickle=False), order)
+        found = _measured(predictor, mapped(order["samples"]), order)
     except EdgeportError as error:
         found = refusal(error)
     reply(found)
@@ -50,39 +51,40 @@ def main() -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Samples:
-    """Encoded images: LoadGen's library of samples.
+    """Encoded samples: LoadGen's library.
 
     Attributes:
-        single: One tensor an image.
-        stacked: All of them in one.
+        single: What a call takes for each sample: a tensor, or one for each input by its name.
+        stacked: The same for all of them.
         batch: How many the artefact takes in Offline.
     """
 
-    single: Sequence[Tensor]
-    stacked: Tensor
+    single: Sequence[Samples]
+    stacked: Samples
     batch: int
 
 
-def _measured(predictor: Predictor, images: Pixels, order: dict[str, Any]) -> dict[str, Any]:
+def _measured(predictor: Predictor, given: Samples, order: dict[str, Any]) -> dict[str, Any]:
     """Return what both clocks say."""
     held = predictor.spec.input.shape[0]
     if held not in (None, 1):
         raise InputError(
-            f"{predictor.spec.name} takes {held} images at a time, and LoadGen asks for one: export without --batch"
+            f"{predictor.spec.name} takes {held} samples at a time, and LoadGen asks for one: export without --batch"
         )
-    stacked = predictor.encode(images)
-    samples = _Samples([stacked[at : at + 1] for at in range(len(stacked))], stacked, held or _OFFLINE_BATCH)
+    stacked = OpenedArtefact(predictor).encoded(given)
+    single = [picked(stacked, slice(at, at + 1)) for at in range(count_of(stacked))]
+    samples = _Samples(single, stacked, held or _OFFLINE_BATCH)
     queries, random = order["queries"], np.random.default_rng(0)
     run = predictor.run
     typical = _warm(run, samples)
     # Two of the three SingleStream tests, and both of Offline, run the artefact.
     tests = max(_LEAST_TESTS, min(int(order["seconds"] * 1e9 / (4 * queries * typical)), _MOST_TESTS))
-    single = (
+    tested = (
         partial(_single_stream, run, samples, queries),
         partial(_own_single, run, samples, queries, random),
         partial(_single_stream, _answered_at_once, samples, queries),
     )
-    theirs, ours, nobodys = _in_turns(single, tests, random)
+    theirs, ours, nobodys = _in_turns(tested, tests, random)
     offline = (partial(_offline, run, samples, queries), partial(_own_offline, run, samples, queries, random))
     offline_theirs, offline_ours = _in_turns(offline, tests, random)
     return {
@@ -99,7 +101,7 @@ def _measured(predictor: Predictor, images: Pixels, order: dict[str, Any]) -> di
     }
 
 
-def _answered_at_once(tensor: Tensor) -> None:
+def _answered_at_once(sample: Samples) -> None:
     """Do nothing: what a query takes then is the harness' own time."""
 
 
@@ -112,7 +114,7 @@ def _in_turns(tests: Sequence[Callable[[], Any]], count: int, random: np.random.
     return results
 
 
-def _warm(run: Callable[[Tensor], object], samples: _Samples) -> float:
+def _warm(run: Callable[[Samples], object], samples: _Samples) -> float:
     """Call until it is fast; return the median time of a call in ns."""
     times: list[int] = []
     deadline = time.perf_counter() + _WARMUP_SECONDS
@@ -124,7 +126,7 @@ def _warm(run: Callable[[Tensor], object], samples: _Samples) -> float:
 
 
 def _own_single(
-    run: Callable[[Tensor], object], samples: _Samples, count: int, random: np.random.Generator
+    run: Callable[[Samples], object], samples: _Samples, count: int, random: np.random.Generator
 ) -> list[int]:
     """Return p50 and p90 in ns of so many calls on samples in random order, as LoadGen counts them."""
     clock, single = time.perf_counter_ns, samples.single
@@ -138,7 +140,7 @@ def _own_single(
     return [times[int(count * share)] for share in (0.5, 0.9)]
 
 
-def _own_offline(run: Callable[[Tensor], object], samples: _Samples, count: int, random: np.random.Generator) -> float:
+def _own_offline(run: Callable[[Samples], object], samples: _Samples, count: int, random: np.random.Generator) -> float:
     """Return samples per second of so many samples in random order."""
     chosen = random.integers(0, len(samples.single), count).tolist()
     started = time.perf_counter_ns()
@@ -147,11 +149,11 @@ def _own_offline(run: Callable[[Tensor], object], samples: _Samples, count: int,
     return count * 1e9 / (time.perf_counter_ns() - started)
 
 
-def _gathered(samples: _Samples, indices: list[int]) -> Tensor:
-    return samples.single[indices[0]] if samples.batch == 1 else samples.stacked[indices]
+def _gathered(samples: _Samples, indices: list[int]) -> Samples:
+    return samples.single[indices[0]] if samples.batch == 1 else picked(samples.stacked, np.array(indices))
 
 
-def _single_stream(run: Callable[[Tensor], object], samples: _Samples, count: int) -> dict[str, Any]:
+def _single_stream(run: Callable[[Samples], object], samples: _Samples, count: int) -> dict[str, Any]:
     """Return what LoadGen says of so many queries, one at a time."""
     # One response that is used again, and the quicker of LoadGen's two interfaces: what else the harness does in
     # Python counts as latency.
@@ -167,7 +169,7 @@ def _single_stream(run: Callable[[Tensor], object], samples: _Samples, count: in
     return {**_common(summary), **{f"p{p}": summary[f"result_{p}.00_percentile_latency_ns"] for p in (50, 90)}}
 
 
-def _offline(run: Callable[[Tensor], object], samples: _Samples, count: int) -> dict[str, Any]:
+def _offline(run: Callable[[Samples], object], samples: _Samples, count: int) -> dict[str, Any]:
     """Return what LoadGen says of one query of so many samples."""
 
     def issue(ids: list[int], indices: list[int]) -> None:

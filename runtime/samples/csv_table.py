@@ -216,7 +216,8 @@ def _header(cells: Sequence[str], named: str, asked: Mapping[str, str]) -> tuple
     for what, name in asked.items():
         if name not in columns:
             if any(map(_is_number, cells)):
-                raise InputError(f"{named}: got numbers in the first line, expected names, and the {what} {name!r} there")
+                expected = f"names, and the {what} {name!r} there"
+                raise InputError(f"{named}: got numbers in the first line, expected {expected}")
             raise unknown_name(f"column of {what}s", name, columns)
     return columns
 

@@ -142,7 +142,9 @@ def test_times_are_taken_too_and_a_report_is_shown_again(shared, edgeport, tmp_p
         ({"features": (300, 5), "y": (300, 1)}, ("--metric", "mAP"), "unknown metric of values 'mAP'"),
         ({"features": (300, 5), "y": (300, 1)}, ("--task", "prize=values"), "unknown output 'prize'"),
         ({"features": (300, 5)}, ("--metric", "MAE"), "does not say what is true"),
-        ({"features": (300, 5), "y": (300, 1)}, ("--mlperf",), "--mlperf"),
+        ({"features": (300, 5)}, ("--max-loss", "0.5"), "--max-loss: got 0.5, and "),
+        ({"features": (300, 5), "y": (300, 1)}, ("--group-by", "who"), "unknown array of groups 'who'"),
+        ({"features": (300, 5), "y": (300, 1)}, ("--metric", "no.py:score"), "no.py is no Python file"),
     ],
 )
 def test_what_cannot_be_judged_is_refused_in_one_line_before_the_work(

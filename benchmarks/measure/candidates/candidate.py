@@ -54,6 +54,14 @@ def picked(samples: Samples, places: npt.NDArray[np.int64] | slice) -> Samples:
     return np.array(samples[places])
 
 
+def mapped(paths: str | Mapping[str, str]) -> Samples:
+    """Return the samples of a file, or of one for each input by its name, mapped and not in memory."""
+    if isinstance(paths, str):
+        samples: Samples = np.load(paths, mmap_mode="r")
+        return samples
+    return {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One way to run a model, in values that another process can be sent.

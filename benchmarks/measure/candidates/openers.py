@@ -36,14 +36,18 @@ class OpenedArtefact:
     def call(self, what: str, samples: Samples) -> Callable[[], object]:
         """See OpenedCandidate.call."""
         predictor = self._predictor
-        if self._takes_pixels(samples):
-            if what == ENGINE_CALL:
-                return partial(predictor.run, predictor.encode(samples))
-            return partial(predictor.classify if what == LABEL else predictor.predict, samples)
-        real = self._real(samples)
         if what == ENGINE_CALL:
-            return partial(predictor.run, {each.name: encode(real[each.name], each) for each in predictor.spec.inputs})
-        return partial(predictor.answer, real)
+            return partial(predictor.run, self.encoded(samples))
+        if self._takes_pixels(samples):
+            return partial(predictor.classify if what == LABEL else predictor.predict, samples)
+        return partial(predictor.answer, self._real(samples))
+
+    def encoded(self, samples: Samples) -> Samples:
+        """Return samples as the engine takes them: an array, or one for each input by its name."""
+        if self._takes_pixels(samples):
+            return self._predictor.encode(samples)
+        real = self._real(samples)
+        return {each.name: encode(real[each.name], each) for each in self._predictor.spec.inputs}
 
     def _answer(self, samples: Samples) -> dict[str, Tensor]:
         if self._takes_pixels(samples):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.measure.candidates.candidate import Samples, count_of, picked
+from edgeport.benchmarks.measure.candidates.candidate import Samples, count_of, mapped, picked
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import full_temporary_folder
 from edgeport.runtime.host.replies import refusal, replies
@@ -70,7 +70,7 @@ class _Worker:
         imported = time.monotonic_ns()
         self._opened = getattr(module, function)(threads=order["threads"], **arguments)
         loaded = time.monotonic_ns()
-        self._samples = _loaded(order["samples"])
+        self._samples = mapped(order["samples"])
         first = self._opened.call("predict", self._batch(1))
         before_first = time.monotonic_ns()
         first()
@@ -130,13 +130,6 @@ class _Worker:
     def _batch(self, count: int) -> Samples:
         """Return so many samples, from the first on and again if there are fewer."""
         return picked(self._samples, np.arange(count) % count_of(self._samples))
-
-
-def _loaded(paths: str | Mapping[str, str]) -> Samples:
-    if isinstance(paths, str):
-        samples: Samples = np.load(paths, mmap_mode="r")
-        return samples
-    return {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
 
 
 def _timed(call: Call, count: int) -> list[int]:

@@ -1,7 +1,10 @@
 """The benchmark of models of every kind: metrics where somebody says what is true, else how far the outputs moved."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -174,3 +177,28 @@ def test_without_what_is_true_it_says_how_far_each_output_moved(shared, edgeport
     assert "loss" not in printed
     (float32, *_) = (each for each in findings_of(report).others if each.measured.precision == "float32")
     assert all(each.change.largest < 1e-5 for each in float32.judged)
+
+
+def test_ctrl_c_in_a_slow_metric_keeps_what_was_measured(shared, edgeport, tmp_path: Path) -> None:
+    table = next(task for task in TASKS if task.name == "table")
+    folder = shared("task-table", lambda place: make(table, place))
+    rows = table.samples()
+    np.savez(tmp_path / "data.npz", features=rows, y=rows[:, 2])
+    slow = f"import time\ndef slow(t, a):\n    open({str(tmp_path / 'runs')!r}, 'w')\n    time.sleep(600)\n"
+    (tmp_path / "mine.py").write_text(slow + "slow.better = 'up'\n")
+    options = ("--data", tmp_path / "data.npz", "--metric", f"{tmp_path / 'mine.py'}:slow", "--only", "accuracy")
+    command = [sys.executable, "-m", "edgeport.runtime.cli", "benchmark", folder / "export", *options]
+    with subprocess.Popen(
+        [*map(str, command), "-o", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not (tmp_path / "runs").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr is not None
+        (line,) = process.stderr.read().splitlines()
+    out = tmp_path / "out"
+    assert line == f"edgeport: interrupted: {out} holds what was measured; edgeport report {out} judges it"
+    assert len(read_report(tmp_path / "out").artefacts) == 5
+    edgeport("report", tmp_path / "out", "--metric", "MAE")

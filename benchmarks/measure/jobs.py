@@ -9,12 +9,14 @@ from typing import Any
 
 from edgeport.benchmarks.compare.baseline import Baseline, check_baseline
 from edgeport.benchmarks.measure.candidates.candidate import Samples
+from edgeport.benchmarks.measure.compiled_metrics import compiled_metrics
 from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, samples_digest
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.export.manifest import Manifest, read_manifest
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
+from edgeport.runtime.host.terminal import visible
 from edgeport.train.datasets.data import Data
 from edgeport.train.zoo import find_published
 
@@ -111,6 +113,9 @@ def _on_any_data(
     _say_what_is_judged(whole, data.parts)
     for line in evaluation.words:
         print(line)
+    offered = compiled_metrics(reference)
+    if offered and not arguments.metric and any(each.targets for each in evaluation.judged):
+        print(visible(f"The model was compiled with {', '.join(offered)}: --metric judges by one of them"))
     return Job(
         samples=evaluation.samples,
         candidates=len(entries),

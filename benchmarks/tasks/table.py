@@ -18,6 +18,8 @@ from edgeport.benchmarks.tasks.rankings import AVERAGE_PRECISION, LABEL_F1, MEAN
 from edgeport.benchmarks.tasks.scores import recall_at
 from edgeport.benchmarks.tasks.users_metric import is_users_metric, users_metric
 from edgeport.benchmarks.tasks.values import value_metrics
+from edgeport.runtime.cli import needing
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import MissingDependencyError, unknown_name
 
 # Of more columns, a figure each says less than one of all.
@@ -51,6 +53,13 @@ def _values(columns: Sequence[str], units: Sequence[str]) -> Chosen:
     each = [value_metrics(column=place, name=name, unit=units[place]) for place, name in enumerate(columns)]
     # The mean absolute error and R2 of every column.
     return (*(metrics[0] for metrics in each), *(metrics[2] for metrics in each))
+
+
+def _of_keras(name: str, task: str) -> Metric:
+    """Return a metric of Keras, whose import takes seconds and prints."""
+    with needing("benchmarks", f"--metric {name}"), quiet_stderr():
+        from edgeport.benchmarks.tasks.keras_metric import keras_metric
+    return keras_metric(name, task=task)
 
 
 def _boxes(columns: Sequence[str], units: Sequence[str]) -> Chosen:
@@ -98,6 +107,8 @@ def metrics_of(
     for name in names:
         if is_users_metric(name):
             known[name] = users_metric(name)
+        elif name.startswith("keras:"):
+            known[name] = _of_keras(name, task)
         elif name not in known:
             raise unknown_name(f"metric of {task}", name, known)
     return tuple(known[name] for name in names) or usual

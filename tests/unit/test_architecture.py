@@ -37,7 +37,7 @@ KERAS_MODULES = {
     "export/tflite/substitutes.py", "export/verification/rounding.py", "train/datasets/mnist.py",
     "train/loop/augmentation.py", "train/loop/fitting.py", "train/loop/pixels.py", "train/loop/teacher.py",
     "train/loop/untuned.py", "train/models/edge_family.py", "train/models/keras_file.py", "train/models/named.py",
-    "train/models/scaling.py",
+    "train/models/scaling.py", "benchmarks/tasks/keras_metric.py",
     "train/quantization_aware/fake_quantization.py", "train/quantization_aware/layer_graph.py",
     "train/quantization_aware/layers.py", "train/quantization_aware/quantize.py", "train/training.py",
 }  # fmt: skip

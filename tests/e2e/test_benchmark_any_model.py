@@ -124,8 +124,9 @@ def test_times_are_taken_too_and_a_report_is_shown_again(shared, edgeport, tmp_p
     (tmp_path / "mine.py").write_text("def worst(truth, answers):\n    return abs(truth - answers).max()\n")
     (tmp_path / "groups.txt").write_text("".join(f"{place // 5}\n" for place in range(len(rows))))
     own = ("--metric", f"{tmp_path / 'mine.py'}:worst:down", "--group-by", tmp_path / "groups.txt")
-    options = ("--target", "price", "--only", "accuracy", *own, "-o", tmp_path / "own")
-    printed = edgeport("benchmark", folder / "export", *data, *options).stdout
+    np.savez(tmp_path / "houses.npz", x_test=rows, y_test=rows[:, 2])
+    options = ("--data", tmp_path / "houses.npz", "--only", "accuracy", *own, "-o", tmp_path / "own")
+    printed = edgeport("benchmark", folder / "export", *options).stdout
     assert "60 groups, which are drawn whole" in printed
     assert "loss: worst " in printed or "gain: worst " in printed or "to tell: worst " in printed
     judge = ("report", tmp_path / "beside", "-o", tmp_path / "asked.html", "--max-loss", "1e-9")

@@ -59,8 +59,8 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="judge by this metric, or by a function of your own, FILE.py:FUNCTION[:up|down|zero], which is run; of "
-        "several, the first decides",
+        help="judge by this metric, by one of Keras, keras:NAME, or by a function of your own, which is run: "
+        "FILE.py:FUNCTION[:up|down|zero]; of several, the first decides",
     )
 
 

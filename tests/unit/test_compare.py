@@ -208,6 +208,20 @@ def test_the_loss_that_would_have_been_seen_is_the_smallest_one(compare: Compare
     assert compare(report(1), report(2, wrong=20 + images - 1))[0] == 0
 
 
+@pytest.mark.parametrize(("most", "wrong", "code"), [(0.5, 20, 0), (0.1, 20, 1), (0.5, 30, 1), (2.0, 30, 0)])
+def test_a_margin_asks_for_the_upper_end_of_the_interval(most: float, wrong: int, code: int) -> None:
+    """Of 2,000 images that are answered alike, up to 0.19 points may be hidden; ten of them lost are 0.5 points."""
+    limits = Limits(max_loss=most, max_accuracy_loss=10)
+    judged = compare_reports(report(1), report(2, wrong=wrong), limits=limits)
+    assert judged.exit_code == code
+    assert ("--max-loss" in next_step(judged)) == bool(code)
+
+
+def test_a_metric_is_none_of_the_class_of_each_image() -> None:
+    with pytest.raises(InputError, match="--metric: got mAP, and the report of m keeps only the class of each image"):
+        compare_reports(report(1), report(2), limits=LIMITS, metrics=("mAP",))
+
+
 def test_few_images_are_reported(compare: Compare) -> None:
     def first(report: Report, count: int) -> Report:
         artefacts = tuple(

@@ -150,7 +150,7 @@ def markdown(results: Sequence[LoadgenResult]) -> str:
     """Return the results as a Markdown table, and in a sentence which agree."""
     heads = (
         "artefact", "p90, us: LoadGen", "edgeport", "difference", "without the harness' own time",
-        "Offline, images/s: LoadGen", "edgeport",
+        "Offline, samples/s: LoadGen", "edgeport",
     )  # fmt: skip
     rows = [
         (

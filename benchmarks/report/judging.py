@@ -155,7 +155,7 @@ def change_between(report: Report, base: Measured, new: Measured, *, metrics: Se
         found = metrics_of_output(output, named=metrics)
         if found and output.targets is not None:
             truth, groups, answers = _arrays(report, place, (base, new))
-            return paired_change(found[0], truth, *answers, groups=groups)
+            return paired_change(found[0], truth, *answers, groups=groups, patience=PATIENCE_SECONDS)
     return None
 
 

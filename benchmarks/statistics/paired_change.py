@@ -84,6 +84,7 @@ def paired_change(
     draws: int = DRAWS,
     seed: int = 0,
     drawn: Floats | None = None,
+    patience: float = math.inf,
 ) -> Change:
     """Return how a metric changes from a reference's answers to another model's, on the same samples.
 
@@ -102,6 +103,7 @@ def paired_change(
         draws: How many times samples are drawn.
         seed: Of the random numbers; the same seed gives the same interval.
         drawn: ``drawn_figures`` of the reference's answers, with the same groups and the same seed, for who has them.
+        patience: See ``drawn_figures``.
 
     Raises:
         MetricError: The metric has no figure for the answers of one of the two.
@@ -130,9 +132,8 @@ def paired_change(
         return Change(metric, *figures, loss, -math.inf, math.inf, math.inf, 1.0, count, same)
     losses = np.zeros(1)
     if not same:
-        drawn = (
-            drawn_figures(metric, truth, reference, groups=groups, draws=draws, seed=seed) if drawn is None else drawn
-        )
+        if drawn is None:
+            drawn = drawn_figures(metric, truth, reference, groups=groups, draws=draws, seed=seed, patience=patience)
         others = drawn_figures(metric, truth, other, groups=groups, draws=len(drawn), seed=seed)
         losses = np.array([metric.loss(float(one), float(two)) for one, two in zip(drawn, others, strict=True)])
         losses = losses[np.isfinite(losses)]

@@ -13,6 +13,7 @@ from edgeport.benchmarks.compare.comparison import compare_reports
 from edgeport.benchmarks.compare.limits import Limits
 from edgeport.benchmarks.measure.any_model import evaluation_of
 from edgeport.benchmarks.report.findings import findings_of
+from edgeport.benchmarks.report.judging import change_between
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.raw.report_file import report_text
 from edgeport.benchmarks.report.sections.answer import verdict_lines
@@ -191,3 +192,6 @@ def test_a_slow_metric_gets_fewer_draws_of_the_same_samples() -> None:
 def test_the_page_says_how_often_a_slow_metric_was_drawn(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeport.benchmarks.report.judging.PATIENCE_SECONDS", 1e-9)
     assert "A slow metric was drawn 200 times." in text_of(VALUES)
+    between = change_between(VALUES, VALUES.artefacts[0], VALUES.artefacts[3])
+    assert between is not None
+    assert between.draws == 200

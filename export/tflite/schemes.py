@@ -54,7 +54,6 @@ SCHEMES = {
     "float16": Scheme(weights=tf.float16),
     "dynamic": Scheme(),
     "int8": Scheme(integers=_INT8),
-    "mixed": Scheme(integers=_INT8),
     "int16x8": Scheme(
         integers=Integers(
             (_OPS.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, _OPS.TFLITE_BUILTINS),
@@ -65,4 +64,5 @@ SCHEMES = {
             port_types=False,
         )
     ),
+    "mixed": Scheme(integers=_INT8),
 }

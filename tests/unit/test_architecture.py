@@ -197,6 +197,16 @@ def test_every_folder_with_code_but_the_lab_is_a_package_that_the_wheel_holds() 
     assert not (ROOT / "__init__.py").exists()
 
 
+def test_no_folder_is_a_pile() -> None:
+    # Folders of compiled files alone are what modules left behind that have moved away.
+    kept = [path for layer in LAYERS for path in (ROOT / layer).rglob("*") if path.is_file()]
+    kept = [path for path in kept if path.name not in ("__init__.py", "py.typed") and path.suffix != ".pyc"]
+    for folder in {path.parent for path in PACKAGED}:
+        entries = {path.relative_to(folder).parts[0] for path in kept if path.is_relative_to(folder)}
+        # Of the published models each is a folder.
+        assert len(entries) <= 13 or folder.name == "zoo", f"{folder}: {sorted(entries)}"
+
+
 def test_what_pages_are_made_of_is_in_the_wheel() -> None:
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     held = {

@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
         for ending in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, signal.default_int_handler)
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None
-    on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference or arguments.group_by)
+    on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference)
     with needing("benchmarks", f"edgeport benchmark without golden answers ({FILE_NAME})"):
         choose = on_golden_samples if on_golden else on_data
         job = choose(arguments, folder, baseline)

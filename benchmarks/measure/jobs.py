@@ -36,6 +36,13 @@ def on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Bas
         raise InputError(
             f"--baseline: got the folder {baseline.folder}, expected a report.json: {FILE_NAME} is of one export"
         )
+    chosen = {"--metric": arguments.metric, "--task": arguments.task, "--group-by": arguments.group_by}
+    asked = next((option for option, value in chosen.items() if value), None)
+    if asked:
+        raise InputError(
+            f"{asked}: got it without data, and the golden samples of {FILE_NAME} are judged by their classes alone: "
+            "name samples and what is true of them with --data"
+        )
     golden = read_golden(folder / FILE_NAME)
     check_baseline(baseline, dataset_sha256=samples_digest(golden))
     images = next(iter(golden.inputs.values()))

@@ -61,6 +61,24 @@ def hide(names: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
+def test_a_margin_is_asked_for_in_the_exit_code(artefacts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["benchmark", str(artefacts), "--only", "accuracy", "--overwrite", "--max-loss"]
+    assert main([*command, "0.001"]) == 1
+    printed = capsys.readouterr().out
+    assert "Not below 0.001 points of accuracy (--max-loss): " in printed
+    assert main([*command, "100"]) == 0
+    assert "Below 100 points of accuracy (--max-loss): " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--metric", "--task", "--group-by"])
+def test_what_is_not_judged_of_golden_samples_is_refused(
+    option: str, artefacts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["benchmark", str(artefacts), option, "labels"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{option}: got it without data, and the golden samples of golden.npz are judged by their classes" in line
+
+
 def test_an_engine_that_is_missing_is_reported(
     artefacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -183,7 +183,7 @@ def check_samples(truth: Classes, labels: Sequence[str], *, source: str) -> None
         )
     if least == largest:
         raise InputError(
-            f"{source}: all {len(truth)} test images are of class {labels[least]}, and accuracy on one class tells "
+            f"{source}: all {len(truth)} test images are of class {labels[least]}, and accuracy on one class says "
             "nothing: expected at least 2 classes"
         )
 

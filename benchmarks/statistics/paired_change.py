@@ -122,8 +122,8 @@ def paired_change(
     loss = metric.loss(*figures)
     count = len(truth) if groups is None else int(groups.max()) + 1
     # That one decision a sample is the same says less than that real values are, bit for bit.
-    tells = reference.dtype.kind == "f" or reference.size > len(reference)
-    same = tells and bool(np.array_equal(reference, other))
+    decides = reference.dtype.kind == "f" or reference.size > len(reference)
+    same = decides and bool(np.array_equal(reference, other))
     if metric.right is not None and groups is None and not same:
         was, is_ = metric.right(truth, reference), metric.right(truth, other)
         paired = paired_answers(np.ones(len(truth), np.int64), was.astype(np.int64), is_.astype(np.int64))

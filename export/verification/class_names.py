@@ -107,14 +107,14 @@ def contradicted(source: "Source", calibration: CalibrationSet, answers: Tensor)
     if not one_to_one or better - worse <= _SURELY * np.sqrt(better + worse):
         return ""
     place = next(each for each, column in most.items() if each != column)
-    told = (
+    found = (
         f"{int((given[meant == place] == most[place]).sum())} of {int((meant == place).sum())} held-out samples of the "
         f"class {first.columns[place]} of {calibration.source} are answered with column {most[place]} of {first.name}, "
         f"which is called {first.columns[most[place]]}: the model has its classes in another order"
     )
     if source.named_by == DATA:
-        raise InputError(f"{told} than the data: give their names in its own order with --labels")
-    return f"{told} than {source.named_by} says, or has not learned them"
+        raise InputError(f"{found} than the data: give their names in its own order with --labels")
+    return f"{found} than {source.named_by} says, or has not learned them"
 
 
 def _count(port: Output) -> int | None:

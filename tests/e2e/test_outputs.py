@@ -266,18 +266,18 @@ def test_names_of_the_data_are_taken_and_said(edgeport, tmp_path: Path) -> None:
 
 
 def test_names_in_another_order_than_the_answers_stop_or_are_said(tmp_path: Path) -> None:
-    arguments = {"options": Options(("tflite",), ("float32",)), "on_warning": (told := []).append}
+    arguments = {"options": Options(("tflite",), ("float32",)), "on_warning": (found := []).append}
     model, data = first_two_decide((1, 0)), data_of_two(tmp_path)
     with pytest.raises(InputError, match=r"held-out samples of the class cat .* are answered with column 1 of scores"):
         exported(model, tmp_path / "a", data, **arguments)
     assert not (tmp_path / "a").exists()
     # Who says it may have samples that the model has not learned.
     manifest = exported(model, tmp_path / "b", data, labels=("cat", "dog"), **arguments)
-    assert "another order than --labels says" in " ".join(told)
+    assert "another order than --labels says" in " ".join(found)
     assert "another order than --labels says" in " ".join(manifest.warnings)
-    told.clear()
+    found.clear()
     assert exported(model, tmp_path / "c", data, labels=("dog", "cat"), **arguments).labels == ("dog", "cat")
-    assert not told
+    assert not found
 
 
 @pytest.mark.parametrize(
@@ -301,11 +301,11 @@ def test_classes_of_the_data_that_the_model_does_not_have_stop(
 def test_classes_that_the_data_lack_are_said(tmp_path: Path) -> None:
     x = keras.Input((3,), name="x")
     model = keras.Model(x, layers.Dense(3, activation="softmax", name="scores")(x))
-    arguments = {"options": Options(("tflite",), ("float32",)), "on_warning": (told := []).append}
+    arguments = {"options": Options(("tflite",), ("float32",)), "on_warning": (found := []).append}
     assert exported(model, tmp_path / "a", data_of_two(tmp_path), **arguments).labels == ()
-    assert "has the 2 classes cat, dog, and the output scores 3 of them: none is named" in " ".join(told)
+    assert "has the 2 classes cat, dog, and the output scores 3 of them: none is named" in " ".join(found)
     exported(model, tmp_path / "b", data_of_two(tmp_path), labels=("cat", "cow", "dog"), **arguments)
-    assert "has no samples of the classes cow" in " ".join(told)
+    assert "has no samples of the classes cow" in " ".join(found)
 
 
 def test_a_training_record_says_that_classes_exclude_each_other(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def _wrong_measurement(entry: Mapping[str, Any], count: int) -> str:
             return f"{entry['file']} has {len(entry[name])} {name} for {count} images"
     for series in entry.get("series", ()):
         if not series["launches"] or not all(series["launches"]):
-            return f"{entry['file']} has a series or a launch without a timed call"
+            return f"{entry['file']} has a series or a process without a timed call"
         if any(min(launch) < 1 for launch in series["launches"]):
             return f"a call of {entry['file']} took no time"
     return ""

@@ -9,9 +9,9 @@ import numpy as np
 
 from edgeport.export.diagnosis.causes import Cause, cause_of
 from edgeport.export.diagnosis.layer_errors import EXACT_DB, Error, StepError, measure_steps
-from edgeport.export.diagnosis.pairing import Step
+from edgeport.export.diagnosis.pairing import QuantizedStep
 from edgeport.export.graphs.places import layer_of, layer_of_onnx_node, layers_of_tflite_tensor
-from edgeport.export.parts.graph import Operator, PartedGraph
+from edgeport.export.parts.graph import PartedGraph, PartOperator
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.tensors.arrays import Tensor
 
@@ -148,7 +148,7 @@ def diagnose(
     return FormatDiagnosis(format, *names, found)
 
 
-def _layers(graph: PartedGraph, step: Step, layers: Sequence[str], format: str) -> tuple[str, ...]:
+def _layers(graph: PartedGraph, step: QuantizedStep, layers: Sequence[str], format: str) -> tuple[str, ...]:
     """Return the Keras layers that a step computes, in the order in which they run."""
     found = dict.fromkeys(
         _layer(graph, graph.operators[each], layers, format) for each in step.computing or (step.main,)
@@ -156,7 +156,7 @@ def _layers(graph: PartedGraph, step: Step, layers: Sequence[str], format: str) 
     return tuple(found)
 
 
-def _layer(graph: PartedGraph, operator: Operator, layers: Sequence[str], format: str) -> str:
+def _layer(graph: PartedGraph, operator: PartOperator, layers: Sequence[str], format: str) -> str:
     if format == "onnx":
         return layer_of_onnx_node(operator.name) or layer_of(operator.name, layers) or operator.name
     # A tensor of several fused operators is named after all of them, the kernel last; an output has the model's name.

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from edgeport.export.diagnosis.pairing import Step, dependents, find_steps, logits_of
+from edgeport.export.diagnosis.pairing import QuantizedStep, dependents, find_steps, logits_of
 from edgeport.export.parts.graph import Part, PartedGraph, Quantization
 from edgeport.runtime.tensors.arrays import FloatArray, Tensor
 
@@ -70,7 +70,7 @@ class StepError:
         first: Whether it takes an input of the model.
     """
 
-    step: Step
+    step: QuantizedStep
     type: str
     name: str
     built_up: Error
@@ -172,7 +172,7 @@ def measure_steps(
         channels_first: Whether the channels of pictures are the second axis (NCHW), rather than the last.
         on_progress: Called with how many parts of the work are done, and how many there are.
     """
-    steps: tuple[Step, ...] = ()
+    steps: tuple[QuantizedStep, ...] = ()
     seen: dict[str, _Seen] = {}
     kept: list[dict[str, Tensor]] = []
     room = _KEPT_BYTES
@@ -214,7 +214,7 @@ def _real(values: Tensor, scale: Quantization | None) -> FloatArray:
 def _step_error(
     floats: PartedGraph,
     integers: PartedGraph,
-    step: Step,
+    step: QuantizedStep,
     seen: Mapping[str, _Seen],
     kept: Sequence[Mapping[str, Tensor]],
 ) -> StepError:
@@ -241,7 +241,7 @@ def _step_error(
 
 
 def _own_errors(
-    floats: PartedGraph, integers: PartedGraph, step: Step, kept: Sequence[Mapping[str, Tensor]]
+    floats: PartedGraph, integers: PartedGraph, step: QuantizedStep, kept: Sequence[Mapping[str, Tensor]]
 ) -> tuple[_Sums | None, _Sums | None]:
     """Return the error that a step adds, and what it makes of the outputs."""
     later, others = dependents(floats, step.exact)
@@ -281,7 +281,7 @@ def _rounded(graph: PartedGraph, name: str, exact: Tensor) -> Tensor:
 
 
 def _integer_part(
-    graph: PartedGraph, step: Step, first: Mapping[str, Tensor]
+    graph: PartedGraph, step: QuantizedStep, first: Mapping[str, Tensor]
 ) -> Callable[[Mapping[str, Tensor]], FloatArray]:
     """Return what computes a step in integers, from real values to real values."""
     scales = {each.entry: graph.quantization(each.entry) for each in step.sources}

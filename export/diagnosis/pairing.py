@@ -14,7 +14,7 @@ _ACTIVATIONS = ("SOFTMAX", "LOGISTIC", "Softmax", "Sigmoid")
 
 
 @dataclass(frozen=True)
-class Source:
+class StepInput:
     """A tensor that a step takes.
 
     Attributes:
@@ -29,7 +29,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Step:
+class QuantizedStep:
     """What the integer graph does between tensors that both graphs have.
 
     Attributes:
@@ -44,7 +44,7 @@ class Step:
 
     exact: str
     rounded: str
-    sources: tuple["Source", ...]
+    sources: tuple["StepInput", ...]
     operators: tuple[int, ...]
     float_operators: tuple[int, ...]
     main: int
@@ -53,7 +53,7 @@ class Step:
 
 def find_steps(
     floats: PartedGraph, integers: PartedGraph, exact: Mapping[str, Tensor], rounded: Mapping[str, Tensor]
-) -> tuple[Step, ...]:
+) -> tuple[QuantizedStep, ...]:
     """Return the steps of an integer graph in the order in which they run.
 
     Args:
@@ -71,15 +71,17 @@ def find_steps(
         if not operators or pairs[own] in integers.inputs or exact[own].dtype.kind != "f":
             continue
         taken = [entries[name] for name in sources]
+        inputs = zip(taken, sources, strict=True)
         float_operators, needed = _between(floats, own, {name: name for name in taken}, written=own)
         if not set(needed) <= set(taken):
             float_operators = ()
         steps.append(
-            Step(
+            QuantizedStep(
                 exact=own,
                 rounded=carrier,
                 sources=tuple(
-                    Source(name, entry, carriers.get(name, entry)) for name, entry in zip(taken, sources, strict=True)
+                    StepInput(name, entry, carriers.get(name, entry))
+                    for name, entry in zip(taken, sources, strict=True)
                 ),
                 operators=operators,
                 float_operators=float_operators,

@@ -55,7 +55,7 @@ class Quantization:
 
 
 @dataclass(frozen=True)
-class Operator:
+class PartOperator:
     """One operator of a graph.
 
     Attributes:
@@ -95,7 +95,7 @@ class PartedGraph(Protocol):
         outputs: The tensors that come out.
     """
 
-    operators: tuple[Operator, ...]
+    operators: tuple[PartOperator, ...]
     constants: frozenset[str]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from edgeport.export.parts.graph import Operator, Part, Quantization, with_makers
+from edgeport.export.parts.graph import Part, PartOperator, Quantization, with_makers
 from edgeport.runtime.tensors.arrays import Tensor
 
 _DEQUANTIZE = "DequantizeLinear"
@@ -26,7 +26,7 @@ class OnnxParts:
         self._initializers = {each.name: each for each in graph.initializer}
         self._nodes = list(graph.node)
         self.operators = tuple(
-            Operator(each.op_type, each.name or each.output[0], tuple(each.input), tuple(each.output), _alone(each))
+            PartOperator(each.op_type, each.name or each.output[0], tuple(each.input), tuple(each.output), _alone(each))
             for each in self._nodes
         )
         self.inputs = tuple(each.name for each in graph.input if each.name not in self._initializers)

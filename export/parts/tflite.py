@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from edgeport.export.parts.graph import Operator, Part, Quantization, with_makers
+from edgeport.export.parts.graph import Part, PartOperator, Quantization, with_makers
 from edgeport.runtime.tensors.arrays import Tensor
 
 _TYPES: dict[int, Any] = {
@@ -89,7 +89,7 @@ class TfliteParts:
 
         return run
 
-    def _operator(self, stored: Any) -> Operator:
+    def _operator(self, stored: Any) -> PartOperator:
         code = self._model.operatorCodes[stored.opcodeIndex]
         kind = _NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
         inputs, outputs = (
@@ -99,7 +99,7 @@ class TfliteParts:
         kept = any(self._graph.tensors[index].isVariable for index in stored.inputs if index >= 0)
         options = [name for each in (stored.builtinOptions, stored.builtinOptions2) if each for name in vars(each)]
         alone = not kept and not any("subgraph" in name.lower() for name in options)
-        return Operator(kind, outputs[0] if outputs else kind, inputs, outputs, alone)
+        return PartOperator(kind, outputs[0] if outputs else kind, inputs, outputs, alone)
 
     def _buffer(self, index: int) -> Any:
         data = self._model.buffers[self._graph.tensors[index].buffer].data

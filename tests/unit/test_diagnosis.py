@@ -15,7 +15,7 @@ from onnxruntime import quantization
 from edgeport.export.diagnosis.causes import _RULES, cause_of
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, repair, sentences
 from edgeport.export.diagnosis.layer_errors import Channels, Error, StepError
-from edgeport.export.diagnosis.pairing import Source, Step
+from edgeport.export.diagnosis.pairing import QuantizedStep, StepInput
 from edgeport.export.graphs.places import layers_of_tflite_tensor
 from edgeport.export.parts.graph import Quantization
 from edgeport.export.parts.tflite import TfliteParts
@@ -154,7 +154,7 @@ def test_a_part_of_a_tflite_file_answers_as_the_whole_does() -> None:
 
 
 def error(**changes: object) -> StepError:
-    step = Step("t", "t", (Source("s", "s", "s"),), (0,), (0,), 0)
+    step = QuantizedStep("t", "t", (StepInput("s", "s", "s"),), (0,), (0,), 0)
     usual = StepError(
         step=step, type="Conv", name="a.conv_0", built_up=Error(30, 0, 0), own=Error(40, 0, 0), at_outputs_db=40,
         limits=(-1.0, 1.0), seen=(-1.0, 1.0), clipped=0.0, channels=Channels(2.0, 0, 1.0, 8), weights_killed=0.0,

@@ -79,10 +79,7 @@ def find_steps(
             QuantizedStep(
                 exact=own,
                 rounded=carrier,
-                sources=tuple(
-                    StepInput(name, entry, carriers.get(name, entry))
-                    for name, entry in zip(taken, sources, strict=True)
-                ),
+                sources=tuple(StepInput(name, entry, carriers.get(name, entry)) for name, entry in inputs),
                 operators=operators,
                 float_operators=float_operators,
                 main=_main(integers, operators),

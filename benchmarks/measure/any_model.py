@@ -16,12 +16,14 @@ from edgeport.benchmarks.report.results import can_show
 from edgeport.benchmarks.tasks.answers import ANSWERS, reconstruction_errors
 from edgeport.benchmarks.tasks.targets import TARGETS, targets_of, task_of
 from edgeport.benchmarks.tasks.users_metric import is_users_metric
+from edgeport.export.verification.calibration import check_fits
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.prediction.showing.boxes import Boxes, box_outputs, detections
+from edgeport.runtime.samples.array_names import ALL
 from edgeport.runtime.tensors.encoding import real_values
-from edgeport.train.datasets.data import ALL, Data, Part, inputs_of
+from edgeport.train.datasets.data import Data, Part, inputs_of
 
 Array = npt.NDArray[Any]
 # Whose figures mean nothing if all samples are alike.
@@ -97,6 +99,7 @@ def evaluation_of(
         raise InputError(f"{data.name}: got {' and '.join(data.parts)} samples, expected test samples to judge by")
     part = data.parts[split]
     arrays = inputs_of(part, inputs, named=data.name)
+    check_fits(arrays, inputs, kind="test", source=data.name)
     tasks = _tasks(outputs, tasks or {})
     meant = [output._replace(kind=tasks.get(output.name, output.kind)) for output in outputs]
     boxes = {group.boxes.name: group for group in box_outputs(meant) if part.targets is not None}

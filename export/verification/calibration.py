@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from edgeport.export.verification.calibration_files import Splits, read_splits, splits_of
 from edgeport.runtime.artefact.contract import RAW, Input
-from edgeport.runtime.artefact.input_kinds import kind_text, parsed_input, with_kinds
+from edgeport.runtime.artefact.input_kinds import check_scaled, parsed_input, with_kinds
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER, Resizing
+from edgeport.runtime.tensors.checks import fits
 from edgeport.runtime.tensors.encoding import real_pixels
 from edgeport.train.datasets.dataset import Classes
 
@@ -141,7 +142,7 @@ def load_calibration(
         splits = read_splits(source, inputs, data_dir=data_dir, resizing=resizing, most=_TIMES * count)
     for samples, least in ((splits.train, _LEAST), (splits.held_out, 1)):
         if samples is not None:
-            _check(samples, inputs, source, least=least, vocabulary=vocabulary)
+            check_fits(samples, inputs, kind="calibration", source=source, least=least, vocabulary=vocabulary)
     if splits.held_out is not None and _kinds(splits.train) != _kinds(splits.held_out):
         raise InputError(
             f"calibration data {source}: got {_kinds(splits.train)} to calibrate on and {_kinds(splits.held_out)} to "
@@ -189,62 +190,56 @@ def _random(inputs: Sequence[Input], count: int, seed: int, vocabulary: int | No
     return Splits(samples)
 
 
-def _check(samples: Samples, inputs: Sequence[Input], source: str, *, least: int, vocabulary: int | None) -> None:
+def check_fits(
+    samples: Samples, inputs: Sequence[Input], *, kind: str, source: str, least: int = 1, vocabulary: int | None = None
+) -> None:
+    """Raise InputError if samples are not what the inputs of a model take: names, counts, shapes, types, ranges.
+
+    Args:
+        samples: By input an array.
+        inputs: The inputs.
+        kind: What the samples are for, in a word.
+        source: What a message calls their source.
+        least: How many there must be.
+        vocabulary: One more than the largest token that the model can take, if known.
+    """
     if samples.keys() != {port.name for port in inputs}:
         raise InputError(
-            f"calibration data {source}: got arrays for {', '.join(samples) or 'nothing'}, "
+            f"{kind} data {source}: got arrays for {', '.join(samples) or 'nothing'}, "
             f"expected one for each input: {'; '.join(map(str, inputs))}"
         )
     if any(not array.ndim for array in samples.values()):
-        raise InputError(f"calibration data {source}: got a single number, expected an array of samples")
+        raise InputError(f"{kind} data {source}: got a single number, expected an array of samples")
     if len({len(array) for array in samples.values()}) > 1:
-        raise InputError(f"calibration data {source}: expected as many samples of each input, got {_shapes(samples)}")
+        raise InputError(f"{kind} data {source}: expected as many samples of each input, got {_shapes(samples)}")
     for port in inputs:
         array = samples[port.name]
-        fits = array.ndim == len(port.shape) and all(
-            want in (None, got) for want, got in zip(port.shape[1:], array.shape[1:], strict=True)
-        )
-        if not fits or len(array) < least:
+        if not fits(array.shape[1:], port.shape[1:]) or len(array) < least:
             axes = ", ".join("any" if axis is None else str(axis) for axis in port.shape[1:])
             raise InputError(
-                f"calibration samples of {source}: got {array.dtype} {array.shape} for {port.name}, "
+                f"{kind} samples of {source}: got {array.dtype} {array.shape} for {port.name}, "
                 f"expected {least} or more of shape (n, {axes}), as the model takes"
             )
-        _check_values(array, port, source, vocabulary)
+        _check_values(array, port, f"{kind} samples of {source}", vocabulary)
 
 
-def _check_values(array: npt.NDArray[Any], port: Input, source: str, vocabulary: int | None) -> None:
+def _check_values(array: npt.NDArray[Any], port: Input, named: str, vocabulary: int | None) -> None:
     kinds = "uif" if port.is_real else "b" if port.dtype == "bool" else "ui"
     if array.dtype.kind not in kinds or (port.is_real and array.dtype.kind in "ui" and array.dtype != np.uint8):
         expected = "real values (float32) or uint8 pixels" if port.is_real else f"{port.dtype} values"
-        raise InputError(f"calibration samples of {source}: got {array.dtype} for {port.name}, expected {expected}")
+        raise InputError(f"{named}: got {array.dtype} for {port.name}, expected {expected}")
     if array.dtype.kind == "f" and not (np.abs(array) <= np.finfo(np.float32).max).all():
-        raise InputError(f"calibration samples of {source}: got NaN, infinity or beyond float32 for {port.name}")
-    _check_kind(array, port, source)
-    if not port.is_real and vocabulary and (array.min() < 0 or array.max() >= vocabulary):
-        raise InputError(
-            f"calibration samples of {source}: got tokens from {array.min()} to {array.max()} for {port.name}, "
-            f"expected 0 to {vocabulary - 1}"
-        )
-
-
-def _check_kind(array: npt.NDArray[Any], port: Input, source: str) -> None:
-    """Raise InputError if samples are of another kind than the input, or beyond its range of pixels."""
+        raise InputError(f"{named}: got NaN, infinity or beyond float32 for {port.name}")
     if port.kind == "real" and array.dtype == np.uint8:
         raise InputError(
-            f"calibration samples of {source}: got uint8 pixels for {port.name}, which takes real values: give floats, "
-            "or say what pixels 0 and 255 are to the model with --input pixels:LOW:HIGH"
+            f"{named}: got uint8 pixels for {port.name}, which takes real values: give floats, or say what pixels 0 "
+            "and 255 are to the model with --input pixels:LOW:HIGH"
         )
-    if port.range is None or array.dtype == np.uint8:
-        return
-    (low, high), least, largest = port.range, array.min(), array.max()
-    # What was scaled elsewhere may leave the range by rounding.
-    margin = (high - low) * 1e-3
-    if least < low - margin or largest > high + margin:
+    if array.dtype != np.uint8:
+        check_scaled(port, float(array.min()), float(array.max()), named=named)
+    if not port.is_real and vocabulary and (array.min() < 0 or array.max() >= vocabulary):
         raise InputError(
-            f"calibration samples of {source}: got values from {least:.4g} to {largest:.4g} for {port.name}, expected "
-            f"{low:g} to {high:g}, what pixels are to the model ({kind_text(port)}): give another range, or samples "
-            "that it holds"
+            f"{named}: got tokens from {array.min()} to {array.max()} for {port.name}, expected 0 to {vocabulary - 1}"
         )
 
 

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.samples.array_names import ALL, ONLY
 from edgeport.runtime.samples.pictures.resizing import Resizing
-from edgeport.train.datasets.data import ALL, ONLY, Data, NoClassesError, Part, classes_of, divided, inputs_of
+from edgeport.train.datasets.data import Data, NoClassesError, Part, classes_of, divided, inputs_of
 from edgeport.train.datasets.dataset import Classes
 from edgeport.train.datasets.forms import Wanted, read_data
 from edgeport.train.datasets.image_folder import FREE, FreeShape

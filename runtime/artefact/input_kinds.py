@@ -76,6 +76,34 @@ def kind_text(port: Input) -> str:
     return f"pixels:{_exact(low)}:{_exact(high)}{':bgr' if port.channels == 'bgr' else ''}"
 
 
+def check_scaled(port: Input, least: float, largest: float, *, named: str) -> None:
+    """Raise InputError if floats are not what the pixels of an input are to its model, or must be meant otherwise.
+
+    Args:
+        port: The input; it may take no pixels.
+        least: The least of the floats.
+        largest: The largest.
+        named: What a message calls the samples.
+    """
+    if port.range is None:
+        return
+    low, high = port.range
+    got = f"{named}: got floats from {least:.4g} to {largest:.4g} for {port.name}"
+    # What was scaled elsewhere may leave the range by rounding.
+    margin = (high - low) * 1e-3
+    if least < low - margin or largest > high + margin:
+        raise InputError(
+            f"{got}, expected {low:g} to {high:g}, what pixels are to the model ({kind_text(port)}): give another "
+            "range, or samples that it holds"
+        )
+    # Half of the range, or less, and just what others scale pixels to.
+    if least >= 0 and largest <= 1 and 2 * (largest - least) <= high - low + margin and (low, high) != (0, 1):
+        raise InputError(
+            f"{got}, which look like pixels from 0 to 1, and {kind_text(port)} means {low:g} to {high:g}: give uint8 "
+            "pixels, or floats in that range, or say real"
+        )
+
+
 def _exact(number: float) -> str:
     """Return the shortest text that is read as this number again: records and processes hand ranges on as text."""
     short = f"{number:g}"

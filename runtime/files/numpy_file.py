@@ -49,4 +49,8 @@ def _loaded(path: Path, expected: str) -> Any:
             raise
         except _UNREADABLE as error:
             reason = " ".join(str(error).split())
+            if "allow_pickle" in reason:
+                # numpy's advice is to unpickle it, which would run whatever it holds.
+                objects = "Object arrays" in reason
+                reason = "it holds Python objects" if objects else "it does not begin as one"
             raise InputError(f"cannot read {path}: damaged, or not {expected} ({reason})") from error

@@ -13,6 +13,7 @@ from edgeport.runtime.artefact.spec import Spec
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.numpy_file import read_npy, read_npz
 from edgeport.runtime.files.plain_file import read_plain
+from edgeport.runtime.samples.array_names import ONLY, meaning_of
 from edgeport.runtime.samples.csv_table import read_table
 from edgeport.runtime.samples.hearing import MOST_WAV, hear
 from edgeport.runtime.samples.pictures.images import SUFFIXES, read_images
@@ -131,7 +132,7 @@ def _read_pictures(paths: Sequence[Path], ports: Sequence[Input], invert: bool) 
     height, width, channels = port.shape[1:] if port.range is not None else (None, None, None)
     if not (height and width and channels):
         raise InputError(
-            f"{paths[0]}: got a file for a picture, and the model takes {port}, which is none: give .npy, .npz, .csv"
+            f"{paths[0]}: got what is read as a picture, and the model takes {port}, no pictures: give .npy, .npz, .csv"
             f"{' or .wav' if _takes_sound(port) else ''} with its values"
         )
     shape = (height, width, channels)
@@ -144,18 +145,35 @@ def _read_npy(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Sa
 
 
 def _read_npz(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Samples:
-    return _joined([_named_arrays(path, _by_input(path, ports), ports) for path in paths])
+    read = []
+    for path in paths:
+        arrays, notes = _by_input(path, ports)
+        read.append(_named_arrays(path, arrays, ports)._replace(notes=notes))
+    return _joined(read)
 
 
-def _by_input(path: Path, ports: Sequence[Input]) -> dict[str, Tensor]:
+def _by_input(path: Path, ports: Sequence[Input]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the array of each input, by its name or by what people call samples, and a note on what is left out."""
     arrays = read_npz(path)
     names = [port.name for port in ports]
     if set(names) <= arrays.keys():
-        return {name: arrays[name] for name in names}
+        return {name: arrays[name] for name in names}, ()
     if len(names) == len(arrays) == 1:
-        return {names[0]: next(iter(arrays.values()))}
-    alone = ", or one array alone" if len(names) == 1 else ""
-    raise InputError(f"{path}: got the arrays {', '.join(arrays) or 'none'}, expected {' and '.join(names)}{alone}")
+        return {names[0]: next(iter(arrays.values()))}, ()
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for key in arrays:
+        meant = meaning_of(key, names).input
+        if meant == ONLY and len(names) == 1:
+            meant = names[0]
+        if meant is not None and meant in found:
+            found[meant].append(key)
+    if any(len(keys) != 1 for keys in found.values()):
+        alone = ", or one array x, or one alone" if len(names) == 1 else ""
+        raise InputError(f"{path}: got the arrays {', '.join(arrays) or 'none'}, expected {' and '.join(names)}{alone}")
+    taken = {name: keys[0] for name, keys in found.items()}
+    others = [key for key in arrays if key not in taken.values()]
+    note = f"{path}: took {', '.join(taken.values())}, left out {', '.join(others)}"
+    return {name: arrays[key] for name, key in taken.items()}, (note,) if others else ()
 
 
 def _named_arrays(path: Path, arrays: Mapping[str, Tensor], ports: Sequence[Input]) -> Samples:
@@ -200,7 +218,7 @@ def _read_wav(paths: Sequence[Path], ports: Sequence[Input], invert: bool) -> Sa
     port = _only(paths[0], ports)
     if not _takes_sound(port):
         raise InputError(
-            f"{paths[0]}: got sound, and the model takes {port}, which is none: give .npy or .npz with what it was "
+            f"{paths[0]}: got sound, and the model takes {port}, no raw sound: give .npy or .npz with what it was "
             "trained on"
         )
     if port.log_mel:

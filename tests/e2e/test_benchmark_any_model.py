@@ -141,7 +141,11 @@ def test_times_are_taken_too_and_a_report_is_shown_again(shared, edgeport, tmp_p
     ("arrays", "options", "message"),
     [
         ({"features": (300, 5), "y": (299, 1)}, (), "expected as many of each"),
-        ({"features": (300, 4), "y": (300, 1)}, (), "expected"),
+        (
+            {"features": (300, 4), "y": (300, 1)},
+            (),
+            "got float64 (30, 4) for features, expected 1 or more of",
+        ),
         ({"features": (300, 5), "y": (300, 3)}, (), "got targets float64 (30, 3)"),
         ({"features": (300, 5), "y": (300, 1)}, ("--metric", "mAP"), "unknown metric of values 'mAP'"),
         ({"features": (300, 5), "y": (300, 1)}, ("--task", "prize=values"), "unknown output 'prize'"),

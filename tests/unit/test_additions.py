@@ -26,7 +26,8 @@ from edgeport.runtime.cli import main
 from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.golden.answers import golden_bytes, read_golden
 from edgeport.runtime.golden.check import check_golden
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+from edgeport.runtime.samples.array_names import ALL, ONLY
+from edgeport.train.datasets.data import Data, Part
 
 FILE = "tiny.float32.onnx"
 

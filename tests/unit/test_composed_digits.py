@@ -10,8 +10,9 @@ import pytest
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime import InputError
 from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.samples.array_names import ONLY
 from edgeport.train import Dataset, load_dataset
-from edgeport.train.datasets.data import ONLY, Part
+from edgeport.train.datasets.data import Part
 from edgeport.train.datasets.digits import composed
 from edgeport.train.datasets.digits.composed import TASKS, load_composed
 from edgeport.train.datasets.digits.scenes import SIDE

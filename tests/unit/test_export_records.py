@@ -289,9 +289,10 @@ def test_random_calibration_says_that_it_is_random() -> None:
 @pytest.mark.parametrize(
     ("factor", "said", "remarked"),
     [
-        (1 / 255, "pixels:0:255", True),
-        (1 / 255, "pixels:-2:2", True),
+        (0.2, "pixels:0:255", True),
+        (1 / 127, "pixels:0:9", True),
         (1 / 255, "pixels:0:1", False),
+        (1 / 255, "pixels:-0.3:1.2", False),
         (2 / 255, "pixels:0:2", False),
         (0.5, "pixels", False),
         (1.0, "pixels", False),
@@ -335,8 +336,15 @@ def test_pixels_of_a_model_that_takes_blue_first_are_swapped_once(tmp_path: Path
 @pytest.mark.parametrize(
     ("factor", "dtype", "said", "message"),
     [
-        (1, np.float32, "pixels:0:1", "got values from 0 to 255 for image, expected 0 to 1"),
-        (-1, np.float32, "pixels", "got values from -255 to -?0 for image, expected 0 to 255"),
+        (1, np.float32, "pixels:0:1", "got floats from 0 to 255 for image, expected 0 to 1"),
+        (-1, np.float32, "pixels", "got floats from -255 to -?0 for image, expected 0 to 255"),
+        (
+            1 / 255,
+            np.float32,
+            "pixels:-1:1",
+            "for image, which look like pixels from 0 to 1, and pixels:-1:1 means",
+        ),
+        (1 / 255, np.float32, "pixels", "from 0 to 1 for image, which look like pixels from 0 to 1, and pixels:0:255"),
         (1, np.uint8, "real", "got uint8 pixels for image, which takes real values"),
     ],
 )

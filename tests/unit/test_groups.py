@@ -16,7 +16,8 @@ from edgeport.benchmarks.report.raw.packed import packed
 from edgeport.benchmarks.report.raw.record import JudgedOutput
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import InputError
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part, divided
+from edgeport.runtime.samples.array_names import ALL, ONLY
+from edgeport.train.datasets.data import Data, Part, divided
 from edgeport.train.datasets.named import load_data
 
 COUNT, MACHINES = 400, 40

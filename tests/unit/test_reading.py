@@ -75,6 +75,17 @@ def test_several_inputs_come_by_name(tmp_path: Path) -> None:
     assert (values["city"].tolist(), values["city"].dtype) == ([[3], [4]], np.int64)
 
 
+@pytest.mark.parametrize(("x", "y"), [("x", "y"), ("x_test", "y_test"), ("images", "labels"), ("facts_test", "y")])
+def test_samples_that_stand_beside_targets_are_found_by_their_name(x: str, y: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{x: np.ones((2, 3)), y: np.arange(2)})
+    samples = read(tmp_path / "a.npz", FACTS)
+    assert samples.values["facts"].tolist() == [[1, 1, 1]] * 2
+    assert samples.notes == (f"{tmp_path / 'a.npz'}: took {x}, left out {y}",)
+    tokens = np.ones((2, 4), np.int64)
+    np.savez(tmp_path / "two.npz", facts_test=np.ones((2, 3)), tokens_test=tokens, y_test=np.arange(2))
+    assert read(tmp_path / "two.npz", FACTS, TOKENS).values.keys() == {"facts", "tokens"}
+
+
 def test_columns_are_found_by_the_names_that_the_model_learned(tmp_path: Path) -> None:
     port = FACTS._replace(columns=("a", "b", "c"))
     (tmp_path / "a.csv").write_text("c,id,b,a\n3,x,2,1\n")
@@ -160,6 +171,8 @@ def wrong(folder: Path) -> dict[str, Path]:
     np.save(folder / "pickle.npy", np.array([[{}, {}, {}]]), allow_pickle=True)
     np.savez(folder / "two.npz", a=np.zeros(3), b=np.zeros(3))
     np.savez(folder / "counts.npz", facts=np.zeros((2, 3)), tokens=np.zeros((3, 4), int))
+    np.savez(folder / "splits.npz", x_train=np.zeros((2, 3)), x_test=np.zeros((2, 3)))
+    (folder / "text.npz").write_text("facts\n")
     (folder / "four.csv").write_text("1,2,3,4\n")
     Image.new("RGB", (9, 9)).save(folder / "a.png")
     wavfile.write(folder / "long.wav", 8_000, np.zeros(80, np.int16))
@@ -179,18 +192,20 @@ def wrong(folder: Path) -> dict[str, Path]:
         ("none.npy", (FACTS,), r"got an empty array \(0, 3\)"),
         ("nan.npy", (FACTS,), r"got nan at \[0, 1\] of facts, and 1 such values in all, expected finite"),
         ("text.npy", (FACTS,), "got <U1 for facts, expected numbers"),
-        ("pickle.npy", (FACTS,), "damaged, or not a .npy file of a plain array"),
+        ("pickle.npy", (FACTS,), r"damaged, or not a .npy file of a plain array \(it holds Python objects\)$"),
+        ("text.npz", (FACTS,), r"damaged, or not a .npz file of plain arrays \(it does not begin as one\)$"),
+        ("splits.npz", (FACTS,), "got the arrays x_train, x_test, expected facts, or one array x, or one alone"),
         ("none.npy", (FACTS, TOKENS), r"has no names for the inputs facts, tokens: give FILE\.npz"),
-        ("two.npz", (FACTS,), "got the arrays a, b, expected facts, or one array alone"),
+        ("two.npz", (FACTS,), "got the arrays a, b, expected facts, or one array x, or one alone"),
         ("counts.npz", (FACTS, TOKENS), "got 2 of facts, 3 of tokens, expected as many samples of each input"),
         ("four.csv", (FACTS,), "got 4 numbers a row, expected 3, for facts .* as the target, must be left out"),
         ("four.csv", (AGE, CITY), "got no names of columns, expected one for each input of the model, age and city"),
         (
             "a.png",
             (FACTS,),
-            r"takes facts float32 \(n, 3\), which is none: give .npy, .npz, .csv or .wav with",
+            r"takes facts float32 \(n, 3\), no pictures: give .npy, .npz, .csv or .wav with",
         ),
-        ("a.png", (DEPTH,), r"the model takes depth float32 \(n, 6, 5, 1\), which is none"),
+        ("a.png", (DEPTH,), r"the model takes depth float32 \(n, 6, 5, 1\), no pictures"),
         ("long.wav", (SOUND,), r"got 80 values at 8,000 Hz \(0\.01 s\), expected 40, as sound .* cut or pad it"),
         ("stereo.wav", (SOUND,), "got 2 channels, expected 1, .* mix it first .*-ac 1"),
         ("cut.wav", (SOUND,), "damaged or cut off"),

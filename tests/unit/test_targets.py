@@ -9,7 +9,8 @@ from edgeport.benchmarks.tasks.table import TASKS, metrics_of
 from edgeport.benchmarks.tasks.targets import TARGETS, targets_of
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.errors import InputError
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+from edgeport.runtime.samples.array_names import ALL, ONLY
+from edgeport.train.datasets.data import Data, Part
 
 RANDOM = np.random.default_rng(0)
 COUNT = 30

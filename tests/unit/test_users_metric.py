@@ -23,7 +23,8 @@ from edgeport.benchmarks.tasks.users_metric import users_metric
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import InputError
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+from edgeport.runtime.samples.array_names import ALL, ONLY
+from edgeport.train.datasets.data import Data, Part
 
 FILE = '''
 import numpy as np

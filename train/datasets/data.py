@@ -9,14 +9,11 @@ import numpy.typing as npt
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
+from edgeport.runtime.samples.array_names import ALL, ONLY
 from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train.datasets.dataset import SPLITS, Classes, Dataset, Split, stratified_places
 
 Array = npt.NDArray[Any]
-# The part of a source that nobody has divided.
-ALL = "all"
-# Samples whose input has no name: a model of several inputs cannot take them.
-ONLY = ""
 _SHARES = (0.8, 0.1, 0.1)
 _MOST_CLASSES = 10_000
 # How the names of arrays end.

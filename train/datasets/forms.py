@@ -12,10 +12,11 @@ from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.numpy_file import read_npy, read_npz
 from edgeport.runtime.files.plain_file import read_plain
+from edgeport.runtime.samples.array_names import ALL, ONLY
 from edgeport.runtime.samples.csv_table import read_table
 from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.runtime.samples.shaping import table_inputs, wanted_columns
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+from edgeport.train.datasets.data import Data, Part
 from edgeport.train.datasets.digits.composed import is_composed, load_composed
 from edgeport.train.datasets.function import is_function, read_function
 from edgeport.train.datasets.image_folder import FREE, FreeShape, read_class_folders, read_image_folder

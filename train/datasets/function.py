@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+from edgeport.runtime.samples.array_names import ALL, ONLY
+from edgeport.train.datasets.data import Data, Part
 from edgeport.train.datasets.named_arrays import data_of
 from edgeport.train.python_file import run_python_file, users_code
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.numpy_file import read_npy
 from edgeport.runtime.files.plain_file import read_plain
-from edgeport.train.datasets.data import ALL, Data, Part
+from edgeport.runtime.samples.array_names import ALL
+from edgeport.train.datasets.data import Data, Part
 
 _FILES = (".npy", ".txt", ".csv")
 _MOST = 1 << 28

@@ -7,9 +7,10 @@ import numpy as np
 
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.host.terminal import steers
+from edgeport.runtime.samples.array_names import ALL, ONLY
 from edgeport.runtime.samples.pictures.images import SUFFIXES, picture_shape, read_images
 from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER, Resizing
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+from edgeport.train.datasets.data import Data, Part
 
 _LARGEST_SIDE = 256
 FreeShape = tuple[int | None, int | None, int | None]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError, unknown_name
+from edgeport.runtime.samples.array_names import ONLY
 from edgeport.runtime.samples.pictures.resizing import Resizing
-from edgeport.train.datasets.data import ONLY, Data, Part, dataset_of
+from edgeport.train.datasets.data import Data, Part, dataset_of
 from edgeport.train.datasets.dataset import Dataset
 from edgeport.train.datasets.forms import FORMS, Wanted, read_data
 from edgeport.train.datasets.groups import is_file_of_groups, with_groups

@@ -7,15 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.train.datasets.data import ALL, ONLY, Data, Part
+from edgeport.runtime.samples.array_names import ALL, ONLY, meaning_of
+from edgeport.train.datasets.data import Data, Part
 
-_SPLITS = {
-    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
-    "test": "test",
-}  # fmt: skip
-# As Keras' data sets, scikit-learn and TensorFlow Datasets call them.
-_SAMPLES = {"x", "image", "images", "input", "inputs", "data", "features", "samples"}
-_TARGETS = {"y", "label", "labels", "target", "targets", "class", "classes"}
 _SAMPLES_OR_TARGETS = "x, y, x_train, y_train, x_val, y_val, x_test, y_test (or images, labels ...)"
 _TARGET, _GROUP = object(), object()
 
@@ -68,21 +62,8 @@ def data_of(arrays: Mapping[str, npt.NDArray[Any]], inputs: Sequence[str], *, na
 
 def _meaning(key: str, inputs: Sequence[str]) -> tuple[Any, str]:
     """Return what an array is (an input, samples, targets or None) and the split that it is of."""
-    if key in inputs:
-        return key, ALL
-    words = key.split("_")
-    for place in (-1, 0):
-        split = _SPLITS.get(words[place].lower())
-        if split is not None:
-            base = "_".join(words[:-1] if place else words[1:])
-            return (ONLY if not base else _base(base, inputs)), split
-    return _base(key, inputs), ALL
-
-
-def _base(name: str, inputs: Sequence[str]) -> Any:
-    if name in inputs:
-        return name
-    return ONLY if name.lower() in _SAMPLES else _TARGET if name.lower() in _TARGETS else None
+    meaning = meaning_of(key, inputs)
+    return (_TARGET if meaning.is_target else meaning.input), meaning.split
 
 
 def _check(

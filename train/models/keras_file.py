@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from edgeport.runtime.artefact.contract import Input
-from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, kind_text, parsed_input, with_kinds
+from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, check_scaled, kind_text, parsed_input, with_kinds
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.tensors.encoding import real_pixels
@@ -91,7 +91,8 @@ def _taken(model: keras.Model, path: Path, dataset: Dataset, *, name: str, said:
         )
     if not dataset.is_pixels:
         known = known if known.kind else known._replace(kind="real")
-        _check_range(known, dataset)
+        least, largest = (float(edge(dataset.train.samples)) for edge in (np.min, np.max))
+        check_scaled(known, least, largest, named=f"data set {dataset.name}")
         return known
     if known.kind == "real":
         raise InputError(f"{name} takes real values, and the images of {dataset.name} are uint8 pixels")
@@ -127,20 +128,6 @@ def said_input(port: Input, path: Path, *, name: str, said: str) -> Input:
             "leave it out"
         )
     return given if given.kind else trained
-
-
-def _check_range(port: Input, dataset: Dataset) -> None:
-    """Raise InputError if a model takes pixels, and floats are beyond what they are to it."""
-    if port.range is None:
-        return
-    low, high = port.range
-    least, largest = (float(edge(dataset.train.samples)) for edge in (np.min, np.max))
-    # What was scaled elsewhere may leave the range by rounding.
-    if least < low - (high - low) * 1e-3 or largest > high + (high - low) * 1e-3:
-        raise InputError(
-            f"data set {dataset.name}: got values from {least:.4g} to {largest:.4g}, expected {low:g} to {high:g}, "
-            f"what pixels are to the model ({kind_text(port)})"
-        )
 
 
 def shapes_of(model: keras.Model) -> tuple[Any, Any]:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeport.runtime.errors import unknown_name
-from edgeport.train.datasets.data import ONLY, Data, Part
+from edgeport.runtime.samples.array_names import ONLY
+from edgeport.train.datasets.data import Data, Part
 from edgeport.train.datasets.dataset import Split
 from edgeport.train.datasets.digits.scenes import MOST_DIGITS, SIDE, compose
 from edgeport.train.datasets.digits.strokes import drawn

@@ -130,8 +130,6 @@ def test_a_teacher_asks_too(mobilenet: Path, tmp_path: Path) -> None:
 
 
 def test_quantization_aware_training_obeys_the_range(mobilenet: Path, tmp_path: Path) -> None:
-    if mobilenet.parent.name.startswith("nested"):
-        pytest.skip("quantization-aware training takes no nested models")
     recipe = replace(OWN_MODEL, epochs=0, qat_epochs=1)
     run = Run("mobilenet", DATA, recipe, 0, start=mobilenet, qat=True, input="pixels:-1:1")
     assert train(run, tmp_path / "train", console=SILENT)

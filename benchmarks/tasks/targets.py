@@ -45,8 +45,29 @@ def targets_of(task: str, targets: Array, shape: Shape, *, source: str) -> Array
     taken = row.taken(targets, shape) if row and numbers else None
     if taken is None:
         expected = row.expected if row else "none"
-        raise InputError(f"{source}: got targets {targets.dtype.name} {targets.shape}, expected {expected}")
+        axes = ", ".join(["n", *("any" if axis is None else str(axis) for axis in shape[1:])])
+        raise InputError(
+            f"{source}: got targets {targets.dtype.name} {targets.shape}{_offender(task, targets, shape)}, expected "
+            f"{expected}; the output is ({axes})"
+        )
     return taken
+
+
+def _offender(task: str, targets: Array, shape: Shape) -> str:
+    """Return the first target that an output cannot have, with its place; empty if its value is not what is wrong."""
+    if targets.dtype.kind not in "biuf":
+        return f", the first of which is {str(targets.flat[0])[:40]!r}" if targets.size else ""
+    most = {"classes": shape[-1], "map": shape[-1], "sequence": shape[-1], "yes-no": 2, "anomaly": 2, "labels": 2}
+    wrong = ~np.isfinite(targets)
+    if task in (*most, "similarity"):
+        wrong |= (targets != np.floor(targets)) | (targets < 0)
+        limit = most.get(task)
+        wrong |= (targets >= max(limit, 2)) if limit is not None else False
+        wrong &= (targets != IGNORED) if task in ("map", "sequence") else True
+    if not wrong.any():
+        return ""
+    place = tuple(int(axis) for axis in np.argwhere(wrong)[0])
+    return f" with {targets[place]} at {list(place)}"
 
 
 def task_of(targets: Array, shape: Shape) -> str:

@@ -15,8 +15,11 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
+from edgeport.export import Options, export_model
 from edgeport.export.bundle.packages.targets import SYSTEMS
 from edgeport.export.bundle.packages.wheel import own_wheel
 
@@ -126,6 +129,28 @@ def test_a_device_measures_what_was_trained(edgeport, exported: Path, tmp_path: 
     assert [each["file"] for each in artefacts] == ["classic.int8.tflite", "classic.int8.onnx"]
     assert keras["format"] == "keras"
     assert report["dataset"]["count"] == 30
+
+
+def test_a_bundle_of_a_table_answers_lines_there_whatever_their_columns_order(edgeport, tmp_path: Path) -> None:
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, keras.layers.Dense(2, activation="softmax", name="kind")(x))
+    model.set_weights([np.array([[9, 0], [0, 9], [0, 0]], np.float32), np.zeros(2, np.float32)])
+    rows = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    lines = [f"{a},{b},{c},{'ash' if a > b else 'elm'}" for a, b, c in rows.tolist()]
+    (tmp_path / "trees.csv").write_text("\n".join(["a,b,c,tree", *lines]))
+    options = Options(formats=("tflite",), precisions=("float32",))
+    export_model(model, tmp_path / "out", calibration=f"{tmp_path / 'trees.csv'}:tree", name="tree", options=options)
+    bundle = ("--target", "linux", "--python", PYTHON, "--with-wheels", "--samples", 5)
+    edgeport("bundle", tmp_path / "out", *bundle, "-o", tmp_path / "tree.tar.gz")
+    with tarfile.open(tmp_path / "tree.tar.gz") as packed:
+        packed.extractall(tmp_path)
+    device = tmp_path / "edgeport-tree-linux"
+    install(device)
+    program = ["venv/bin/python", "-I", "examples/predict_lines.py", "artefacts/tree.float32.tflite"]
+    text = "c,b,id,a\n0,2,x,1\n0,1,y,2\n"
+    ended = subprocess.run(program, cwd=device, input=text, capture_output=True, text=True, env=without_network())
+    assert [line.split()[1] for line in ended.stdout.splitlines()] == ["elm", "ash"]
+    assert ended.stderr.count("the standard input: left out the columns id, which the model does not take\n") == 1
 
 
 def test_an_altered_artefact_fails_the_installation(device: Path) -> None:

@@ -1,6 +1,7 @@
 """What a model takes: pixels, real numbers or integers, found without a guess."""
 
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ from keras import layers
 from PIL import Image
 
 from edgeport.export import Manifest, Options, export, export_model, load_calibration, load_source
+from edgeport.export.bundle.device import predict_camera, predict_folder
 from edgeport.runtime import load
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import InputError
@@ -190,6 +192,15 @@ def test_a_model_with_blue_first_answers_photos_as_in_keras(tmp_path: Path, caps
     (facts,) = printed["outputs"].values()
     answers = [value for _, value in sorted(facts["probabilities"].items())]
     np.testing.assert_allclose(answers, load(path).predict(pixels[:1])[0], atol=1e-6)
+    # The programs of a bundle swap them too, from a file and from a camera.
+    place = int(np.abs(expected - swapped).max(axis=1).argmax())
+    predict_folder.answer(load(path), tmp_path / "photos" / f"{place:03}.png", invert=False)
+    predict_camera.answer(load(path), pixels[place], invert=False)
+    lines = capsys.readouterr().out.splitlines()
+    said = [float(re.search(r"([\d.]+) ?%", line)[1]) / 100 for line in lines]
+    answer, other = (load(path).predict(each[place : place + 1]).max() for each in (pixels, pixels[..., ::-1]))
+    np.testing.assert_allclose(said, [answer] * 2, atol=1e-3)
+    assert abs(answer - other) > 0.05
 
 
 def test_what_a_record_says_of_an_input_need_not_be_said_and_cannot_be_denied(tmp_path: Path) -> None:

@@ -9,13 +9,20 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 from rich.console import Console
 
 import edgeport.train.quantization_aware.fake_quantization  # noqa: F401  (Keras finds its layers by their registration)
+from edgeport.runtime.artefact.input_kinds import kind_text
+from edgeport.runtime.errors import InputError
+from edgeport.train.datasets.dataset import SPLITS, Dataset, Split
 from edgeport.train.datasets.named import load_dataset
 from edgeport.train.loop.fitting import Run
+from edgeport.train.loop.pixels import real_values
 from edgeport.train.loop.recipe import OWN_MODEL
+from edgeport.train.models.keras_file import open_classifier
+from edgeport.train.record import record_text
 from edgeport.train.training import train
 
 TRAIN = ("train", "--dataset", "mnist-5k")
@@ -116,6 +123,48 @@ def test_a_model_that_cannot_learn_this_is_refused_in_one_line(edgeport, tmp_pat
     assert message in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said", "message"),
+    [
+        (-1, 1, "pixels:-1:1", None),
+        (-1, 1, "", None),
+        (
+            0,
+            1,
+            "pixels:-1:1",
+            "for x, which look like pixels from 0 to 1, and pixels:-1:1 means",
+        ),
+        (0, 255, "pixels:-1:1", "got floats from 0 to 255 for x, expected -1 to 1, what pixels are to the model"),
+    ],
+)
+def test_floats_are_what_pixels_are_to_the_model_or_are_refused(
+    low: float, high: float, said: str, message: str | None, tmp_path: Path
+) -> None:
+    x = keras.Input((4, 4, 1), name="x")
+    keras.Model(x, layers.Dense(2, activation="softmax")(layers.Flatten()(x))).save(tmp_path / "mine.keras")
+    samples = np.linspace(low, high, 40 * 16, dtype=np.float32).reshape(40, 4, 4, 1)
+    dataset = Dataset("floats", {name: Split(samples, np.arange(40) % 2) for name in SPLITS}, ("a", "b"))
+    if message is None:
+        _, port = open_classifier(tmp_path / "mine.keras", dataset, role="--model", said=said)
+        assert kind_text(port) == (said or "real")
+        # As they are, and not scaled once more.
+        np.testing.assert_array_equal(real_values(tf.constant(samples), port).numpy(), samples)
+        return
+    with pytest.raises(InputError, match=message):
+        open_classifier(tmp_path / "mine.keras", dataset, role="--model", said=said)
+
+
+def test_classes_in_another_order_than_the_model_learned_are_refused(tmp_path: Path) -> None:
+    x = keras.Input((4,), name="x")
+    keras.Model(x, layers.Dense(2, activation="softmax")(x)).save(tmp_path / "mine.keras")
+    record = {"model": "m", "dataset": {"name": "d", "sha256": "0", "labels": ["b", "a"]}, "input": "real"}
+    (tmp_path / "training.json").write_text(record_text(record))
+    splits = {name: Split(np.eye(4, dtype=np.float32), np.arange(4) % 2) for name in SPLITS}
+    with pytest.raises(InputError, match="got the classes a, b, expected b, a, the order that the training"):
+        open_classifier(tmp_path / "mine.keras", Dataset("d", splits, ("a", "b")), role="--model")
+    open_classifier(tmp_path / "mine.keras", Dataset("d", splits, ("b", "a")), role="--model")
 
 
 def test_a_damaged_file_is_refused_in_one_line(edgeport, tmp_path: Path) -> None:

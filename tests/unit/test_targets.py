@@ -93,6 +93,24 @@ def test_one_class_alone_says_nothing(kind: str) -> None:
         asked(output, np.ones(COUNT, np.int64))
 
 
+@pytest.mark.parametrize(
+    ("kind", "targets", "message"),
+    [
+        (
+            "classes",
+            np.arange(COUNT) % 4,
+            r"with 3 at \[3\], expected class numbers .*; the output is \(n, 3\)",
+        ),
+        ("labels", np.full((COUNT, 3), 0.5), r"with 0.5 at \[0, 0\], expected 0 or 1 for each label"),
+        ("values", np.where(np.eye(COUNT, 3) > 0, np.nan, 1), r"with nan at \[0, 0\], expected finite numbers"),
+        ("classes", np.array(["oak"] * COUNT), "the first of which is 'oak', expected class numbers"),
+    ],
+)
+def test_the_line_names_the_target_that_is_wrong(kind: str, targets: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        asked(Output("out", (None, 3), "float32", kind=kind), targets)
+
+
 def test_an_output_of_no_said_meaning_is_what_its_targets_leave_no_doubt_of() -> None:
     linear, scores = (Output("out", (None, columns), "float32", kind="any") for columns in (1, 4))
     assert asked(linear, SAMPLES[:, :1]).judged[0].task == "values"

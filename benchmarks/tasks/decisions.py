@@ -37,6 +37,21 @@ def accuracy(k: int = 1) -> Metric:
     return Metric("accuracy" if k == 1 else f"top-{k} accuracy", UP, value, weighted, right)
 
 
+def accuracy_at(threshold: float) -> Metric:
+    """Return the share of samples whose answer to yes or no is right if so much probability is a yes."""
+
+    def right(truth: Array, answers: Array) -> npt.NDArray[np.bool_]:
+        return np.asarray((answers.reshape(-1) >= threshold) == truth.reshape(-1).astype(bool))
+
+    return Metric(
+        f"accuracy@{threshold:g}",
+        UP,
+        lambda truth, answers: float(metrics.accuracy_score(truth.ravel(), answers.ravel() >= threshold)),
+        lambda truth, answers: mean_of(right(truth, answers)),
+        right,
+    )
+
+
 def _confusion_of(truth: Array, decided: npt.NDArray[np.int64]) -> Floats:
     """Return for each sample how often it is of a true class and decided for another: (n, true * decided)."""
     count = len(truth)

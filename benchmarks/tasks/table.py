@@ -1,5 +1,6 @@
 """The table of tasks: what an output means decides which metrics judge it, unless users name others."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from edgeport.benchmarks.tasks.decisions import (
     STEP_ACCURACY,
     STEP_F1,
     accuracy,
+    accuracy_at,
 )
 from edgeport.benchmarks.tasks.metric import Metric
 from edgeport.benchmarks.tasks.rankings import AVERAGE_PRECISION, LABEL_F1, MEAN_AVERAGE_PRECISION, ROC_AUC
@@ -34,11 +36,12 @@ class Task:
     Attributes:
         metrics: From the names and the units of an output's columns: the metrics that judge it, the one that decides
             first.
-        others: Metrics that suit it too, for those who name them.
+        named: Metrics that suit it too, for those who name them: how such a name looks, with a number in it, an
+            example, and what makes the metric of that number.
     """
 
     metrics: Callable[[Sequence[str], Sequence[str]], Chosen]
-    others: Chosen = ()
+    named: tuple[str, str, Callable[[float], Metric]] | None = None
 
 
 def _always(*metrics: Metric) -> Callable[[Sequence[str], Sequence[str]], Chosen]:
@@ -73,15 +76,22 @@ def _boxes(columns: Sequence[str], units: Sequence[str]) -> Chosen:
 
 
 TASKS: dict[str, Task] = {
-    "classes": Task(_always(accuracy(), BALANCED_ACCURACY, MACRO_F1), (accuracy(3), accuracy(5))),
-    "yes-no": Task(_always(accuracy(), ROC_AUC, AVERAGE_PRECISION)),
+    "classes": Task(
+        _always(accuracy(), BALANCED_ACCURACY, MACRO_F1),
+        (r"top-([1-9]\d{0,3}) accuracy", "top-5 accuracy", lambda k: accuracy(int(k))),
+    ),
+    "yes-no": Task(
+        _always(accuracy(), ROC_AUC, AVERAGE_PRECISION), (r"accuracy@(0?\.\d+)", "accuracy@0.3", accuracy_at)
+    ),
     "labels": Task(_always(MEAN_AVERAGE_PRECISION, LABEL_F1)),
     "values": Task(_values),
     "map": Task(_always(MEAN_IOU, DICE, PLACE_ACCURACY)),
     "sequence": Task(_always(STEP_ACCURACY, STEP_F1)),
     "boxes": Task(_boxes),
     "anomaly": Task(_always(ROC_AUC, AVERAGE_PRECISION)),
-    "similarity": Task(_always(recall_at(1), recall_at(5))),
+    "similarity": Task(
+        _always(recall_at(1), recall_at(5)), (r"recall@([1-9]\d{0,3})", "recall@10", lambda k: recall_at(int(k)))
+    ),
     "any": Task(_always()),
 }
 
@@ -103,12 +113,14 @@ def metrics_of(
     """
     row = TASKS[task]
     usual = row.metrics(columns, units)
-    known = {metric.name: metric for metric in (*usual, *row.others)}
+    known = {metric.name: metric for metric in usual}
     for name in names:
         if is_users_metric(name):
             known[name] = users_metric(name)
         elif name.startswith("keras:"):
             known[name] = _of_keras(name, task)
+        elif row.named and (found := re.fullmatch(row.named[0], name)):
+            known[name] = row.named[2](float(found[1]))
         elif name not in known:
-            raise unknown_name(f"metric of {task}", name, known)
+            raise unknown_name(f"metric of {task}", name, [*known, *(row.named[1:2] if row.named else ())])
     return tuple(known[name] for name in names) or usual

@@ -18,11 +18,14 @@ from edgeport.benchmarks.tasks.decisions import (
     STEP_ACCURACY,
     STEP_F1,
     accuracy,
+    accuracy_at,
 )
 from edgeport.benchmarks.tasks.metric import Array, Metric
 from edgeport.benchmarks.tasks.rankings import AVERAGE_PRECISION, LABEL_F1, MEAN_AVERAGE_PRECISION, ROC_AUC
 from edgeport.benchmarks.tasks.scores import recall_at
+from edgeport.benchmarks.tasks.table import metrics_of
 from edgeport.benchmarks.tasks.values import value_metrics
+from edgeport.runtime.errors import InputError
 
 COUNT = 400
 Made = Callable[[np.random.Generator], tuple[Array, Array]]
@@ -64,7 +67,7 @@ MAE, RMSE, R2, BIAS = value_metrics()
 ONE_MAE, ONE_RMSE, ONE_R2, ONE_BIAS = value_metrics(column=1, name="depth", unit="m")
 CASES: tuple[tuple[Metric, Made], ...] = (
     *((metric, of_classes) for metric in (accuracy(), accuracy(3), BALANCED_ACCURACY, MACRO_F1)),
-    *((metric, yes_no) for metric in (accuracy(), ROC_AUC, AVERAGE_PRECISION)),
+    *((metric, yes_no) for metric in (accuracy(), accuracy_at(0.3), ROC_AUC, AVERAGE_PRECISION)),
     *((metric, labels) for metric in (MEAN_AVERAGE_PRECISION, LABEL_F1)),
     *((metric, values) for metric in (MAE, RMSE, R2, BIAS, ONE_MAE, ONE_RMSE, ONE_R2, ONE_BIAS)),
     *((metric, maps) for metric in (PLACE_ACCURACY, MEAN_IOU, DICE)),
@@ -112,6 +115,24 @@ def test_steps_and_the_five_best_are_those_of_scikit_learn() -> None:
     assert STEP_F1.value(truth, scores) == pytest.approx(sk.f1_score(truth[meant], decided, average="macro"), abs=1e-12)
     truth, answers = of_classes(np.random.default_rng(1))
     assert accuracy(5).value(truth, answers) == pytest.approx(sk.top_k_accuracy_score(truth, answers, k=5), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [("classes", "top-2 accuracy"), ("yes-no", "accuracy@0.25"), ("similarity", "recall@10")]
+)
+def test_metrics_with_a_number_are_found_by_their_names(task: str, name: str) -> None:
+    (metric,) = metrics_of(task, names=[name])
+    assert metric.name == name
+    for wrong in (f"{name}x", "top-0 accuracy", "accuracy@2", "recall@0", "recall@-1"):
+        with pytest.raises(InputError, match="unknown metric of"):
+            metrics_of(task, names=[wrong])
+
+
+def test_a_threshold_decides_what_is_a_yes() -> None:
+    truth, scores = np.array([0, 0, 1, 1]), np.array([[0.1], [0.4], [0.35], [0.9]])
+    assert accuracy_at(0.3).value(truth, scores) == 0.75
+    assert accuracy_at(0.5).value(truth, scores) == accuracy().value(truth, scores) == 0.75
+    assert accuracy_at(0.95).value(truth, scores) == 0.5
 
 
 def test_a_function_of_ones_own_is_drawn_like_any_other() -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,9 +153,10 @@ def test_pictures_of_any_size_take_the_size_that_is_asked_for(tmp_path: Path) ->
     assert load_dataset(str(tmp_path), image_shape=(24, 32, 1)).sample_shape == (24, 32, 1)
     framed = load_dataset(str(tmp_path), image_shape=(24, 32, None), resizing=Resizing("letterbox", "lanczos"))
     assert framed.resizing == Resizing("letterbox", "lanczos")
-    write_archive(tmp_path / "a.npz", framed)
+    write_archive(tmp_path / "a.npz", replace(framed, columns=("a", "b")))
     travelled = read_archive(tmp_path / "a.npz")
     assert (travelled.resizing, travelled.sha256) == (framed.resizing, framed.sha256)
+    assert travelled.columns == ("a", "b")
 
 
 @pytest.mark.parametrize(

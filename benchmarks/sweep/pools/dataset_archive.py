@@ -12,7 +12,12 @@ from edgeport.train.datasets.dataset import SPLITS, Dataset, Split
 def write_archive(file: Path | IO[bytes], dataset: Dataset) -> None:
     """Write the splits, the labels and the name of a data set as a ``.npz`` file."""
     arrays = {f"{kind}_{name}": vars(split)[kind] for name, split in dataset.splits.items() for kind in _KINDS}
-    facts = {"name": dataset.name, "labels": dataset.labels, "resizing": tuple(dataset.resizing or ())}
+    facts = {
+        "name": dataset.name,
+        "labels": dataset.labels,
+        "resizing": tuple(dataset.resizing or ()),
+        "columns": dataset.columns,
+    }
     np.savez(file, allow_pickle=False, **{name: np.array(value, str) for name, value in facts.items()}, **arrays)
 
 
@@ -22,7 +27,8 @@ def read_archive(path: Path) -> Dataset:
         splits = {name: Split(*(arrays[f"{kind}_{name}"] for kind in _KINDS)) for name in SPLITS}
         name, labels, resizing = str(arrays["name"]), tuple(map(str, arrays["labels"])), arrays["resizing"]
         how = Resizing(*map(str, resizing)) if len(resizing) else None
-        return Dataset(name=name, labels=labels, splits=splits, resizing=how)
+        columns = tuple(map(str, arrays["columns"]))
+        return Dataset(name=name, labels=labels, splits=splits, resizing=how, columns=columns)
 
 
 _KINDS = ("samples", "classes")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Renew what the documents quote about the runtime and the benchmark themselves: runtime.json, trust.json, peers.json,
-# loadgen.json. It needs the models and reports that `make results` makes, a quiet machine for 35 minutes, and:
+# Renew what the documents quote about the runtime and the benchmark themselves: runtime.json, trust.json,
+# verdicts.json, peers.json, loadgen.json. It needs the models and reports that `make results` makes, a quiet machine for
+# 40 minutes, and:
 # .venv/bin/pip install -e '.[all,dev,peers]'
 # EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
 set -euo pipefail
@@ -11,6 +12,7 @@ results=docs/results
 "$python" -m edgeport.benchmarks.lab.studies.runtime_cost runs/mnist-edge/export -o $results/runtime.json
 "$python" -m edgeport.benchmarks.lab.studies.trust runs/mnist-edge/export \
     --report $results/mnist-edge/report.json -o $results/trust.json
+"$python" -m edgeport.benchmarks.lab.studies.verdicts -o $results/verdicts.json
 "$python" -m edgeport.benchmarks.lab.peers.comparison --tflite-runtime build/tflite-runtime -o $results/peers.json
 "$python" -m edgeport.benchmarks.lab.studies.loadgen runs/mnist-edge/export runs/mnist-classic/export -o $results/loadgen.json
 "$python" -m edgeport.benchmarks.lab.documents.refresh_tables

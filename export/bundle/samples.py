@@ -13,7 +13,7 @@ from edgeport.export.verification.calibration import ARRAYS, RANDOM, load_calibr
 from edgeport.export.verification.calibration_files import read_parts
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.train.datasets.data import Data, classes_of, inputs_of, numbered_as, numbers_of
+from edgeport.train.datasets.data import Data, NoClassesError, classes_of, inputs_of, numbered_as, numbers_of
 from edgeport.train.datasets.function import check_user_named_it
 
 _MOST = 10_000
@@ -144,11 +144,21 @@ def _test_samples(manifest: Manifest, data: Data, count: int) -> GoldenSamples:
         raise InputError(f"{data.name}: got {' and '.join(data.parts)} samples alone, expected test samples")
     data = numbered_as(data, manifest.labels)
     test = data.parts["test"]
-    classes = None if test.targets is None or not data.labels else classes_of(data)[0]["test"]
+    classes = _classes(data)
     chosen = np.arange(len(test))[:count] if classes is None else balanced(classes, count)
     inputs = {name: array[chosen] for name, array in inputs_of(test, manifest.inputs, named=data.name).items()}
     labels = None if classes is None else classes[chosen]
     return _checked(GoldenSamples(f"the test split of {Path(data.name).name}", inputs, labels=labels), manifest)
+
+
+def _classes(data: Data) -> npt.NDArray[np.int64] | None:
+    """Return the classes of the test samples; None where nobody names them, or targets are something else: boxes ..."""
+    if data.parts["test"].targets is None or not data.labels:
+        return None
+    try:
+        return classes_of(data)[0]["test"]
+    except NoClassesError:
+        return None
 
 
 def balanced(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

@@ -247,6 +247,14 @@ def test_the_wheel_holds_every_module_and_what_goes_to_the_device() -> None:
     assert all(content == (ROOT / name.removeprefix("edgeport/")).read_bytes() for name, content in held.items())
 
 
+def test_golden_samples_may_have_named_classes_and_targets_that_are_none(data: Path, tmp_path: Path) -> None:
+    images, boxes = np.arange(12 * 784, dtype=np.uint8).reshape(12, 28, 28, 1), np.zeros((12, 3, 5), np.float32)
+    np.savez(tmp_path / "boxes.npz", x_test=images, y_test=boxes, labels=[*"0123456789"])
+    samples = golden_samples(read_manifest(data), count=7, source=str(tmp_path / "boxes.npz"))
+    np.testing.assert_array_equal(next(iter(samples.inputs.values())), images[:7])
+    assert samples.labels is None
+
+
 def test_golden_samples_are_the_first_of_each_class() -> None:
     classes = np.array([1, 1, 1, 0, 2, 0, 1, 2])
     assert balanced(classes, 3).tolist() == [0, 3, 4]

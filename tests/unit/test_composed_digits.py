@@ -26,7 +26,7 @@ DIGESTS = {
     "masks": "9f2e6dac3657d3b0",
     "labels": "92ad3fd0546fdc12",
     "angle": "39ecefb12a98e861",
-    "anomaly": "4513d4bd711b2f1b",
+    "anomaly": "76f0785f75c7404b",
     "strokes": "71f1bfcc39f94930",
 }
 
@@ -122,12 +122,12 @@ def _lean(image: np.ndarray) -> float:
 
 def test_training_never_shows_the_anomaly(parts: dict[str, dict[str, Part]], digits: Dataset) -> None:
     split = parts["anomaly"]
-    nines = {image.tobytes() for each in digits.splits.values() for image in each.samples[each.classes == 9]}
+    twos = {image.tobytes() for each in digits.splits.values() for image in each.samples[each.classes == 2]}
     seen = {image.tobytes() for name in ("train", "validation") for image in split[name].inputs[ONLY]}
-    assert not nines & seen
+    assert not twos & seen
     assert [split[name].targets for name in ("train", "validation")] == [None, None]
     test = split["test"]
-    assert [image.tobytes() in nines for image in test.inputs[ONLY]] == (test.targets == 1).tolist()
+    assert [image.tobytes() in twos for image in test.inputs[ONLY]] == (test.targets == 1).tolist()
     assert np.bincount(test.targets).tolist() == [450, 500]
     assert not seen & {image.tobytes() for image in test.inputs[ONLY]}
 

@@ -17,7 +17,7 @@ from edgeport.benchmarks.lab.documents.refresh_tables import DOCUMENTS, refreshe
 from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
 from edgeport.benchmarks.lab.family.family_results import Design, EmptyCall, Search
 from edgeport.benchmarks.lab.quantizers import quantizer_report
-from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust
+from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust, verdicts
 from edgeport.benchmarks.mlperf.loadgen import AGREEMENT, LoadgenResult
 from edgeport.benchmarks.profile.profile_facts import Boundaries, OperatorTime, Profile, Roofline
 from edgeport.benchmarks.report.findings import findings_of
@@ -27,6 +27,7 @@ from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.statistics.verdicts import LOSS
 from edgeport.benchmarks.sweep import results as sweep_results
 from edgeport.benchmarks.sweep.summary import SweepLine, lines_of
+from edgeport.benchmarks.tasks.table import TASKS
 from edgeport.export import export_command, read_manifest
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.comparison import LEAST_COLUMN_DB, Verification
@@ -446,6 +447,21 @@ def test_the_benchmark_says_of_known_things_what_they_are() -> None:
         (30, "significant loss"),
         (3, "no detectable loss"),
     }
+
+
+def test_the_verdicts_of_every_task_say_of_known_losses_what_they_are() -> None:
+    found = verdicts.RESULT.read(ROOT / "docs/results/verdicts.json")
+    assert found.repetitions == 20
+    assert {trial.task for trial in found.trials} == set(TASKS) - {"any"}
+    for trial in found.trials:
+        assert trial.twice == 20
+        # 95 of 100 on average: of nine tasks, one with 17 of 20 is chance.
+        assert trial.equal >= 17
+        assert trial.found >= 18
+        assert trial.claimed <= 2
+        assert trial.large == pytest.approx(2, abs=0.25)
+        assert abs(trial.small) <= 0.5
+    assert sum(trial.equal for trial in found.trials) >= 0.92 * 20 * len(found.trials)
 
 
 def test_the_profile_of_classic_explains_its_int8_by_the_first_convolution() -> None:

@@ -18,7 +18,7 @@ from edgeport.train.datasets.mnist_5k import load_mnist_5k
 _PREFIX = "digits:"
 _DIGITS = tuple(map(str, range(10)))
 # The digit that no anomaly detector has seen, and how far digits are turned either way, in degrees.
-UNSEEN, TURN = 9, 45.0
+UNSEEN, TURN = 2, 45.0
 
 Array = npt.NDArray[Any]
 Random = np.random.Generator

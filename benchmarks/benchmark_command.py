@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from edgeport.benchmarks.compare.baseline import read_baseline
+from edgeport.benchmarks.compare.baseline import Baseline, read_baseline
 from edgeport.benchmarks.compare.limits import add_limits, add_metric, limits_of
 from edgeport.benchmarks.measure.assembly import OnStep, Timing
 from edgeport.benchmarks.measure.candidates.candidate import Samples
@@ -25,13 +25,15 @@ from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, run_loadgen
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
 from edgeport.benchmarks.profile.profile_table import profile_table
-from edgeport.benchmarks.report.raw.record import BASELINE, Report
+from edgeport.benchmarks.report.raw.record import BASELINE, KERAS, Report
 from edgeport.benchmarks.report.raw.report_file import FILE_NAME as REPORT_FILE
 from edgeport.benchmarks.report.raw.report_file import with_visible_texts
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.benchmarks.report.results import can_show, write_results
 from edgeport.benchmarks.report.sections.medians import medians_table
 from edgeport.benchmarks.report.sections.notes import notes_of
+from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.runtime.artefact.input_kinds import add_inputs
 from edgeport.runtime.cli import needing
 from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.files.claim import claimed_folder
@@ -51,14 +53,21 @@ _PROFILED = ("float32", "int8")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("folder", metavar="DIR", type=Path, help="an export folder, or one with golden.npz")
+    parser.add_argument(
+        "models",
+        metavar="MODEL",
+        type=Path,
+        nargs="+",
+        help="an export folder, or one with golden.npz; or .tflite and .onnx files, whoever made them",
+    )
     _add_data(parser)
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
     parser.add_argument(
         "--reference",
         type=Path,
         metavar="MODEL",
-        help="the Keras file, or zoo:NAME (default: where the manifest says it was)",
+        help="what the others are compared with: the Keras file, or zoo:NAME (default: where the manifest says it was; "
+        "of model files the first)",
     )
     parser.add_argument(
         "--threads", default="1", metavar="N,N", help="threads of each engine, one number or several (default 1)"
@@ -90,6 +99,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the report goes (default: benchmark, beside a folder called export or artefacts, else in it)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the report that the output folder holds")
+    _add_files(parser)
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    """Declare what a user says of files that do not say it themselves."""
+    files = parser.add_argument_group("files that edgeport did not make")
+    add_inputs(files)
+    files.add_argument(
+        "--outputs",
+        metavar="NAME=KIND",
+        action="append",
+        default=[],
+        help="what an output of the reference means, with names and units: temperature=values:degC, as for export",
+    )
+    files.add_argument(
+        "--match",
+        metavar="FILE:NAME=NAME",
+        action="append",
+        default=[],
+        help="which tensor of a file is which of the reference's, where neither names nor shapes say it",
+    )
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
         threads=_numbers("--threads", arguments.threads, len(usable_cores())),
         protocol=Protocol(launches=0 if arguments.only == "accuracy" else arguments.rounds),
     )
-    folder: Path = arguments.folder
+    folder = _folder(arguments)
     output = arguments.output or (folder.parent if folder.name in _STAGES else folder) / "benchmark"
     # All that can be refused is refused before the long work.
     _check_installed(arguments)
@@ -144,10 +174,8 @@ def run(arguments: argparse.Namespace) -> int:
         for ending in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, signal.default_int_handler)
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None
-    on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference)
     with needing("benchmarks", f"edgeport benchmark without golden answers ({FILE_NAME})"):
-        choose = on_golden_samples if on_golden else on_data
-        job = choose(arguments, folder, baseline)
+        job = _job(arguments, folder, baseline)
         # A folder that cannot be written to is found before the long work, and kept for its result.
         with claimed_folder(output) as claim:
             report = with_visible_texts(_measured(job, timing, arguments, folder, console))
@@ -172,13 +200,41 @@ def run(arguments: argparse.Namespace) -> int:
         from edgeport.benchmarks.compare.compare_command import judge
 
         code = max(code, judge(baseline.report, report, limits=limits, metrics=arguments.metric, console=console))
-    best = min((each for each in report.artefacts if each.format != "keras"), key=lambda each: each.latency_us(50))
+    best = min((each for each in report.artefacts if each.format != KERAS), key=lambda each: each.latency_us(50))
     page = "report.html" if findings else REPORT_FILE
     step = "open" if findings else "on a workstation, or after pip install 'edgeport[report]': edgeport report"
     console.print(f"\nNext: {step} {shell_word(output / page)}")
     samples = "SAMPLES.npz" if report.judged else "IMAGE.png"
-    console.print(f"      edgeport predict {shell_word(folder / best.file)} {samples}")
+    path = job.files.get(best.file, folder / best.file)
+    trust = " --trust" if job.files and not best.precision else ""
+    console.print(f"      edgeport predict {shell_word(path)} {samples}{trust}")
     return code
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    """Return the folder that is measured, or in which the first of some files lies."""
+    first: Path = arguments.models[0]
+    folders = [each for each in arguments.models if each.is_dir()]
+    if len(arguments.models) > 1 and folders:
+        raise InputError(f"got {folders[0]} beside others, expected one export folder, or model files alone")
+    named = first.is_file() or first.name.lower().endswith(tuple(row.suffix for row in FORMATS))
+    return first.parent if named else first
+
+
+def _job(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> Job:
+    """Return what is measured: files, golden samples, or an export on data."""
+    if folder not in arguments.models:
+        from edgeport.benchmarks.measure.files_job import on_files
+
+        for option in ("baseline", "mlperf"):
+            if getattr(arguments, option):
+                raise InputError(f"--{option}: got it with model files, expected it with an export folder")
+        return on_files(arguments)
+    for option in ("input", "outputs", "match"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option}: got it with a folder, whose artefacts say it themselves: leave it out")
+    on_golden = (folder / FILE_NAME).is_file() and not (arguments.dataset or arguments.reference)
+    return (on_golden_samples if on_golden else on_data)(arguments, folder, baseline)
 
 
 def _found(
@@ -281,7 +337,7 @@ def _measured(job: Job, timing: Timing, arguments: argparse.Namespace, folder: P
         # What has been measured so far is kept, whatever becomes of the rest.
         try:
             if arguments.profile:
-                report = replace(report, profiles=_profiles(report, folder, threads, on_step))
+                report = replace(report, profiles=_profiles(report, job, folder, threads, on_step))
             if arguments.mlperf:
                 report = replace(report, mlperf=_mlperf(report, folder, job.samples, threads, on_step))
         except KeyboardInterrupt:
@@ -292,12 +348,15 @@ def _measured(job: Job, timing: Timing, arguments: argparse.Namespace, folder: P
     return report
 
 
-def _profiles(report: Report, folder: Path, threads: int, on_step: OnStep) -> dict[str, Any]:
-    """Return the profiles of the float32 and int8 artefacts, by file."""
+def _profiles(report: Report, job: Job, folder: Path, threads: int, on_step: OnStep) -> dict[str, Any]:
+    """Return the profiles of the float32 and int8 artefacts, or of all files that a user named, by file."""
     from edgeport.benchmarks.profile.profile import profile_files
 
-    paths = [path for path in _files(report, folder) if any(f".{each}." in path.name for each in _PROFILED)]
-    return profile_files(paths, threads=threads, on_step=on_step)
+    if job.files:
+        paths = [job.files[each.file] for each in report.artefacts if each.format != KERAS]
+    else:
+        paths = [path for path in _files(report, folder) if any(f".{each}." in path.name for each in _PROFILED)]
+    return profile_files(paths, threads=threads, trust=bool(job.files), on_step=on_step)
 
 
 def _mlperf(report: Report, folder: Path, samples: Samples, threads: int, on_step: OnStep) -> dict[str, Any]:
@@ -311,7 +370,7 @@ def _mlperf(report: Report, folder: Path, samples: Samples, threads: int, on_ste
 
 def _files(report: Report, folder: Path) -> list[Path]:
     """Return the artefacts of the export folder that were timed; those of a baseline are not in it."""
-    names = [each.file for each in report.artefacts if each.timed and each.format != "keras"]
+    names = [each.file for each in report.artefacts if each.timed and each.format != KERAS]
     return [folder / name for name in names if not name.startswith(BASELINE)]
 
 

@@ -144,6 +144,7 @@ def benchmark_any(
     *,
     model: str,
     timing: Timing,
+    skip_refused: bool = False,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Report:
     """Measure candidates on samples of any kind, and keep what they answer.
@@ -153,6 +154,7 @@ def benchmark_any(
         evaluation: What they are asked.
         model: The model's name.
         timing: What is timed.
+        skip_refused: Go on without a candidate that cannot run here.
         on_step: Called with a few words before each step.
 
     Raises:
@@ -168,6 +170,7 @@ def benchmark_any(
         judged=evaluation.judged,
         kept=evaluation.kept,
         groups=evaluation.groups,
+        skip_refused=skip_refused,
         on_step=on_step,
     )
 

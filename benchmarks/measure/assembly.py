@@ -16,6 +16,7 @@ from edgeport.benchmarks.measure.candidates.candidate import Candidate, Samples,
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, Timings, answers_of, time_candidates
+from edgeport.benchmarks.report.raw.changed import DRAWN, change_of
 from edgeport.benchmarks.report.raw.packed import packed
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL, PREDICT, JudgedOutput, Measured, Report
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
@@ -24,7 +25,7 @@ from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.tensors.quantization import softmax
 
-_MOST_PICTURES = 100
+_MOST_PICTURES, _MOST_CHANGED = 100, 6
 
 OnStep = Callable[[str], None]
 Classes = npt.NDArray[np.int64]
@@ -41,7 +42,7 @@ class Entry:
         bytes: Its size; 0 if it is not known.
         sha256: The digest of its file.
         candidate: How it is run; None if its answers were recorded elsewhere.
-        recorded: The recorded answers, float32 of shape (n, classes).
+        recorded: The recorded answers, for each output (n, ...); one of any name for a model that chooses a class.
         engine: ``name`` and ``version`` of what gave the recorded answers.
     """
 
@@ -51,7 +52,7 @@ class Entry:
     bytes: int
     sha256: str
     candidate: Candidate | None = None
-    recorded: FloatArray | None = None
+    recorded: Mapping[str, Tensor] | None = None
     engine: Mapping[str, str] | None = None
 
 
@@ -149,7 +150,7 @@ def assembled_report(
         judged=tuple(judged),
         groups=list(groups),
     )
-    return report if isinstance(samples, Mapping) or judged else replace(report, pictures=_pictures(report, samples))
+    return replace(report, pictures=pictures_of(report, samples))
 
 
 def check_file(path: Path, sha256: str, *, described_by: str, cure: str) -> None:
@@ -200,7 +201,9 @@ def _asked(
 
     Ctrl-C keeps the answers of those that have given all, if there is a reference and another one.
     """
-    measured = [_recorded(entry) for entry in entries if entry.recorded is not None]
+    measured = [
+        answered(entry, Answers(entry.engine or {}, entry.recorded)) for entry in entries if entry.recorded is not None
+    ]
     asked = {entry.candidate.name: entry for entry in entries if entry.candidate is not None}
     candidates = [entry.candidate for entry in entries if entry.candidate is not None]
     running: dict[str, Candidate] = {}
@@ -228,10 +231,6 @@ def _asked(
 
 def _name(candidate: Candidate, threads: int) -> str:
     return f"{candidate.name}, {threads} threads"
-
-
-def _recorded(entry: Entry) -> Measured:
-    return _measured(entry, entry.engine or {}, np.asarray(entry.recorded))
 
 
 def _answered(entry: Entry, answers: Answers, *, count: int, classes: int) -> Measured:
@@ -299,19 +298,41 @@ def _timed(measured: Measured, candidate: Candidate | None, timings: Timings, th
     )
 
 
-def _pictures(report: Report, images: Pixels) -> dict[str, str]:
-    """Return the first images that some artefact answers unlike the reference, as PNG in base64."""
+def pictures_of(report: Report, samples: Samples) -> dict[str, str]:
+    """Return the first images that some artefact answers unlike the reference, as PNG in base64.
+
+    Of masks and boxes those are that changed most.
+    """
     # Not before there is something to draw.
     from PIL import Image
 
-    flipped = sorted({int(index) for each in report.artefacts for index in report.flips(each)})
+    images = next(iter(samples.values())) if isinstance(samples, Mapping) else samples
+    if images.ndim != 4 or images.shape[3] not in (1, 3, 4):
+        return {}
+    place = next((place for place, each in enumerate(report.judged) if each.task in DRAWN and each.targets), None)
+    if place is not None:
+        change = change_of(report, place)
+        chosen = [int(index) for index in np.argsort(-change, kind="stable")[:_MOST_CHANGED] if change[index] > 0]
+    elif report.judged:
+        return {}
+    else:
+        chosen = sorted({int(index) for each in report.artefacts for index in report.flips(each)})[:_MOST_PICTURES]
     pictures = {}
-    for index in flipped[:_MOST_PICTURES]:
-        pixels = images[index]
+    for index in chosen:
+        pixels = _pixels(images, index)
         content = io.BytesIO()
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels[..., :3]).save(content, "PNG")
         pictures[str(index)] = base64.b64encode(content.getvalue()).decode()
     return pictures
+
+
+def _pixels(images: Tensor, index: int) -> Pixels:
+    """Return one sample as a picture: pixels as they are, real values from the least of all samples to the largest."""
+    if images.dtype == np.uint8:
+        return np.asarray(images[index])
+    low, high = float(images.min()), float(images.max())
+    scaled = (np.asarray(images[index], np.float64) - low) / ((high - low) or 1.0) * 255
+    return np.rint(scaled).astype(np.uint8)
 
 
 def _commit() -> dict[str, str]:

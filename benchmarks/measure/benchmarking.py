@@ -1,12 +1,13 @@
 """The benchmark stage: run every artefact and the Keras reference on the same test images, and return a report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report, check_file, check_samples
 from edgeport.benchmarks.measure.candidates.candidate import Candidate, artefact_candidate
 from edgeport.benchmarks.report.raw.record import BASELINE, Report
 from edgeport.export.manifest import Artefact, Manifest
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.embedded_metadata import read_metadata
 from edgeport.runtime.artefact.input_kinds import kind_text
 from edgeport.runtime.errors import ArtefactError, InputError
@@ -75,7 +76,9 @@ def entries_of(
     """
     if not manifest.artefacts:
         raise InputError(f"{manifest.name}: its export holds no verified artefact")
-    entries = [_keras_entry(reference, manifest)]
+    sha256 = manifest.source["sha256"]
+    check_file(reference, sha256, described_by="the manifest", cure="export again")
+    entries = [keras_entry(reference, manifest.inputs, sha256=sha256)]
     entries += [_artefact_entry(folder, artefact) for artefact in manifest.artefacts]
     if baseline is not None:
         base_folder, base_manifest = baseline
@@ -150,12 +153,17 @@ def _artefact_entry(folder: Path, artefact: Artefact, *, prefix: str = "") -> En
     )
 
 
-def _keras_entry(path: Path, manifest: Manifest) -> Entry:
-    sha256 = manifest.source["sha256"]
-    check_file(path, sha256, described_by="the manifest", cure="export again")
+def keras_entry(path: Path, inputs: Sequence[Input], *, sha256: str) -> Entry:
+    """Return a Keras file or a SavedModel as a candidate.
+
+    Args:
+        path: Where it is.
+        inputs: Its inputs, with what each takes.
+        sha256: Its digest.
+    """
     arguments = {
         "path": str(path.resolve()),
-        "takes": [f"{each.name}={text}" for each in manifest.inputs if (text := kind_text(each))],
+        "takes": [f"{each.name}={text}" for each in inputs if (text := kind_text(each))],
     }
     opener = "edgeport.benchmarks.measure.candidates.keras_opener:open_keras"
     return Entry(

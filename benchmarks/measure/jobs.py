@@ -1,33 +1,43 @@
 """What one run of ``edgeport benchmark`` measures: chosen by what a folder holds, and by the data that a user names."""
 
 import argparse
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.compare.baseline import Baseline, check_baseline
+from edgeport.benchmarks.measure.any_model import Evaluation, benchmark_any, evaluation_of
 from edgeport.benchmarks.measure.candidates.candidate import Samples
 from edgeport.benchmarks.measure.compiled_metrics import compiled_metrics
-from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, samples_digest
+from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, golden_evaluation, samples_digest
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.export.manifest import Manifest, read_manifest
+from edgeport.runtime.artefact.contract import Output
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
 from edgeport.runtime.host.terminal import visible
-from edgeport.train.datasets.data import Data
+from edgeport.train.datasets.data import Data, numbered_as
 from edgeport.train.zoo import find_published
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is to be measured: samples, how many candidates at most, and what does it."""
+    """What is to be measured.
+
+    Attributes:
+        samples: What is answered.
+        candidates: How many there are, at most.
+        measure: What does it.
+        files: Where the artefacts are, by what the report calls them; those that it lacks lie in the folder.
+    """
 
     samples: Samples
     candidates: int
     measure: Callable[..., Report]
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 def on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> Job:
@@ -36,18 +46,25 @@ def on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Bas
         raise InputError(
             f"--baseline: got the folder {baseline.folder}, expected a report.json: {FILE_NAME} is of one export"
         )
-    chosen = {"--metric": arguments.metric, "--task": arguments.task, "--group-by": arguments.group_by}
-    asked = next((option for option, value in chosen.items() if value), None)
-    if asked:
+    if arguments.group_by:
         raise InputError(
-            f"{asked}: got it without data, and the golden samples of {FILE_NAME} are judged by their classes alone: "
-            "name samples and what is true of them with --data"
+            f"--group-by: got it without data, and the golden samples of {FILE_NAME} have no groups: name samples and "
+            "what is true of them with --data"
         )
     golden = read_golden(folder / FILE_NAME)
-    check_baseline(baseline, dataset_sha256=samples_digest(golden))
-    images = next(iter(golden.inputs.values()))
     print(f"Measuring {len(golden.files)} artefacts on the {golden.count:,} golden samples of {FILE_NAME}")
-    return Job(images, len(golden.files), partial(benchmark_golden, folder, golden))
+    if not golden.outputs and not (arguments.task or arguments.metric or arguments.only == "speed"):
+        check_baseline(baseline, dataset_sha256=samples_digest(golden))
+        images = next(iter(golden.inputs.values()))
+        return Job(images, len(golden.files), partial(benchmark_golden, folder, golden))
+    tasks = dict.fromkeys(golden.outputs or ("",), "any") if arguments.only == "speed" else said_tasks(arguments)
+    entries, evaluation, model = golden_evaluation(folder, golden, tasks=tasks, metrics=arguments.metric)
+    check_judged(arguments, evaluation)
+    check_baseline(baseline, dataset_sha256=evaluation.facts["sha256"], model=model)
+    for line in evaluation.words:
+        print(line)
+    measure = partial(benchmark_any, entries, evaluation, model=model, skip_refused=True)
+    return Job(evaluation.samples, len(golden.files), measure)
 
 
 def on_data(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> Job:
@@ -93,25 +110,20 @@ def _on_any_data(
     baseline: Baseline | None,
 ) -> Job:
     """Return the benchmark of a model of any kind, whose outputs are judged by what they mean."""
-    from edgeport.benchmarks.measure.any_model import benchmark_any, evaluation_of
     from edgeport.benchmarks.measure.benchmarking import entries_of
-    from edgeport.train.datasets.data import divided, numbered_as
+    from edgeport.train.datasets.data import divided
     from edgeport.train.datasets.named import load_data
 
     _check_reference(reference)
     whole = load_data(source, **_wanted(arguments, manifest), groups=arguments.group_by)
     # Where nobody has divided it, as training and calibration did: what they have seen judges nothing.
     data = divided(whole, anyhow=True)
-    tasks = dict(_pair(text) for text in arguments.task)
+    tasks = said_tasks(arguments)
     if arguments.only == "speed":
         tasks = {output.name: "any" for output in manifest.outputs}
-    first = manifest.outputs[0]
-    if tasks.get(first.name, tasks.get("", first.kind)) in ("classes", "yes-no"):
-        data = numbered_as(data, first.columns or (("no", "yes") if first.kind == "yes-no" else ()))
+    data = numbered_for(data, manifest.outputs[0], tasks)
     evaluation = evaluation_of(data, manifest.inputs, manifest.outputs, tasks=tasks, metrics=arguments.metric)
-    if arguments.max_loss is not None and not any(each.targets for each in evaluation.judged):
-        why = "--only speed judges nothing" if arguments.only == "speed" else f"{source} does not say what is true"
-        raise InputError(f"--max-loss: got {arguments.max_loss:g}, and {why}")
+    check_judged(arguments, evaluation)
     check_baseline(baseline, dataset_sha256=evaluation.facts["sha256"], model=manifest.name)
     if baseline and baseline.export:
         _check_alike(manifest, baseline.export[1])
@@ -166,7 +178,22 @@ def _check_reference(reference: Path) -> None:
         )
 
 
-def _pair(text: str) -> tuple[str, str]:
-    """Return the name of an output, empty for the first one, and what the option says of it."""
-    name, _, task = text.rpartition("=")
-    return name, task
+def check_judged(arguments: argparse.Namespace, evaluation: Evaluation) -> None:
+    """Raise InputError if a loss is asked for where nobody says what is true."""
+    if arguments.max_loss is not None and not any(each.targets for each in evaluation.judged):
+        speed = arguments.only == "speed"
+        why = "--only speed judges nothing" if speed else f"{evaluation.name} does not say what is true"
+        raise InputError(f"--max-loss: got {arguments.max_loss:g}, and {why}")
+
+
+def numbered_for(data: Data, first: Output, tasks: Mapping[str, str]) -> Data:
+    """Return data whose classes have the numbers that the first output of a model gives them, if it gives classes."""
+    if tasks.get(first.name, tasks.get("", first.kind)) not in ("classes", "yes-no"):
+        return data
+    return numbered_as(data, first.columns or (("no", "yes") if first.kind == "yes-no" else ()))
+
+
+def said_tasks(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what ``--task`` says of outputs, by their names; one without a name is the first one's."""
+    pairs = (text.rpartition("=") for text in arguments.task)
+    return {name: task for name, _, task in pairs}

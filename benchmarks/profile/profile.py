@@ -67,6 +67,7 @@ def profile_files(
     *,
     threads: int,
     seconds: float = 1.0,
+    trust: bool = False,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Any]:
     """Profile artefacts of one model, and say of each int8 one how it compares with its float32 twin.
@@ -75,6 +76,7 @@ def profile_files(
         paths: The files; twins have names that differ in ``float32`` and ``int8`` alone.
         threads: Threads that the engines may use.
         seconds: How long each is timed.
+        trust: Open files without a digest.
         on_step: Called with a few words before each artefact.
 
     Returns:
@@ -83,7 +85,7 @@ def profile_files(
     profiles = {}
     for path in paths:
         on_step(f"profile of {path.name}")
-        profiles[path.name] = profile_artefact(path, threads=threads, seconds=seconds)
+        profiles[path.name] = profile_artefact(path, threads=threads, seconds=seconds, trust=trust)
     documents = {name: profile_document(profile) for name, profile in profiles.items()}
     for name, profile in profiles.items():
         twin = profiles.get(name.replace(f".{INT8}.", f".{FLOAT32}."))

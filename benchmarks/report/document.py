@@ -251,6 +251,43 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class DrawnBox:
+    """A box on a picture, in shares of it: its corner, its size, its colour, and what it is."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    colour: str
+    text: str
+
+
+@dataclass(frozen=True)
+class SamplePicture:
+    """One picture of a sample: PNG in base64, what it shows, and boxes on it."""
+
+    name: str
+    picture: str
+    boxes: Sequence[DrawnBox] = ()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Samples, a row of pictures each.
+
+    Attributes:
+        title: What they are.
+        rows: What is said of each sample, and its pictures.
+        file: The picture beside the page.
+    """
+
+    kind: ClassVar[str] = "pictures"
+    title: str
+    rows: Sequence[tuple[str, Sequence[SamplePicture]]]
+    file: str
+
+
+@dataclass(frozen=True)
 class Folded:
     """What opens on a click."""
 
@@ -281,7 +318,8 @@ class Section:
 
 
 Block = (
-    Table | Chart | Heading | Paragraph | Listed | Notice | Tiles | Facts | Console | Gallery | Folded | Section
+    Table | Chart | Heading | Paragraph | Listed | Notice | Tiles | Facts | Console | Gallery | Pictures | Folded
+    | Section
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from edgeport.benchmarks.report.judging import (
     deciding_change,
     deciding_verdict,
 )
-from edgeport.benchmarks.report.raw.record import BASELINE, PREDICT, Measured, Report, Series, Start
+from edgeport.benchmarks.report.raw.record import BASELINE, KERAS, PREDICT, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.confidence import confidence_change, expected_calibration_error
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, percentile_interval, percentile_supported
 from edgeport.benchmarks.statistics.margins import Margin, margin_of
@@ -35,7 +35,6 @@ from edgeport.benchmarks.statistics.verdicts import (
 PERCENTS = (50, 90, 99)
 # As for the ratio of two latencies: fewer processes say too little of how processes differ.
 FEWEST_LAUNCHES = 6
-KERAS = "keras"
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,9 @@ class Candidate:
         main: The calls that tables and charts show: the engine's on one image, if they were timed.
         percentiles: Those of PERCENTS that the number of calls supports.
         medians_ns: The median call of each way it was timed: what, images a call, threads.
-        base: The float32 candidate of the same format; None if there is none, or it is this one.
+        base: The float32 candidate of the same format, or a reference that is an artefact itself; None if there is
+            none, or it is this one.
+        is_base: Whether it is the base of others.
         ratio: Its latency as a multiple of the base's; None without a base.
         starts: Medians over its starts of each attribute of ``Start``; empty if there was none.
         start_count: How many starts that were.
@@ -129,6 +130,7 @@ class Candidate:
     percentiles: Mapping[int, Percentile]
     medians_ns: Mapping[tuple[str, int, int], float]
     base: Measured | None
+    is_base: bool
     ratio: Ratio | None
     starts: Mapping[str, float]
     start_count: int
@@ -238,6 +240,16 @@ class Findings:
         return [candidate for candidate in self.candidates if candidate.main]
 
     @property
+    def base(self) -> str:
+        """What ratios of latencies are of, in a word."""
+        return "reference" if self.report.of_files else "float32"
+
+    @property
+    def base_words(self) -> str:
+        """The same in more words."""
+        return self.reference.name if self.report.of_files else "the float32 artefact of the same format"
+
+    @property
     def unit(self) -> tuple[str, float]:
         """The unit of latencies, and how many nanoseconds it has."""
         return time_unit([self])
@@ -305,7 +317,7 @@ def _candidate(judge: Judge, measured: Measured, name: str, max_loss: float | No
     asked = None if measured.file.startswith(BASELINE) else max_loss
     right = math.nan if judged else report.accuracy(measured)
     main = measured.find() or measured.find(PREDICT) or next(iter(measured.series), None)
-    base = next((each for each in report.artefacts if _is_base(each, measured)), None)
+    base = next((each for each in report.artefacts if _is_base(report, each, measured)), None)
     base_series = base and main and base.find(main.what, batch=main.batch, threads=main.threads)
     starts = [start for start in measured.starts if main is None or start.threads == main.threads]
     attributes = [name for name, kind in vars(Start).items() if isinstance(kind, property)]
@@ -325,6 +337,7 @@ def _candidate(judge: Judge, measured: Measured, name: str, max_loss: float | No
             (each.what, each.batch, each.threads): each.percentile_us(50) * 1e3 for each in reversed(measured.series)
         },
         base=base,
+        is_base=base is None and main is not None and _is_base_itself(report, measured),
         ratio=latency_ratio(base_series.launches, main.launches) if base_series and main else None,
         starts={each: median(float(getattr(start, each)) for start in starts) for each in attributes if starts},
         start_count=len(starts),
@@ -363,13 +376,21 @@ def _confidence(report: Report, measured: Measured) -> Confidence:
     )
 
 
-def _is_base(candidate: Measured, measured: Measured) -> bool:
+def _is_base(report: Report, candidate: Measured, measured: Measured) -> bool:
+    if report.of_files:
+        return candidate is report.reference and measured is not candidate
     return (
         candidate is not measured
         and (candidate.format, candidate.precision) == (measured.format, "float32")
         and measured.precision != "float32"
         and candidate.file.startswith(BASELINE) == measured.file.startswith(BASELINE)
     )
+
+
+def _is_base_itself(report: Report, measured: Measured) -> bool:
+    if report.of_files:
+        return measured is report.reference
+    return measured.precision == "float32" and measured.format != KERAS
 
 
 def _percentiles(series: Series) -> dict[int, Percentile]:

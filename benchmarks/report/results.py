@@ -14,7 +14,8 @@ from edgeport.runtime.tensors.arrays import Pixels
 
 FLIPS = "flips.npz"
 _SHOWN = ("report.md", "report.html", "accuracy-latency.png", "latency-distributions.png", "flips.png",
-          "confusion-matrices.png")  # fmt: skip
+          "confusion-matrices.png", "predicted-true.png", "errors.png", "roc.png", "precision-recall.png",
+          "scores.png", "changed-samples.png")  # fmt: skip
 # What the extra ``report`` brings.
 _PACKAGES = ("jinja2", "matplotlib", "scipy")
 

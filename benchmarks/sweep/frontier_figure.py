@@ -51,9 +51,9 @@ def draw_frontier(path: Path, results: Results) -> None:
     recipes = list(dict.fromkeys(line.recipe for line in lines))
     marks = [_panel(panels[0], lines, recipes, lambda line: float(line.bytes), "bytes of the file (log scale)")]
     panels[0].xaxis.set_major_formatter(FuncFormatter(_bytes))
-    panels[0].set_ylabel(f"top-1, percent of the {results.split} images")
+    panels[0].set_ylabel(f"top-1, percent of the {results.split} {results.sample}s")
     if timed:
-        words = "one engine call on one image, p50, microseconds (log scale)"
+        words = f"one engine call on one {results.sample}, p50, microseconds (log scale)"
         known = [line for line in lines if line.latency]
         marks.append(_panel(panels[1], known, recipes, _microseconds, words))
         panels[1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -69,7 +69,7 @@ class Results:
         versions: The version of each tool where the sweep was started.
         host: The machine where the sweep was started: see ``host_facts``.
         sweep: The text of the sweep's file.
-        dataset: ``name``, ``sha256`` and ``labels``.
+        dataset: ``name``, ``sha256``, ``labels``, and ``noun``: what people call its samples.
         cells: What ``cell.json`` says of each cell that has ended, in the order of the sweep.
         failed: What has not: ``model``, ``recipe``, ``seed`` and ``reason``.
         latency: What was timed; None if nothing was.
@@ -83,6 +83,11 @@ class Results:
     cells: tuple[Mapping[str, Any], ...]
     failed: tuple[Mapping[str, Any], ...] = field(default=())
     latency: Latencies | None = None
+
+    @property
+    def sample(self) -> str:
+        """What one of the samples is called; results that do not say so are of images."""
+        return str(self.dataset.get("noun", "images")).removesuffix("s")
 
     @property
     def split(self) -> str:

@@ -77,6 +77,9 @@ def _pool(arguments: argparse.Namespace, sweep: SweepFile, dataset: Dataset) -> 
     if arguments.ray is not None:
         if arguments.jobs is not None:
             raise InputError("--jobs: how many cells run at a time is for the cluster to say: leave it out with --ray")
+        own = next((cell.model for cell in sweep.cells if cell.start), None)
+        if own is not None:
+            raise InputError(f"--ray: got {own}, a model of your own, which does not travel: leave --ray out")
         with needing("ray", "edgeport sweep --ray"):
             from edgeport.benchmarks.sweep.pools.ray_pool import RayPool
         return RayPool(arguments.ray, sweep.shared, dataset)

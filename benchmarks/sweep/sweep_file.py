@@ -4,7 +4,7 @@ import re
 import sys
 import typing
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from edgeport.benchmarks.sweep.cells.cell import Cell, Shared
 from edgeport.runtime.artefact.precisions import precision_named
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
+from edgeport.train.datasets.forms import with_target
 from edgeport.train.datasets.named import DATASETS
-from edgeport.train.loop.recipe import RECIPES, Recipe
+from edgeport.train.loop.recipe import OWN_MODEL, RECIPES, Recipe
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,11 +23,13 @@ else:
     import tomli as tomllib
 
 _KEYS = (
-    "dataset", "data_dir", "models", "seeds", "calibration", "precisions", "score_test", "latency", "threads",
+    "dataset", "target", "data_dir", "models", "seeds", "calibration", "precisions", "score_test", "latency", "threads",
     "recipes",
 )  # fmt: skip
 _PRECISIONS = ("float32", "int8")
 _MOST_SEEDS = 2**16
+# A model of the user's own: a file, or a function in one.
+_OWN = re.compile(r"(.+\.keras|.+\.py(?=:)):?(?:(?<=:)(\w+))?")
 # A recipe's name is that of a folder.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 # Far above what anyone trains with, and far below what TensorFlow cannot count.
@@ -78,7 +81,8 @@ def _sweep(content: Mapping[str, Any], text: str, folder: Path) -> SweepFile:
     for key in content:
         if key not in _KEYS:
             raise unknown_name("key", key, _KEYS)
-    dataset = _place(_text(content, "dataset"), folder)
+    target = _text(content, "target") if "target" in content else None
+    dataset = with_target(_place(_text(content, "dataset"), folder), target)
     shared = Shared(
         dataset=dataset,
         data_dir=folder / _text(content, "data_dir") if "data_dir" in content else None,
@@ -88,9 +92,7 @@ def _sweep(content: Mapping[str, Any], text: str, folder: Path) -> SweepFile:
         threads=_threads(content),
     )
     models = _list(content, "models", str)
-    for model in models:
-        if model not in RECIPES:
-            raise unknown_name("model", model, RECIPES)
+    starts = _starts(models, folder)
     seeds = _list(content, "seeds", int)
     for seed in seeds:
         if not 0 <= seed < _MOST_SEEDS:
@@ -99,12 +101,35 @@ def _sweep(content: Mapping[str, Any], text: str, folder: Path) -> SweepFile:
     if not isinstance(recipes, dict) or not recipes or not all(isinstance(each, dict) for each in recipes.values()):
         raise InputError("recipes: expected a table for each recipe, such as [recipes.short] with the line epochs = 5")
     cells = tuple(
-        _cell(model, name, seed, table, folder) for seed in seeds for name, table in recipes.items() for model in models
+        _cell(model, start, name, seed, table, folder)
+        for seed in seeds
+        for name, table in recipes.items()
+        for model, start in starts.items()
     )
     return SweepFile(text, cells, shared, _flag(content, "latency"))
 
 
-def _cell(model: str, name: str, seed: int, table: Mapping[str, Any], folder: Path) -> Cell:
+def _starts(models: Sequence[str], folder: Path) -> dict[str, str]:
+    """Return the models by their names in the sweep's folder, with the file of each that is the user's own."""
+    starts: dict[str, str] = {}
+    for model in models:
+        own = _OWN.fullmatch(model)
+        if own is None and model not in RECIPES:
+            raise unknown_name("model", model, [*RECIPES, "FILE.keras", "FILE.py:FUNCTION"])
+        # A function is what its model is called by, since a file may have many.
+        name = model if own is None else own[2] or Path(own[1]).stem
+        if not _NAME.fullmatch(name):
+            raise InputError(f"models: got the name {name!r} of {model}, expected letters, digits, '-', '_', '+', '.'")
+        if name in starts:
+            raise InputError(f"models: got two that are called {name}, expected each to have its own name")
+        file = folder / own[1] if own else None
+        if file is not None and not file.is_file():
+            raise InputError(f"models: got {model}, and there is no file {file}")
+        starts[name] = f"{file}:{own[2]}" if own and own[2] else str(file or "")
+    return starts
+
+
+def _cell(model: str, start: str, name: str, seed: int, table: Mapping[str, Any], folder: Path) -> Cell:
     if not _NAME.fullmatch(name):
         raise InputError(f"recipes: got the name {name!r}, expected up to 100 letters, digits, '-', '_', '+' and '.'")
     types = typing.get_type_hints(Recipe)
@@ -115,14 +140,14 @@ def _cell(model: str, name: str, seed: int, table: Mapping[str, Any], folder: Pa
         _check(f"recipes.{name}.{key}", key, value, known[key])
     changes = {key: types[key](value) for key, value in table.items() if key in types}
     try:
-        recipe = replace(RECIPES[model], **changes)
+        recipe = replace(OWN_MODEL if start else RECIPES[model], **changes)
     except ValueError as error:
         raise InputError(f"recipes.{name}: {error}") from error
     teacher = folder / table["teacher"] if "teacher" in table else None
     # A Keras file is a zip archive.
     if teacher is not None and not (teacher.is_file() and zipfile.is_zipfile(teacher)):
         raise InputError(f"recipes.{name}.teacher: got {teacher}, expected the .keras file of a trained model")
-    return Cell(model, name, seed, recipe, teacher, table.get("qat", False))
+    return Cell(model, name, seed, recipe, teacher, table.get("qat", False), start)
 
 
 def _check(place: str, key: str, value: Any, kind: type) -> None:

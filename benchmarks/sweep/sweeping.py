@@ -12,7 +12,7 @@ from typing import Any
 
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.sweep.cells.cell import Cell, Order, differences, identity_of
-from edgeport.benchmarks.sweep.cells.definitions import definitions_of
+from edgeport.benchmarks.sweep.cells.definitions import definitions_of, own_definition
 from edgeport.benchmarks.sweep.cells.record import read_identity, read_record
 from edgeport.benchmarks.sweep.pools.pool import Event, Pool
 from edgeport.benchmarks.sweep.results import Latencies, Results
@@ -71,8 +71,12 @@ def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bo
     """
     image = Input("image", (None, *dataset.sample_shape), "float32")
     calibration = load_calibration(sweep.shared.calibration, inputs=(image,), data_dir=sweep.shared.data_dir)
-    models = list(dict.fromkeys(cell.model for cell in sweep.cells))
-    definitions = definitions_of(models, image_shape=dataset.image_shape, class_count=len(dataset.labels))
+    own = {cell.model: own_definition(cell.start) for cell in sweep.cells if cell.start}
+    named = list(dict.fromkeys(cell.model for cell in sweep.cells if not cell.start))
+    if named and not dataset.is_pixels:
+        raise InputError(f"models: got {named[0]} for {dataset.name}, which has no images: expected models of your own")
+    count = len(dataset.labels)
+    definitions = own | (definitions_of(named, image_shape=dataset.image_shape, class_count=count) if named else {})
     teachers = {cell.teacher: _digest(cell.teacher) for cell in sweep.cells if cell.teacher}
     orders, finished, changed = [], [], []
     begun = 0
@@ -142,7 +146,12 @@ def results_of(
         versions={"python": platform.python_version(), **{name: version_of(name) for name in _TOOLS}},
         host=host_facts(),
         sweep=sweep.text,
-        dataset={"name": visible(dataset.name), "sha256": dataset.sha256, "labels": list(dataset.labels)},
+        dataset={
+            "name": visible(dataset.name),
+            "sha256": dataset.sha256,
+            "labels": list(dataset.labels),
+            "noun": dataset.noun,
+        },
         cells=tuple(records),
         failed=tuple(failed),
         latency=latency,

@@ -71,16 +71,17 @@ def _mean(shares: Sequence[float]) -> str:
 def _legend(results: Results) -> str:
     split = results.split
     count = results.cells[0]["contenders"][0][split]["count"]
+    sample = results.sample
     words = [
-        f"{results.dataset['name']}, {counted(count, split + ' image')}. Accuracies are means over the seeds \u00b1 "
-        f"their standard deviation, with the range on the {split} images; each file answers in its own engine. "
+        f"{results.dataset['name']}, {counted(count, f'{split} {sample}')}. Accuracies are means over the seeds \u00b1 "
+        f"their standard deviation, with the range on the {split} {sample}s; each file answers in its own engine. "
         "'less Keras' is the mean change from the Keras model of the same seed, in points. Parameters are those of "
         "the deployed file, after folding; a Keras file holds more than weights.",
     ]
     if results.latency:
         latency = results.latency
         words.append(
-            f"p50: one engine call on one image with one thread on {latency.host['cpu_model']}, with its 95 % "
+            f"p50: one engine call on one {sample} with one thread on {latency.host['cpu_model']}, with its 95 % "
             f"interval, from {counted(latency.protocol['launches'], 'process', 'processes')} a file in turns, with the "
             "weights of one seed of each model."
         )

@@ -10,6 +10,7 @@ from edgeport.export.bundle.archive import archive_bytes
 from edgeport.export.bundle.bundling import Bundle, BundleOptions, make_bundle
 from edgeport.export.bundle.included import FOLDER as INCLUDED
 from edgeport.export.bundle.packages.targets import ENGINES, SYSTEMS
+from edgeport.runtime.artefact.contract import JUDGED_KINDS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
@@ -67,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a file of your own to take along, such as a vocabulary; may be given again",
     )
+    content.add_argument(
+        "--task",
+        metavar="[OUTPUT=]TASK",
+        action="append",
+        default=[],
+        help=f"what an output means to edgeport benchmark, where the export does not say: {', '.join(JUDGED_KINDS)}",
+    )
     content.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
 
 
@@ -86,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         data_dir=arguments.data_dir,
         with_wheels=arguments.with_wheels,
         include=tuple(arguments.include),
+        tasks=tuple(arguments.task),
     )
     # The lines of the progress are gone when the work is done; the engines' own chatter is never shown.
     with console.status("Reading the export", spinner="line") as status, quiet_stderr():

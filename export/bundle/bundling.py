@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ from edgeport.export.bundle.samples import GoldenSamples, golden_samples
 from edgeport.export.bundle.selection import Selection, read_artefacts, select
 from edgeport.export.manifest import FILE_NAME as MANIFEST
 from edgeport.export.manifest import Artefact, Manifest, manifest_text, read_manifest
+from edgeport.runtime.artefact.contract import JUDGED_KINDS
 from edgeport.runtime.artefact.formats import format_named
 from edgeport.runtime.engines.installed import installed_engines
+from edgeport.runtime.errors import unknown_name
 from edgeport.runtime.golden.answers import FILE_NAME as GOLDEN
 from edgeport.runtime.golden.answers import golden_bytes
 from edgeport.runtime.host.machine import version_of
@@ -50,6 +52,7 @@ class BundleOptions:
         data_dir: Where the files of mnist lie; see load_dataset.
         with_wheels: Whether the wheels of all packages come along, for a device without a network.
         include: Files of the user's own that come along, such as vocabularies and thresholds.
+        tasks: What outputs mean to a benchmark, where the export does not say it: ``anomaly``, ``scores=values``.
     """
 
     target: str = "raspberry-pi"
@@ -62,6 +65,7 @@ class BundleOptions:
     data_dir: Path | None = None
     with_wheels: bool = False
     include: tuple[Path, ...] = ()
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +129,16 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
     reference = reference_answers(folder, exported, samples)
     on_step(f"Running {samples.count} samples through {len(manifest.artefacts)} artefacts")
     names = [artefact.file for artefact in manifest.artefacts]
+    targets = samples.labels if samples.targets is None else samples.targets
     files[f"artefacts/{GOLDEN}"] = golden_bytes(
-        folder, names, samples.inputs, labels=samples.labels, reference=reference.classes
+        folder,
+        names,
+        samples.inputs,
+        labels=samples.labels,
+        reference=reference.classes,
+        targets=None if exported.classifies_images else targets,
+        tasks=_tasks(options.tasks, exported),
+        outputs=reference.outputs,
     )
     on_step("Writing the wheel of edgeport")
     wheel, content = own_wheel()
@@ -137,13 +149,27 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
         on_step(f"Fetching {len(pins)} wheels for {system}")
         files |= {f"wheels/{name}": content for name, content in download_wheels(pins, system).items()}
     name = f"edgeport-{_SPECIAL.sub('-', manifest.name)}-{system.target}"
-    measures = reference.classes is not None
+    measures = reference.known
     files |= _texts(name, system, selection, samples, options, measures=measures)
     files["bundle.json"] = _facts(name, files, system, selection, samples, reference, pins)
     files[SUMS] = sums_text(files)
     engine_names = tuple(f"{engine.name} {engine.version}" for engine in selection.engines)
     notes = (*selection.left_out, *_doubts(selection, samples, reference))
     return Bundle(name, files, system, manifest.artefacts, engine_names, samples, notes)
+
+
+def _tasks(texts: Sequence[str], manifest: Manifest) -> dict[str, str]:
+    """Return what ``--task`` says of outputs, by their names; one without a name is of the first output."""
+    names = [output.name for output in manifest.outputs]
+    found = {}
+    for text in texts:
+        name, _, task = text.rpartition("=")
+        if task not in JUDGED_KINDS:
+            raise unknown_name("task", task, JUDGED_KINDS)
+        if name and name not in names:
+            raise unknown_name("output", name, names)
+        found[name] = task
+    return found
 
 
 def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAnswers) -> list[str]:
@@ -161,7 +187,7 @@ def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAn
         doubts.append(
             "the golden samples are random: they show equal answers, not right ones; give others with --samples-from"
         )
-    if selection.manifest.classifies_images and reference.classes is None:
+    if not reference.known:
         doubts.append(
             f"{reference.why_not}: the golden answers lack those of the Keras model, so edgeport benchmark has nothing "
             "to compare with on the device; edgeport selftest does not need them"
@@ -270,7 +296,8 @@ def _facts(
             "source": samples.source,
             "random": samples.is_random,
             "labels": samples.labels is not None,
-            "reference": reference.classes is not None,
+            "targets": samples.labels is not None or samples.targets is not None,
+            "reference": reference.known,
         },
         "included": [
             {"file": path, "bytes": len(files[path]), "sha256": hashlib.sha256(files[path]).hexdigest()}

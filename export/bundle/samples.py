@@ -30,6 +30,8 @@ class GoldenSamples:
         source: What they are, in words.
         inputs: For each input of the model uint8 pixels, or the values that it takes, of shape (n, ...).
         labels: int64 class numbers of shape (n,); None if they are not known.
+        targets: What is true of each sample as the source has it, numbers of shape (n, ...); None if it is not known,
+            or is text.
         is_random: Whether they are made up.
         notes: Why they are no better ones, one line each.
     """
@@ -37,6 +39,7 @@ class GoldenSamples:
     source: str
     inputs: Mapping[str, npt.NDArray[Any]]
     labels: npt.NDArray[np.int64] | None = None
+    targets: npt.NDArray[Any] | None = None
     is_random: bool = False
     notes: tuple[str, ...] = ()
 
@@ -98,9 +101,11 @@ def _asked_samples(manifest: Manifest, source: str, count: int, data_dir: Path |
     data = read_parts(source, manifest.inputs, data_dir=data_dir, resizing=manifest.resizing)
     if "test" in data.parts:
         return _test_samples(manifest, data, count)
-    known = inputs_of(next(iter(data.parts.values())), manifest.inputs, named=source)
-    inputs = {name: array[:count] for name, array in known.items()}
-    return _checked(GoldenSamples(f"the first samples of {Path(source).name}", inputs), manifest)
+    part = next(iter(data.parts.values()))
+    inputs = {name: array[:count] for name, array in inputs_of(part, manifest.inputs, named=source).items()}
+    targets = None if part.targets is None else part.targets[:count]
+    named = f"the first samples of {Path(source).name}"
+    return _checked(GoldenSamples(named, inputs, targets=_numeric(targets)), manifest)
 
 
 def _verified_samples(manifest: Manifest, folder: Path, count: int, data_dir: Path | None) -> GoldenSamples:
@@ -148,7 +153,14 @@ def _test_samples(manifest: Manifest, data: Data, count: int) -> GoldenSamples:
     chosen = np.arange(len(test))[:count] if classes is None else balanced(classes, count)
     inputs = {name: array[chosen] for name, array in inputs_of(test, manifest.inputs, named=data.name).items()}
     labels = None if classes is None else classes[chosen]
-    return _checked(GoldenSamples(f"the test split of {Path(data.name).name}", inputs, labels=labels), manifest)
+    targets = None if test.targets is None else _numeric(test.targets[chosen])
+    named = f"the test split of {Path(data.name).name}"
+    return _checked(GoldenSamples(named, inputs, labels=labels, targets=targets), manifest)
+
+
+def _numeric(targets: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+    """Return targets that are numbers; a report judges by no others."""
+    return None if targets is None or targets.dtype.kind not in "biuf" else targets
 
 
 def _classes(data: Data) -> npt.NDArray[np.int64] | None:

@@ -17,6 +17,8 @@ CHANNELS = {"grey": 1, "rgb": 3, "bgr": 3}
 RAW = (0.0, 255.0)
 # What an output means.
 OUTPUT_KINDS = ("classes", "labels", "yes-no", "values", "map", "boxes", "any")
+# What answers can be judged as: some tasks are no property of an output, but of what is asked of it.
+JUDGED_KINDS = (*OUTPUT_KINDS, "sequence", "anomaly", "similarity")
 # Those whose columns are classes, and whose names are what people call labels.
 _LABELLED = ("", "classes", "labels", "yes-no", "map")
 _LAYOUTS = {2: "NC", 3: "NTC", 4: "NHWC", 5: "NDHWC"}

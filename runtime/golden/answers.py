@@ -59,6 +59,10 @@ class Golden:
         answers: What was answered, for each artefact and engine.
         labels: The true class of each sample, int64 of shape (n,); None if it is not known.
         reference: What the Keras model answers, float32 of shape (n, classes); None if it is not known.
+        targets: For a model that does not choose a class of images, what is true of each sample, of shape (n, ...);
+            None if it is not known.
+        tasks: What its outputs mean, where a user says it otherwise than the artefacts; an empty name is the first's.
+        outputs: What that Keras model answers, for each output (n, ...); empty if it is not known.
         machine: The architecture of the machine that answered, for example ``x86_64``.
         cpu: Its CPU.
     """
@@ -67,6 +71,9 @@ class Golden:
     answers: tuple[GoldenAnswer, ...]
     labels: npt.NDArray[np.int64] | None = None
     reference: npt.NDArray[np.float32] | None = None
+    targets: Array | None = None
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, Array] = field(default_factory=dict)
     machine: str = field(default_factory=platform.machine)
     cpu: str = field(default_factory=cpu_model)
 
@@ -88,6 +95,9 @@ def golden_bytes(
     *,
     labels: npt.NDArray[Any] | None = None,
     reference: npt.NDArray[Any] | None = None,
+    targets: Array | None = None,
+    tasks: Mapping[str, str] | None = None,
+    outputs: Mapping[str, Array] | None = None,
 ) -> bytes:
     """Return the content of golden.npz: the answers of each artefact in every engine of its format installed here.
 
@@ -99,6 +109,9 @@ def golden_bytes(
         inputs: For each input uint8 pixels, or the values that the model takes, of shape (n, ...).
         labels: The true class of each sample, if known.
         reference: The class probabilities of the Keras model, of shape (n, classes), if known.
+        targets: What is true of each sample, of shape (n, ...), if it is no class of an image.
+        tasks: What outputs mean, where a user says it.
+        outputs: What the Keras model answers where that is no class of an image, for each output.
 
     Raises:
         ArtefactError: An artefact is missing, altered, or no engine here can open it.
@@ -111,6 +124,9 @@ def golden_bytes(
         answers=tuple(answers),
         labels=None if labels is None else np.asarray(labels, np.int64),
         reference=None if reference is None else np.asarray(reference, np.float32),
+        targets=targets,
+        tasks=dict(tasks or {}),
+        outputs=dict(outputs or {}),
     )
     try:
         _check(golden)
@@ -255,13 +271,16 @@ def _arrays(golden: Golden) -> dict[str, Array]:
             for answer in golden.answers
         ],
     }
+    if golden.tasks or golden.outputs:
+        facts |= {"tasks": dict(golden.tasks), "outputs": list(golden.outputs)}
     arrays: dict[str, Array] = {_FACTS: np.frombuffer(json.dumps(facts).encode(), np.uint8)}
     arrays |= {f"input.{place}": values for place, values in enumerate(golden.inputs.values())}
     arrays |= {
         name: values
-        for name, values in (("labels", golden.labels), ("reference", golden.reference))
+        for name, values in (("labels", golden.labels), ("reference", golden.reference), ("targets", golden.targets))
         if values is not None
     }
+    arrays |= {f"output.{place}": values for place, values in enumerate(golden.outputs.values())}
     for number, answer in enumerate(golden.answers):
         arrays |= {f"raw.{number}.{place}": values for place, values in enumerate(answer.raw.values())}
     return arrays
@@ -278,6 +297,9 @@ def _golden(facts: dict[str, Any], arrays: dict[str, Array]) -> Golden:
         answers=tuple(answers),
         labels=arrays.pop("labels", None),
         reference=arrays.pop("reference", None),
+        targets=arrays.pop("targets", None),
+        tasks=facts.get("tasks", {}),
+        outputs={name: arrays.pop(f"output.{place}") for place, name in enumerate(facts.get("outputs", ()))},
         machine=facts["machine"],
         cpu=facts["cpu"],
     )
@@ -292,6 +314,7 @@ def _check(golden: Golden) -> None:
     texts = [
         text for answer in golden.answers for text in (*vars(answer).values(), *answer.raw) if text is not answer.raw
     ]
+    texts += [*golden.tasks, *golden.tasks.values(), *golden.outputs]
     if not all(isinstance(text, str) for text in (*texts, golden.machine, golden.cpu, *golden.inputs)):
         raise TypeError("a name is no text")
     if len(set(named)) != len(named) or any(Path(file).name != file for file in golden.files):
@@ -306,6 +329,9 @@ def _check(golden: Golden) -> None:
         or not count
     ):
         raise ValueError("there is not one answer to each sample")
+    known = [*golden.outputs.values(), *(() if golden.targets is None else (golden.targets,))]
+    if not all(array.ndim and len(array) == count and array.dtype.kind in "biuf" for array in known):
+        raise ValueError("the targets, or the answers of the Keras model, are not one number or row for each sample")
     if golden.labels is not None and (golden.labels.dtype != np.int64 or golden.labels.shape != (count,)):
         raise ValueError(f"got labels {golden.labels.dtype} {golden.labels.shape}, expected int64 ({count},)")
     if golden.reference is not None and (

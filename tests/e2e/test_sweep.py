@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import keras
+import numpy as np
 import pytest
 
 from edgeport.benchmarks.sweep.cells.cell import RECORD
@@ -242,6 +244,45 @@ def kill_a_worker(process: "subprocess.Popen[str]") -> bool:
                 continue
         time.sleep(0.1)
     return False
+
+
+OWN = """
+dataset = "rows.csv"
+target = "kind"
+models = ["mine.keras", "nets.py:build"]
+seeds = [0]
+precisions = ["float32"]
+latency = false
+[recipes.short]
+epochs = 1
+"""
+NETS = """
+import keras
+
+def build():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+"""
+
+
+def test_models_and_data_of_ones_own(edgeport, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(120, 3))
+    lines = [",".join([*map(repr, row.tolist()), "up" if row[0] > 0 else "down"]) for row in rows]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,c,kind", *lines]) + "\n")
+    (tmp_path / "nets.py").write_text(NETS)
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")]).save(tmp_path / "mine.keras")
+    (tmp_path / "sweep.toml").write_text(OWN)
+    printed = edgeport("sweep", tmp_path / "sweep.toml", "-o", tmp_path / "out", "--jobs", 2).stdout
+    results = read_results(tmp_path / "out")
+    assert [cell["model"] for cell in results.cells] == ["mine", "build"]
+    assert all(len(cell["contenders"]) == 3 and not cell["refused"] for cell in results.cells)
+    # What answers in float32 answers as Keras does.
+    for cell in results.cells:
+        assert len({each["test"]["correct"] for each in cell["contenders"]}) == 1
+    assert "12 test samples" in printed
+    refused = edgeport("sweep", tmp_path / "sweep.toml", "-o", tmp_path / "o", "--ray", "127.0.0.1:1", code=2).stderr
+    assert "a model of your own, which does not travel" in refused
+    again = edgeport("sweep", tmp_path / "sweep.toml", "-o", tmp_path / "out").stdout
+    assert "2 are done already" in again
 
 
 def test_what_ray_cannot_reach_is_reported(ray_python: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeport.benchmarks import read_report
 from edgeport.export import read_manifest
 
 HERE = Path(__file__).parent
@@ -98,6 +99,7 @@ def test_its_bundle_fits_the_model_and_tests_itself(task: Task, made: Made, edge
     facts = json.loads((device / "bundle.json").read_text())
     assert facts["golden"]["source"] == "held-out samples of samples.npz"
     assert not facts["golden"]["random"]
+    assert facts["golden"]["reference"], "the answers of the Keras model come along, whatever they mean"
     printed = edgeport("selftest", device).stdout
     assert printed.endswith("4 passed\n"), printed
     assert (device / "included" / "words.txt").read_text() == "yes\nno\n"
@@ -118,6 +120,33 @@ def test_its_bundle_fits_the_model_and_tests_itself(task: Task, made: Made, edge
         text = "".join(",".join(map(str, row)) + "\n" for row in values.reshape(len(values), -1).tolist())
         lines = run_there(tmp_path, program, artefact, stdin=text)
         assert [line.partition("  ")[2] for line in lines] == [line.partition("  ")[2] for line in expected]
+
+
+@pytest.mark.parametrize("name", ["table", "detector"])
+def test_a_device_says_what_a_workstation_says_of_the_same_samples(
+    name: str, made: Made, edgeport, tmp_path: Path
+) -> None:
+    (task,) = (each for each in TASKS if each.name == name)
+    folder = made(task)
+    ((key, samples),) = np.load(folder / "samples.npz").items()
+    true = {"y": samples[:30, :1].astype(np.float32)} if name == "table" else {}
+    np.savez(tmp_path / "own.npz", **{key: samples[:30]}, **true)
+    options = ["--target", "linux", "--python", "3.11", "--samples", 30, "--samples-from", tmp_path / "own.npz"]
+    edgeport("bundle", folder / "export", *options, "-o", tmp_path / "task.tar.gz")
+    with tarfile.open(tmp_path / "task.tar.gz") as archive:
+        archive.extractall(tmp_path)
+    device = tmp_path / "edgeport-model-linux" / "artefacts"
+    edgeport("benchmark", device, "--only", "accuracy", "-o", tmp_path / "there")
+    edgeport(
+        "benchmark", folder / "export", "--data", tmp_path / "own.npz", "--only", "accuracy", "-o", tmp_path / "here"
+    )
+    there, here = (read_report(tmp_path / place) for place in ("there", "here"))
+    assert there.judged == here.judged
+    for one, other in zip(there.artefacts, here.artefacts, strict=True):
+        assert one.file == other.file
+        for own, expected in zip(one.answers, other.answers, strict=True):
+            np.testing.assert_allclose(own.array, expected.array, rtol=1e-4, atol=1e-5)
+    edgeport("report", tmp_path / "here", tmp_path / "there", "-o", tmp_path / "both.html")
 
 
 def run_there(folder: Path, *arguments: object, stdin: str = "") -> list[str]:

@@ -34,7 +34,7 @@ from edgeport.export.bundle.packages.targets import (
 )  # fmt: skip
 from edgeport.export.bundle.packages.wheel import own_wheel
 from edgeport.export.bundle.programs import programs_for
-from edgeport.export.bundle.samples import balanced, golden_samples
+from edgeport.export.bundle.samples import GoldenSamples, balanced, golden_samples
 from edgeport.export.bundle.selection import read_artefacts, select
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
@@ -274,14 +274,40 @@ def test_a_data_set_gives_its_test_split_with_labels(data: Path, tmp_path: Path)
     assert not samples.is_random
 
 
+def places_of(samples: GoldenSamples, images: np.ndarray) -> list[int]:
+    return [int(np.flatnonzero((images == image[..., 0]).all((1, 2)))[0]) for image in samples.inputs["image"]]
+
+
+@pytest.mark.parametrize("true", [np.linspace(0, 1, 40)[:, np.newaxis], np.arange(40) % 10, np.arange(40) > 30])
+def test_targets_come_along_as_the_source_has_them(data: Path, tmp_path: Path, true: np.ndarray) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+    np.savez(tmp_path / "own.npz", x_test=images, y_test=true)
+    samples = golden_samples(read_manifest(data), count=20, source=str(tmp_path / "own.npz"))
+    np.testing.assert_array_equal(samples.targets, true[places_of(samples, images)])
+    # Undivided, it is the part that training and calibration leave alone.
+    np.savez(tmp_path / "own.npz", x=images, y=true.astype(np.float32))
+    samples = golden_samples(read_manifest(data), count=20, source=str(tmp_path / "own.npz"))
+    expected = true[places_of(samples, images)].astype(np.float32)
+    np.testing.assert_allclose(samples.targets, expected)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [(("clases",), "unknown task 'clases'"), (("scores=values",), "unknown output 'scores'")],
+)
+def test_a_task_that_nobody_knows_is_refused(tasks: tuple[str, ...], message: str, data: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        make_bundle(data, BundleOptions(samples=1, samples_from="random", tasks=tasks))
+
+
 def test_made_up_samples_are_called_so(bundle: Bundle) -> None:
     assert json.loads(bundle.files["bundle.json"])["golden"] | {"sha256": ""} == {
         "file": "artefacts/golden.npz", "sha256": "", "samples": 12, "source": "random, seed 0", "random": True,
-        "labels": False, "reference": False,
+        "labels": False, "targets": False, "reference": False,
     }  # fmt: skip
     assert "12 samples (random, seed 0)" in bundle.files["README.md"].decode()
     assert any("random" in note for note in bundle.notes)
-    assert "the true classes of the golden samples are not known" in bundle.notes[-1]
+    assert "is not there any more" in bundle.notes[-1]
     assert "edgeport benchmark" not in bundle.files["README.md"].decode() + bundle.files["install.sh"].decode()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from edgeport.benchmarks import Protocol, Timing, read_report
 from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden
+from edgeport.benchmarks.report.findings import findings_of
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.cli import main
 from edgeport.runtime.golden.answers import Golden, golden_bytes, read_golden
@@ -70,13 +71,20 @@ def test_a_margin_is_asked_for_in_the_exit_code(artefacts: Path, capsys: pytest.
     assert "Below 100 points of accuracy (--max-loss): " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("option", ["--metric", "--task", "--group-by"])
-def test_what_is_not_judged_of_golden_samples_is_refused(
-    option: str, artefacts: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--metric", "unknown metric of classes 'labels'"),
+        ("--task", "got targets int64 (20,)"),
+        ("--group-by", "--group-by: got it without data, and the golden samples of golden.npz have no groups"),
+    ],
+)
+def test_what_cannot_be_judged_of_golden_samples_is_refused(
+    option: str, message: str, artefacts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["benchmark", str(artefacts), option, "labels"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{option}: got it without data, and the golden samples of golden.npz are judged by their classes" in line
+    assert message in line
 
 
 def test_an_engine_that_is_missing_is_reported(
@@ -111,3 +119,58 @@ def test_golden_answers_that_know_no_classes_are_not_enough(
     printed = capsys.readouterr().err
     assert "golden.npz lacks the true classes or the answers of the Keras model" in printed
     assert printed.count("\n") == 1
+
+
+def test_models_of_other_kinds_are_judged_as_on_a_workstation(
+    data: Path, golden: dict[str, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What a class is, as a model of values would have it: the probabilities that it should give.
+    true = golden["keras"] + np.random.default_rng(0).normal(0, 0.01, golden["keras"].shape)
+    known = {"targets": true, "tasks": {"": "values"}, "outputs": {"probabilities": golden["keras"]}}
+    folder = folder_with(data, golden, tmp_path / "artefacts", **known)
+    assert main(["benchmark", str(folder), "--only", "accuracy"]) == 0
+    assert "probabilities is judged as values" in capsys.readouterr().out
+    report = read_report(tmp_path / "benchmark")
+    assert report.dataset["split"] == "golden"
+    assert [each.file for each in report.artefacts] == ["tiny.keras", *FILES]
+    np.testing.assert_array_equal(report.reference.answers[0].array, golden["keras"])
+    change = findings_of(report).reference.judged[0].changes[0]
+    assert (change.metric.name, change.other) == ("MAE", pytest.approx(np.abs(true - golden["keras"]).mean()))
+    # Who says otherwise on the device is obeyed.
+    words = ("--only", "accuracy", "--task", "any", "--overwrite")
+    assert main(["benchmark", str(folder), *words]) == 0
+    assert findings_of(read_report(tmp_path / "benchmark")).reference.judged[0].changes == []
+
+
+def test_golden_answers_without_targets_say_how_far_the_outputs_moved(
+    data: Path, golden: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    folder = folder_with(data, golden, tmp_path / "artefacts", outputs={"probabilities": golden["keras"]})
+    assert main(["benchmark", str(folder), "--only", "accuracy"]) == 0
+    (_, int8) = (each.judged[0] for each in findings_of(read_report(tmp_path / "benchmark")).others[::2])
+    assert int8.changes == []
+    expected = np.abs(golden["tiny.int8.tflite"] - golden["keras"]).max()
+    assert int8.change.largest == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"targets": np.zeros(19)},
+        {"targets": np.array(["seven"] * 20)},
+        {"outputs": {"probabilities": np.zeros((3, 10), np.float32)}},
+        {"tasks": {"": 3}},
+    ],
+)
+def test_golden_answers_with_other_targets_are_not_made(
+    known: dict, data: Path, golden: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    with pytest.raises((InputError, TypeError)):
+        folder_with(data, golden, tmp_path / "artefacts", **known)
+
+
+def test_a_metric_of_the_users_choice_judges_a_classifier_too(artefacts: Path) -> None:
+    assert main(["benchmark", str(artefacts), "--only", "accuracy", "--metric", "macro F1"]) == 0
+    report = read_report(artefacts.parent / "benchmark")
+    assert [each.metrics for each in report.judged] == [("macro F1",)]
+    assert findings_of(report).others[0].judged[0].changes[0].other == 1.0

@@ -176,9 +176,9 @@ def test_without_a_lossless_artefact_the_page_says_so() -> None:
 
 def test_a_candidate_that_cannot_be_told_from_the_best_is_named() -> None:
     report = made_report()
-    twin = replace(report.artefacts[2], file="again.tflite")
+    twin = replace(report.artefacts[2], file="again.int8.tflite")
     text = page(replace(report, artefacts=(*report.artefacts, twin))).text
-    assert "This run cannot tell its speed from that of TFLite int8 (again.tflite)." in text
+    assert "This run cannot tell its speed from that of TFLite int8 (again.int8.tflite)." in text
 
 
 def test_the_summary_holds_the_figures_of_the_statistics() -> None:

@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from sklearn.metrics import auc, roc_auc_score
 
 from edgeport.benchmarks.compare.comparison import compare_reports
 from edgeport.benchmarks.compare.comparison_table import comparison_markdown
 from edgeport.benchmarks.compare.limits import Limits
+from edgeport.benchmarks.measure.assembly import pictures_of
+from edgeport.benchmarks.report.charts.data import Plot
+from edgeport.benchmarks.report.document import Chart
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.raw.packed import Packed, packed
 from edgeport.benchmarks.report.raw.record import JudgedOutput, Measured, Report, Series, Start
 from edgeport.benchmarks.report.raw.report_file import read_report, report_text
 from edgeport.benchmarks.report.renderers.files import shown_files
 from edgeport.benchmarks.report.renderers.html import html_page
-from edgeport.benchmarks.report.renderers.markdown import markdown_report
+from edgeport.benchmarks.report.renderers.markdown import document_text, markdown_report
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.benchmarks.report.sections.answer import margin_sentence, verdict_lines
 from edgeport.benchmarks.report.sections.medians import medians_table
+from edgeport.benchmarks.report.sections.shown_answers import shown_answers
 from edgeport.benchmarks.report.sections.summary import terminal_summary
 from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.benchmarks.tasks.values import value_metrics
@@ -292,3 +297,135 @@ def test_a_narrow_terminal_keeps_names_the_deciding_metric_and_verdicts() -> Non
     assert "verdict" in head
     assert "R2" not in head
     assert any(line.startswith("TFLite float32") for line in lines)
+
+
+def merged(*reports: Report) -> str:
+    findings = [findings_of(report) for report in reports]
+    return document_text(document_of(findings))
+
+
+def test_several_machines_share_what_is_the_same_and_show_what_is_not() -> None:
+    board = replace(VALUES, host={**VALUES.host, "board": "A board"})
+    text = merged(VALUES, board)
+    assert "Every sample gets the answers that it gets on A CPU" in text
+    assert text.count("Answers and metrics") == 1
+    assert "the same answers" in text
+    mae = value_metrics(unit="degC")[0]
+    assert f"MAE {mae.shown(mae.value(TRUTH, CLOSE))} (the same answers)" in text
+    moved = measured("m.int8.tflite", "int8", 20, CLOSE + np.float32(0.5))
+    other = replace(board, artefacts=(*VALUES.artefacts[:2], moved, VALUES.artefacts[3]))
+    text = merged(VALUES, other)
+    assert "Every sample gets the answers" not in text
+    assert text.count("Answers and metrics") == 2
+    assert "largest change 0.5)" in text
+    elsewhere = replace(board, dataset={**VALUES.dataset, "name": "golden.npz", "sha256": "6" * 64})
+    text = merged(VALUES, elsewhere)
+    assert "Other test samples: A board has golden.npz (400 samples), A CPU has boiler.npz (400 samples)" in text
+    assert "Every sample gets the answers" not in text
+
+
+def of_task(task: str, truth: np.ndarray, *answers: np.ndarray, **more: Any) -> Report:
+    """Return a report on one output: the reference, the same as an artefact, and others."""
+    names = ("m.float32.tflite", "m.int8.tflite", "m.int8.onnx")
+    artefacts = [measured(name, name.split(".")[1], 20, each) for name, each in zip(names, answers, strict=False)]
+    made_of = made(
+        (JudgedOutput("found", task, targets=packed(truth)),),
+        (measured("m.keras", "float32", 300, answers[0]), *artefacts),
+        **more,
+    )
+    return replace(made_of, dataset={**made_of.dataset, "count": len(truth)})
+
+
+YES = (np.arange(COUNT) % 3 == 0).astype(np.int64)
+SCORES = np.clip(0.4 * YES[:, None] + RANDOM.uniform(0, 0.6, (COUNT, 1)), 0, 1).astype(np.float32)
+ROUGH = np.round(SCORES * 8) / 8
+LABELS = (RANDOM.uniform(size=(COUNT, 3)) < 0.4).astype(np.int64)
+LABEL_SCORES = np.clip(0.4 * LABELS + RANDOM.uniform(0, 0.6, (COUNT, 3)), 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("report", "pictures"),
+    [
+        (VALUES, {"predicted-true.png", "errors.png"}),
+        (of_task("yes-no", YES, SCORES, ROUGH), {"roc.png", "precision-recall.png"}),
+        (of_task("labels", LABELS, LABEL_SCORES, np.round(LABEL_SCORES * 8) / 8), {"roc.png", "precision-recall.png"}),
+        (of_task("anomaly", YES, 9 * SCORES, 9 * ROUGH), {"scores.png", "roc.png", "precision-recall.png"}),
+        (UNJUDGED, set()),
+    ],
+    ids=["values", "yes-no", "labels", "anomaly", "no targets"],
+)
+def test_answers_are_shown_in_the_pictures_of_their_task(report: Report, pictures: set[str]) -> None:
+    files = dict(shown_files(findings_of(report)))
+    every = {"predicted-true.png", "errors.png", "roc.png", "precision-recall.png", "scores.png", "changed-samples.png"}
+    assert files.keys() & every == pictures
+    page, text = files["report.html"].decode(), files["report.md"].decode()
+    assert ("Answers in pictures" in page) == bool(pictures)
+    for name in pictures:
+        assert files[name].startswith(b"\x89PNG")
+        assert f"]({name})" in text
+
+
+def test_curves_are_those_of_the_answers_and_of_few_candidates() -> None:
+    others = [SCORES + np.float32(0.01 * place) for place in range(6)]
+    base = of_task("yes-no", YES, SCORES)
+    more = tuple(measured(f"m{place}.int8.onnx", "int8", 20, each) for place, each in enumerate(others))
+    section = shown_answers(findings_of(replace(base, artefacts=(*base.artefacts, *more))))
+    assert section is not None
+    roc = next(block for block in section.blocks if isinstance(block, Chart) and block.name == "roc")
+    assert isinstance(roc.data, Plot)
+    traces = roc.data.traces
+    assert traces[0].name == "Keras float32"
+    assert len(traces) == 4
+    assert "m5.int8.onnx" in " ".join(trace.name for trace in traces)
+    assert auc(traces[0].x, traces[0].y) == pytest.approx(roc_auc_score(YES, SCORES[:, 0]), abs=0.01)
+
+
+MASKS = (RANDOM.uniform(size=(30, 8, 8)) < 0.5).astype(np.int64)
+MOVED = MASKS.astype(np.uint8)
+MOVED[7, :4] ^= 1
+MOVED[3, 0, 0] ^= 1
+IMAGES = RANDOM.integers(0, 256, (30, 8, 8, 3)).astype(np.uint8)
+BOXES = np.tile(np.array([[[1.0, 0.1, 0.2, 0.5, 0.6]]]), (30, 1, 1))
+FOUND = np.concatenate([BOXES[..., :1], np.full((30, 1, 1), 0.9), BOXES[..., 1:]], -1).astype(np.float32)
+LOST = FOUND.copy()
+LOST[4, 0, 1] = 0.1
+
+
+@pytest.mark.parametrize(
+    ("report", "changed"),
+    [
+        (of_task("map", MASKS, MASKS.astype(np.uint8), MOVED), ["7", "3"]),
+        (of_task("boxes", BOXES, FOUND, LOST), ["4"]),
+    ],
+    ids=["map", "boxes"],
+)
+def test_masks_and_boxes_stand_side_by_side_on_the_samples_that_changed_most(
+    report: Report, changed: list[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("pycocotools")
+    pictures = pictures_of(report, IMAGES)
+    assert list(pictures) == changed
+    assert pictures_of(report, {"photo": IMAGES.astype(np.float32)}).keys() == pictures.keys()
+    assert pictures_of(report, IMAGES[:, 0]) == {}
+    report = replace(report, pictures=pictures)
+    (tmp_path / "report.json").write_text(report_text(report), encoding="utf-8")
+    files = dict(shown_files(findings_of(read_report(tmp_path))))
+    page = files["report.html"].decode()
+    assert files["changed-samples.png"].startswith(b"\x89PNG")
+    assert "](changed-samples.png)" in files["report.md"].decode()
+    assert page.count('<figure class="panels">') == len(changed)
+    assert f"sample {changed[0]}" in page
+    if report.judged[0].task == "boxes":
+        # True, twice as it was, and lost in one.
+        assert page.count("<rect x=") == 3
+        assert 'x="20.00" y="10.00" width="40.00" height="40.00"' in page
+
+
+def test_pictures_of_others_are_shown_only_if_they_are_some() -> None:
+    report = replace(
+        of_task("map", MASKS, MASKS.astype(np.uint8), MOVED),
+        pictures={"7": '"><script>', "x": "AAAA", "99": "AAAA", "\u0663": "AAAA"},
+    )
+    files = dict(shown_files(findings_of(report)))
+    assert "<script>" not in files["report.html"].decode()
+    assert "changed-samples.png" not in files

@@ -190,7 +190,7 @@ def test_a_report_holds_answers_times_and_the_pictures_of_flips(data: Path, imag
     truth = np.arange(12) % 10
     reference = np.eye(10, dtype=np.float32)[truth]
     entries = [
-        Entry("tiny.keras", "keras", "float32", 0, "0" * 64, recorded=reference),
+        Entry("tiny.keras", "keras", "float32", 0, "0" * 64, recorded={"": reference}),
         Entry("tiny.int8.tflite", "tflite", "int8", 1, "0" * 64, candidate=tiny(data)),
         Entry("gone.onnx", "onnx", "int8", 1, "0" * 64, candidate=artefact_candidate("gone.onnx", data / "gone.onnx")),
     ]

@@ -1,6 +1,7 @@
 """The file of a sweep: what it may say, and what is reported of what it may not."""
 
 import json
+import re
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 
 from edgeport.benchmarks.sweep.cells.cell import Order, differences, identity_of, order_text, read_order
+from edgeport.benchmarks.sweep.cells.definitions import own_definition
 from edgeport.benchmarks.sweep.pools.dataset_archive import read_archive, write_archive
 from edgeport.benchmarks.sweep.sweep_file import read_sweep_file
 from edgeport.runtime.cli import main
 from edgeport.runtime.errors import InputError
 from edgeport.train.datasets.named import load_dataset
-from edgeport.train.loop.recipe import RECIPES
+from edgeport.train.loop.recipe import OWN_MODEL, RECIPES
 
 GOOD = """
 dataset = "mnist-5k"
@@ -42,6 +44,43 @@ def test_without_recipes_each_model_has_its_own(tmp_path: Path) -> None:
     assert all(cell.recipe == RECIPES[cell.model] for cell in sweep.cells)
     assert sweep.shared.precisions == ("float32", "int8")
     assert (sweep.shared.calibration, sweep.shared.threads, sweep.shared.score_test) == ("mnist-5k", 1, True)
+
+
+def test_models_of_ones_own_are_files_and_functions_beside_the_file(tmp_path: Path) -> None:
+    keras_file(tmp_path / "mine.keras")
+    (tmp_path / "nets.py").write_text("def build(): ...\n")
+    text = GOOD.replace('["edge", "classic"]', '["mine.keras", "nets.py:build", "edge"]')
+    text = text.replace('"mnist-5k"', '"data.csv"\ntarget = "kind"')
+    sweep = read_sweep_file(written(text, tmp_path))
+    assert [(cell.model, cell.start) for cell in sweep.cells[:3]] == [
+        ("mine", str(tmp_path / "mine.keras")),
+        ("build", f"{tmp_path / 'nets.py'}:build"),
+        ("edge", ""),
+    ]
+    assert [cell.recipe for cell in sweep.cells[:3]] == [OWN_MODEL, OWN_MODEL, RECIPES["edge"]]
+    assert sweep.shared.dataset == f"{tmp_path / 'data.csv'}:kind"
+    before = own_definition(sweep.cells[1].start)
+    assert before != own_definition(f"{tmp_path / 'nets.py'}:other")
+    (tmp_path / "nets.py").write_text("def build(): return 1\n")
+    assert own_definition(sweep.cells[1].start) != before
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ('["mine.keras"]', "there is no file"),
+        ('["nets.py:build"]', "there is no file"),
+        ('["nets.py"]', "unknown model 'nets.py'"),
+        ('["here.keras", "there/here.keras"]', "two that are called here"),
+        ('["a b.keras"]', "got the name 'a b'"),
+    ],
+)
+def test_a_model_of_ones_own_that_cannot_be_is_one_line(models: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("here.keras", "there/here.keras", "a b.keras"):
+        keras_file(tmp_path / name)
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_sweep_file(written(GOOD.replace('["edge", "classic"]', models), tmp_path))
 
 
 def test_a_recipe_changes_fields_of_the_models_own(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from edgeport.benchmarks.measure.any_model import Evaluation, evaluation_of
 from edgeport.benchmarks.tasks.answers import ANSWERS
 from edgeport.benchmarks.tasks.table import TASKS, metrics_of
 from edgeport.benchmarks.tasks.targets import TARGETS, targets_of
-from edgeport.runtime.artefact.contract import Input, Output
+from edgeport.runtime.artefact.contract import JUDGED_KINDS, Input, Output
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.samples.array_names import ALL, ONLY
 from edgeport.train.datasets.data import Data, Part
@@ -16,6 +16,11 @@ RANDOM = np.random.default_rng(0)
 COUNT = 30
 INPUT = Input("features", (None, 6), "float32", kind="real")
 SAMPLES = RANDOM.normal(size=(COUNT, 6)).astype(np.float32)
+
+
+def test_all_that_answers_can_be_judged_as_has_its_rows() -> None:
+    assert set(ANSWERS) == set(JUDGED_KINDS)
+    assert set(TARGETS) == set(JUDGED_KINDS) - {"any"}
 
 
 def asked(output: Output, targets: np.ndarray | None, **more: object) -> Evaluation:

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeport.benchmarks.measure.candidates.candidate import Samples, count_of, picked
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.formats import format_of
 from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.prediction.loading import load
@@ -21,17 +22,44 @@ _CHUNK = 500
 
 
 class OpenedArtefact:
-    """An artefact in its predictor; see OpenedCandidate."""
+    """An artefact in its predictor; see OpenedCandidate.
 
-    def __init__(self, predictor: Predictor) -> None:
+    Attributes:
+        engine: What runs it.
+        spec: What its predictor knows of it.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] | None = None,
+        pixels: Mapping[str, tuple[float, float, str]] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            predictor: What answers.
+            inputs: What the samples of its inputs are called where that is not their own name, by this.
+            outputs: What its outputs shall be called, likewise.
+            pixels: For inputs of a file without metadata, by their own names: the real values that 0 and 255 stand
+                for, and the channels.
+        """
         self._predictor = predictor
-        self.engine: Mapping[str, str] = {"name": predictor.spec.engine, "version": predictor.spec.engine_version}
+        self._inputs, self._outputs = inputs or {}, outputs or {}
+        self.spec = spec = predictor.spec
+        self.engine: Mapping[str, str] = {"name": spec.engine, "version": spec.engine_version}
+        known = spec.metadata.inputs if spec.metadata else ()
+        self._ports = {tensor.name: port for tensor, port in zip(spec.inputs, known, strict=False)}
+        for name, (low, high, channels) in (pixels or {}).items():
+            self._ports[name] = Input(name, range=(low, high), kind="pixels", channels=channels)
 
     def answers(self, samples: Samples) -> Samples:
         """See OpenedCandidate.answers."""
         starts = range(0, count_of(samples), _CHUNK)
         parts = [self._answer(picked(samples, slice(start, start + _CHUNK))) for start in starts]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {self._outputs.get(name, name): np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def call(self, what: str, samples: Samples) -> Callable[[], object]:
         """See OpenedCandidate.call."""
@@ -56,21 +84,21 @@ class OpenedArtefact:
 
     def _takes_pixels(self, samples: Samples) -> TypeGuard[Tensor]:
         """Whether ``predict`` does it, with all that it spares: pixels in, one output."""
-        spec = self._predictor.spec
-        takes = spec.metadata is None or spec.metadata.inputs[0].range is not None
+        spec = self.spec
+        takes = not self._ports if spec.metadata is None else spec.metadata.inputs[0].range is not None
         return takes and len(spec.outputs) == 1 and not isinstance(samples, Mapping) and samples.dtype == np.uint8
 
     def _real(self, samples: Samples) -> dict[str, Tensor]:
         """Return samples as ``Predictor.answer`` takes them: pixels as the real values that they stand for."""
-        spec = self._predictor.spec
-        arrays = samples if isinstance(samples, Mapping) else {spec.input.name: samples}
-        if spec.metadata is None:
-            return dict(arrays)
-        ports = zip(spec.inputs, spec.metadata.inputs, strict=True)
-        return {tensor.name: real_values(arrays[tensor.name], port) for tensor, port in ports}
+        real = {}
+        for tensor in self.spec.inputs:
+            name = tensor.name
+            array = samples[self._inputs.get(name, name)] if isinstance(samples, Mapping) else samples
+            real[name] = real_values(array, self._ports[name]) if name in self._ports else array
+        return real
 
 
-def import_engine(*, path: str, engine: str | None = None, trust: bool = False) -> None:
+def import_engine(*, path: str, engine: str | None = None, **others: object) -> None:
     """Import the engine that will run an artefact."""
     with open(path, "rb") as file:
         row = format_of(file.read(8), name=path)
@@ -78,7 +106,16 @@ def import_engine(*, path: str, engine: str | None = None, trust: bool = False) 
     importlib.import_module(row.engines[package]).import_package(package)
 
 
-def open_artefact(*, path: str, threads: int, engine: str | None = None, trust: bool = False) -> OpenedArtefact:
+def open_artefact(
+    *,
+    path: str,
+    threads: int,
+    engine: str | None = None,
+    trust: bool = False,
+    inputs: Mapping[str, str] | None = None,
+    outputs: Mapping[str, str] | None = None,
+    pixels: Mapping[str, tuple[float, float, str]] | None = None,
+) -> OpenedArtefact:
     """Open an artefact with ``load``.
 
     Args:
@@ -86,5 +123,9 @@ def open_artefact(*, path: str, threads: int, engine: str | None = None, trust: 
         threads: How many threads its engine may use.
         engine: The package that shall run it; None for the preferred one.
         trust: Open a file without a digest.
+        inputs: See OpenedArtefact, as for the others.
+        outputs: See there.
+        pixels: See there.
     """
-    return OpenedArtefact(load(path, engine=engine, threads=threads, verify=not trust))
+    predictor = load(path, engine=engine, threads=threads, verify=not trust)
+    return OpenedArtefact(predictor, inputs=inputs, outputs=outputs, pixels=pixels)

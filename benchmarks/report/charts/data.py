@@ -135,6 +135,70 @@ class Curves:
     curves: Sequence[Curve]
 
 
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A line or a cloud of points; its colour is a name of ``looks``.
+
+    Attributes:
+        name: What it is of.
+        colour: Its colour.
+        mark: The mark of its points.
+        x: From left to right, of shape (n,).
+        y: From below to above, of shape (n,).
+    """
+
+    name: str
+    colour: str
+    mark: str
+    x: npt.NDArray[np.float64]
+    y: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Points of several candidates, with a line where both values are the same."""
+
+    traces: Sequence[Trace]
+    across: str
+    up: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines within a square from 0 to 1; ``diagonal`` draws what chance would give."""
+
+    traces: Sequence[Trace]
+    across: str
+    up: str
+    diagonal: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How some values are distributed."""
+
+    name: str
+    colour: str
+    values: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SpreadRow:
+    """Distributions drawn over each other."""
+
+    name: str
+    spreads: Sequence[Spread]
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """Rows of distributions on one scale; ``mark_at`` is where nothing is off."""
+
+    rows: Sequence[SpreadRow]
+    axis: str
+    mark_at: float | None = None
+
+
 @dataclass(frozen=True)
 class Spark:
     """How one figure went."""
@@ -175,4 +239,4 @@ class Layers:
     panels: Sequence[Panel]
 
 
-ChartData = Scatter | Intervals | Strips | Bars | Curves | Layers
+ChartData = Scatter | Intervals | Strips | Bars | Curves | Layers | Cloud | Plot | Histograms

@@ -36,10 +36,13 @@ from edgeport.benchmarks.report.charts.axes import (
 )
 from edgeport.benchmarks.report.charts.data import (
     Bars,
+    Cloud,
     Curves,
     Dot,
+    Histograms,
     Intervals,
     Layers,
+    Plot,
     Scatter,
     Spark,
     Spot,
@@ -48,6 +51,7 @@ from edgeport.benchmarks.report.charts.data import (
 )
 from edgeport.benchmarks.report.charts.labels import Box, fitted, place_labels, text_width
 from edgeport.benchmarks.report.charts.layers import draw_layers
+from edgeport.benchmarks.report.charts.plots import cloud, histograms, plot
 
 # A chart is laid out for each width of screen, as text that is scaled with a drawing is too small on a phone and too
 # large on a desk; the stylesheet shows one of them. In CSS pixels, which are matplotlib's points here.
@@ -66,10 +70,18 @@ def svg_of(data: Any, width: float) -> str:
 
 
 @rc_context(_SETTINGS)
-def png_of(data: Any, *, title: str) -> bytes:
-    """Return a chart of middle width as PNG, with a title, since no page says what it is."""
-    figure = _drawn(data, WIDTHS["medium"])
-    figure.text(0.5, 1.0, title, ha="center", va="bottom", fontsize=TEXT, color=INK, fontweight="bold")
+def png_of(data: Any, *, title: str, legend: Sequence[tuple[str, str, str]] = ()) -> bytes:
+    """Return a chart of middle width as PNG, with a title and a legend, since no page says what it is."""
+    width = WIDTHS["medium"]
+    figure = _drawn(data, width)
+    height = figure.get_figheight() * 72
+    start = 8.0
+    for colour, _, name in legend:
+        figure.text(start / width, 1.0, "\u25a0", va="bottom", fontsize=TEXT, color=COLOURS[colour])
+        figure.text((start + 16) / width, 1.0, name, va="bottom", fontsize=TEXT, color=INK)
+        start += text_width(name, TEXT) + 36
+    top = 1.0 + (24 / height if legend else 0.0)
+    figure.text(0.5, top, title, ha="center", va="bottom", fontsize=TEXT, color=INK, fontweight="bold")
     for text in figure.findobj(Text):
         # As the page's stylesheet has it: names stand clear of the lines that they cross.
         text.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
@@ -89,6 +101,7 @@ def _drawn(data: Any, width: float) -> Figure:
     draw: dict[type, Callable[[Any, float], Figure]] = {
         Scatter: _scatter, Intervals: _intervals, Strips: _strips, Bars: _bars, Curves: _curves, Spark: _spark,
         Layers: draw_layers,
+        Cloud: cloud, Plot: plot, Histograms: histograms,
     }  # fmt: skip
     return draw[type(data)](data, width)
 

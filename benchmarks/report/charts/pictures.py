@@ -10,8 +10,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
+from edgeport.benchmarks.report.document import Pictures
 from edgeport.benchmarks.report.findings import Candidate, Findings
 from edgeport.benchmarks.report.looks import CHART_PALETTE
 
@@ -64,6 +66,29 @@ def flips_figure(findings: Findings) -> Figure:
     images = "image" if len(flipped) == 1 else "images"
     title = f"{report.model}: {some} test {images} that an artefact answers unlike {report.reference.name}"
     figure.suptitle(title, fontsize=10, y=1 - 0.08 / up, va="top")
+    return figure
+
+
+@rc_context({"text.parse_math": False})
+def panels_figure(pictures: Pictures) -> Figure:
+    """Return pictures of samples side by side, a row each, with the boxes on them."""
+    columns = max(len(panels) for _, panels in pictures.rows)
+    figure = Figure(figsize=(max(1.8 * columns, 5.0), 2.15 * len(pictures.rows) + 0.4), layout="constrained")
+    grid = figure.subplots(len(pictures.rows), columns, squeeze=False)
+    for row, (title, panels) in zip(grid, pictures.rows, strict=True):
+        for axes in row:
+            axes.set_axis_off()
+        for place, (axes, panel) in enumerate(zip(row, panels, strict=False)):
+            picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(panel.picture))).convert("RGB"))
+            axes.imshow(picture, interpolation="nearest")
+            axes.set_title(f"{title}\n{panel.name}" if not place else panel.name, fontsize=7.5, loc="left")
+            height, width = picture.shape[:2]
+            for box in panel.boxes:
+                corner = box.left * width - 0.5, box.top * height - 0.5
+                colour = CHART_PALETTE[box.colour][0]
+                size = box.width * width, box.height * height
+                axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=1.6))
+    figure.suptitle(pictures.title, fontsize=10)
     return figure
 
 

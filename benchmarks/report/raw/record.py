@@ -11,6 +11,7 @@ import numpy.typing as npt
 from edgeport.benchmarks.report.looks import FORMAT_NAMES
 from edgeport.benchmarks.report.raw.packed import Packed
 
+KERAS = "keras"
 # Files of a baseline that was measured in the same run begin with it.
 BASELINE = "baseline/"
 ENGINE_CALL, PREDICT, LABEL = "engine", "predict", "label"
@@ -108,7 +109,9 @@ class Measured:
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it: format and precision."""
+        """How tables and pictures call it: format and precision, or its file name where that does not say both."""
+        if self.format != KERAS and not self.file.endswith(f".{self.precision}.{self.format}"):
+            return self.file
         prefix = "baseline " if self.file.startswith(BASELINE) else ""
         return f"{prefix}{FORMAT_NAMES.get(self.format, self.format)} {self.precision}"
 
@@ -197,7 +200,7 @@ class Report:
         dataset: ``name``, ``split``, ``count``, ``sha256`` and ``labels``.
         truth: The true class of each image; empty for a model that does not choose one class.
         protocol: How latency was measured.
-        artefacts: What was measured; the Keras reference comes first.
+        artefacts: What was measured; the reference comes first: the Keras model, or a file that a user named.
         skipped: What could not be run on this machine: ``file`` and ``reason``.
         conditions: The machine meanwhile, one entry a round of processes.
         partial: Why the run ended before its time; empty if it did not.
@@ -238,8 +241,13 @@ class Report:
 
     @property
     def reference(self) -> Measured:
-        """The Keras model that the artefacts came from."""
+        """The Keras model that the artefacts came from, or the file that a user compares others with."""
         return self.artefacts[0]
+
+    @property
+    def of_files(self) -> bool:
+        """Whether an artefact is the reference, so that it is the base of ratios too."""
+        return self.reference.format != KERAS
 
     @cached_property
     def true_classes(self) -> npt.NDArray[np.int64]:

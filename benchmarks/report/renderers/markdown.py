@@ -13,7 +13,9 @@ from edgeport.benchmarks.report.document import (
     Folded,
     Heading,
     Listed,
+    Notice,
     Paragraph,
+    Pictures,
     Section,
     Strong,
     Table,
@@ -73,20 +75,31 @@ def _block(block: Block) -> str:
             return f"### {block.text}\n"
         case Paragraph():
             return f"{_words(block.words)}\n"
-        case Listed():
-            return "".join(f"- {_words(item)}\n" for item in block.items)
+        case Listed() | Notice():
+            return _listed(block)
         case Facts():
             return "".join(f"- {_plain(name)}: {_words((value,))}\n" for name, value in block.facts)
         case Console():
             return f"```console\n$ {block.command}\n```\n"
         case Folded():
             return f"**{_plain(block.summary)}**\n\n{_blocks(block.blocks)}"
-        case Chart():
-            return f"![{_plain(block.title)}]({block.file})\n" if block.file else f"{_plain(block.words)}\n"
+        case Chart() | Pictures():
+            return _picture(block)
         case Section():
             return f"### {block.title}\n\n{_blocks(block.blocks)}"
         case _:
             return ""
+
+
+def _picture(block: Chart | Pictures) -> str:
+    if not block.file and isinstance(block, Chart):
+        return f"{_plain(block.words)}\n"
+    return f"![{_plain(block.title)}]({block.file})\n"
+
+
+def _listed(block: Listed | Notice) -> str:
+    head = f"**{_plain(block.label)}**\n\n" if isinstance(block, Notice) else ""
+    return head + "".join(f"- {_words(item)}\n" for item in block.items)
 
 
 def _cell(cell: Cell) -> str:

@@ -169,7 +169,7 @@ def _strip(candidate: Candidate, factor: float) -> Strip:
 
 
 def _ratios(findings: Findings) -> list[Block]:
-    """Return the chart of latencies beside that of float32, if there are any."""
+    """Return the chart of latencies beside that of the base, if there are any."""
     lines = []
     for candidate in findings.candidates:
         ratio = candidate.ratio
@@ -182,16 +182,17 @@ def _ratios(findings: Findings) -> list[Block]:
         lines.append(Line(candidate.name, (dot,), note))
     if not lines:
         return []
-    axis = "median latency, float32 of the same format = 1 (log scale; less is faster)"
+    base = findings.reference.name if findings.report.of_files else "float32 of the same format"
+    axis = f"median latency, {base} = 1 (log scale; less is faster)"
     chart = Chart(
         "ratios",
-        "Latency as a multiple of float32",
+        f"Latency as a multiple of {findings.base}",
         "; ".join(f"{each.name}: {each.note}" for each in lines),
         Intervals(lines, axis, logarithmic=True, mark_at=1.0),
         "Each ratio is taken process by process, from processes that ran side by side, with its 95 % interval. An "
         "interval that holds 1 is no difference.",
     )
-    return [Heading("Against float32"), chart]
+    return [Heading(f"Against {findings.base_words if findings.report.of_files else findings.base}"), chart]
 
 
 def _figures(findings: Findings) -> Table:

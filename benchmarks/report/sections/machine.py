@@ -128,7 +128,8 @@ def legend(report: Report) -> Section:
 def command_line(report: Report) -> str:
     """Return the command that measures the same again."""
     protocol = report.protocol
-    words = ["edgeport", "benchmark", "EXPORT_FOLDER"]
+    words = ["edgeport", "benchmark"]
+    words += [shlex.quote(each.file) for each in report.artefacts] if report.of_files else ["EXPORT_FOLDER"]
     if report.dataset["split"] != "golden":
         words += ["--data", shlex.quote(str(report.dataset["name"]))]
     for key, option in (("batches", "--batches"), ("threads", "--threads"), ("launches", "--rounds")):

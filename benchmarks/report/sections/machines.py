@@ -1,5 +1,6 @@
 """Several machines side by side: the same artefacts, what they take on each, and whether the answers are the same."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,9 +20,10 @@ from edgeport.benchmarks.report.document import (
 )
 from edgeport.benchmarks.report.findings import Candidate, Findings, time_unit
 from edgeport.benchmarks.report.looks import machine_look
-from edgeport.benchmarks.report.raw.record import Report
+from edgeport.benchmarks.report.raw.record import Measured, Report
 from edgeport.benchmarks.report.sections.names import ARTEFACT, latency_cell, ratio_cell, scaled
 from edgeport.benchmarks.report.words import THIN, amount, counted, enumerated, moment, size
+from edgeport.benchmarks.statistics.output_change import output_change
 
 _Rows = dict[str, list[Candidate | None]]
 
@@ -50,9 +52,11 @@ def differences(reports: Sequence[Report], names: Sequence[str]) -> list[str]:
         if other and report.model == first.model:
             found.append(f"Other files of the same name on {name} and on {names[0]}: {enumerated(other)}.")
         if report.dataset["sha256"] != first.dataset["sha256"] or report.truth != first.truth:
-            here, there = (f"{each.dataset['name']} ({len(each.truth):,} images)" for each in (report, first))
+            here, there = (f"{each.dataset['name']} ({counted(each.count, each.sample)})" for each in (report, first))
+            figures = "metrics" if report.judged else "accuracies"
             found.append(
-                f"Other test images: {name} has {here}, {names[0]} has {there}. Their accuracies do not compare."
+                f"Other test {report.sample}s: {name} has {here}, {names[0]} has {there}. Their {figures} do not "
+                "compare."
             )
     return found
 
@@ -74,12 +78,21 @@ def lead_of_all(findings: Sequence[Findings], names: Sequence[str]) -> Paragraph
 
 def same_answers(findings: Findings, first: Findings) -> bool:
     """Return whether a machine gives every image the answers of the first one, with all that it ran."""
-    same_images = findings.report.truth == first.report.truth
-    return same_images and all(
-        other is not None and candidate.measured.predictions == other.measured.predictions
+    return _same_samples(findings.report, first.report) and all(
+        other is not None and _same(candidate.measured, other.measured)
         for candidate in findings.candidates
         for other in [_found(first, _key(findings, candidate))]
     )
+
+
+def _same_samples(report: Report, first: Report) -> bool:
+    # The classes of images alone say that these are the same; other answers need the same digest.
+    judged = bool(report.judged or first.judged)
+    return report.truth == first.truth and not (judged and report.dataset["sha256"] != first.dataset["sha256"])
+
+
+def _same(measured: Measured, other: Measured) -> bool:
+    return measured.predictions == other.predictions and measured.answers == other.answers
 
 
 def machines(findings: Sequence[Findings], names: Sequence[str]) -> Section:
@@ -138,7 +151,7 @@ def _chart(findings: Sequence[Findings], names: Sequence[str], rows: _Rows) -> C
         "machines-latency",
         "Latency on each machine",
         "The figures are in the table that follows.",
-        Intervals(lines, f"p50 of one call on one image, {unit} (log scale)", logarithmic=True),
+        Intervals(lines, f"p50 of one call on one {findings[0].report.sample}, {unit} (log scale)", logarithmic=True),
         f"Medians with 95{THIN}% intervals.",
         tuple((*machine_look(index), name) for index, name in enumerate(names)),
     )
@@ -148,12 +161,13 @@ def _times(findings: Sequence[Findings], names: Sequence[str], rows: _Rows) -> T
     unit, factor = time_unit(findings)
     columns = [ARTEFACT]
     for name in names:
-        columns += [Column(name, each) for each in (f"p50, {unit}", "float32 = 1", "cold start, ms")]
+        columns += [Column(name, each) for each in (f"p50, {unit}", f"{findings[0].base} = 1", "cold start, ms")]
     cells = [
         [Cell(label), *(cell for candidate in candidates for cell in _cells(candidate, factor))]
         for label, candidates in rows.items()
     ]
-    return Table("Latency, the ratio to float32 of the same format, and cold start on each machine", columns, cells)
+    base = "the reference" if findings[0].report.of_files else "float32 of the same format"
+    return Table(f"Latency, the ratio to {base}, and cold start on each machine", columns, cells)
 
 
 def _cells(candidate: Candidate | None, factor: float) -> list[Cell]:
@@ -164,7 +178,7 @@ def _cells(candidate: Candidate | None, factor: float) -> list[Cell]:
 
 
 def _answers(findings: Sequence[Findings], names: Sequence[str], rows: _Rows) -> Table:
-    """Return how many images each machine answers unlike the first one that has the artefact."""
+    """Return how many images each machine answers unlike the first one that has the artefact, or how far they are."""
     first = findings[0].report
     same_images = [
         each.report.truth == first.truth and each.report.dataset["sha256"] == first.dataset["sha256"]
@@ -181,17 +195,34 @@ def _answers(findings: Sequence[Findings], names: Sequence[str], rows: _Rows) ->
         for label, candidates in rows.items()
     ]
     columns = [ARTEFACT, *(Column(name) for name in names)]
-    return Table(f"Right answers, and whether they are those of {names[0]}", columns, cells)
+    what = "The deciding metric, and whether the answers" if first.judged else "Right answers, and whether they"
+    return Table(f"{what} are those of {names[0]}", columns, cells)
 
 
 def _answers_of(candidate: Candidate | None, first: Candidate | None) -> Cell:
     if candidate is None:
         return Cell(None)
+    if candidate.judged:
+        return _judged_answers(candidate, first)
     share = f"{100 * candidate.accuracy:.2f}{THIN}%"
     if first is None or candidate is first:
         return Cell(share)
     other = int(np.count_nonzero(candidate.measured.classes != first.measured.classes))
     return Cell(share, note="the same answers" if not other else f"{counted(other, 'image')} answered otherwise")
+
+
+def _judged_answers(candidate: Candidate, first: Candidate | None) -> Cell:
+    """Return the deciding metric, if there is one, and how far the answers are from those of the first machine."""
+    changes = (change for each in candidate.judged for change in each.changes)
+    figure = next((f"{each.metric.name} {each.metric.shown(each.other)}" for each in changes), "not judged")
+    if first is None or candidate is first:
+        return Cell(figure)
+    if _same(candidate.measured, first.measured):
+        return Cell(figure, note="the same answers")
+    pairs = zip(candidate.measured.answers, first.measured.answers, strict=True)
+    alike = [(own.array, other.array) for own, other in pairs if own.shape == other.shape]
+    largest = max((output_change(other, own).largest for own, other in alike), default=math.nan)
+    return Cell(figure, note=f"largest change {largest:.3g}" if math.isfinite(largest) else "other answers")
 
 
 def _rows(findings: Sequence[Findings]) -> _Rows:

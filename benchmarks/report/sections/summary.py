@@ -22,6 +22,7 @@ _LEGEND = {
     "mean change": "the mean of these changes, without their signs",
     "agreement": "the share of decisions that are the reference's",
     "x float32": "as a multiple of the float32 artefact of the same format, with the 95 % interval",
+    "x reference": "as a multiple of the reference, with the 95 % interval",
     "start ms": "from a new process to its first prediction",
     "peak MB": "the most memory that it held",
 }
@@ -41,7 +42,7 @@ _TERMINAL = ("artefact", "top-1", "\u00b1", "flips", "verdict", "kB", "p50 us", 
 # Of a model that does not choose a class: its metrics stand in the middle.
 _COSTS = ("kB", "p50 us", "p90 us", "x float32", "start ms", "peak MB")
 # Where a terminal has no room for all columns, those with the highest ranks are left out.
-_RANKS = {"flips": 1, "x float32": 1, "kB": 2, "\u00b1": 3, "p90 us": 4, "start ms": 5, "peak MB": 6}
+_RANKS = {"flips": 1, "x float32": 1, "x reference": 1, "kB": 2, "\u00b1": 3, "p90 us": 4, "start ms": 5, "peak MB": 6}
 _TEXT = ("artefact", "verdict")
 
 
@@ -55,7 +56,7 @@ def summary(findings: Findings) -> Section:
         *(() if findings.report.judged else (Column("top-1", "%"), Column("flips"))),
         Column("size", "kB"),
         *(Column(f"p{each}", unit) for each in PERCENTS),
-        Column("time ratio", "float32 = 1"),
+        Column("time ratio", f"{findings.base} = 1"),
         Column(f"{findings.report.sample}s/s"),
         Column("cold start", "ms"),
         Column("peak RSS", "MB"),
@@ -66,7 +67,7 @@ def summary(findings: Findings) -> Section:
     flips = f"Flips are images that are answered unlike {findings.reference.name} answers them. "
     note = (
         f"{'' if findings.report.judged else flips}Percentiles are of {_way(findings)}; the time ratio is that of "
-        "its median to the one of the float32 artefact of the same format, taken process by process. Peak RSS is the "
+        f"its median to the one of {findings.base_words}, taken process by process. Peak RSS is the "
         f"most memory that a process held. A percentile is left out ({DASH}) where fewer than ten calls lie beyond "
         f"it, an interval where there were fewer than {FEWEST_LAUNCHES} processes."
     )
@@ -91,7 +92,8 @@ def _columns(findings: Findings) -> tuple[str, ...]:
         return ()
     metrics = [name for name, _ in _figures(findings.reference, [each.output.name for each in judged])]
     others = ["verdict"] if any(each.changes for each in judged) else ["largest change", "mean change", "agreement"]
-    return ("artefact", *metrics, *others, *_COSTS)
+    costs = (f"x {findings.base}" if name == "x float32" else name for name in _COSTS)
+    return ("artefact", *metrics, *others, *costs)
 
 
 def _figures(candidate: Candidate, outputs: Sequence[str]) -> list[tuple[str, str]]:
@@ -158,7 +160,7 @@ def _texts(candidate: Candidate, *, short: bool) -> dict[str, str | None]:
         "kB": f"{size / 1e3:.0f}" if size else None,
         "p50 us": _microseconds(candidate, 50),
         "p90 us": _microseconds(candidate, 90),
-        "x float32": _ratio(candidate, short=short),
+        **dict.fromkeys(("x float32", "x reference"), _ratio(candidate, short=short)),
         "pixels us": f"{took / 1e3:.1f}" if (took := candidate.median_of(PREDICT)) else None,
         "start ms": f"{took / 1e6:.0f}" if (took := candidate.starts.get("total_ns")) else None,
         "peak MB": f"{held / 1e6:.0f}" if (held := candidate.starts.get("peak_rss_bytes")) else None,
@@ -195,8 +197,7 @@ def _ratio(candidate: Candidate, *, short: bool) -> str | None:
     """Return the ratio with its interval, or with half its width if that must be short."""
     ratio = candidate.ratio
     if ratio is None:
-        is_base = candidate.measured.precision == "float32" and candidate.main and not candidate.is_keras
-        return "1" if is_base else None
+        return "1" if candidate.is_base else None
     decimals = 3 if ratio.ratio < 1 else 2 if ratio.ratio < 10 else 1
     written = f"{ratio.ratio:.{decimals}f}"
     if not math.isfinite(ratio.high):
@@ -208,14 +209,13 @@ def _ratio(candidate: Candidate, *, short: bool) -> str | None:
 
 def _row(findings: Findings, candidate: Candidate) -> list[Cell]:
     measured, factor = candidate.measured, findings.unit[1]
-    is_base = candidate.ratio is None and measured.precision == "float32" and candidate.main
     return [
         named(candidate, look="best" if candidate is findings.best else ""),
         _pill(candidate),
         *_answers(findings, candidate),
         scaled(measured.bytes, 1e3),
         *(latency_cell(candidate.percentiles.get(each), factor) for each in PERCENTS),
-        Cell("1") if is_base else ratio_cell(candidate.ratio),
+        Cell("1") if candidate.is_base else ratio_cell(candidate.ratio),
         _throughput(candidate.fastest),
         scaled(candidate.starts.get("total_ns"), 1e6),
         scaled(candidate.starts.get("peak_rss_bytes"), 1e6),

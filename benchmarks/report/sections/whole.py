@@ -13,15 +13,16 @@ from edgeport.benchmarks.report.sections.latency import latency, startup, throug
 from edgeport.benchmarks.report.sections.machine import legend, machine, reproduce
 from edgeport.benchmarks.report.sections.machines import lead_of_all, machine_names, machines, same_answers
 from edgeport.benchmarks.report.sections.profile import mlperf, profiles
+from edgeport.benchmarks.report.sections.shown_answers import shown_answers
 from edgeport.benchmarks.report.sections.summary import summary
 from edgeport.benchmarks.report.words import counted, enumerated, moment
 
 _Maker = Callable[[Findings], Section | None]
 _MAKERS: tuple[_Maker, ...] = (
-    summary, trade_off, latency, throughput, judged, accuracy, flips, confusions, startup, profiles, mlperf, machine,
-    reproduce,
+    summary, trade_off, latency, throughput, judged, shown_answers, accuracy, flips, confusions, startup, profiles,
+    mlperf, machine, reproduce,
 )  # fmt: skip
-_OF_ANSWERS = (judged, accuracy, flips, confusions)
+_OF_ANSWERS = (judged, shown_answers, accuracy, flips, confusions)
 
 
 def document_of(findings: Sequence[Findings]) -> Document:
@@ -62,5 +63,6 @@ def _machine(findings: Sequence[Findings], names: Sequence[str], index: int) -> 
     without: Sequence[_Maker] = ()
     if index and same_answers(each, findings[0]):
         without = _OF_ANSWERS
-        blocks.append(Paragraph(f"Every image gets the answers that it gets on {names[0]}, where they are shown."))
+        words = f"Every {each.report.sample} gets the answers that it gets on {names[0]}, where they are shown."
+        blocks.append(Paragraph(words))
     return Section(f"m{index + 1}", names[index], [*blocks, *_sections(each, without=without)], look="machine")

@@ -18,12 +18,14 @@ class Cell:
     """A model under a recipe with a seed.
 
     Attributes:
-        model: The model's name, for ``build_model``.
+        model: The model's name, for ``build_model`` unless there is a ``start``.
         recipe_name: What the sweep calls the recipe.
         seed: Decides the first weights, the order of the images, dropout and augmentation.
         recipe: How the model is trained.
         teacher: The Keras file of a model whose answers are learned beside the labels.
         qat: Whether quantization-aware fine-tuning follows.
+        start: A model of the user's own: ``FILE.keras``, whose weights are where the training begins, or
+            ``FILE.py:FUNCTION``, which builds one; empty for a model that edgeport knows.
     """
 
     model: str
@@ -32,6 +34,7 @@ class Cell:
     recipe: Recipe
     teacher: Path | None = None
     qat: bool = False
+    start: str = ""
 
     @property
     def name(self) -> str:

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from edgeport.runtime.errors import EdgeportError
+from edgeport.runtime.errors import EdgeportError, InputError
+from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.host.json_process import JsonProcess, answer_of
 from edgeport.runtime.host.replies import refusal, replies
 
@@ -30,6 +31,13 @@ def definition_of(model: str, *, image_shape: tuple[int, int, int], class_count:
     config = build_model(model, image_shape=image_shape, class_count=class_count).get_config()
     numbers = {layer["config"]["name"]: f"layer-{number}" for number, layer in enumerate(config["layers"])}
     return hashlib.sha256(json.dumps(_renamed(config, numbers), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def own_definition(start: str) -> str:
+    """Return the digest of the file of a model of the user's own, or of the code that builds it."""
+    path, _, function = start.partition(".py:")
+    content = read_plain(f"{path}.py" if function else path, most=MOST_MODEL, error=InputError, who="models")
+    return hashlib.sha256(content + function.encode()).hexdigest()
 
 
 def definitions_of(models: Sequence[str], *, image_shape: tuple[int, int, int], class_count: int) -> dict[str, str]:

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.sweep.cells.cell import EXPORT, IDENTITY, RECORD, TRAIN, Order
-from edgeport.benchmarks.sweep.cells.definitions import definition_of
+from edgeport.benchmarks.sweep.cells.definitions import definition_of, own_definition
+from edgeport.benchmarks.sweep.cells.own_model import started_from
 from edgeport.benchmarks.sweep.cells.record import SCHEMA
 from edgeport.benchmarks.sweep.pools.dataset_archive import read_archive
 from edgeport.export.conversion.exporting import export
@@ -26,8 +27,8 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.prediction.loading import load
 from edgeport.runtime.prediction.predictor import Predictor
-from edgeport.runtime.tensors.arrays import FloatArray, Pixels
-from edgeport.runtime.tensors.encoding import real_pixels
+from edgeport.runtime.tensors.arrays import Tensor
+from edgeport.runtime.tensors.encoding import real_values
 from edgeport.train.datasets.dataset import Dataset, Split
 from edgeport.train.datasets.named import DATASETS, load_dataset
 from edgeport.train.loop.fitting import HISTORY, Run
@@ -50,7 +51,10 @@ def make_cell(order: Order, *, console: Console, on_stage: Callable[[str], None]
     """
     cell, shared, folder = order.cell, order.shared, order.folder
     dataset = _dataset(order)
-    definition = definition_of(cell.model, image_shape=dataset.image_shape, class_count=len(dataset.labels))
+    if cell.start:
+        definition = own_definition(cell.start)
+    else:
+        definition = definition_of(cell.model, image_shape=dataset.image_shape, class_count=len(dataset.labels))
     if (definition, dataset.sha256) != (order.identity["definition"], order.identity["dataset_sha256"]):
         raise InputError(
             f"{cell.model} or {shared.dataset} is another one here than where the sweep was started: "
@@ -59,7 +63,10 @@ def make_cell(order: Order, *, console: Console, on_stage: Callable[[str], None]
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / IDENTITY, json.dumps(order.identity, indent=1).encode())
     on_stage("training")
-    run = Run(cell.model, dataset, cell.recipe, cell.seed, teacher=cell.teacher, qat=cell.qat)
+    start = started_from(cell.start, seed=cell.seed, folder=folder) if cell.start else None
+    # Only digits and photos mean the same when they are turned and moved.
+    recipe = cell.recipe if dataset.is_pixels else cell.recipe.without_augmentation
+    run = Run(cell.model, dataset, recipe, cell.seed, teacher=cell.teacher, qat=cell.qat, start=start)
     if not _trained(folder / TRAIN):
         state = folder / TRAIN / STATE / HISTORY
         if not train(run, folder / TRAIN, console=console, resume=state.is_file(), score_test=shared.score_test):
@@ -131,8 +138,8 @@ def _candidates(order: Order, dataset: Dataset, source: Source, manifest: Manife
         splits["test"] = dataset.test
     port, output = source.inputs[0], source.outputs[0].name
 
-    def keras_answers(images: Pixels) -> FloatArray:
-        return source.answers({port.name: real_pixels(images, port)})[output]
+    def keras_answers(samples: Tensor) -> Tensor:
+        return source.answers({port.name: real_values(samples, port)})[output]
 
     model = order.folder / TRAIN / "model.keras"
     content = model.read_bytes()
@@ -163,15 +170,22 @@ def _candidates(order: Order, dataset: Dataset, source: Source, manifest: Manife
     return found
 
 
-def _chunked(predictor: Predictor) -> Callable[[Pixels], FloatArray]:
-    def answers(images: Pixels) -> FloatArray:
-        starts = range(0, len(images), _CHUNK)
-        return np.concatenate([predictor.predict(images[start : start + _CHUNK]) for start in starts])
+def _chunked(predictor: Predictor) -> Callable[[Tensor], Tensor]:
+    spec = predictor.spec
+
+    def answer(samples: Tensor) -> Tensor:
+        if samples.dtype == np.uint8:
+            return predictor.predict(samples)
+        return predictor.answer({spec.input.name: samples})[spec.output.name]
+
+    def answers(samples: Tensor) -> Tensor:
+        starts = range(0, len(samples), _CHUNK)
+        return np.concatenate([answer(samples[start : start + _CHUNK]) for start in starts])
 
     return answers
 
 
-def _scores(answers: Callable[[Pixels], FloatArray], splits: Mapping[str, Split]) -> dict[str, dict[str, int]]:
+def _scores(answers: Callable[[Tensor], Tensor], splits: Mapping[str, Split]) -> dict[str, dict[str, int]]:
     """Return ``correct`` and ``count`` for each split."""
     return {
         name: {

@@ -20,7 +20,7 @@ SAMPLES = RANDOM.normal(size=(COUNT, 6)).astype(np.float32)
 
 def test_all_that_answers_can_be_judged_as_has_its_rows() -> None:
     assert set(ANSWERS) == set(JUDGED_KINDS)
-    assert set(TARGETS) == set(JUDGED_KINDS) - {"any"}
+    assert set(TARGETS) == set(JUDGED_KINDS)
 
 
 def asked(output: Output, targets: np.ndarray | None, **more: object) -> Evaluation:

@@ -27,9 +27,10 @@ from edgeport.runtime.artefact.input_kinds import parsed_input, with_kinds
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.golden.answers import digest_of
+from edgeport.runtime.samples.array_names import ALL
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.encoding import real_values
-from edgeport.train.datasets.data import ALL, Data, Part, inputs_of
+from edgeport.train.datasets.data import Data, Part, inputs_of
 from edgeport.train.datasets.forms import with_target
 from edgeport.train.datasets.named import load_data
 

@@ -17,8 +17,9 @@ from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.golden.answers import FILE_NAME, Golden
+from edgeport.runtime.samples.array_names import ALL
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
-from edgeport.train.datasets.data import ALL, Data, Part
+from edgeport.train.datasets.data import Data, Part
 
 
 def benchmark_golden(

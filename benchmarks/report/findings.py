@@ -17,9 +17,10 @@ from edgeport.benchmarks.report.judging import (
     deciding_change,
     deciding_verdict,
 )
+from edgeport.benchmarks.report.percentiles import Percentile, percentiles_of
 from edgeport.benchmarks.report.raw.record import BASELINE, KERAS, PREDICT, Measured, Report, Series, Start
 from edgeport.benchmarks.statistics.confidence import confidence_change, expected_calibration_error
-from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, percentile_interval, percentile_supported
+from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio
 from edgeport.benchmarks.statistics.margins import Margin, margin_of
 from edgeport.benchmarks.statistics.paired import Paired, wilson_interval
 from edgeport.benchmarks.statistics.paired_change import Change
@@ -31,29 +32,6 @@ from edgeport.benchmarks.statistics.verdicts import (
     accuracy_verdict,
     class_losses,
 )
-
-PERCENTS = (50, 90, 99)
-# As for the ratio of two latencies: fewer processes say too little of how processes differ.
-FEWEST_LAUNCHES = 6
-
-
-@dataclass(frozen=True)
-class Percentile:
-    """A percentile of a latency, in nanoseconds.
-
-    Attributes:
-        value: The percentile.
-        interval: Its 95 % interval; None if there are too few processes for one.
-    """
-
-    value: float
-    interval: tuple[float, float] | None
-
-    @property
-    def bounded(self) -> tuple[float, float, float]:
-        """The value and the ends of its interval, which a bootstrap may put beside it; they are the value without."""
-        low, high = self.interval or (self.value, self.value)
-        return self.value, min(low, self.value), max(high, self.value)
 
 
 @dataclass(frozen=True)
@@ -332,7 +310,7 @@ def _candidate(judge: Judge, measured: Measured, name: str, max_loss: float | No
         judged=judged,
         margin=None if asked is None or change is None else margin_of(change, asked),
         main=main,
-        percentiles=_percentiles(main) if main else {},
+        percentiles=percentiles_of(main) if main else {},
         medians_ns={
             (each.what, each.batch, each.threads): each.percentile_us(50) * 1e3 for each in reversed(measured.series)
         },
@@ -391,17 +369,6 @@ def _is_base_itself(report: Report, measured: Measured) -> bool:
     if report.of_files:
         return measured is report.reference
     return measured.precision == "float32" and measured.format != KERAS
-
-
-def _percentiles(series: Series) -> dict[int, Percentile]:
-    several = len(series.launches) >= FEWEST_LAUNCHES
-    return {
-        percent: Percentile(
-            series.percentile_us(percent) * 1e3, percentile_interval(series.launches, percent) if several else None
-        )
-        for percent in PERCENTS
-        if percent == min(PERCENTS) or percentile_supported(len(series.samples), percent)
-    }
 
 
 def _confusions(report: Report, candidates: Sequence[Candidate]) -> list[Confusion]:

@@ -26,8 +26,8 @@ from edgeport.benchmarks.report.looks import CHART_PALETTE
 from edgeport.benchmarks.report.raw.record import TIMED, Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.report.raw.report_file import report_text
 from edgeport.benchmarks.report.renderers.html import html_report
-from edgeport.benchmarks.report.sections.flips import MOST_PICTURES
 from edgeport.benchmarks.report.sections.latency import with_front
+from edgeport.benchmarks.report.sections.pictures.flips import MOST_PICTURES
 from edgeport.benchmarks.report.words import amount, amounts, enumerated, figures, percent_span, span
 from edgeport.benchmarks.statistics.latency import latency_ratio
 from edgeport.benchmarks.statistics.paired import wilson_interval

@@ -28,7 +28,7 @@ from edgeport.benchmarks.report.renderers.markdown import document_text, markdow
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.benchmarks.report.sections.answer import margin_sentence, verdict_lines
 from edgeport.benchmarks.report.sections.medians import medians_table
-from edgeport.benchmarks.report.sections.shown_answers import shown_answers
+from edgeport.benchmarks.report.sections.pictures.shown_answers import shown_answers
 from edgeport.benchmarks.report.sections.summary import terminal_summary
 from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.benchmarks.tasks.values import value_metrics

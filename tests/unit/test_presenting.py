@@ -17,6 +17,7 @@ from rich.console import Console
 
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report import findings as findings_module
+from edgeport.benchmarks.report import percentiles as percentiles_module
 from edgeport.benchmarks.report import results
 from edgeport.benchmarks.report.charts.pictures import confusion_figure, flips_figure
 from edgeport.benchmarks.report.document import Chart, Document, Table, charts_in
@@ -382,7 +383,8 @@ def test_figures_are_computed_once_for_all_that_is_shown(monkeypatch: pytest.Mon
         return counted
 
     for name in counts:
-        monkeypatch.setattr(findings_module, name, counting(name, getattr(findings_module, name)))
+        module = percentiles_module if name == "percentile_interval" else findings_module
+        monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
     findings = findings_of(REPORT)
     computed = dict(counts)
     names = [name for name, _ in shown_files(findings)]

@@ -20,8 +20,9 @@ from edgeport.benchmarks.report.charts.data import (
     Strips,
 )
 from edgeport.benchmarks.report.document import Block, Cell, Chart, Column, Heading, Section, Table
-from edgeport.benchmarks.report.findings import PERCENTS, Candidate, Findings
+from edgeport.benchmarks.report.findings import Candidate, Findings
 from edgeport.benchmarks.report.looks import colour_of, mark_of
+from edgeport.benchmarks.report.percentiles import PERCENTS
 from edgeport.benchmarks.report.raw.record import LABEL, PREDICT
 from edgeport.benchmarks.report.sections.names import ARTEFACT, is_bounded, latency_cell, named, scaled
 from edgeport.benchmarks.report.words import THIN, amount, counted, enumerated, figures, span

@@ -1,8 +1,9 @@
 """Cells that several tables share."""
 
 from edgeport.benchmarks.report.document import Cell, Column
-from edgeport.benchmarks.report.findings import Candidate, Percentile
+from edgeport.benchmarks.report.findings import Candidate
 from edgeport.benchmarks.report.looks import colour_of, mark_of
+from edgeport.benchmarks.report.percentiles import Percentile
 from edgeport.benchmarks.statistics.latency import Ratio
 
 ARTEFACT = Column("artefact", numeric=False)

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 from edgeport.benchmarks.report.document import Cell, Column, Paragraph, Section, Table
-from edgeport.benchmarks.report.findings import FEWEST_LAUNCHES, PERCENTS, Candidate, Findings
+from edgeport.benchmarks.report.findings import Candidate, Findings
+from edgeport.benchmarks.report.percentiles import FEWEST_LAUNCHES, PERCENTS
 from edgeport.benchmarks.report.raw.record import PREDICT
 from edgeport.benchmarks.report.sections.names import ARTEFACT, latency_cell, named, ratio_cell, scaled
 from edgeport.benchmarks.report.words import DASH, counted, percent_span

@@ -7,13 +7,13 @@ from edgeport.benchmarks.report.findings import Findings
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.sections.accuracy import accuracy
 from edgeport.benchmarks.report.sections.answer import lead
-from edgeport.benchmarks.report.sections.flips import confusions, flips
 from edgeport.benchmarks.report.sections.judged import judged
 from edgeport.benchmarks.report.sections.latency import latency, startup, throughput, trade_off
 from edgeport.benchmarks.report.sections.machine import legend, machine, reproduce
 from edgeport.benchmarks.report.sections.machines import lead_of_all, machine_names, machines, same_answers
+from edgeport.benchmarks.report.sections.pictures.flips import confusions, flips
+from edgeport.benchmarks.report.sections.pictures.shown_answers import shown_answers
 from edgeport.benchmarks.report.sections.profile import mlperf, profiles
-from edgeport.benchmarks.report.sections.shown_answers import shown_answers
 from edgeport.benchmarks.report.sections.summary import summary
 from edgeport.benchmarks.report.words import counted, enumerated, moment
 

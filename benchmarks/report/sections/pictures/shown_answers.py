@@ -8,7 +8,7 @@ import numpy.typing as npt
 from edgeport.benchmarks.report.charts.data import Cloud, Histograms, Plot, Spread, SpreadRow, Trace
 from edgeport.benchmarks.report.document import Block, Chart, Section
 from edgeport.benchmarks.report.findings import Candidate, Findings
-from edgeport.benchmarks.report.sections.changed_samples import ShownOutput, boxes, masks
+from edgeport.benchmarks.report.sections.pictures.changed_samples import ShownOutput, boxes, masks
 from edgeport.benchmarks.report.words import enumerated
 
 _Floats = npt.NDArray[np.float64]

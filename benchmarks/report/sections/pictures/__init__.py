@@ -1,0 +1,1 @@
+"""The sections that show samples and answers as pictures."""

@@ -14,7 +14,16 @@ from collections.abc import Iterable
 
 
 class EdgeportError(Exception):
-    """The root of edgeport's errors: catch this to catch them all."""
+    """The root of edgeport's errors: catch this to catch them all.
+
+    Its text is one line that steers no terminal, whatever a file that it speaks of holds.
+    """
+
+    def __str__(self) -> str:
+        # Only a message needs it, and an import of the runtime should cost nothing.
+        from edgeport.runtime.host.terminal import visible
+
+        return visible(super().__str__())
 
 
 class ArtefactError(EdgeportError, ValueError):
@@ -44,10 +53,7 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> InputError:
     # Only a message needs it, and an import of the runtime should cost nothing.
     from difflib import get_close_matches
 
-    from edgeport.runtime.host.terminal import visible
-
-    # Names come from files too, and a column of a table may hold a newline.
-    names = {name.lower(): visible(name) for name in sorted(known)}
+    names = {name.lower(): name for name in sorted(known)}
     nearest = get_close_matches(got.lower(), names, n=1)
     hint = f": did you mean {names[nearest[0]]}?" if nearest else ""
     return InputError(f"unknown {kind} {got!r}{hint} (known: {', '.join(names.values())})")

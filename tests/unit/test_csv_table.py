@@ -107,8 +107,12 @@ def test_bytes_that_are_no_text_are_reported_with_their_line() -> None:
         read_table(b"1,2\n3,\xff\n", named="a.csv")
 
 
-def test_a_name_with_a_newline_makes_no_second_line_of_a_message() -> None:
+@pytest.mark.parametrize(
+    ("text", "target", "line"),
+    [('"a\nb",c\n1,2\n', "d", "known: a\\nb, c"), ('"a\nb",c\nx,2\n', None, "line 3, a\\nb (column 1): got 'x'")],
+)
+def test_a_name_with_a_newline_makes_no_second_line_of_a_message(text: str, target: str | None, line: str) -> None:
     with pytest.raises(InputError) as caught:
-        table('"a\nb",c\n1,2\n', "d")
-    assert "known: a\\nb, c" in str(caught.value)
+        table(text, target)
+    assert line in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -118,6 +118,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError(f"got {len(arguments.paths)} paths, expected an export folder, or a float and an integer file")
     if not 1 <= arguments.samples <= 10_000:
         raise InputError(f"--samples: got {arguments.samples}, expected 1 to 10,000")
+    if arguments.output and not arguments.output.parent.is_dir():
+        raise InputError(f"-o: got {arguments.output}, and there is no folder {arguments.output.parent}: make it first")
     if arguments.output and arguments.output.exists() and not arguments.overwrite:
         raise InputError(f"{arguments.output} exists: choose another name with -o, or replace it with --overwrite")
     if len(arguments.paths) == 2 and not arguments.data:

@@ -130,11 +130,18 @@ def diagnose(
         on_progress: Called with how many parts of the work are done, and how many there are.
 
     Raises:
-        ArtefactError: The two files are not of one model: hardly any tensor is in both.
+        ArtefactError: The first file has integers or the second has none, or they are not of one model: no tensor is
+            in both.
     """
     module, name = _PARTS[format]
     parted: Callable[[bytes], PartedGraph] = getattr(import_module(module), name)
     graphs = parted(floats), parted(integers)
+    for graph, name, wanted in zip(graphs, names, (False, True), strict=True):
+        if any(graph.quantization(each) for operator in graph.operators for each in operator.outputs) != wanted:
+            raise ArtefactError(
+                f"{name}: got a file {'without' if wanted else 'with'} integers, expected first the float file, then "
+                "the same model in integers"
+            )
     steps = measure_steps(*graphs, samples, channels_first=format == "onnx", on_progress=on_progress)
     if not steps:
         raise ArtefactError(
@@ -142,8 +149,14 @@ def diagnose(
             "has changed; expected a float and an integer file of one model, from one converter"
         )
     by_layer: dict[tuple[str, ...], list[StepError]] = {}
+    owners: dict[str, tuple[str, ...]] = {}
     for step in steps:
-        by_layer.setdefault(_layers(graphs[1], step.step, layers, format), []).append(step)
+        # Values that are rounded only after they were moved are those of the layer that has computed them.
+        floating = [each.exact for each in step.step.sources if graphs[1].quantization(each.rounded) is None]
+        moved = next((owners[name] for name in floating if name in owners and not step.step.computing), None)
+        owned = moved or _layers(graphs[1], step.step, layers, format)
+        owners[step.step.exact] = owned
+        by_layer.setdefault(owned, []).append(step)
     found = tuple(LayerError(names, tuple(each)) for names, each in by_layer.items())
     return FormatDiagnosis(format, *names, found)
 

@@ -120,12 +120,16 @@ def test_files_that_edgeport_does_not_know_are_compared_too(
         (["DIR/model.float32.tflite", "DIR/model.mixed.tflite"], "--data: got none"),
         (["DIR", "--data", "missing.npy"], "missing.npy"),
         (["DIR", "--samples", "0"], "--samples: got 0"),
+        (["DIR", "-o", "DIR/none/layers.html"], "there is no folder"),
+        (["DIR/model.mixed.tflite", "DIR/model.float32.tflite", "--data", "SAMPLES"], "got a file with integers"),
+        (["DIR/model.float32.tflite", "DIR/model.float32.tflite", "--data", "SAMPLES"], "got a file without integers"),
     ],
 )
 def test_bad_input_is_one_line(
-    arguments: list[str], line: str, exported: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], line: str, exported: Path, samples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["debug", *(each.replace("DIR", str(exported)) for each in arguments)]) == 2
+    given = [each.replace("DIR", str(exported)).replace("SAMPLES", str(samples)) for each in arguments]
+    assert main(["debug", *given]) == 2
     printed = capsys.readouterr().err.strip()
     assert line in printed
     assert "\n" not in printed

@@ -61,12 +61,18 @@ class Reader(quantization.CalibrationDataReader):
 
 
 def diagnosed(
-    model: onnx.ModelProto, folder: Path, *, calibration: npt.NDArray[np.float32], samples: npt.NDArray[np.float32]
+    model: onnx.ModelProto,
+    folder: Path,
+    *,
+    calibration: npt.NDArray[np.float32],
+    samples: npt.NDArray[np.float32],
+    nodes: Sequence[str] = (),
 ) -> FormatDiagnosis:
     floats, integers = folder / "m.float32.onnx", folder / "m.int8.onnx"
     onnx.save(model, floats)
     quantization.quantize_static(
-        floats, integers, Reader(calibration), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+        floats, integers, Reader(calibration), nodes_to_quantize=list(nodes),
+        quant_format=quantization.QuantFormat.QDQ, per_channel=True,
         activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
     )  # fmt: skip
     return diagnose(
@@ -213,3 +219,29 @@ def test_tokens_go_in_as_they_are(tmp_path: Path) -> None:
 def test_a_fused_tensor_of_tflite_is_of_the_layer_with_the_kernel() -> None:
     name = "net_1/relu_1/Relu;net_1/norm_1/batchnorm/add_1;net_1/conv_1/convolution;net_1/norm_1/batchnorm/sub1"
     assert layers_of_tflite_tensor(name, ("net", "conv", "norm", "relu"))[-1] == "conv"
+
+
+def test_values_rounded_after_a_move_are_those_of_the_layer_that_computed_them(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(0)
+    kernel = random.normal(0, 0.4, (8, 12)).astype(np.float32)
+    kernel[:, 5] *= 300
+    constants = [
+        numpy_helper.from_array(kernel, "w0"),
+        numpy_helper.from_array(random.normal(0, 0.4, (12, 4)).astype(np.float32), "w1"),
+        numpy_helper.from_array(np.array([-1, 12]), "shape"),
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w0"], ["a"], "first.matmul_0"),
+        helper.make_node("Relu", ["a"], ["b"], "first.relu_1"),
+        helper.make_node("Reshape", ["b", "shape"], ["c"], "second.reshape_2"),
+        helper.make_node("MatMul", ["c", "w1"], ["y"], "second.matmul_3"),
+    ]
+    given, answered = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 8), ("y", 4))
+    )
+    graph = helper.make_graph(nodes, "g", [given], [answered], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    found = diagnosed(model, tmp_path, calibration=SAMPLES, samples=SAMPLES[:8], nodes=["second.matmul_3"])
+    assert found.costliest[0].layer == "first"

@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-pi fuzz lint typecheck results studies zoo constraints chromium clean
+.PHONY: help quickstart test test-slow test-pi fuzz lint typecheck results studies zoo wheel constraints chromium clean
 
 help:
 	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
@@ -20,6 +20,7 @@ help:
 	@echo 'make results      train and measure on all of MNIST, and renew docs/results and the tables'
 	@echo 'make studies      measure the runtime and the benchmark themselves, and renew their tables'
 	@echo 'make zoo          export the published models, and count anew with the raw engines what they have right'
+	@echo 'make wheel        build the wheel in dist/'
 	@echo 'make constraints  renew the tested versions'
 	@echo 'make clean        remove .venv, build and caches (never your runs)'
 
@@ -62,6 +63,12 @@ studies: $(VENV)/installed
 
 zoo: $(VENV)/installed
 	@docs/results/zoo.sh
+
+# From a copy: setuptools would take modules that are gone from a build folder that it left behind.
+wheel: $(VENV)/installed
+	@rm -rf build/wheel && mkdir -p build/wheel
+	@cp -R LICENSE README.md pyproject.toml train export runtime benchmarks build/wheel/
+	@$(VENV)/bin/python -m build --outdir dist build/wheel
 
 # Overridden: 32-bit ARM's bound on numpy (it takes the runtime alone, with a numpy of its own), and
 # backports.strenum, whose later versions refuse the newer Pythons that ai-edge-litert wants it on.

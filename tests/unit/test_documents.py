@@ -100,15 +100,48 @@ def test_every_key_of_the_manifest_and_the_metadata_is_explained(facts: type) ->
 
 def test_the_readme_is_what_a_newcomer_reads_at_once() -> None:
     text = (ROOT / "README.md").read_text()
-    assert text.count("\n") <= 150
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert text.count("\n") <= 130
+    # No table that a phone cannot show.
+    assert max(line.count("|") - 1 for line in text.splitlines() if line.startswith("|")) <= 6
     linked = {
-        page
-        for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
-        for page in pages
-        if f"{page})" in path.read_text()
+        (path.parent / target).resolve()
+        for path in DOCUMENTS
+        for target in re.findall(r"\]\(([^)#]+)", path.read_text())
     }
-    assert linked == pages
+    assert set(DOCUMENTS[1:]) <= linked
+
+
+def test_the_readme_quotes_its_figures() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    damaged = [row for row in json.loads((ROOT / "docs/results/mutants.json").read_text())["rows"]
+               if row["origin"] == "sealed"]  # fmt: skip
+    refused = sum(counted["refused"] for row in damaged for counted in row["outcomes"].values())
+    assert f"found all of {refused:,} damaged copies" in text
+    edge = read_report(ROOT / "docs/results/mnist-edge/report.json")
+    named = {each.name: each for each in edge.artefacts}
+    int8 = named["TFLite int8"]
+    flips = sum(one != other for one, other in zip(int8.classes, edge.reference.classes, strict=True))
+    assert f"int8 TFLite changed {flips} of {edge.count:,} answers" in text
+    compared = json.loads((ROOT / "docs/results/test-pi.json").read_text())["compared"]
+    integers = [row["difference"] for row in compared if row["precision"] in ("int8", "int16x8")
+                and row["cpu"] != "Haswell"]  # fmt: skip
+    different, rows = (sum(each[key] for each in integers) for key in ("rows_different", "rows"))
+    assert f"{different} of {rows:,} integer answers" in text
+    (candidate,) = (each for each in findings_of(edge).candidates if each.name == "TFLite int8")
+    assert f"int8 TFLite takes {candidate.ratio.ratio:.2g} times as long" in text
+    assert "43 MB of memory at the peak, where Keras takes 724 MB" in text
+    lines = {line.split(" | ")[0]: line for line in (ROOT / "README.md").read_text().splitlines()}
+    assert lines["| TFLite int8"].endswith("| 43 |")
+    assert lines["| Keras float32"].endswith("| 724 |")
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert f"\nversion: {version[1]}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
+    named = {found for path in DOCUMENTS for found in re.findall(r"edgeport-(\d[\d.]*)-py3", path.read_text())}
+    assert named == {version[1]}
 
 
 def test_the_glossary_has_each_word_once_in_order() -> None:

@@ -13,6 +13,11 @@ A profile from a benchmark's report stands between comments that name the report
     <!-- profile: docs/results/mnist-classic/report.json classic.int8.onnx -->
     <!-- end of profile -->
 
+The short table of README.md, some rows and columns of a benchmark's, stands between comments that name the report:
+
+    <!-- summary: docs/results/mnist-edge/report.json -->
+    <!-- end of summary -->
+
 The goals of the family stand between comments that name the result of the sweep:
 
     <!-- goals: docs/results/frontier/results.json -->
@@ -24,6 +29,7 @@ A test fails when a document differs from what this script would write.
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +49,20 @@ from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
 from edgeport.benchmarks.profile.profile_table import profile_markdown
 from edgeport.benchmarks.report.findings import findings_of
-from edgeport.benchmarks.report.renderers.markdown import summary_table
+from edgeport.benchmarks.report.renderers.markdown import summary_table, table_text
+from edgeport.benchmarks.report.sections.summary import markdown_summary
 from edgeport.benchmarks.sweep.results import is_sweep, read_results
 from edgeport.benchmarks.sweep.table import sweep_table
 from edgeport.train.zoo import published_models
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCS = ROOT / "docs"
+# Those of the results are reports, and no documents.
+DOCUMENTS = (ROOT / "README.md", *sorted(page for page in DOCS.rglob("*.md") if DOCS / "results" not in page.parents))
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_SUMMARY = re.compile(r"(<!-- summary: (\S+) -->\n).*?(<!-- end of summary -->)", re.DOTALL)
+_SUMMARY_ROWS = ("Keras float32", "TFLite float32", "TFLite dynamic", "TFLite int8", "ONNX float32", "ONNX int8")
+_SUMMARY_COLUMNS = ("artefact", "top-1", "flips", "kB", "p50 us", "peak MB")
 _PROFILE = re.compile(r"(<!-- profile: (\S+) (\S+) -->\n).*?(<!-- end of profile -->)", re.DOTALL)
 _GOALS = re.compile(r"(<!-- goals: (\S+) -->\n).*?(<!-- end of goals -->)", re.DOTALL)
 # Results of the tests' scripts, by their kind.
@@ -93,8 +105,17 @@ def table_of(path: Path) -> str:
 def refreshed(text: str) -> str:
     """Return a document with each of its tables made anew from the result that it names."""
     text = _TABLE.sub(lambda match: f"{match[1]}{table_of(ROOT / match[2])}{match[3]}", text)
+    text = _SUMMARY.sub(lambda match: f"{match[1]}{short_table(ROOT / match[2])}{match[3]}", text)
     text = _GOALS.sub(lambda match: f"{match[1]}{goals_table(read_results(ROOT / match[2]))}{match[3]}", text)
     return _PROFILE.sub(lambda match: f"{match[1]}{_profile(ROOT / match[2], match[3])}{match[4]}", text)
+
+
+def short_table(path: Path) -> str:
+    """Return the rows and columns of a benchmark that README.md shows."""
+    table = markdown_summary(findings_of(read_report(path)))
+    places = [next(at for at, column in enumerate(table.columns) if column.name == name) for name in _SUMMARY_COLUMNS]
+    rows = [[row[at] for at in places] for row in table.rows if row[0].value in _SUMMARY_ROWS]
+    return table_text(replace(table, columns=[table.columns[at] for at in places], rows=rows))
 
 
 def _profile(path: Path, file: str) -> str:

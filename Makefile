@@ -27,15 +27,16 @@ help:
 quickstart: $(VENV)/installed
 	@$(VENV)/bin/edgeport quickstart --overwrite
 
+# One worker a core, four at most: each may hold TensorFlow. WORKERS=0 runs one test after the other, as for a debugger.
+WORKERS ?= auto
+PARALLEL := --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/installed
-	@$(VENV)/bin/pytest
+	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest $(PARALLEL)
 	@echo 'Fast tests passed. Next: make quickstart (the whole job) or make test-slow (TensorFlow and all).'
 
-# One worker a core, four at most: each holds TensorFlow. WORKERS=0 runs one test after the other, as for a debugger.
-WORKERS ?= auto
 test-slow: $(VENV)/installed chromium
-	@$(VENV)/bin/pytest -m slow --durations 20 --numprocesses $(WORKERS) --maxprocesses 4 \
-		--dist loadfile --no-loadscope-reorder
+	@$(VENV)/bin/pytest -m slow --durations 40 $(PARALLEL)
 
 # OPTIONS='EXPORT --save' takes that export, and renews docs/results/test-pi.json.
 test-pi: $(VENV)/installed

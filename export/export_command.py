@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from edgeport.export.conversion.options import OPSET, UNROLL_LIMIT, Options
+from edgeport.export.conversion.ranges.methods import AUTO, METHODS, MINMAX
 from edgeport.export.front_door import export_model
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.calibration import CalibrationSet
@@ -130,6 +131,13 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--target", metavar="COLUMN", help="a column of FILE.csv that is no input of the model")
     group.add_argument("--calibration-count", type=int, default=500, metavar="N", help="samples to see (default 500)")
     group.add_argument("--calibration-seed", type=int, default=0, metavar="N", help="which of them (default 0)")
+    group.add_argument(
+        "--calibration-method",
+        choices=(*METHODS, AUTO),
+        default=MINMAX,
+        help="how 8-bit activations get their ranges; auto tries all, and takes the best on samples that no range is "
+        "taken from (default minmax)",
+    )
     group.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
     group.add_argument(
         "--input-range",
@@ -224,6 +232,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         formats=_names(arguments.formats),
         precisions=_names(arguments.precisions),
         keep_float=_names(arguments.keep_float),
+        calibration_method=arguments.calibration_method,
         batch=int(batch) if batch.isdecimal() else batch,
         opset=arguments.opset,
         reduce_range=not arguments.no_reduce_range,

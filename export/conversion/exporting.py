@@ -15,6 +15,8 @@ from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.memory import cycles_freed_early, free_memory
 from edgeport.export.conversion.options import OnNote, Options, check_layers
+from edgeport.export.conversion.ranges.methods import MINMAX
+from edgeport.export.conversion.ranges.trial import MethodChooser, check_method
 from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, manifest_text, read_manifest
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
@@ -108,6 +110,7 @@ def export(
     check_pixels(source, calibration)
     source = named(source, calibration)
     _check_kept(source, options)
+    check_method(source, options)
     job = _Job(source.with_lengths(calibration.shapes), calibration, options)
     options.batch_of(job.source.inputs[0], usual=None)
     if options.tflite_metadata and not (source.ends_in_probabilities and calibration.inputs[0].range):
@@ -220,6 +223,7 @@ def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusa
         What is done next, in words; and what became of each variant, with the seconds that its conversion took.
     """
     converted: dict[str, tuple[Format, Precision, tuple[str, ...], float]] = {}
+    methods = MethodChooser(job.source, job.calibration, job.options, job.inputs, job.reference)
     for row, precision in job.options.variants:
         free_memory()
         file = f"{job.source.name}.{precision.name}{row.suffix}"
@@ -228,7 +232,8 @@ def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusa
         notes: list[str] = []
         try:
             with interrupts_kept():
-                content = _convert(job, row, precision, notes.append)
+                options = methods.options_for(row, precision, notes.append)
+                content = _convert(replace(job, options=options), row, precision, notes.append)
         except EdgeportError as error:
             yield Refusal(file, row.name, precision.name, "failed", str(error)), time.perf_counter() - started
             continue
@@ -303,6 +308,8 @@ def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
         left.update({name: source.activations[name] for name in source.logits})
     trained = source.is_quantization_aware and precision.trained_for
     calibration = {"source": "quantization-aware training"} if trained else job.calibration.facts
+    if job.options.calibration_method != MINMAX and not precision.wide_activations:
+        calibration = {**calibration, "method": job.options.calibration_method}
     if source.applied != "none":
         left[source.outputs[0].name] = source.applied
     return EmbeddedMetadata(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from edgeport.export.conversion.ranges.methods import AUTO, METHODS, MINMAX
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.formats import FORMATS, Format, format_named
 from edgeport.runtime.artefact.precisions import PRECISIONS, Precision, precision_named
@@ -52,6 +53,8 @@ class Options:
             TFLite needs.
         tflite_metadata: Whether TFLite files also carry the standard metadata that MediaPipe and Android read.
         keep_float: The layers that stay in floats in the precision ``mixed``; empty for no such artefact.
+        calibration_method: How 8-bit activations get their ranges: one of ``METHODS``, or ``auto`` for the best of them
+            on samples that no range is taken from.
     """
 
     formats: tuple[str, ...] = ()
@@ -66,6 +69,7 @@ class Options:
     unroll_limit: int = UNROLL_LIMIT
     tflite_metadata: bool = False
     keep_float: tuple[str, ...] = ()
+    calibration_method: str = MINMAX
 
     def __post_init__(self) -> None:
         if self.batch not in ("usual", "dynamic") and not (isinstance(self.batch, int) and 1 <= self.batch <= 4096):
@@ -86,10 +90,21 @@ class Options:
                 if not self.keep_float
                 else f"--keep-float: got layers for mixed, and precisions without it ({', '.join(self.precisions)})"
             )
+        self._check_method()
         if not self.variants:
             raise InputError(
                 f"no format of {', '.join(self.formats)} knows a precision of {', '.join(self.precisions)}: "
                 + "; ".join(f"{row.name} is for {' and '.join(row.formats)}" for row in PRECISIONS.values())
+            )
+
+    def _check_method(self) -> None:
+        if self.calibration_method not in (*METHODS, AUTO):
+            raise unknown_name("calibration method", self.calibration_method, [*METHODS, AUTO])
+        if self.calibration_method != MINMAX and not any(
+            precision.in_integers and not precision.wide_activations for _, precision in self.variants
+        ):
+            raise InputError(
+                f"calibration method: got {self.calibration_method} without int8, whose ranges alone it chooses"
             )
 
     @property
@@ -143,3 +158,10 @@ def check_layers(named: Collection[str], present: Collection[str]) -> None:
 
 def ignored(note: str) -> None:
     """Take a note for which nobody asked."""
+
+
+def check_chosen(options: Options) -> None:
+    """Raise InputError if nothing has chosen the calibration method yet: one conversion has nothing to judge by."""
+    if options.calibration_method == AUTO:
+        expected = ", ".join(METHODS)
+        raise InputError(f"calibration method: got {AUTO}, which export() chooses; expected one of {expected}")

@@ -13,7 +13,7 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.memory import free_memory
-from edgeport.export.conversion.options import OnNote, Options, ignored
+from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
 from edgeport.export.graphs.graph import Graph
 from edgeport.export.graphs.integers.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
@@ -74,6 +74,7 @@ def convert(
         ExportError: ONNX lacks an operator of the model, or onnxruntime cannot quantize it.
     """
     options = options or Options()
+    check_chosen(options)
     row = precision_named(precision)
     source = source.for_precision(row)
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=None))

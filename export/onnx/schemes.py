@@ -7,6 +7,7 @@ from functools import partial
 import onnx
 
 from edgeport.export.conversion.options import Options
+from edgeport.export.conversion.ranges.methods import MINMAX
 from edgeport.export.onnx.passes.quantize_dynamic import quantize_dynamic
 from edgeport.export.onnx.passes.quantize_static import quantize_static
 from edgeport.export.onnx.passes.take_ranges import Steps
@@ -54,6 +55,7 @@ def _int8(model: onnx.ModelProto, material: Material, *, mixed: bool = False) ->
         reduce_range=material.options.reduce_range,
         trained=material.trained,
         in_floats=material.options.keep_float if mixed else (),
+        method=MINMAX if material.trained else material.options.calibration_method,
     )
 
 

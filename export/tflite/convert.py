@@ -1,7 +1,7 @@
 """From a model to the bytes of a .tflite file."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.conversion_metadata_schema_py_generated import ModelType
+from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.conversion.foreign_messages import cleaned
-from edgeport.export.conversion.options import OnNote, Options, ignored
+from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
+from edgeport.export.conversion.ranges.methods import MINMAX
 from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
 from edgeport.export.graphs.integers.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
@@ -24,6 +26,7 @@ from edgeport.export.tflite.embedded_metadata import embed_metadata
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined
 from edgeport.export.tflite.mixed import with_layers_in_floats
+from edgeport.export.tflite.ranges import with_ranges
 from edgeport.export.tflite.rules import rules
 from edgeport.export.tflite.schemes import SCHEMES, Integers
 from edgeport.export.tflite.standard_metadata import embed_standard_metadata
@@ -49,17 +52,38 @@ class _FrozenGraphConverter(tf.lite.TFLiteConverter):  # type: ignore[misc]
     on the way.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, method: str = MINMAX, kept: Collection[str] = ()) -> None:
         live = live_graph(graph.definition)
         super().__init__([SimpleNamespace(graph=live)])
         self._metadata.environment.modelType = ModelType.TF_CONCRETE_FUNCTIONS
         self._frozen = graph
+        self._method, self._kept = method, kept
+        self._experimental_calibrate_only: bool = False
         self._inputs, self._outputs = (
             [live.get_tensor_by_name(f"{port.name}:0") for port in ports] for ports in (graph.inputs, graph.outputs)
         )
 
     def _freeze_concrete_function(self) -> tuple[Any, list[Any], list[Any], Any]:
         return self._frozen.definition, self._inputs, self._outputs, None
+
+    def _quantize(self, result: bytes, *settings: Any) -> Any:
+        """Quantize with the ranges that the method finds, which TensorFlow has no word for."""
+        if self._method == MINMAX:
+            return super()._quantize(result, *settings)
+        input_type, output_type, *_, with_variables, debugging = settings
+        wanted, self._experimental_calibrate_only = self._experimental_calibrate_only, True
+        calibrated = super()._quantize(result, *settings)
+        self._experimental_calibrate_only = wanted
+        calibrated = with_ranges(calibrated, self.representative_dataset.input_gen(), self._method, kept=self._kept)
+        if wanted:
+            return calibrated
+        return mlir_quantize(
+            calibrated,
+            input_data_type=input_type,
+            output_data_type=output_type,
+            enable_variable_quantization=with_variables,
+            debug_options_str=debugging.SerializeToString(),
+        )
 
 
 def convert(
@@ -88,6 +112,7 @@ def convert(
         ExportError: TFLite lacks an operator of the model, or cannot quantize it.
     """
     options = options or Options()
+    check_chosen(options)
     integers = SCHEMES[precision].integers
     source = source.for_precision(precision_named(precision))
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=1))
@@ -170,8 +195,11 @@ def _converted(
 
 
 def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options) -> Any:
-    converter = _FrozenGraphConverter(graph)
     scheme = SCHEMES[precision]
+    wide = precision_named(precision).wide_activations
+    # Every pixel can come, whatever the samples have.
+    kept = [port.name for port in calibration.inputs if port.kind == "pixels"] if calibration else []
+    converter = _FrozenGraphConverter(graph, method=MINMAX if wide else options.calibration_method, kept=kept)
     if scheme.optimized:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if scheme.weights is not None:

@@ -50,6 +50,7 @@ class Precision(NamedTuple):
         in_integers: Whether its activations are integers, so that it needs calibration samples and ends at the logits.
         trained_for: Whether a quantization-aware model rounds as it does.
         for_layers: Whether it is made only where layers are named that stay in floats.
+        wide_activations: Whether its activations have so many steps that their ranges may hold every value.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Precision(NamedTuple):
     in_integers: bool = False
     trained_for: bool = False
     for_layers: bool = False
+    wide_activations: bool = False
 
 
 # An activation near the middle of two steps may be rounded the other way, and some CPUs compute float16 in float16.
@@ -86,6 +88,7 @@ _ROWS = (
         VerificationLimits(0.5, 25.0, 0.97),
         GoldenLimits(1e-4, 2e-2, 16),
         in_integers=True,
+        wide_activations=True,
     ),
     # int8 but for the layers that it would spoil.
     Precision(

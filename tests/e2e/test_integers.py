@@ -32,6 +32,7 @@ def exported(
 ) -> Manifest:
     source = load_source(model, name="model")
     named = samples if isinstance(samples, dict) else {source.inputs[0].name: samples}
+    folder.mkdir(exist_ok=True)
     np.savez(folder / "samples.npz", **named)
     calibration = load_calibration(str(folder / "samples.npz"), inputs=source.inputs)
     return export(source, folder / "out", calibration, options=Options(precisions=precisions, **options))
@@ -340,3 +341,25 @@ def test_what_integers_do_not_spoil_keeps_its_integer_input(tmp_path: Path) -> N
         (artefact,) = manifest.artefacts
         assert artefact.inputs[0].dtype == "int8"
         assert artefact.notes == ()
+
+
+def test_auto_takes_the_ranges_that_lose_least_on_samples_of_its_own(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    inner = layers.Dense(16, activation="relu")(start := keras.Input((16,), name="x"))
+    model = keras.Model(start, layers.Dense(4, name="y")(inner))
+    samples = normal(400, 16)
+    # One of the samples that give ranges reaches far.
+    samples[np.random.default_rng(0).permutation(len(samples))[0]] *= 100
+    with pytest.raises(ExportError, match="SQNR"):  # with 256 steps for a range a hundred times too wide
+        exported(model, samples, tmp_path, precisions=("int8",))
+    found = exported(model, samples, tmp_path / "auto", calibration_method="auto")
+    notes = {f"{each.precision}.{each.format}": each.notes for each in found.artefacts}
+    assert notes.pop("int16x8.tflite") == ()
+    assert min(each.verified.sqnr_db for each in found.artefacts) > 30
+    for name, (note,) in notes.items():
+        method = note.split()[2]
+        assert method != "minmax"
+        assert f", {method} " in note
+        metadata = load(tmp_path / "auto" / "out" / f"model.{name}").spec.metadata
+        assert metadata is not None
+        assert metadata.calibration["method"] == method

@@ -34,7 +34,8 @@ KERAS_MODULES = {
     "export/onnx/convert.py", "export/onnx/rules.py", "export/sources/float64.py", "export/sources/integer_inputs.py",
     "export/sources/keras/keras_2.py", "export/sources/keras/keras_3.py", "export/sources/keras/keras_model.py",
     "export/sources/saved_model.py", "export/sources/tracing.py", "export/tflite/convert.py", "export/tflite/mixed.py",
-    "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/rules.py", "export/tflite/schemes.py",
+    "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/ranges.py",
+    "export/tflite/rules.py", "export/tflite/schemes.py",
     "export/tflite/substitutes.py", "export/verification/rounding.py", "train/datasets/mnist.py",
     "train/loop/augmentation.py", "train/loop/fitting.py", "train/loop/pixels.py", "train/loop/teacher.py",
     "train/loop/untuned.py", "train/models/edge_family.py", "train/models/keras_file.py", "train/models/named.py",
@@ -80,7 +81,7 @@ ENGINES = {
     },
     "ai_edge_litert": {
         "export/inspection/tflite/file.py", "export/inspection/tflite/tensors.py", "export/parts/tflite.py",
-        f"{LAB}/peers/ways/litert_peer.py",
+        "export/tflite/ranges.py", f"{LAB}/peers/ways/litert_peer.py",
         *TFLITE_PROFILES, CHECK,
     },
     "litert_quantizer": {f"{LAB}/quantizers/tflite_quantizers.py"},

@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnxruntime import quantization
 
 from edgeport.export.conversion.options import check_layers
+from edgeport.export.conversion.ranges.histogram import Histogram
+from edgeport.export.conversion.ranges.methods import MINMAX, range_of
 from edgeport.export.graphs.places import layer_of_onnx_node
 from edgeport.export.onnx.passes.chained_nodes import chained_nodes
 from edgeport.export.onnx.passes.prepare import prepared_files
@@ -25,17 +29,19 @@ def quantize_static(
     reduce_range: bool,
     trained: Mapping[str, Steps] | None = None,
     in_floats: Collection[str] = (),
+    method: str = MINMAX,
 ) -> onnx.ModelProto:
     """Return the model with int8 weights per channel and 8-bit activations (uint8), where integers pay.
 
     Args:
         model: A float32 model.
-        calibration: Decides the ranges of the activations, by their minimum and maximum.
+        calibration: Decides the ranges of the activations.
         at_once: How many samples to compute at a time.
         reduce_range: Use 7 of the 8 bits of weights: CPUs without VNNI add pairs of products in 16 bits, which 8-bit
             weights overflow, so the same file would answer differently there.
         trained: The steps of tensors whose ranges are known from quantization-aware training.
         in_floats: The layers whose operators stay in floats.
+        method: See ``range_of``.
     """
     with prepared_files(model) as (prepared, quantized):
         graph = onnx.load(prepared).graph
@@ -43,6 +49,9 @@ def quantize_static(
         nodes = chained_nodes(graph, in_floats=in_floats)
         if not nodes:
             raise ExportError(_no_kernels(graph))
+        overrides = _overrides(graph, trained or {})
+        if method != MINMAX:
+            overrides |= _ranges(prepared, _Reader(model, calibration, at_once), method, calibration)
         quantization.quantize_static(
             prepared,
             quantized,
@@ -54,7 +63,7 @@ def quantize_static(
             weight_type=quantization.QuantType.QInt8,
             per_channel=True,
             reduce_range=reduce_range,
-            extra_options={"TensorQuantOverrides": _overrides(graph, trained or {})},
+            extra_options={"TensorQuantOverrides": overrides},
         )
         result = onnx.load(quantized)
     if not any(node.op_type == "QuantizeLinear" for node in result.graph.node):
@@ -90,6 +99,34 @@ def _overrides(graph: Any, trained: Mapping[str, Steps]) -> dict[str, list[dict[
         ]
         for name, steps in trained.items()
         if name in present
+    }
+
+
+def _ranges(
+    prepared: Path, reader: "_Reader", method: str, calibration: CalibrationSet
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the ranges that a method finds for the tensors of a prepared model, as overrides."""
+    model = onnx.load(prepared)
+    # Every pixel can come, whatever the samples have.
+    kept = {port.name for port in calibration.inputs if port.kind == "pixels"}
+    names = [value.name for value in model.graph.input if value.name not in kept]
+    computed = [name for node in model.graph.node for name in node.output if name]
+    stated = {value.name for value in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed if name not in stated)
+    options = onnxruntime.SessionOptions()
+    # What is fused leaves no tensor between.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    histograms = {name: Histogram() for name in (*names, *computed)}
+    while (given := reader.get_next()) is not None:
+        for name, values in (*zip(computed, session.run(computed, given), strict=True), *given.items()):
+            if name in histograms and isinstance(values, np.ndarray) and values.dtype.kind == "f":
+                histograms[name].add(values)
+    found = {name: range_of(each, method) for name, each in histograms.items() if each.counts.any()}
+    return {
+        name: [{"quant_type": quantization.QuantType.QUInt8, "rmin": np.float32(low), "rmax": np.float32(high)}]
+        for name, (low, high) in found.items()
     }
 
 

@@ -1,0 +1,1 @@
+"""From the values that calibration sees to the range of each integer activation."""

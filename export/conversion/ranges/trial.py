@@ -1,0 +1,122 @@
+"""Try each way of finding ranges on a model: make the file, and let its engine answer."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from edgeport.export.conversion.foreign_messages import cleaned
+from edgeport.export.conversion.options import OnNote, Options
+from edgeport.export.conversion.ranges.choice import SIGN, Choice, Judged, chosen, divided, judged
+from edgeport.export.conversion.ranges.methods import AUTO, MINMAX
+from edgeport.export.graphs.running import answers
+from edgeport.export.sources.source import Source
+from edgeport.export.verification.calibration import CalibrationSet
+from edgeport.export.verification.engine_process import run_in_engines
+from edgeport.export.verification.reference import Reference
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_checksum
+from edgeport.runtime.artefact.formats import Format
+from edgeport.runtime.artefact.precisions import Precision
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.errors import EdgeportError, ExportError, InputError
+from edgeport.runtime.files.temporary import temporary_folder
+from edgeport.runtime.tensors.arrays import Tensor
+
+_PRECISION = "int8"
+
+
+def check_method(source: Source, options: Options) -> None:
+    """Raise InputError if a quantization-aware model, which knows its ranges, shall get others."""
+    if options.calibration_method != MINMAX and source.is_quantization_aware:
+        raise InputError(
+            f"--calibration-method: {source.opened.what} was trained quantization-aware, with the ranges of int8: "
+            "leave it out"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MethodChooser:
+    """Chooses once for each format.
+
+    Attributes:
+        source: The model, with the lengths that the samples have.
+        calibration: The calibration set.
+        options: The choices of the export.
+        inputs: What the model takes.
+        reference: How its outputs decide.
+    """
+
+    source: Source
+    calibration: CalibrationSet
+    options: Options
+    inputs: tuple[Input, ...]
+    reference: Reference
+    _choices: dict[str, Choice] = field(default_factory=dict)
+
+    def options_for(self, row: Format, precision: Precision, on_note: OnNote) -> Options:
+        """Return the choices of the export for one artefact, with the method that is best for its format.
+
+        Args:
+            row: The format of the file.
+            precision: Its precision.
+            on_note: Called with what each method gave, if they were tried.
+
+        Raises:
+            ExportError: No int8 file can be made or run.
+        """
+        if not precision.in_integers or precision.wide_activations:
+            return replace(self.options, calibration_method=MINMAX)
+        if self.options.calibration_method != AUTO:
+            return self.options
+        if row.name not in self._choices:
+            self._choices[row.name] = chosen(self._trial(row))
+        on_note(self._choices[row.name].text)
+        return replace(self.options, calibration_method=self._choices[row.name].method)
+
+    def _trial(self, row: Format) -> Callable[[str], Judged]:
+        """Return what judges a method by an int8 file, on samples that its ranges are not taken from."""
+        source = self.source
+        ranged, judging = divided(self.calibration)
+        reference = _reference(source, self.calibration, judging)
+        exporter = importlib.import_module(row.exporter)
+        # The softmax would hide most of what integers do to logits.
+        decisions = {
+            name: SIGN if how == "half" and name in source.logits else how
+            for name, how in self.reference.decisions.items()
+        }
+        metadata = EmbeddedMetadata(source.name, _PRECISION, self.inputs, source.outputs)
+
+        def judge(method: str) -> Judged:
+            options = replace(self.options, calibration_method=method)
+            with temporary_folder() as folder, quiet_stderr():
+                try:
+                    content = exporter.convert(source, precision=_PRECISION, calibration=ranged, options=options)
+                except EdgeportError:
+                    raise
+                except Exception as error:  # the converters raise whatever they meet
+                    raise ExportError(cleaned(error)) from error
+                file = f"{method}{row.suffix}"
+                (folder / file).write_bytes(with_checksum(exporter.embed(content, metadata)))
+                (answer,) = run_in_engines(folder, [file], judging, at_once=source.samples_at_once)
+            if answer.answers is None:
+                raise ExportError(answer.error)
+            return judged(answer.answers, reference, decisions)
+
+        return judge
+
+
+def _reference(source: Source, calibration: CalibrationSet, samples: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what the model's graph computes where int8 files end."""
+    fixed = source.inputs[0].shape[0]
+    batch = fixed or source.samples_at_once
+    graph = source.at_batch(fixed)
+    count = len(next(iter(samples.values())))
+    real = [
+        calibration.to_real({name: array[np.arange(start, start + batch) % count] for name, array in samples.items()})
+        for start in range(0, count, batch)
+    ]
+    parts = list(answers(graph, ([each[port.name] for port in graph.inputs] for each in real)))
+    ends = source.ends(at_logits=True)
+    return {name: np.concatenate([part[end] for part in parts])[:count] for name, end in ends.items()}

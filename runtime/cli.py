@@ -67,6 +67,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("predict", "edgeport.runtime.prediction.predict_command", "labels and probabilities for image files"),
     Command(
+        "serve",
+        "edgeport.runtime.serving.serve_command",
+        "artefacts behind HTTP: the Open Inference Protocol, and a page to draw and try",
+        "serve",
+    ),
+    Command(
         "selftest",
         "edgeport.runtime.golden.selftest_command",
         "compare what the engines here answer with golden answers from another machine",

@@ -88,6 +88,10 @@ ENGINES = {
     "mlperf_loadgen": {"benchmarks/mlperf/loadgen_process.py"},
     "ray": {"benchmarks/sweep/pools/ray_pool.py"},
     "openvino": {f"{LAB}/peers/ways/openvino_peer.py"},
+    "starlette": {"runtime/serving/application.py"},
+    "uvicorn": {"runtime/serving/server.py"},
+    "h11": {"runtime/serving/server.py"},
+    "prometheus_client": {"runtime/serving/metrics.py"},
     "tflite_runtime": {f"{LAB}/peers/ways/tflite_runtime_peer.py"},
 }  # fmt: skip
 

@@ -105,6 +105,22 @@ def show(
     return missed
 
 
+def facts_of(samples: Samples, answers: Mapping[str, Tensor], spec: Spec, choices: Choices) -> list[dict[str, Any]]:
+    """Return what ``show`` prints as JSON, an object a sample; pictures and large arrays are not in it.
+
+    Raises:
+        InputError: As ``show``.
+    """
+    outputs = meanings_of(spec)
+    _check(answers, len(samples.names), spec)
+    found = []
+    for place, name in enumerate(samples.names):
+        row = {port.name: answers[port.name][place] for port in outputs}
+        shown = _shown(row, outputs, choices, _pixels(samples, spec, place))
+        found.append({"sample": name, "outputs": {port.name: dict(each.facts) for port, each in shown}})
+    return found
+
+
 def _shown(
     row: Mapping[str, Tensor], outputs: Sequence[Output], choices: Choices, pixels: Tensor | None
 ) -> Iterator[tuple[Output, Shown]]:

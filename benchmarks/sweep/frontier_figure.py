@@ -1,4 +1,4 @@
-"""The picture of a sweep: accuracy against bytes and against latency, and what is worth its price."""
+"""The picture of a sweep: the deciding metric against bytes and latency, and what is worth its price."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from edgeport.benchmarks.report.charts.labels import Box, place_labels
 from edgeport.benchmarks.report.looks import CHART_PALETTE, FORMAT_NAMES, colour_of
 from edgeport.benchmarks.report.words import counted
-from edgeport.benchmarks.sweep.results import Results
+from edgeport.benchmarks.sweep.results import Decider, Results
 from edgeport.benchmarks.sweep.summary import SweepLine, lines_of
+from edgeport.benchmarks.tasks.metric import DOWN, UP, ZERO
 from edgeport.runtime.artefact.precisions import is_in_integers
 
 # One for each recipe; if there are more recipes, the first ones come again.
 _MARKERS = "osD^vP*X"
+_BETTER = {UP: "up", DOWN: "down", ZERO: "nearest to 0"}
 _DPI = 130
 _FONT = 9
 
@@ -35,7 +37,7 @@ class _Mark:
 
 @rc_context({"text.parse_math": False, "font.size": _FONT})
 def draw_frontier(path: Path, results: Results) -> None:
-    """Draw accuracy against bytes and, if it was measured, against the median engine call.
+    """Draw the deciding metric against bytes and, if it was measured, against the median engine call.
 
     A large mark is the mean over the seeds, a dot is one seed. The line joins what no other mark beats in both.
 
@@ -49,18 +51,19 @@ def draw_frontier(path: Path, results: Results) -> None:
     canvas = FigureCanvasAgg(figure)
     panels = figure.subplots(1, 1 + timed, sharey=True, squeeze=False)[0]
     recipes = list(dict.fromkeys(line.recipe for line in lines))
-    marks = [_panel(panels[0], lines, recipes, lambda line: float(line.bytes), "bytes of the file (log scale)")]
+    metric = results.metric
+    marks = [_panel(panels[0], lines, recipes, metric, lambda line: float(line.bytes), "bytes of the file (log scale)")]
     panels[0].xaxis.set_major_formatter(FuncFormatter(_bytes))
-    panels[0].set_ylabel(f"top-1, percent of the {results.split} {results.sample}s")
+    panels[0].set_ylabel(_words(results))
     if timed:
         words = f"one engine call on one {results.sample}, p50, microseconds (log scale)"
         known = [line for line in lines if line.latency]
-        marks.append(_panel(panels[1], known, recipes, _microseconds, words))
+        marks.append(_panel(panels[1], known, recipes, metric, _microseconds, words))
         panels[1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     count = len({cell["seed"] for cell in results.cells})
     figure.suptitle(
-        f"{results.dataset['name']}, {counted(count, 'seed')}: accuracy against size{' and latency' * timed} "
-        "(better is up and to the left)",
+        f"{results.dataset['name']}, {counted(count, 'seed')}: {metric.name} against size{' and latency' * timed} "
+        f"(better is {_BETTER[metric.better]} and to the left)",
         fontsize=11,
     )
     figure.legend(handles=_legend(lines, recipes), loc="outside lower center", ncols=6, frameon=False)
@@ -71,21 +74,36 @@ def draw_frontier(path: Path, results: Results) -> None:
     figure.savefig(path, dpi=_DPI)
 
 
+def _words(results: Results) -> str:
+    """Return what stands beside the vertical axis."""
+    metric, samples = results.metric, f"the {results.split} {results.sample}s"
+    if metric == Decider():
+        return f"top-1, percent of {samples}"
+    unit = "%" if metric.is_share else metric.unit
+    return f"{metric.name}{unit and ', '}{unit} on {samples}"
+
+
 def _panel(
-    axes: Axes, lines: Sequence[SweepLine], recipes: Sequence[str], place: Callable[[SweepLine], float], words: str
+    axes: Axes,
+    lines: Sequence[SweepLine],
+    recipes: Sequence[str],
+    metric: Decider,
+    place: Callable[[SweepLine], float],
+    words: str,
 ) -> list[_Mark]:
     """Draw the marks of a panel, their seeds and the front, and return the marks."""
     axes.set_xscale("log")
-    marks = [_Mark(line, place(line), 100 * sum(line.accuracies) / len(line.accuracies)) for line in lines]
+    scale = 100 if metric.is_share else 1
+    marks = [_Mark(line, place(line), scale * sum(line.figures) / len(line.figures)) for line in lines]
     for mark in marks:
         colour = _colour(mark.line.format)
         filled = is_in_integers(mark.line.precision)
         shape = _MARKERS[recipes.index(mark.line.recipe) % len(_MARKERS)]
-        axes.plot([mark.x] * len(mark.line.accuracies), [100 * each for each in mark.line.accuracies], ".",
+        axes.plot([mark.x] * len(mark.line.figures), [scale * each for each in mark.line.figures], ".",
                   color=colour, markersize=5, alpha=0.5, markeredgewidth=0, zorder=2)  # fmt: skip
         axes.plot(mark.x, mark.y, shape, color=colour, markersize=8, zorder=4,
                   markerfacecolor=colour if filled else "white", markeredgewidth=1.5)  # fmt: skip
-    front = _front(marks)
+    front = _front(marks, metric)
     axes.plot([mark.x for mark in front], [mark.y for mark in front], "--", color="black", linewidth=1, alpha=0.6,
               zorder=3)  # fmt: skip
     axes.set_xlabel(words)
@@ -100,11 +118,11 @@ def _panel(
     return marks
 
 
-def _front(marks: Sequence[_Mark]) -> list[_Mark]:
+def _front(marks: Sequence[_Mark], metric: Decider) -> list[_Mark]:
     """Return the marks that no other one beats in both, the cheapest first."""
     front: list[_Mark] = []
-    for mark in sorted(marks, key=lambda mark: (mark.x, -mark.y)):
-        if not front or mark.y > front[-1].y:
+    for mark in sorted(marks, key=lambda mark: (mark.x, -metric.worth(mark.y))):
+        if not front or metric.worth(mark.y) > metric.worth(front[-1].y):
             front.append(mark)
     return front
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgeport.benchmarks.measure.candidates.candidate import artefact_candidate
+from edgeport.benchmarks.measure.candidates.candidate import Samples, artefact_candidate
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
@@ -13,7 +13,6 @@ from edgeport.benchmarks.measure.rounds import time_candidates
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL
 from edgeport.benchmarks.sweep.cells.cell import EXPORT
 from edgeport.benchmarks.sweep.results import Latencies, Timed
-from edgeport.runtime.tensors.arrays import Pixels
 
 # Enough for intervals: six pairs of processes bear one.
 PROTOCOL = Protocol(launches=8)
@@ -22,7 +21,7 @@ PROTOCOL = Protocol(launches=8)
 def time_cells(
     output: Path,
     cells: Sequence[Mapping[str, Any]],
-    images: Pixels,
+    samples: Samples,
     *,
     earlier: Latencies | None = None,
     on_step: Callable[[str], None] = lambda what: None,
@@ -32,7 +31,7 @@ def time_cells(
     Args:
         output: The folder of the sweep.
         cells: The records of its cells; the first one of each model is taken.
-        images: uint8 of shape (n, height, width, channels).
+        samples: What is answered: an array for models of one input, or one for each by its name.
         earlier: What was timed before: it holds if it was the same files, in the same way.
         on_step: Called with a few words before each round of processes.
 
@@ -63,7 +62,7 @@ def time_cells(
         for each in wanted
     ]
     host = host_facts()
-    timings = time_candidates(candidates, images, protocol=PROTOCOL, ways=((ENGINE_CALL, 1),), on_step=on_step)
+    timings = time_candidates(candidates, samples, protocol=PROTOCOL, ways=((ENGINE_CALL, 1),), on_step=on_step)
     for each, candidate in zip(wanted, candidates, strict=True):
         each.launches.extend(timings.series[candidate.name][0].launches)
     doubts = tuple(disturbances(timings.conditions, host))

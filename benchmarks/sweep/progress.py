@@ -1,7 +1,7 @@
 """What a sweep shows while it runs: a line when a cell begins and ends, and on a terminal what runs just now."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edgeport.benchmarks.sweep.cells.cell import RECORD, TRAIN, Cell
 from edgeport.benchmarks.sweep.pools.pool import Event
+from edgeport.benchmarks.sweep.results import figure_of, metric_of
 from edgeport.runtime.host.terminal import visible
 from edgeport.train.record import STATE
 
@@ -78,15 +79,22 @@ class _Epochs(ProgressColumn):
         except (OSError, ValueError, KeyError):
             return Text("")
         task.completed = len(history)
-        last = history[-1]["validation_accuracy"] if history else 0.0
-        return Text(f"epoch {len(history)} of {task.total:.0f}, {last:.2%}")
+        last = history[-1] if history else {}
+        shown = f"{last['validation_accuracy']:.2%}" if "validation_accuracy" in last else _loss(last)
+        return Text(f"epoch {len(history)} of {task.total:.0f}{shown and ', '}{shown}")
+
+
+def _loss(epoch: Mapping[str, float]) -> str:
+    return f"validation loss {epoch['validation_loss']:.4g}" if epoch else ""
 
 
 def _scores(cell: Cell, output: Path) -> str:
     """Return how the model and its integer artefact in one engine answer, in a few words."""
-    candidates = json.loads((output / cell.name / RECORD).read_bytes())["contenders"]
+    record = json.loads((output / cell.name / RECORD).read_bytes())
+    candidates, metric = record["contenders"], metric_of(record)
     split = "test" if "test" in candidates[0] else "validation"
     shown = [each for each in candidates if each["format"] == "keras" or each["precision"] == "int8"]
-    return f"{split} " + ", ".join(
-        f"{each['format']} {each['precision']} {each[split]['correct'] / each[split]['count']:.2%}" for each in shown
+    return f"{split} {metric.name} " + ", ".join(
+        f"{each['format']} {each['precision']} {metric.shown(figure_of(each[split]))}{'%' * metric.is_share}"
+        for each in shown
     )

@@ -7,12 +7,52 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.report.raw.report_file import read_result
+from edgeport.benchmarks.tasks.metric import DOWN, SHARE, UP
 
 SCHEMA = 1
 FILE_NAME = "results.json"
 _WHAT = "result of a sweep"
 # How deep an entry has a line of its own.
 _LEVELS = 2
+
+
+@dataclass(frozen=True)
+class Decider:
+    """The metric that decides in a sweep.
+
+    Attributes:
+        name: What it is called.
+        unit: ``points`` for shares of 0 to 1, which are shown times 100; else what it is measured in.
+        better: ``up``, ``down``, or ``zero`` where the figure that is nearest to zero is best.
+    """
+
+    name: str = "accuracy"
+    unit: str = SHARE
+    better: str = UP
+
+    @property
+    def is_share(self) -> bool:
+        """Whether its figures are shares."""
+        return self.unit == SHARE
+
+    def shown(self, figure: float, *, decimals: int = 2) -> str:
+        """Return a figure, or a difference of two, without its unit: shares in percent."""
+        return f"{100 * figure:.{decimals}f}" if self.is_share else f"{figure:.{2 + decimals}g}"
+
+    def worth(self, figure: float) -> float:
+        """Return a number that is larger the better a figure is."""
+        return figure if self.better == UP else -figure if self.better == DOWN else -abs(figure)
+
+
+def metric_of(cell: Mapping[str, Any]) -> Decider:
+    """Return the metric of a cell; cells that do not say it were scored by accuracy."""
+    said = cell.get("metric") or {}
+    return Decider(**{key: said[key] for key in ("name", "unit", "better") if key in said})
+
+
+def figure_of(score: Mapping[str, Any]) -> float:
+    """Return the figure of a score: that of a metric, or the share of right answers."""
+    return float(score["figure"] if "figure" in score else score["correct"] / score["count"])
 
 
 @dataclass(frozen=True)
@@ -88,6 +128,11 @@ class Results:
     def sample(self) -> str:
         """What one of the samples is called; results that do not say so are of images."""
         return str(self.dataset.get("noun", "images")).removesuffix("s")
+
+    @property
+    def metric(self) -> Decider:
+        """What decides."""
+        return metric_of(self.cells[0]) if self.cells else Decider()
 
     @property
     def split(self) -> str:

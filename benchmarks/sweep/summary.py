@@ -1,4 +1,4 @@
-"""A sweep in figures: for each model, recipe and candidate the accuracies of all seeds, its size and its latency."""
+"""A sweep in figures: for each model, recipe and candidate what all seeds reach, its size and its latency."""
 
 import math
 import statistics
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.statistics.latency import Ratio, latency_ratio, percentile_interval
-from edgeport.benchmarks.sweep.results import Results, Timed
+from edgeport.benchmarks.sweep.results import Results, Timed, figure_of
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class SweepLine:
         parameters: The weights of the model as it is deployed, after folding.
         bytes: The size of the file, the median over the seeds.
         seeds: The seeds, in the order of the sweep.
-        validation: The share of the validation images that are right, for each seed, 0 to 1.
-        test: The same of the test images; empty if they were not scored.
-        changes: For each seed the accuracy less that of the Keras model, on ``Results.split``.
+        validation: The figure of the deciding metric on the validation samples, for each seed: of accuracy the share
+            that is right, 0 to 1. Empty if none of them is known to be an anomaly.
+        test: The same of the test samples; empty if they were not scored.
+        changes: For each seed the figure less that of the Keras model, on ``Results.split``.
         latency: None if it was not timed.
     """
 
@@ -58,8 +59,8 @@ class SweepLine:
     latency: Latency | None
 
     @property
-    def accuracies(self) -> tuple[float, ...]:
-        """Those on the test images if they were scored, else those on the validation images."""
+    def figures(self) -> tuple[float, ...]:
+        """Those on the test samples if they were scored, else those on the validation samples."""
         return self.test or self.validation
 
 
@@ -106,7 +107,7 @@ def _line(
     for cell in cells:
         found = {(each["format"], each["precision"]): each for each in cell["contenders"]}
         if kind in found:
-            change = _share(found[kind], split) - _share(found["keras", "float32"], split)
+            change = figure_of(found[kind][split]) - figure_of(found["keras", "float32"][split])
             rows.append((cell["seed"], found[kind], change))
     return SweepLine(
         model=model,
@@ -116,15 +117,11 @@ def _line(
         parameters=cells[0]["parameters"],
         bytes=round(statistics.median(each["bytes"] for _, each, _ in rows)),
         seeds=tuple(seed for seed, _, _ in rows),
-        validation=tuple(_share(each, "validation") for _, each, _ in rows),
-        test=tuple(_share(each, "test") for _, each, _ in rows if "test" in each),
+        validation=tuple(figure_of(each["validation"]) for _, each, _ in rows if "validation" in each),
+        test=tuple(figure_of(each["test"]) for _, each, _ in rows if "test" in each),
         changes=tuple(change for _, _, change in rows),
         latency=_latency(timed) if timed and any(timed.launches) else None,
     )
-
-
-def _share(candidate: Mapping[str, Any], split: str) -> float:
-    return float(candidate[split]["correct"] / candidate[split]["count"])
 
 
 def _latency(timed: Timed) -> Latency:

@@ -11,21 +11,22 @@ from rich.console import Console
 
 from edgeport.benchmarks.measure.machine.host import usable_cores
 from edgeport.benchmarks.report.words import counted
+from edgeport.benchmarks.sweep.cells.definitions import own_models
 from edgeport.benchmarks.sweep.latency import time_cells
 from edgeport.benchmarks.sweep.pools.local_pool import LocalPool
 from edgeport.benchmarks.sweep.pools.pool import Pool
 from edgeport.benchmarks.sweep.progress import cell_progress
 from edgeport.benchmarks.sweep.results import FILE_NAME, Latencies, Results, read_results, results_text
+from edgeport.benchmarks.sweep.sweep_data import SweepData, data_of
 from edgeport.benchmarks.sweep.sweep_file import SweepFile, read_sweep_file
 from edgeport.benchmarks.sweep.sweeping import Work, check_folder, plan_work, records_of, results_of, run_cells
 from edgeport.benchmarks.sweep.table import sweep_table
+from edgeport.benchmarks.tasks.users_metric import is_users_metric
 from edgeport.runtime.cli import needing
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.host.terminal import shell_word, visible
-from edgeport.train.datasets.dataset import Dataset
-from edgeport.train.datasets.named import load_dataset
 
 _TABLE, _PICTURE = "table.md", "frontier.png"
 _NOT_ALL, _INTERRUPTED = 1, 130
@@ -50,18 +51,21 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     sweep = read_sweep_file(arguments.sweep)
     check_folder(output)
-    dataset = load_dataset(sweep.shared.dataset, data_dir=sweep.shared.data_dir)
-    pool = _pool(arguments, sweep, dataset)
+    _check_ray(arguments, sweep)
+    data = data_of(
+        sweep.cells, sweep.shared, own_models({each.model: each.start for each in sweep.cells if each.start})
+    )
+    pool = _pool(arguments, sweep, data)
     # A job that is cancelled ends as one that a user interrupts.
     if threading.current_thread() is threading.main_thread():
         for ending in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, signal.default_int_handler)
     with claimed_folder(output):
-        work = plan_work(sweep, output, dataset, overwrite=arguments.overwrite)
+        work = plan_work(sweep, output, data, overwrite=arguments.overwrite)
         _announce(sweep, work, pool, console)
         try:
             failed = _made(sweep, work, pool, output, console)
-            results = _finished(sweep, dataset, output, failed, console)
+            results = _finished(sweep, data, output, failed, console)
         except KeyboardInterrupt:
             done = len(records_of(sweep, output))
             console.print(
@@ -72,17 +76,26 @@ def run(arguments: argparse.Namespace) -> int:
     return _end(results, output, console)
 
 
-def _pool(arguments: argparse.Namespace, sweep: SweepFile, dataset: Dataset) -> Pool:
+def _check_ray(arguments: argparse.Namespace, sweep: SweepFile) -> None:
+    """Raise InputError for what a cluster cannot do."""
+    if arguments.ray is None:
+        return
+    if arguments.jobs is not None:
+        raise InputError("--jobs: how many cells run at a time is for the cluster to say: leave it out with --ray")
+    own = next((cell.model for cell in sweep.cells if cell.start), None)
+    if own is not None:
+        raise InputError(f"--ray: got {own}, a model of your own, which does not travel: leave --ray out")
+    if is_users_metric(sweep.shared.metric):
+        raise InputError(f"--ray: got the metric {sweep.shared.metric}, which does not travel: leave --ray out")
+
+
+def _pool(arguments: argparse.Namespace, sweep: SweepFile, data: SweepData) -> Pool:
     threads, cores = sweep.shared.threads, len(usable_cores())
     if arguments.ray is not None:
-        if arguments.jobs is not None:
-            raise InputError("--jobs: how many cells run at a time is for the cluster to say: leave it out with --ray")
-        own = next((cell.model for cell in sweep.cells if cell.start), None)
-        if own is not None:
-            raise InputError(f"--ray: got {own}, a model of your own, which does not travel: leave --ray out")
+        assert data.classes is not None, "models that edgeport knows learn classes"
         with needing("ray", "edgeport sweep --ray"):
             from edgeport.benchmarks.sweep.pools.ray_pool import RayPool
-        return RayPool(arguments.ray, sweep.shared, dataset)
+        return RayPool(arguments.ray, sweep.shared, data.classes)
     if arguments.jobs is not None and not 1 <= arguments.jobs <= 1000:
         raise InputError(f"--jobs: got {arguments.jobs}, expected 1 to 1000 (there are {cores} cores)")
     return LocalPool(arguments.jobs or max(1, cores // threads))
@@ -109,12 +122,12 @@ def _made(sweep: SweepFile, work: Work, pool: Pool, output: Path, console: Conso
 
 
 def _finished(
-    sweep: SweepFile, dataset: Dataset, output: Path, failed: Sequence[dict[str, Any]], console: Console
+    sweep: SweepFile, data: SweepData, output: Path, failed: Sequence[dict[str, Any]], console: Console
 ) -> Results:
     """Time the artefacts, and write the table, the picture, and last the results."""
     records = records_of(sweep, output)
-    latency = _latency(sweep, dataset, output, records, console) if sweep.latency else None
-    results = results_of(sweep, dataset, records, failed, latency)
+    latency = _latency(data, output, records, console) if sweep.latency else None
+    results = results_of(sweep, data, records, failed, latency)
     write_whole(output / _TABLE, sweep_table(results).encode())
     if records:
         from edgeport.benchmarks.sweep.frontier_figure import draw_frontier
@@ -124,9 +137,7 @@ def _finished(
     return results
 
 
-def _latency(
-    sweep: SweepFile, dataset: Dataset, output: Path, records: Sequence[Any], console: Console
-) -> Latencies | None:
+def _latency(data: SweepData, output: Path, records: Sequence[Any], console: Console) -> Latencies | None:
     if not records:
         return None
     try:
@@ -134,7 +145,7 @@ def _latency(
     except EdgeportError:  # there is none, or of another version
         earlier = None
     with console.status("latency") as status:
-        return time_cells(output, records, dataset.validation.samples, earlier=earlier, on_step=status.update)
+        return time_cells(output, records, data.timed, earlier=earlier, on_step=status.update)
 
 
 def _end(results: Results, output: Path, console: Console) -> int:
@@ -145,7 +156,9 @@ def _end(results: Results, output: Path, console: Console) -> int:
         best = results.cells[0]
         folder = output / best["model"] / best["recipe"] / f"seed-{best['seed']}"
         console.print(f"\nNext: open {shell_word(output / _PICTURE)}")
-        console.print(f"      edgeport benchmark {shell_word(folder / 'export')}")
+        recorded = (folder / "train" / "training.json").is_file()
+        data = "" if recorded else f" --data {shell_word(results.dataset['name'])}"
+        console.print(visible(f"      edgeport benchmark {shell_word(folder / 'export')}{data}"))
     if results.failed:
         console.print(f"\n{len(results.failed)} cells failed; the same command tries them again")
     return _exit_code(results)

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.sweep.cells.cell import Cell, Shared
+from edgeport.benchmarks.tasks.answers import ANSWERS
+from edgeport.benchmarks.tasks.users_metric import is_users_metric
+from edgeport.runtime.artefact.input_kinds import parsed_input
 from edgeport.runtime.artefact.precisions import precision_named
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
 from edgeport.train.datasets.forms import with_target
 from edgeport.train.datasets.named import DATASETS
+from edgeport.train.datasets.spoken_digits import PREFIX, is_spoken_digits
 from edgeport.train.loop.recipe import OWN_MODEL, RECIPES, Recipe
 
 if sys.version_info >= (3, 11):
@@ -24,9 +28,10 @@ else:
 
 _KEYS = (
     "dataset", "target", "data_dir", "models", "seeds", "calibration", "precisions", "score_test", "latency", "threads",
-    "recipes",
+    "recipes", "metric", "task", "input", "outputs", "activation",
 )  # fmt: skip
 _PRECISIONS = ("float32", "int8")
+_ACTIVATIONS = ("softmax", "sigmoid")
 _MOST_SEEDS = 2**16
 # A model of the user's own: a file, or a function in one.
 _OWN = re.compile(r"(.+\.keras|.+\.py(?=:)):?(?:(?<=:)(\w+))?")
@@ -90,6 +95,7 @@ def _sweep(content: Mapping[str, Any], text: str, folder: Path) -> SweepFile:
         precisions=tuple(precision_named(name).name for name in _list(content, "precisions", str, _PRECISIONS)),
         score_test=_flag(content, "score_test"),
         threads=_threads(content),
+        **_judged(content, folder),
     )
     models = _list(content, "models", str)
     starts = _starts(models, folder)
@@ -107,6 +113,40 @@ def _sweep(content: Mapping[str, Any], text: str, folder: Path) -> SweepFile:
         for model, start in starts.items()
     )
     return SweepFile(text, cells, shared, _flag(content, "latency"))
+
+
+def _judged(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return what is said of how models of the user's own are asked and judged."""
+    metric = _text(content, "metric") if "metric" in content else ""
+    if is_users_metric(metric):
+        metric = str(folder / metric)
+        file = Path(metric.partition(".py:")[0] + ".py")
+        if not file.is_file():
+            raise InputError(f"metric: got {content['metric']}, and there is no file {file}")
+    task = _text(content, "task") if "task" in content else ""
+    if task and task not in ANSWERS:
+        raise unknown_name("task", task, ANSWERS)
+    activation = _text(content, "activation") if "activation" in content else ""
+    if activation not in ("", *_ACTIVATIONS):
+        raise unknown_name("activation", activation, _ACTIVATIONS)
+    inputs = _texts(content, "input")
+    for text in inputs:
+        parsed_input(text)
+    return {
+        "metric": metric,
+        "task": task,
+        "inputs": inputs,
+        "outputs": _texts(content, "outputs"),
+        "activation": activation,
+    }
+
+
+def _texts(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return one text or a list of them."""
+    value = content.get(key, [])
+    if isinstance(value, str) and value:
+        return (value,)
+    return _list(content, key, str) if value != [] or key in content else ()
 
 
 def _starts(models: Sequence[str], folder: Path) -> dict[str, str]:
@@ -147,7 +187,7 @@ def _cell(model: str, start: str, name: str, seed: int, table: Mapping[str, Any]
     # A Keras file is a zip archive.
     if teacher is not None and not (teacher.is_file() and zipfile.is_zipfile(teacher)):
         raise InputError(f"recipes.{name}.teacher: got {teacher}, expected the .keras file of a trained model")
-    return Cell(model, name, seed, recipe, teacher, table.get("qat", False), start)
+    return Cell(model, name, seed, recipe, teacher, table.get("qat", False), start, tuple(changes))
 
 
 def _check(place: str, key: str, value: Any, kind: type) -> None:
@@ -208,5 +248,7 @@ def _list(content: Mapping[str, Any], key: str, kind: type, default: tuple[Any, 
 
 def _place(name: str, folder: Path) -> str:
     """Return the name of a data set; a path that is relative to the file is made one from the working directory."""
+    if is_spoken_digits(name):
+        return f"{PREFIX}{folder / name.removeprefix(PREFIX)}"
     is_path = "/" in name or Path(name).suffix or (folder / name).exists()
     return str(folder / name) if is_path and name not in DATASETS else name

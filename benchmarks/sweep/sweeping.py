@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.measure.machine.host import host_facts
-from edgeport.benchmarks.sweep.cells.cell import Cell, Order, differences, identity_of
+from edgeport.benchmarks.sweep.cells.cell import Cell, Order, Shared, differences, identity_of
 from edgeport.benchmarks.sweep.cells.definitions import definitions_of, own_definition
 from edgeport.benchmarks.sweep.cells.record import read_identity, read_record
 from edgeport.benchmarks.sweep.pools.pool import Event, Pool
 from edgeport.benchmarks.sweep.results import Latencies, Results
+from edgeport.benchmarks.sweep.sweep_data import SweepData
 from edgeport.benchmarks.sweep.sweep_file import SweepFile
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.artefact.contract import Input
@@ -24,7 +25,6 @@ from edgeport.runtime.files.output import check_output_folder, write_whole
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.host.terminal import visible
-from edgeport.train.datasets.dataset import Dataset
 
 # The sweep's file as it was when the folder was last written to; it distinguishes a sweep's folder from any other.
 COPY = "sweep.toml"
@@ -56,27 +56,23 @@ def check_folder(output: Path) -> None:
             raise InputError(f"{output} is no folder of a sweep, and not empty: choose another with -o") from error
 
 
-def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bool) -> Work:
+def plan_work(sweep: SweepFile, output: Path, data: SweepData, *, overwrite: bool) -> Work:
     """Return what is left to do in the folder of a sweep, and note there what the sweep is.
 
     Args:
         sweep: What is to be there in the end.
         output: The folder.
-        dataset: The data set of the sweep.
+        data: What its cells learn.
         overwrite: Whether cells are made anew whose model, recipe or data have changed since.
 
     Raises:
         InputError: A cell has changed and ``overwrite`` is not given, a cell is damaged, or a model or the calibration
             samples do not fit the data set.
     """
-    image = Input("image", (None, *dataset.sample_shape), "float32")
-    calibration = load_calibration(sweep.shared.calibration, inputs=(image,), data_dir=sweep.shared.data_dir)
     own = {cell.model: own_definition(cell.start) for cell in sweep.cells if cell.start}
     named = list(dict.fromkeys(cell.model for cell in sweep.cells if not cell.start))
-    if named and not dataset.is_pixels:
-        raise InputError(f"models: got {named[0]} for {dataset.name}, which has no images: expected models of your own")
-    count = len(dataset.labels)
-    definitions = own | (definitions_of(named, image_shape=dataset.image_shape, class_count=count) if named else {})
+    definitions = own | _named_definitions(named, data)
+    samples = _Digests(data, sweep.shared)
     teachers = {cell.teacher: _digest(cell.teacher) for cell in sweep.cells if cell.teacher}
     orders, finished, changed = [], [], []
     begun = 0
@@ -85,8 +81,8 @@ def plan_work(sweep: SweepFile, output: Path, dataset: Dataset, *, overwrite: bo
             cell,
             sweep.shared,
             definition=definitions[cell.model],
-            dataset_sha256=dataset.sha256,
-            calibration_sha256=calibration.facts["sha256"],
+            dataset_sha256=samples.learned(cell),
+            calibration_sha256=samples.calibrated(cell),
             teacher_sha256=teachers[cell.teacher] if cell.teacher else None,
         )
         folder = output / cell.name
@@ -135,7 +131,7 @@ def records_of(sweep: SweepFile, output: Path) -> list[Mapping[str, Any]]:
 
 def results_of(
     sweep: SweepFile,
-    dataset: Dataset,
+    data: SweepData,
     records: Sequence[Mapping[str, Any]],
     failed: Sequence[Mapping[str, Any]],
     latency: Latencies | None,
@@ -146,16 +142,46 @@ def results_of(
         versions={"python": platform.python_version(), **{name: version_of(name) for name in _TOOLS}},
         host=host_facts(),
         sweep=sweep.text,
-        dataset={
-            "name": visible(dataset.name),
-            "sha256": dataset.sha256,
-            "labels": list(dataset.labels),
-            "noun": dataset.noun,
-        },
+        dataset={**data.facts, "name": visible(data.facts["name"])},
         cells=tuple(records),
         failed=tuple(failed),
         latency=latency,
     )
+
+
+class _Digests:
+    """The digests of what cells learn and are calibrated on, each taken once."""
+
+    def __init__(self, data: SweepData, shared: Shared) -> None:
+        self._data, self._shared = data, shared
+        self._learned: dict[str, str] = {}
+        self._calibrated: dict[tuple[Input, ...], str] = {}
+
+    def learned(self, cell: Cell) -> str:
+        """Return the digest of what a cell learns."""
+        key = cell.model if self._data.is_compiled(cell) else ""
+        if key not in self._learned:
+            self._learned[key] = self._data.sha256_of(cell)
+        return self._learned[key]
+
+    def calibrated(self, cell: Cell) -> str:
+        """Return the digest of what its quantizer sees; raises InputError if it is not for such a model."""
+        inputs = self._data.inputs_of(cell)
+        if inputs not in self._calibrated:
+            shared = self._shared
+            calibration = load_calibration(shared.calibration, inputs=inputs, data_dir=shared.data_dir)
+            self._calibrated[inputs] = calibration.facts["sha256"]
+        return self._calibrated[inputs]
+
+
+def _named_definitions(named: Sequence[str], data: SweepData) -> dict[str, str]:
+    """Return the digests of the models that edgeport knows, which classify images."""
+    classes = data.classes
+    if not named or classes is None:
+        return {}
+    if not classes.is_pixels:
+        raise InputError(f"models: got {named[0]} for {classes.name}, which has no images: expected models of your own")
+    return definitions_of(named, image_shape=classes.image_shape, class_count=len(classes.labels))
 
 
 def _digest(path: Path) -> str:

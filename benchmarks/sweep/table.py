@@ -5,9 +5,13 @@ from collections.abc import Sequence
 
 from edgeport.benchmarks.report.looks import FORMAT_NAMES
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
-from edgeport.benchmarks.report.words import DASH, amount, amounts, counted, percent, signed
-from edgeport.benchmarks.sweep.results import Results
+from edgeport.benchmarks.report.words import DASH, amount, amounts, between, counted, signed
+from edgeport.benchmarks.sweep.results import Decider, Results
 from edgeport.benchmarks.sweep.summary import SweepLine, lines_of, ratios_of, spread
+from edgeport.benchmarks.tasks.metric import DOWN, UP
+
+# A change of less, as a share of the figure, is that of float32.
+_ROUNDING = 1e-5
 
 
 def sweep_table(results: Results) -> str:
@@ -34,17 +38,30 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _header(results: Results, recipes: bool) -> tuple[str, ...]:
-    test = ("test, %", "min\u2013max") if results.split == "test" else ("min\u2013max",)
+    metric = results.metric
+    unit = f", {'%' if metric.is_share else metric.unit}" if metric.unit else ""
+    what = "" if metric == Decider() else f" {metric.name}"
+    test = (f"test{what}{unit}", "min\u2013max") if results.split == "test" else ("min\u2013max",)
     recipe = ("recipe",) if recipes else ()
     timed = ("p50, us",) if results.latency else ()
-    return ("model", *recipe, "file", "parameters", "bytes", "seeds", "validation, %", *test, "less Keras", *timed)
+    return (
+        "model",
+        *recipe,
+        "file",
+        "parameters",
+        "bytes",
+        "seeds",
+        f"validation{what}{unit}",
+        *test,
+        "less Keras",
+        *timed,
+    )
 
 
 def _row(line: SweepLine, results: Results, recipes: bool) -> tuple[str, ...]:
-    test = (_mean(line.test),) if results.split == "test" else ()
-    accuracies = line.accuracies
-    # A mean of nothing but rounding errors has no sign.
-    change = round(100 * sum(line.changes) / len(line.changes), 3) + 0.0
+    metric = results.metric
+    test = (_mean(line.test, metric),) if results.split == "test" else ()
+    figures = line.figures
     timed = line.latency
     latency = f"{amount(timed.p50_us)} ({amounts(timed.low_us, timed.high_us)})" if timed else DASH
     return (
@@ -54,18 +71,29 @@ def _row(line: SweepLine, results: Results, recipes: bool) -> tuple[str, ...]:
         f"{line.parameters:,}",
         f"{line.bytes:,}",
         f"{len(line.seeds)}",
-        _mean(line.validation),
+        _mean(line.validation, metric),
         *test,
-        f"{percent(min(accuracies))}{DASH}{percent(max(accuracies))}",
-        DASH if line.format == "keras" else signed(f"{change:+.3f}"),
+        between(metric.shown(min(figures)), metric.shown(max(figures))),
+        DASH if line.format == "keras" else _change(line, metric),
         *((latency,) if results.latency else ()),
     )
 
 
-def _mean(shares: Sequence[float]) -> str:
-    deviation = spread(tuple(shares))
-    mean = percent(sum(shares) / len(shares), decimals=3)
-    return mean if math.isnan(deviation) else f"{mean} \u00b1 {percent(deviation, decimals=3)}"
+def _change(line: SweepLine, metric: Decider) -> str:
+    change = sum(line.changes) / len(line.changes)
+    # A mean of nothing but rounding errors has no sign.
+    if metric.is_share:
+        return signed(f"{round(100 * change, 3) + 0.0:+.3f}")
+    return signed(f"{change:+.3g}") if abs(change) > _ROUNDING * max(map(abs, line.figures)) else "0"
+
+
+def _mean(figures: Sequence[float], metric: Decider) -> str:
+    if not figures:
+        return DASH
+    deviation = spread(tuple(figures))
+    mean = metric.shown(sum(figures) / len(figures), decimals=3)
+    shown = f"{100 * deviation:.3f}" if metric.is_share else f"{deviation:.2g}"
+    return signed(mean if math.isnan(deviation) else f"{mean} \u00b1 {shown}")
 
 
 def _legend(results: Results) -> str:
@@ -73,10 +101,10 @@ def _legend(results: Results) -> str:
     count = results.cells[0]["contenders"][0][split]["count"]
     sample = results.sample
     words = [
-        f"{results.dataset['name']}, {counted(count, f'{split} {sample}')}. Accuracies are means over the seeds \u00b1 "
-        f"their standard deviation, with the range on the {split} {sample}s; each file answers in its own engine. "
-        "'less Keras' is the mean change from the Keras model of the same seed, in points. Parameters are those of "
-        "the deployed file, after folding; a Keras file holds more than weights.",
+        f"{results.dataset['name']}, {counted(count, f'{split} {sample}')}. {_figures(results.metric)} are means over "
+        f"the seeds \u00b1 their standard deviation, with the range on the {split} {sample}s; each file answers in its "
+        f"own engine. 'less Keras' is the mean change from the Keras model of the same seed{_unit(results.metric)}. "
+        "Parameters are those of the deployed file, after folding; a Keras file holds more than weights.",
     ]
     if results.latency:
         latency = results.latency
@@ -88,6 +116,17 @@ def _legend(results: Results) -> str:
         words += [f"{each}." for each in latency.disturbances]
         words += [f"The timing was {latency.partial}."] if latency.partial else []
     return " ".join(words) + "\n"
+
+
+def _figures(metric: Decider) -> str:
+    if metric == Decider():
+        return "Accuracies"
+    better = {UP: "more is better", DOWN: "less is better"}.get(metric.better, "nearest to 0 is best")
+    return f"Figures of {metric.name} ({better})"
+
+
+def _unit(metric: Decider) -> str:
+    return f", in {metric.unit}" if metric.unit else ""
 
 
 def _failures(results: Results) -> str:

@@ -18,8 +18,12 @@ import numpy as np
 import pytest
 
 from edgeport.benchmarks.sweep.cells.cell import RECORD
-from edgeport.benchmarks.sweep.results import read_results
+from edgeport.benchmarks.sweep.cells.compiled_cell import targets_for
+from edgeport.benchmarks.sweep.results import Decider, read_results
 from edgeport.benchmarks.sweep.sweeping import COPY
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.errors import InputError
+from edgeport.train.loop.compiled import CompiledEpoch, Lesson, best_epoch, fit_compiled
 
 ROOT = Path(__file__).parents[2]
 CELLS = ("edge/short/seed-0", "edge/short/seed-1")
@@ -253,6 +257,7 @@ models = ["mine.keras", "nets.py:build"]
 seeds = [0]
 precisions = ["float32"]
 latency = false
+metric = "metric.py:up_found"
 [recipes.short]
 epochs = 1
 """
@@ -260,7 +265,17 @@ NETS = """
 import keras
 
 def build():
-    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+"""
+METRIC = """
+import numpy as np
+
+def up_found(truth, answers):
+    return np.mean(answers[truth == 1].argmax(axis=1) == 1)
+
+up_found.better, up_found.unit = "up", "points"
 """
 
 
@@ -269,6 +284,7 @@ def test_models_and_data_of_ones_own(edgeport, tmp_path: Path) -> None:
     lines = [",".join([*map(repr, row.tolist()), "up" if row[0] > 0 else "down"]) for row in rows]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,c,kind", *lines]) + "\n")
     (tmp_path / "nets.py").write_text(NETS)
+    (tmp_path / "metric.py").write_text(METRIC)
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")]).save(tmp_path / "mine.keras")
     (tmp_path / "sweep.toml").write_text(OWN)
     printed = edgeport("sweep", tmp_path / "sweep.toml", "-o", tmp_path / "out", "--jobs", 2).stdout
@@ -277,12 +293,65 @@ def test_models_and_data_of_ones_own(edgeport, tmp_path: Path) -> None:
     assert all(len(cell["contenders"]) == 3 and not cell["refused"] for cell in results.cells)
     # What answers in float32 answers as Keras does.
     for cell in results.cells:
-        assert len({each["test"]["correct"] for each in cell["contenders"]}) == 1
-    assert "12 test samples" in printed
+        assert len({each["test"]["figure"] for each in cell["contenders"]}) == 1
+    assert results.metric == Decider("up_found")
+    assert "12 test samples. Figures of up_found (more is better)" in printed
+    # The first is taught by a recipe; the other one learns by its own loss, and needs no training.json.
+    folders = [tmp_path / "out" / cell["model"] / "short" / "seed-0" / "train" for cell in results.cells]
+    assert [(each / "training.json").is_file() for each in folders] == [True, False]
     refused = edgeport("sweep", tmp_path / "sweep.toml", "-o", tmp_path / "o", "--ray", "127.0.0.1:1", code=2).stderr
     assert "a model of your own, which does not travel" in refused
     again = edgeport("sweep", tmp_path / "sweep.toml", "-o", tmp_path / "out").stdout
     assert "2 are done already" in again
+
+
+def small_net() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.2), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    return model
+
+
+def learned(state: Path, *, epochs: int) -> tuple[keras.Model, list[CompiledEpoch]]:
+    samples = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    lessons = [Lesson({"x": part}, part[:, :1] * 3) for part in (samples[:150], samples[150:])]
+    model = small_net()
+    port = Input("x", (None, 4), "float32")
+    return model, fit_compiled(model, [port], *lessons, epochs=epochs, batch_size=32, seed=3, state=state)
+
+
+def test_a_compiled_model_that_was_killed_ends_with_the_weights_that_it_would_have_had(tmp_path: Path) -> None:
+    whole, history = learned(tmp_path / "whole", epochs=4)
+    learned(tmp_path / "cut", epochs=2)
+    again, resumed = learned(tmp_path / "cut", epochs=4)
+    assert [each.validation_loss for each in resumed] == [each.validation_loss for each in history]
+    assert all(np.array_equal(*pair) for pair in zip(whole.get_weights(), again.get_weights(), strict=True))
+    # The lowest loss on validation is taken.
+    assert best_epoch(history) == 1 + int(np.argmin([each.validation_loss for each in history]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "units", "targets", "expected"),
+    [
+        ("sparse_categorical_crossentropy", 3, np.array([0, 2]), np.array([0, 2])),
+        (keras.losses.CategoricalCrossentropy(), 3, np.array([0, 2]), np.eye(3)[[0, 2]]),
+        ("mse", 1, np.array([0.5, 2]), np.array([[0.5], [2]])),
+        ("binary_crossentropy", 1, np.array([0, 1]), np.array([[0], [1]])),
+        (lambda true, given: true - given, 3, np.array([0, 2]), np.array([0, 2])),
+        # Numbers of which nobody says that they are classes.
+        ("mse", 3, np.array([0, 2]), None),
+        ("categorical_crossentropy", 2, np.array([0, 2]), None),
+        ("mse", 3, np.zeros((2, 2)), None),
+    ],
+)
+def test_targets_are_what_the_loss_takes(loss, units: int, targets: np.ndarray, expected: np.ndarray | None) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])
+    model.compile("sgd", loss)
+    if expected is None:
+        with pytest.raises(InputError, match=r"models: got targets .*expected"):
+            targets_for(model, targets, False, named="mine")
+    else:
+        np.testing.assert_array_equal(targets_for(model, targets, False, named="mine"), expected)
 
 
 def test_what_ray_cannot_reach_is_reported(ray_python: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ PACKAGED = [path for path in MODULES if not path.is_relative_to(ROOT / LAB)]
 # Each engine is imported in these modules alone; everything else reaches it through them.
 KERAS_MODULES = {
     "benchmarks/measure/candidates/keras_opener.py", "benchmarks/sweep/cells/own_model.py",
+    "benchmarks/sweep/cells/compiled_cell.py", "train/loop/compiled.py",
     "export/graphs/float64_graph.py", "export/graphs/graph.py",
     "export/graphs/integers/fake_quantization.py", "export/graphs/integers/masks.py",
     "export/graphs/integers/unrolling.py", "export/graphs/list_shapes.py", "export/graphs/operators/einsum.py",

@@ -27,6 +27,24 @@ def test_a_record_comes_back_as_it_is(tmp_path: Path) -> None:
     assert read_record(tmp_path) == record()
 
 
+def test_the_figure_of_a_metric_is_a_score_too(tmp_path: Path) -> None:
+    figure = {"figure": 0.25, "count": 5}
+    metric = {"name": "MAE", "unit": "degC", "better": "down", "task": "values"}
+    found = record(metric=metric, contenders=[candidate(validation=figure, test=figure)])
+    (tmp_path / RECORD).write_text(json.dumps(found))
+    assert read_record(tmp_path) == found
+    # Where anomalies are looked for, only the test samples are known to have some.
+    alone = candidate(test=figure)
+    del alone["validation"]
+    for task, whole in (("anomaly", True), ("values", False)):
+        (tmp_path / RECORD).write_text(json.dumps(record(metric={**metric, "task": task}, contenders=[alone])))
+        if whole:
+            assert read_record(tmp_path)
+            continue
+        with pytest.raises(InputError, match="lacks a part of the result"):
+            read_record(tmp_path)
+
+
 def test_a_cell_that_has_not_ended_has_none(tmp_path: Path) -> None:
     assert read_record(tmp_path) is None
     assert read_identity(tmp_path) is None

@@ -83,6 +83,19 @@ def test_a_model_of_ones_own_that_cannot_be_is_one_line(models: str, message: st
         read_sweep_file(written(GOOD.replace('["edge", "classic"]', models), tmp_path))
 
 
+def test_metric_and_meaning_of_ones_own_models_are_read(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text("def f(truth, answers): return 1\n")
+    text = 'metric = "m.py:f:up"\ntask = "values"\ninput = "pixels:0:1"\noutputs = ["angle=values:deg"]\n'
+    sweep = read_sweep_file(written(GOOD.replace('"mnist-5k"', '"fsdd:recordings"') + text, tmp_path))
+    shared = sweep.shared
+    assert (shared.metric, shared.task) == (f"{tmp_path / 'm.py'}:f:up", "values")
+    assert (shared.inputs, shared.outputs) == (("pixels:0:1",), ("angle=values:deg",))
+    assert (shared.dataset, shared.calibration) == (f"fsdd:{tmp_path / 'recordings'}",) * 2
+    before = shared.judged
+    (tmp_path / "m.py").write_text("def f(truth, answers): return 2\n")
+    assert shared.judged["metric"] != before["metric"]
+
+
 def test_a_recipe_changes_fields_of_the_models_own(tmp_path: Path) -> None:
     keras_file(tmp_path / "big.keras")
     tables = '[recipes.plain]\n[recipes.taught]\nteacher = "big.keras"\nqat = true\nepochs = 2\nlearning_rate = 1\n'
@@ -139,6 +152,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (("[3, 4]", "[3]\n[recipes.a]\nteacher = ''"), "expected the .keras file of a trained model"),
         (("[3, 4]", "[3]\n[recipes.a]\nteacher = 'sweep.toml'"), "sweep.toml, expected the .keras file of a trained"),
         (("seeds", "seeds = = "), "is no TOML file"),
+        (("[3, 4]", "[3]\nmetric = 'no.py:f'"), "metric: got no.py:f, and there is no file"),
+        (("[3, 4]", "[3]\ntask = 'value'"), "unknown task 'value': did you mean values?"),
+        (("[3, 4]", "[3]\ninput = 'pixel'"), "--input: got 'pixel'"),
+        (("[3, 4]", "[3]\noutputs = 3"), "outputs: got 3, expected a list"),
+        (("[3, 4]", "[3]\nactivation = 'relu'"), "unknown activation 'relu'"),
     ],
 )
 def test_a_mistake_is_one_line(

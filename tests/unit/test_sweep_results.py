@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeport.benchmarks.sweep.frontier_figure import draw_frontier
+from edgeport.benchmarks.sweep.frontier_figure import _front, _Mark, draw_frontier
 from edgeport.benchmarks.sweep.latency import PROTOCOL
 from edgeport.benchmarks.sweep.results import Latencies, Results, Timed, is_sweep, read_results, results_text
 from edgeport.benchmarks.sweep.summary import lines_of, ratios_of, spread
@@ -153,6 +153,37 @@ def test_the_table_tells_of_latency_and_failures() -> None:
     assert "| edge  | TFLite int8 |  0.33 |     0.33\u20130.33 |" in printed
     assert "- edge/own/seed-3: its process died (SIGSEGV)" in printed
     assert [(model, kind) for model, kind, *_ in ratios_of(found)] == [("edge", "tflite"), ("edge", "onnx")]
+
+
+def measured(better: str, unit: str) -> Results:
+    """Two models of a task whose figures are those of a metric."""
+    cells = []
+    for model, parameters, figures in (("small", 2_000, (3.0, 3.0, 3.5, 3.0, 3.2)), ("large", 9_000, (1.0,) * 5)):
+        found = cell(model, "own", 0, dict.fromkeys(KINDS, 1), parameters=parameters)
+        for each, figure in zip(found["contenders"], figures, strict=True):
+            each |= {"validation": {"figure": figure, "count": 40}, "test": {"figure": figure, "count": 50}}
+        cells.append({**found, "metric": {"name": "MAE", "unit": unit, "better": better, "task": "values"}})
+    return results(cells, dataset={"name": "boiler.npz", "sha256": "0", "labels": [], "noun": "samples"})
+
+
+def test_the_table_shows_the_deciding_metric_in_its_unit() -> None:
+    printed = sweep_table(measured("down", "degC"))
+    assert "| validation MAE, degC | test MAE, degC |" in printed
+    row = next(line for line in printed.splitlines() if "small" in line and "TFLite int8" in line)
+    assert [each.strip() for each in row.split("|")[6:11]] == ["3.5", "3.5", "3.5\u20133.5", "+0.5", ""]
+    assert "boiler.npz, 50 test samples. Figures of MAE (less is better) are means" in printed
+    assert "of the same seed, in degC." in printed
+
+
+@pytest.mark.parametrize(("better", "worth"), [("up", 2.0), ("down", -2.0), ("zero", -2.0)])
+def test_the_front_is_of_what_is_better(better: str, worth: float, tmp_path: Path) -> None:
+    found = measured(better, "degC")
+    assert found.metric.worth(2.0) == worth
+    draw_frontier(tmp_path / "frontier.png", found)
+    marks = [_Mark(line, float(line.bytes), line.figures[0]) for line in lines_of(found) if line.format != "keras"]
+    front = [(mark.line.model, mark.y) for mark in _front(marks, found.metric)]
+    # Of the two that have as many bytes, the better one; then what beats it, though it is larger.
+    assert front == ([("small", 3.5)] if better == "up" else [("small", 3.2), ("small", 3.0), ("large", 1.0)])
 
 
 @pytest.mark.parametrize("recipes", [("own",), ("own", "taught")])

@@ -1,11 +1,16 @@
 """One cell of a sweep: a model under a recipe with a seed, and all that a process needs to make it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from edgeport.benchmarks.tasks.users_metric import is_users_metric
+from edgeport.runtime.artefact.contract import Input
+from edgeport.runtime.errors import InputError
+from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
 from edgeport.train.loop.recipe import Recipe
 
 # What a cell's folder holds. The identity is written first, and the record last and whole: a folder without a record
@@ -26,6 +31,7 @@ class Cell:
         qat: Whether quantization-aware fine-tuning follows.
         start: A model of the user's own: ``FILE.keras``, whose weights are where the training begins, or
             ``FILE.py:FUNCTION``, which builds one; empty for a model that edgeport knows.
+        said: The fields of the recipe that the sweep's file changes.
     """
 
     model: str
@@ -35,11 +41,30 @@ class Cell:
     teacher: Path | None = None
     qat: bool = False
     start: str = ""
+    said: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Where the cell lies in the folder of its sweep."""
         return f"{self.model}/{self.recipe_name}/seed-{self.seed}"
+
+    @property
+    def may_be_compiled(self) -> bool:
+        """Whether a compiled model is learned as it is: teachers and rounding are for what a recipe teaches."""
+        return bool(self.start) and not (self.teacher or self.qat)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is known of a model of the user's own before it is trained.
+
+    Attributes:
+        inputs: What it takes.
+        is_compiled: Whether its own code says how it is learned: its loss and its optimizer.
+    """
+
+    inputs: tuple[Input, ...]
+    is_compiled: bool
 
 
 @dataclass(frozen=True)
@@ -53,6 +78,11 @@ class Shared:
         precisions: What is exported, in every format that knows it.
         score_test: Whether the test split is scored; a search must not look at it.
         threads: Of TensorFlow and of the engines, in each cell. The weights depend on it.
+        metric: What decides, as ``--metric`` takes it; empty for what the task has.
+        task: What the first output means, as ``--task`` takes it; empty for what the model says.
+        inputs: Of which kind inputs are, each as ``--input`` takes it.
+        outputs: What the outputs mean, each as ``--outputs`` takes it.
+        activation: What the runtime applies to a model that ends in logits; empty for nothing.
     """
 
     dataset: str
@@ -61,6 +91,25 @@ class Shared:
     precisions: tuple[str, ...]
     score_test: bool
     threads: int
+    metric: str = ""
+    task: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    activation: str = ""
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """What is said of how answers are judged, as records have it; what nobody says is left out.
+
+        A metric of the user's own is known by its code.
+        """
+        said = {name: getattr(self, name) for name in ("metric", "task", "inputs", "outputs", "activation")}
+        found = {name: list(each) if isinstance(each, tuple) else each for name, each in said.items() if each}
+        if is_users_metric(self.metric):
+            file, _, function = self.metric.partition(".py:")
+            digest = hashlib.sha256(read_plain(f"{file}.py", most=MOST_JSON, error=InputError)).hexdigest()
+            found["metric"] = f"{function} of {digest}"
+        return found
 
 
 @dataclass(frozen=True)
@@ -115,6 +164,7 @@ def identity_of(
         "precisions": list(shared.precisions),
         "score_test": shared.score_test,
         "threads": shared.threads,
+        **shared.judged,
     }
 
 
@@ -137,12 +187,14 @@ def read_order(text: str) -> Order:
     recipe = Recipe(**{field.name: cell["recipe"][field.name] for field in fields(Recipe)})
     teacher, data_dir = cell["teacher"], shared["data_dir"]
     return Order(
-        cell=Cell(**{**cell, "recipe": recipe, "teacher": Path(teacher) if teacher else None}),
+        cell=Cell(
+            **{**cell, "recipe": recipe, "teacher": Path(teacher) if teacher else None, "said": tuple(cell["said"])}
+        ),
         shared=Shared(
             **{
                 **shared,
                 "data_dir": Path(data_dir) if data_dir else None,
-                "precisions": tuple(shared["precisions"]),
+                **{name: tuple(shared[name]) for name in ("precisions", "inputs", "outputs")},
             }
         ),
         identity=content["identity"],

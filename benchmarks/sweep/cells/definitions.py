@@ -3,9 +3,11 @@
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgeport.benchmarks.sweep.cells.cell import Own
+from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.host.json_process import JsonProcess, answer_of
@@ -47,13 +49,33 @@ def definitions_of(models: Sequence[str], *, image_shape: tuple[int, int, int], 
         InputError: The images are too small for a model.
     """
     question = {"models": list(models), "image_shape": list(image_shape), "class_count": class_count}
+    definitions: dict[str, str] = _asked(question)["definitions"]
+    return definitions
+
+
+def own_models(starts: Mapping[str, str]) -> dict[str, Own]:
+    """Return what is known of models of the user's own, from a process of its own.
+
+    Args:
+        starts: Their files or functions, by their names in the sweep.
+
+    Raises:
+        InputError: One cannot be opened or built.
+    """
+    answer = _asked({"own": dict(starts)})["own"] if starts else {}
+    return {
+        model: Own(tuple(Input(name, tuple(shape), dtype) for name, shape, dtype in inputs), is_compiled)
+        for model, (inputs, is_compiled) in answer.items()
+    }
+
+
+def _asked(question: Mapping[str, Any]) -> Mapping[str, Any]:
     with JsonProcess(__name__) as process:
         process.send(question)
         answer = process.receive()
         if answer is None:
             raise RuntimeError(f"the models cannot be built ({process.cause()}):\n{process.said()}")
-    definitions: dict[str, str] = answer_of(answer)["definitions"]
-    return definitions
+    return answer_of(answer)
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
@@ -68,16 +90,34 @@ def main() -> None:
     """Run in the child: one line of JSON in, one out."""
     reply = replies()
     question = json.loads(sys.stdin.readline())
-    shape = tuple(question["image_shape"])
     try:
-        definitions = {
-            model: definition_of(model, image_shape=shape, class_count=question["class_count"])
-            for model in question["models"]
-        }
+        found = _known(question["own"]) if "own" in question else _definitions(**question)
     except EdgeportError as error:
         reply(refusal(error))
     else:
-        reply({"definitions": definitions})
+        reply(found)
+
+
+def _known(starts: Mapping[str, str]) -> dict[str, Any]:
+    from edgeport.benchmarks.sweep.cells.own_model import built, known_of
+
+    known = {model: known_of(built(start, seed=0), start=start) for model, start in starts.items()}
+    return {
+        "own": {
+            model: ([(port.name, port.shape, port.dtype) for port in each.inputs], each.is_compiled)
+            for model, each in known.items()
+        }
+    }
+
+
+def _definitions(models: Sequence[str], image_shape: Sequence[int], class_count: int) -> dict[str, Any]:
+    height, width, channels = image_shape
+    return {
+        "definitions": {
+            model: definition_of(model, image_shape=(height, width, channels), class_count=class_count)
+            for model in models
+        }
+    }
 
 
 if __name__ == "__main__":

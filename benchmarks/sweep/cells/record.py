@@ -1,5 +1,6 @@
 """What a cell has left in its folder, read back: damage is reported and never taken for a result."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,14 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return None
     if content.get("schema") != SCHEMA:
         raise _damaged(path, f"its schema is {content.get('schema')!r}, expected {SCHEMA}")
+    # Where anomalies are looked for, the validation samples may all be normal, which no metric can judge.
+    least = "test" if _task(content) == "anomaly" else "validation"
     try:
         whole = (
             all(isinstance(content[key], str) for key in ("model", "recipe"))
             and all(_is_count(content[key]) for key in ("seed", "parameters"))
             and bool(content["contenders"])
-            and all(_is_candidate(each) for each in content["contenders"])
+            and all(_is_candidate(each, least=least) for each in content["contenders"])
         )
     except (KeyError, TypeError):
         whole = False
@@ -43,13 +46,25 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return content
 
 
-def _is_candidate(content: Mapping[str, Any]) -> bool:
-    scores = [content["validation"], *([content["test"]] if "test" in content else [])]
+def _task(content: Mapping[str, Any]) -> Any:
+    metric = content.get("metric")
+    return metric.get("task") if isinstance(metric, dict) else None
+
+
+def _is_candidate(content: Mapping[str, Any], *, least: str) -> bool:
+    scores = [content[split] for split in ("validation", "test") if split == least or split in content]
     return (
         all(isinstance(content[key], str) for key in _TEXTS)
         and _is_count(content["bytes"])
-        and all(_is_count(each["correct"]) and _is_count(each["count"]) and each["count"] > 0 for each in scores)
+        and all(_is_score(each) and _is_count(each["count"]) and each["count"] > 0 for each in scores)
     )
+
+
+def _is_score(score: Mapping[str, Any]) -> bool:
+    """Return whether a score is a count of right answers, or the figure of a metric."""
+    if "figure" in score:
+        return isinstance(score["figure"], float) and math.isfinite(score["figure"])
+    return _is_count(score["correct"])
 
 
 def _is_count(value: Any) -> bool:

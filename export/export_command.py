@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from edgeport.export.conversion.options import OPSET, UNROLL_LIMIT, Options
 from edgeport.export.conversion.ranges.methods import AUTO, METHODS, MINMAX
+from edgeport.export.diagnosis.bought import search_sentences
 from edgeport.export.front_door import export_model
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.calibration import CalibrationSet
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_choices(parser.add_argument_group("what to make"))
     _add_data(parser.add_argument_group("what calibrates and verifies it"))
+    _add_loss(parser.add_argument_group("how much int8 may lose"))
 
 
 def _add_choices(group: argparse._ArgumentGroup) -> None:
@@ -70,6 +72,11 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         "--keep-float",
         metavar="LAYER,...",
         help="layers that stay in floats in one more precision, mixed: int8 but for these (edgeport debug names them)",
+    )
+    group.add_argument(
+        "--keep-float-io",
+        action="store_true",
+        help="the first and the last layers with weights stay in floats too: those nearest to each input and output",
     )
     group.add_argument("--precisions", metavar="LIST", help=f"comma-separated, of {precisions} (default: all)")
     group.add_argument("--batch", metavar="N|dynamic", help="samples at a time (default: 1 in TFLite, dynamic in ONNX)")
@@ -150,6 +157,30 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     add_resizing(group)
 
 
+def _add_loss(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--max-loss",
+        type=float,
+        metavar="LOSS",
+        help="search the fewest layers that must stay in floats so that the upper end of the loss's 95 %% interval is "
+        "below this: in points of a share such as accuracy, else in the metric's own unit",
+    )
+    group.add_argument(
+        "--metric",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="judge by this metric, by one of Keras, keras:NAME, or by a function of your own, which is run: "
+        "FILE.py:FUNCTION[:up|down|zero] (default: that of what the output means)",
+    )
+    group.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="samples with what is true of them, to judge by; never test data (default: the held-out part of what "
+        "calibrates)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Export, print what became of each artefact, and say what to do next."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -169,6 +200,9 @@ def run(arguments: argparse.Namespace) -> int:
                 console.print(visible(_line(step.outcome, step.seconds)))
                 for note in step.outcome.notes:
                     console.print(visible(f"    {note}"))
+            if step.search is not None:
+                for sentence in search_sentences(step.search):
+                    console.print(visible(f"    {step.search.format}: {sentence}"))
             bar.update(task, total=step.steps, completed=step.done, description=step.doing, visible=True)
 
         manifest = export_model(
@@ -233,6 +267,10 @@ def _options(arguments: argparse.Namespace) -> Options:
         precisions=_names(arguments.precisions),
         keep_float=_names(arguments.keep_float),
         calibration_method=arguments.calibration_method,
+        keep_float_io=arguments.keep_float_io,
+        max_loss=arguments.max_loss,
+        metrics=tuple(arguments.metric),
+        data=arguments.data or "",
         batch=int(batch) if batch.isdecimal() else batch,
         opset=arguments.opset,
         reduce_range=not arguments.no_reduce_range,
@@ -283,20 +321,23 @@ def _end(manifest: Manifest, output: Path, console: Console) -> int:
         console.print(f"\nNext: edgeport benchmark {shell_word(output)}")
     elif manifest.artefacts:
         console.print(f"\nNext: edgeport inspect {shell_word(output / manifest.artefacts[0].file)}")
-    if not manifest.refused:
+    # Where int8 fails and a mixed file stands in for it, the user has what was asked for.
+    repaired = {each.format for each in manifest.searches if each.enough == "mixed"}
+    failed = [each for each in manifest.refused if each.precision != "int8" or each.format not in repaired]
+    if not failed:
         return 0
     console.file.flush()
-    _warn(_failure(manifest))
+    _warn(_failure(manifest, failed))
     return NOT_ALL
 
 
-def _failure(manifest: Manifest) -> str:
+def _failure(manifest: Manifest, failed: Sequence[Refusal]) -> str:
     """Return in one line how many artefacts failed, the first of them with its reason, and what to do next."""
-    first, count = manifest.refused[0], len(manifest.refused)
+    first, count = failed[0], len(failed)
     total = len(manifest.artefacts) + count
     which = f"{count} of {total} failed, the first: " if count > 1 else f"1 of {total} failed: "
     delivered = {artefact.precision for artefact in manifest.artefacts}
-    lost = {refusal.precision for refusal in manifest.refused} - delivered
+    lost = {refusal.precision for refusal in failed} - delivered - {"mixed"}
     advice = []
     if first.status == "rejected" and not manifest.options.get("keep_rejected"):
         advice.append("see what it answers with --keep-rejected")

@@ -1,5 +1,6 @@
 """All of ``edgeport export`` in one call: read the model, draw the samples, convert, verify, write."""
 
+import importlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from edgeport.export.manifest import Manifest
 from edgeport.export.verification.calibration import RANDOM, CalibrationSet, load_calibration
 from edgeport.export.verification.class_names import named
 from edgeport.runtime.artefact.input_kinds import check_range, parsed_input
+from edgeport.runtime.cli import needing
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
@@ -22,7 +24,10 @@ from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
     from edgeport.export.conversion.exporting import Progress
+    from edgeport.export.diagnosis.judge import Judge, JudgeOf
     from edgeport.export.sources.source import Source
+
+_JUDGE = "edgeport.benchmarks.debug.margin_judge"
 
 
 def _warn(text: str) -> None:
@@ -132,13 +137,27 @@ def export_model(
 
     check_pixels(source, samples)
     source = named(source, samples)
+    judge = _judge(source, samples, options, data_dir)
     for warning in samples.warnings:
         on_warning(warning)
     on_start(source, samples)
-    manifest = export(source, output, samples, options=options, on_progress=on_progress)
+    manifest = export(source, output, samples, options=options, judge=judge, on_progress=on_progress)
     for warning in manifest.warnings[len(samples.warnings) :]:
         on_warning(warning)
     return manifest
+
+
+def _judge(source: "Source", samples: CalibrationSet, options: Options, data_dir: Path | None) -> "Judge | None":
+    """Return who judges the loss of int8: what answers are worth is known a layer above, which is reached by its name.
+
+    Raises:
+        InputError: There is nothing to judge by.
+    """
+    if options.max_loss is None:
+        return None
+    with needing("benchmarks", "--max-loss"):
+        judge_of: JudgeOf = importlib.import_module(_JUDGE).margin_judge
+    return judge_of(source, samples, options, data_dir=data_dir)
 
 
 def _opened(

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from edgeport.runtime.files.json_schema import built, problem_of
 from edgeport.runtime.host.terminal import steers
 from edgeport.runtime.samples.pictures.resizing import DIGITS, Resizing
 
-SCHEMA = 5
+SCHEMA = 6
 # What schema 3 adds to 2, some figures of `verified`, has a default here. Before schema 4 an input had the shape of one
 # sample, without the batch. Schema 5 says of which kind an input is; those before do so by its range and dtype. Before
-# it there were labels and no outputs.
-_READ = (2, 3, 4, SCHEMA)
+# it there were labels and no outputs. Schema 6 adds which layers are in floats, and what a search for them has found.
+_READ = (2, 3, 4, 5, SCHEMA)
 _BATCHED, _WITH_OUTPUTS = 4, 5
 FILE_NAME = "manifest.json"
 # No sample is larger than a model can be.
@@ -43,6 +43,7 @@ class Artefact:
         activations: What the runtime applies to each raw output.
         verified: How close it is to the model.
         notes: What was done to the model for this file.
+        in_floats: The layers that stay in floats in a file of ``mixed``.
     """
 
     file: str
@@ -55,6 +56,7 @@ class Artefact:
     activations: tuple[str, ...]
     verified: Verification
     notes: tuple[str, ...] = ()
+    in_floats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,41 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Search:
+    """What was found when layers were searched that must stay in floats; see docs/debug.md.
+
+    Attributes:
+        format: ``tflite`` or ``onnx``.
+        measure: What the loss must be below, ``0.5 points of accuracy``.
+        data: On which samples it was judged.
+        enough: What is good enough: ``int8``, ``mixed``, or nothing (empty).
+        in_floats: The layers in floats, of what is good enough or came nearest.
+        layers: How many layers there are.
+        trials: How many files were judged.
+        losses: By precision the upper end of the loss's interval, in words.
+        uppers: The same in the unit of the margin; None if there is none.
+        macs_in_floats: The share of MACs in floats, 0 to 1; None if that is not known.
+        bytes: By precision the size of the file.
+        us: By precision the median time of a call, in microseconds, measured side by side; empty if not measured.
+        advice: What may help where nothing is good enough.
+    """
+
+    format: str
+    measure: str
+    data: str
+    enough: str
+    in_floats: tuple[str, ...]
+    layers: int
+    trials: int
+    losses: Mapping[str, str]
+    uppers: Mapping[str, float | None]
+    macs_in_floats: float | None = None
+    bytes: Mapping[str, int] = field(default_factory=dict)
+    us: Mapping[str, float] = field(default_factory=dict)
+    advice: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What an export folder holds.
 
@@ -103,6 +140,7 @@ class Manifest:
         artefacts: The files.
         refused: What was asked for and is not delivered.
         layers: The names of the model, then of its layers; empty if unknown.
+        searches: What was found of layers that must stay in floats, if that was asked for.
     """
 
     name: str
@@ -118,6 +156,7 @@ class Manifest:
     artefacts: tuple[Artefact, ...]
     refused: tuple[Refusal, ...] = ()
     layers: tuple[str, ...] = ()
+    searches: tuple[Search, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,34 +1,28 @@
 """The export stage: convert, embed metadata and checksum, run in the real engine, verify, and only then deliver."""
 
-import hashlib
-import importlib
 import os
-import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 
-from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.interrupts import interrupts_kept
+from edgeport.export.conversion.job import Job, converted, rejected_name, verified, versions
 from edgeport.export.conversion.memory import cycles_freed_early, free_memory
-from edgeport.export.conversion.options import OnNote, Options, check_layers
-from edgeport.export.conversion.ranges.methods import MINMAX
+from edgeport.export.conversion.options import Options, check_layers
 from edgeport.export.conversion.ranges.trial import MethodChooser, check_method
-from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, manifest_text, read_manifest
+from edgeport.export.diagnosis.bought import FLOAT32, INT8, MIXED
+from edgeport.export.diagnosis.judge import Judge
+from edgeport.export.diagnosis.repairing import repaired
+from edgeport.export.graphs.weighted_ends import weighted_ends
+from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, Search, manifest_text, read_manifest
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
-from edgeport.export.verification.class_names import contradicted, named, naming_notes
-from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
-from edgeport.export.verification.reference import Reference
-from edgeport.runtime.artefact.contract import Input
-from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_checksum
+from edgeport.export.verification.class_names import named
+from edgeport.export.verification.engine_process import run_in_engines
 from edgeport.runtime.artefact.formats import FORMATS, Format
 from edgeport.runtime.artefact.input_kinds import kind_text
 from edgeport.runtime.artefact.precisions import PRECISIONS, Precision, precision_named
-from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, EdgeportError, ExportError, InputError
 from edgeport.runtime.files.output import staged_folder
 from edgeport.train.models.scaling import scales_pixels
@@ -44,6 +38,7 @@ class Progress:
         doing: What comes now, in a few words.
         outcome: What has just become of an artefact, if anything.
         seconds: How long that took to convert.
+        search: What was found of layers that must stay in floats, if anything.
     """
 
     done: int
@@ -51,35 +46,10 @@ class Progress:
     doing: str
     outcome: Artefact | Refusal | None = None
     seconds: float = 0.0
+    search: Search | None = None
 
 
 OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What every artefact of an export shares."""
-
-    source: Source
-    calibration: CalibrationSet
-    options: Options
-
-    @property
-    def inputs(self) -> tuple[Input, ...]:
-        """What the model takes, and how pixels and pictures become it."""
-        known = self.calibration.inputs
-        return tuple(each._replace(shape=port.shape) for port, each in zip(self.source.inputs, known, strict=True))
-
-    @cached_property
-    def reference(self) -> Reference:
-        """What the artefacts are verified against."""
-        return Reference(self.source, self.calibration)
-
-    @cached_property
-    def naming(self) -> tuple[str, ...]:
-        """What a user should know about the names of the classes, which the model's answers are held against."""
-        contrary = contradicted(self.source, self.calibration, self.reference.answers[self.source.outputs[0].name])
-        return (*naming_notes(self.source, self.calibration), *([contrary] if contrary else []))
 
 
 def export(
@@ -88,6 +58,7 @@ def export(
     calibration: CalibrationSet,
     *,
     options: Options | None = None,
+    judge: Judge | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Manifest:
     """Write the verified artefacts of a model, and the manifest, to a folder.
@@ -100,6 +71,7 @@ def export(
         output: The folder; files of other names in it are left alone.
         calibration: What the quantizer sees, and what the artefacts are verified on.
         options: Which artefacts, how, and what they must reach.
+        judge: Who says whether int8 is good enough, where the options ask for a largest loss.
         on_progress: Called at every step, and with every artefact as soon as its fate is known.
 
     Raises:
@@ -109,9 +81,11 @@ def export(
     options = options or Options()
     check_pixels(source, calibration)
     source = named(source, calibration)
+    options = _with_ends(source, options)
     _check_kept(source, options)
     check_method(source, options)
-    job = _Job(source.with_lengths(calibration.shapes), calibration, options)
+    assert (judge is None) == (options.max_loss is None), "who asks for a largest loss says who judges it"
+    job = Job(source.with_lengths(calibration.shapes), calibration, options, judge)
     options.batch_of(job.source.inputs[0], usual=None)
     if options.tflite_metadata and not (source.ends_in_probabilities and calibration.inputs[0].range):
         raise InputError(
@@ -120,7 +94,7 @@ def export(
         )
     if options.tflite_metadata and calibration.inputs[0].channels == "bgr":
         raise InputError("TFLite metadata has no word for channels with blue first: leave --tflite-metadata out")
-    steps = 2 * len(options.variants) + 1
+    steps = 2 * len(options.variants) + len(options.searched) + 1
     now = Progress(0, steps, f"answers of {source.opened.what}")
     on_progress(now)
     # The model must answer before anything is converted.
@@ -130,11 +104,15 @@ def export(
     _check_required(job)
     _check_probabilities(job)
     outcomes: list[Artefact | Refusal] = []
+    searches: list[Search] = []
     with cycles_freed_early(), staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:
-        for event in _outcomes(job, folder):
+        for event in _outcomes(job, folder, lambda doing: on_progress(Progress(steps, steps + 1, doing))):
             if isinstance(event, str):
                 now = Progress(now.done + 1, steps, event)
                 on_progress(now)
+            elif isinstance(event, Search):
+                searches.append(event)
+                on_progress(replace(now, search=event))
             else:
                 outcome, seconds = event
                 outcomes.append(outcome)
@@ -146,7 +124,7 @@ def export(
                 f"nothing of {source.opened.what} can be delivered: {refused[0].file} {refused[0].outcome}: "
                 f"{refused[0].reason}"
             )
-        manifest = _manifest(job, output, artefacts, refused)
+        manifest = replace(_manifest(job, output, artefacts, refused), searches=tuple(searches))
         (folder / FILE_NAME).write_text(manifest_text(manifest), "utf-8")
     return manifest
 
@@ -168,17 +146,31 @@ def check_pixels(source: Source, calibration: CalibrationSet) -> None:
         )
 
 
+def _with_ends(source: Source, options: Options) -> Options:
+    """Return the options with the names of the first and last layers, if these shall stay in floats."""
+    if not options.keep_float_io:
+        return options
+    ends = weighted_ends(source.graph)
+    if not ends:
+        raise InputError(
+            f"--keep-float-io: got {source.opened.what}, which has no layers with weights that have names: name what "
+            "shall stay in floats with --keep-float"
+        )
+    return replace(options, keep_float=tuple(dict.fromkeys((*options.keep_float, *ends))))
+
+
 def _check_kept(source: Source, options: Options) -> None:
     """Raise InputError if a layer that shall stay in floats is none of the model's."""
-    if options.keep_float and source.is_quantization_aware:
+    if options.wants_mixed and source.is_quantization_aware:
+        said = "--keep-float" if options.keep_float else "--max-loss"
         raise InputError(
-            f"--keep-float: {source.opened.what} was trained quantization-aware, with the ranges of int8: leave it out"
+            f"{said}: {source.opened.what} was trained quantization-aware, with the ranges of int8: leave it out"
         )
     if source.graph.layers:
         check_layers(options.keep_float, source.graph.layers[1:])
 
 
-def _check_required(job: _Job) -> None:
+def _check_required(job: Job) -> None:
     """Raise InputError if the caller asks for a figure that no output of the model has."""
     decisions, names = job.reference.decisions, [port.name for port in job.source.outputs]
     if job.options.require_agreement and not decisions:
@@ -193,7 +185,7 @@ def _check_required(job: _Job) -> None:
         )
 
 
-def _check_probabilities(job: _Job) -> None:
+def _check_probabilities(job: Job) -> None:
     """Raise InputError if what is said to be a probability is none: a threshold of one half would mean nothing."""
     for port in job.source.outputs:
         answers = job.reference.answers[port.name]
@@ -205,7 +197,7 @@ def _check_probabilities(job: _Job) -> None:
             )
 
 
-def _unsaid(job: _Job) -> list[str]:
+def _unsaid(job: Job) -> list[str]:
     """Return a warning if the first output could be the scores of classes, and nothing says so."""
     first, classes = job.source.outputs[0], len(job.calibration.labels)
     if first.kind != "any" or first.name in job.source.meanings or first.shape[1:] != (classes,) or classes < 2:
@@ -216,13 +208,17 @@ def _unsaid(job: _Job) -> list[str]:
     ]
 
 
-def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusal, float]]:
-    """Convert all variants, then run all that came out of it.
+def _outcomes(
+    job: Job, folder: Path, on_trial: Callable[[str], None]
+) -> Iterator[str | Search | tuple[Artefact | Refusal, float]]:
+    """Convert all variants, then run all that came out of it, then search the layers that must stay in floats.
 
     Yields:
-        What is done next, in words; and what became of each variant, with the seconds that its conversion took.
+        What is done next, in words; what became of each variant, with the seconds that its conversion took; and what a
+        search has found.
     """
-    converted: dict[str, tuple[Format, Precision, tuple[str, ...], float]] = {}
+    made: dict[str, tuple[Format, Precision, tuple[str, ...], float]] = {}
+    contents: dict[str, dict[str, bytes]] = {row.name: {} for row in job.options.searched}
     methods = MethodChooser(job.source, job.calibration, job.options, job.inputs, job.reference)
     for row, precision in job.options.variants:
         free_memory()
@@ -233,98 +229,53 @@ def _outcomes(job: _Job, folder: Path) -> Iterator[str | tuple[Artefact | Refusa
         try:
             with interrupts_kept():
                 options = methods.options_for(row, precision, notes.append)
-                content = _convert(replace(job, options=options), row, precision, notes.append)
+                content = converted(replace(job, options=options), row, precision, notes.append)
         except EdgeportError as error:
             yield Refusal(file, row.name, precision.name, "failed", str(error)), time.perf_counter() - started
             continue
         (folder / file).write_bytes(content)
-        converted[file] = row, precision, tuple(notes), time.perf_counter() - started
+        if row.name in contents and precision.name in (FLOAT32, INT8):
+            contents[row.name][precision.name] = content
+        made[file] = row, precision, tuple(notes), time.perf_counter() - started
     free_memory()
-    answers = run_in_engines(folder, list(converted), job.calibration.held_out, at_once=job.source.samples_at_once)
-    for file, (row, precision, noted, seconds) in converted.items():
+    answers = run_in_engines(folder, list(made), job.calibration.held_out, at_once=job.source.samples_at_once)
+    for file, (row, precision, noted, seconds) in made.items():
         yield f"verifying {file}"
-        outcome = _verify(job, folder / file, row, precision, next(answers))
+        kept = job.options.keep_float if precision.for_layers else ()
+        outcome = verified(job, folder / file, row, precision, next(answers), in_floats=kept)
         free_memory()
         yield replace(outcome, notes=noted), seconds
+    for row in job.options.searched:
+        yield f"searching {job.source.name}.{MIXED}{row.suffix}"
+        yield from _searched(job, row, methods, contents[row.name], folder, on_trial)
 
 
-def _convert(job: _Job, row: Format, precision: Precision, on_note: OnNote) -> bytes:
-    exporter = importlib.import_module(row.exporter)
+def _searched(
+    job: Job,
+    row: Format,
+    methods: MethodChooser,
+    contents: dict[str, bytes],
+    folder: Path,
+    on_trial: Callable[[str], None],
+) -> Iterator[Search | tuple[Artefact | Refusal, float]]:
+    """Search the layers of a format that must stay in floats."""
+    started = time.perf_counter()
+    notes: list[str] = []
     try:
-        with quiet_stderr():
-            content = exporter.convert(
-                job.source,
-                precision=precision.name,
-                calibration=job.calibration,
-                options=job.options,
-                on_note=on_note,
-            )
-    except EdgeportError:
-        raise
-    except Exception as error:  # the converters raise whatever they meet
-        raise ExportError(cleaned(error)) from error
-    return with_checksum(exporter.embed(content, _metadata(job, precision)))
+        options = methods.options_for(row, precision_named(MIXED), notes.append)
+        # What the model answers is kept with the job.
+        job = job if options is job.options else replace(job, options=options)
+        repair = repaired(job, row, contents, job.judged_answers, folder, on_step=on_trial, on_note=notes.append)
+    except EdgeportError as error:
+        file = f"{job.source.name}.{MIXED}{row.suffix}"
+        yield Refusal(file, row.name, MIXED, "failed", str(error)), time.perf_counter() - started
+        return
+    if repair.outcome is not None:
+        yield replace(repair.outcome, notes=tuple(notes)), time.perf_counter() - started
+    yield repair.search
 
 
-def _verify(job: _Job, path: Path, row: Format, precision: Precision, answer: EngineAnswer) -> Artefact | Refusal:
-    """Return a verified artefact; one that failed is removed, or renamed if it shall be kept."""
-    if answer.answers is None:
-        path.unlink()
-        return Refusal(path.name, row.name, precision.name, "failed", cleaned(answer.error, file=path))
-    names = [port.name for port in job.source.outputs]
-    if set(names) != answer.answers.keys():
-        path.unlink()
-        reason = f"the file has the outputs {', '.join(answer.answers)}, expected {', '.join(names)}"
-        return Refusal(path.name, row.name, precision.name, "failed", reason)
-    answers = {name: answer.answers[name] for name in names}
-    with interrupts_kept():
-        verified = job.reference.verify(answers, precision)
-    missed = verified.misses(precision.limits, job.options.required)
-    if missed:
-        if job.options.keep_rejected:
-            path.rename(path.with_name(_rejected_name(path.name, row)))
-        else:
-            path.unlink()
-        return Refusal(path.name, row.name, precision.name, "rejected", missed, verified)
-    content = path.read_bytes()
-    return Artefact(
-        file=path.name,
-        format=row.name,
-        precision=precision.name,
-        bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-        inputs=answer.inputs,
-        outputs=answer.outputs,
-        activations=tuple(output.activation for output in _metadata(job, precision).outputs),
-        verified=verified,
-    )
-
-
-def _metadata(job: _Job, precision: Precision) -> EmbeddedMetadata:
-    source = job.source
-    # What an artefact that ends at the logits leaves to the runtime.
-    left = dict.fromkeys(source.activations, "none")
-    if precision.in_integers:
-        left.update({name: source.activations[name] for name in source.logits})
-    trained = source.is_quantization_aware and precision.trained_for
-    calibration = {"source": "quantization-aware training"} if trained else job.calibration.facts
-    if job.options.calibration_method != MINMAX and not precision.wide_activations:
-        calibration = {**calibration, "method": job.options.calibration_method}
-    if source.applied != "none":
-        left[source.outputs[0].name] = source.applied
-    return EmbeddedMetadata(
-        model=source.name,
-        precision=precision.name,
-        inputs=job.inputs,
-        outputs=tuple(port._replace(activation=left[port.name]) for port in source.outputs),
-        dataset=source.dataset,
-        calibration=calibration if precision.in_integers else {},
-        source_sha256=source.opened.sha256,
-        versions=_versions(),
-    )
-
-
-def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused: tuple[Refusal, ...]) -> Manifest:
+def _manifest(job: Job, output: Path, artefacts: tuple[Artefact, ...], refused: tuple[Refusal, ...]) -> Manifest:
     source, calibration = job.source, job.calibration.facts
     if Path(calibration["source"]).exists():
         # What was named from where the export ran is found again from where it lies.
@@ -348,7 +299,7 @@ def _manifest(job: _Job, output: Path, artefacts: tuple[Artefact, ...], refused:
             *_uncertain(job, artefacts),
         ),
         options=asdict(job.options),
-        versions=_versions(),
+        versions=versions(),
         artefacts=artefacts,
         refused=refused,
         layers=source.graph.layers,
@@ -361,14 +312,10 @@ def _way(file: str | Path, output: Path) -> str:
     return os.path.relpath(os.path.realpath(file), os.path.realpath(output))
 
 
-def _uncertain(job: _Job, artefacts: tuple[Artefact, ...]) -> list[str]:
+def _uncertain(job: Job, artefacts: tuple[Artefact, ...]) -> list[str]:
     """Return the warnings of float32 files that rounding could hide a fault of, one at the most."""
     texts = (job.reference.uncertainty(each.verified, precision_named(each.precision)) for each in artefacts)
     return [text for text in texts if text][:1]
-
-
-def _rejected_name(file: str, row: Format) -> str:
-    return f"{file.removesuffix(row.suffix)}.rejected{row.suffix}"
 
 
 def _earlier_files(output: Path) -> Iterable[str]:
@@ -380,9 +327,4 @@ def _earlier_files(output: Path) -> Iterable[str]:
     # Only what an export names so: a manifest that was edited must not get other files removed.
     listed = {artefact.file for artefact in earlier.artefacts} | {refusal.file for refusal in earlier.refused}
     possible = {f"{earlier.name}.{precision}{row.suffix}": row for precision in PRECISIONS for row in FORMATS}
-    return {name for file in listed & possible.keys() for name in (file, _rejected_name(file, possible[file]))}
-
-
-def _versions() -> Mapping[str, str]:
-    names = ("edgeport", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    return {name for file in listed & possible.keys() for name in (file, rejected_name(file, possible[file]))}

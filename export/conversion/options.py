@@ -55,6 +55,14 @@ class Options:
         keep_float: The layers that stay in floats in the precision ``mixed``; empty for no such artefact.
         calibration_method: How 8-bit activations get their ranges: one of ``METHODS``, or ``auto`` for the best of them
             on samples that no range is taken from.
+        keep_float_io: Whether the first and the last layers with weights stay in floats too: those nearest to each
+            input and to each output.
+        max_loss: Below which loss int8 must stay, in points of a share such as accuracy, else in the metric's own unit.
+            Where it does not, the fewest layers are searched that must stay in floats. None if nobody asks.
+        metrics: By which metrics the loss is judged, as ``edgeport benchmark`` names them; empty for the usual one. A
+            function of a Python file is run.
+        data: Where the samples come from that judge the loss, with what is true of them; empty for where those come
+            from that calibrate. Test data is never used.
     """
 
     formats: tuple[str, ...] = ()
@@ -70,6 +78,10 @@ class Options:
     tflite_metadata: bool = False
     keep_float: tuple[str, ...] = ()
     calibration_method: str = MINMAX
+    keep_float_io: bool = False
+    max_loss: float | None = None
+    metrics: tuple[str, ...] = ()
+    data: str = ""
 
     def __post_init__(self) -> None:
         if self.batch not in ("usual", "dynamic") and not (isinstance(self.batch, int) and 1 <= self.batch <= 4096):
@@ -84,12 +96,7 @@ class Options:
             raise InputError(f"required SQNR: got {self.require_sqnr_db:g}, expected a number of dB")
         if not 1 <= self.unroll_limit <= _MOST_STEPS:
             raise InputError(f"unroll limit: got {self.unroll_limit}, expected 1 to {_MOST_STEPS:,} steps")
-        if bool(self.keep_float) != any(precision.for_layers for _, precision in self.variants):
-            raise InputError(
-                "precisions: got mixed without layers that stay in floats: name them with --keep-float LAYER,..."
-                if not self.keep_float
-                else f"--keep-float: got layers for mixed, and precisions without it ({', '.join(self.precisions)})"
-            )
+        self._check_mixed()
         self._check_method()
         if not self.variants:
             raise InputError(
@@ -107,12 +114,52 @@ class Options:
                 f"calibration method: got {self.calibration_method} without int8, whose ranges alone it chooses"
             )
 
+    def _check_mixed(self) -> None:
+        """Raise InputError if layers in floats are asked for and cannot be, or the other way round."""
+        asked = "mixed" in self.precisions
+        if not self.wants_mixed and asked:
+            raise InputError(
+                "precisions: got mixed without layers that stay in floats: name them with --keep-float LAYER,..., or "
+                "have them searched with --max-loss"
+            )
+        if self.max_loss is not None:
+            if not 0 < self.max_loss < math.inf:
+                raise InputError(f"--max-loss: got {self.max_loss:g}, expected a number above 0, such as 0.5")
+            if self.precisions and "int8" not in self.precisions:
+                raise InputError(
+                    f"--max-loss: got the precisions {', '.join(self.precisions)}, expected int8 among them, which is "
+                    "what it judges first"
+                )
+        elif self.metrics or self.data:
+            said = "--metric" if self.metrics else "--data"
+            raise InputError(f"{said}: got it without --max-loss, which it is for")
+        elif self.wants_mixed and self.precisions and not asked:
+            raise InputError(
+                f"--keep-float: got layers for mixed, and precisions without it ({', '.join(self.precisions)})"
+            )
+        if self.wants_mixed and self.tensor_type == "uint8":
+            raise InputError("--tensor-type: got uint8 with layers in floats, expected int8 or float32")
+
+    @property
+    def wants_mixed(self) -> bool:
+        """Whether some layers shall stay in floats, or be searched that must."""
+        return bool(self.keep_float) or self.keep_float_io or self.max_loss is not None
+
+    @property
+    def searched(self) -> list[Format]:
+        """The formats in which layers are searched that must stay in floats."""
+        if self.max_loss is None:
+            return []
+        return [row for row, precision in self.variants if precision.name == "int8"]
+
     @property
     def variants(self) -> list[tuple[Format, Precision]]:
-        """The artefacts to make, in the order of the tables."""
+        """The artefacts to make, in the order of the tables, without those that a search makes."""
         formats = [format_named(name) for name in self.formats] or list(FORMATS)
-        usual = [row for row in PRECISIONS.values() if self.keep_float or not row.for_layers]
-        precisions = [precision_named(name) for name in self.precisions] or usual
+        wanted = [precision_named(name) for name in self.precisions] or list(PRECISIONS.values())
+        # A search makes its own.
+        named = (self.keep_float or self.keep_float_io) and self.max_loss is None
+        precisions = [row for row in wanted if named or not row.for_layers]
         return [
             (row, precision)
             for row in FORMATS

@@ -170,14 +170,25 @@ def _layers(graph: PartedGraph, step: QuantizedStep, layers: Sequence[str], form
 
 
 def _layer(graph: PartedGraph, operator: PartOperator, layers: Sequence[str], format: str) -> str:
-    if format == "onnx":
-        return layer_of_onnx_node(operator.name) or layer_of(operator.name, layers) or operator.name
-    # A tensor of several fused operators is named after all of them, the kernel last; an output has the model's name.
     constants = [name for name in operator.inputs if name in graph.constants]
-    for name in (operator.name, *constants):
+    return owner_of((operator.name, *constants), layers, format=format)
+
+
+def owner_of(names: Sequence[str], layers: Sequence[str], *, format: str) -> str:
+    """Return the layer that an operator belongs to, or its own name if it is in none.
+
+    Args:
+        names: Its own name, or that of the tensor that it writes, and those of its constants.
+        layers: The names of the model, then of its layers.
+        format: ``tflite`` or ``onnx``.
+    """
+    if format == "onnx":
+        return layer_of_onnx_node(names[0]) or layer_of(names[0], layers) or names[0]
+    # A tensor of several fused operators is named after all of them, the kernel last; an output has the model's name.
+    for name in names:
         if found := layers_of_tflite_tensor(name, layers):
             return found[-1]
-    return operator.name
+    return names[0]
 
 
 def sentences(found: FormatDiagnosis) -> list[str]:
@@ -244,10 +255,16 @@ def repair(found: Sequence[FormatDiagnosis]) -> list[str]:
     wanted: dict[str, None] = {}
     for each in found:
         for costly in each.costliest[:1]:
-            wanted |= dict.fromkeys(costly.names)
-            outputs = {step.step.exact for step in costly.steps}
-            for layer in each.layers:
-                taken = {source.exact for step in layer.steps for source in step.step.sources}
-                if layer is not costly and outputs & taken:
-                    wanted |= dict.fromkeys(layer.names)
+            for layer in (costly, *readers_of(each, costly)):
+                wanted |= dict.fromkeys(layer.names)
     return list(wanted)
+
+
+def readers_of(found: FormatDiagnosis, layer: LayerError) -> list[LayerError]:
+    """Return the layers that take what a layer gives."""
+    outputs = {step.step.exact for step in layer.steps}
+    return [
+        each
+        for each in found.layers
+        if each is not layer and any(outputs & {source.exact for source in step.step.sources} for step in each.steps)
+    ]

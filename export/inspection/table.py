@@ -151,6 +151,8 @@ def _metadata_facts(inspection: Inspection) -> Iterable[tuple[str, str]]:
         "model",
         f"{metadata.model}, {metadata.precision}{f', trained on {metadata.dataset}' if metadata.dataset else ''}",
     )
+    if metadata.in_floats:
+        yield "kept", f"in floats: {_labels(metadata.in_floats)}"
     yield from _inputs(metadata.inputs)
     for output in metadata.outputs:
         meaning = f"{output.kind}, " if output.kind else ""

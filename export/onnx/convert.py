@@ -1,6 +1,6 @@
 """From a model to the bytes of a .onnx file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,20 +13,22 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.memory import free_memory
+from edgeport.export.conversion.mixing import Mixing
 from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
 from edgeport.export.graphs.graph import Graph
 from edgeport.export.graphs.integers.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
 from edgeport.export.graphs.operators.rewriting import rewritten
+from edgeport.export.graphs.places import layer_of_onnx_node
 from edgeport.export.onnx import tf2onnx_select  # noqa: F401  (registers with tf2onnx)
 from edgeport.export.onnx.passes.fold_flatten import fold_flatten
 from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
 from edgeport.export.onnx.passes.keep_outputs import keep_outputs
 from edgeport.export.onnx.passes.mend_sizes import mend_sizes
 from edgeport.export.onnx.passes.name_tensors import name_tensors
-from edgeport.export.onnx.passes.take_ranges import take_ranges
+from edgeport.export.onnx.passes.take_ranges import activation_steps, take_ranges
 from edgeport.export.onnx.rules import rules
-from edgeport.export.onnx.schemes import SCHEMES, Material
+from edgeport.export.onnx.schemes import SCHEMES, Material, with_layers_in_floats
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.runtime.artefact.contract import Input, Output
@@ -75,6 +77,45 @@ def convert(
     """
     options = options or Options()
     check_chosen(options)
+    if precision_named(precision).for_layers:
+        return mixing(source, calibration=calibration, options=options, on_note=on_note).mixed(options.keep_float)
+    model, material = _prepared(source, precision, calibration, options)
+    content: bytes = SCHEMES[precision](model, material).SerializeToString(deterministic=True)
+    return content
+
+
+def mixing(
+    source: Source, *, calibration: CalibrationSet | None, options: Options, on_note: OnNote = ignored
+) -> Mixing:
+    """Return what makes ONNX models in integers but for some layers, calibrated once for all of them.
+
+    Args:
+        source: The model.
+        calibration: Decides the ranges.
+        options: See ``convert``.
+        on_note: See there.
+
+    Raises:
+        ExportError: See ``convert``; what is returned raises it too.
+    """
+    check_chosen(options)
+    model, material = _prepared(source, "mixed", calibration, options)
+    int8 = SCHEMES["mixed"](model, material)
+    known = activation_steps(int8)
+
+    def mixed(in_floats: Collection[str]) -> bytes:
+        made = with_layers_in_floats(model, material, in_floats, known)
+        content: bytes = made.SerializeToString(deterministic=True)
+        return content
+
+    named = {name for node in int8.graph.node for name in (node.name, layer_of_onnx_node(node.name))}
+    return Mixing(frozenset(named) - {""}, mixed)
+
+
+def _prepared(
+    source: Source, precision: str, calibration: CalibrationSet | None, options: Options
+) -> tuple[onnx.ModelProto, Material]:
+    """Return the float32 model that a precision is made of, and what it is made with."""
     row = precision_named(precision)
     source = source.for_precision(row)
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=None))
@@ -88,9 +129,7 @@ def convert(
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
     keep_outputs(model, source.ends(at_logits=row.in_integers))
     trained = take_ranges(model) if has_fake_quantization(graph) else {}
-    model = SCHEMES[precision](model, Material(calibration, source.samples_at_once, trained, options))
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return model, Material(calibration, source.samples_at_once, trained, options)
 
 
 def embed(content: bytes, metadata: EmbeddedMetadata) -> bytes:

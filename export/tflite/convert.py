@@ -1,7 +1,8 @@
 """From a model to the bytes of a .tflite file."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.conversion.foreign_messages import cleaned
+from edgeport.export.conversion.mixing import Mixing
 from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
 from edgeport.export.conversion.ranges.methods import MINMAX
 from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
@@ -25,7 +27,7 @@ from edgeport.export.sources.source import Source
 from edgeport.export.tflite.embedded_metadata import embed_metadata
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined
-from edgeport.export.tflite.mixed import with_layers_in_floats
+from edgeport.export.tflite.mixed import Mixer
 from edgeport.export.tflite.ranges import with_ranges
 from edgeport.export.tflite.rules import rules
 from edgeport.export.tflite.schemes import SCHEMES, Integers
@@ -113,8 +115,56 @@ def convert(
     """
     options = options or Options()
     check_chosen(options)
-    integers = SCHEMES[precision].integers
+    if precision_named(precision).for_layers:
+        return mixing(source, calibration=calibration, options=options, on_note=on_note).mixed(options.keep_float)
     source = source.for_precision(precision_named(precision))
+    graph, front = _prepared(source, precision, calibration, options, on_note)
+    converter = _part_converter(graph, front, precision, calibration, options)
+    content = _converted(graph, front, converter.convert)
+    if has_fake_quantization(graph):
+        content = _with_port_names(content, graph)
+    pixels = calibration.inputs[0].range if calibration is not None and options.tflite_metadata else None
+    in_integers = SCHEMES[precision].integers is not None
+    if pixels is not None and calibration is not None and not in_integers and source.ends_in_probabilities:
+        # Its readers apply no softmax, so what ends at the logits must not claim to give probabilities.
+        return embed_standard_metadata(
+            content,
+            name=source.name,
+            labels=source.labels,
+            input_range=pixels,
+            channels=source.inputs[0].shape[3] or 0,
+        )
+    return content
+
+
+def mixing(
+    source: Source, *, calibration: CalibrationSet | None, options: Options, on_note: OnNote = ignored
+) -> Mixing:
+    """Return what makes TFLite models in integers but for some layers, calibrated once for all of them.
+
+    Args:
+        source: The model.
+        calibration: Decides the ranges.
+        options: See ``convert``.
+        on_note: See there.
+
+    Raises:
+        ExportError: TFLite lacks an operator of the model, or cannot quantize it; what is returned raises it too.
+    """
+    check_chosen(options)
+    source = source.for_precision(precision_named("mixed"))
+    graph, front = _prepared(source, "mixed", calibration, options, on_note)
+    converter = _part_converter(graph, front, "mixed", calibration, options)
+    with _readable_errors(graph):
+        mixer = Mixer(converter, graph.layers, options)
+    return Mixing(mixer.layers, lambda in_floats: _converted(graph, front, partial(mixer, in_floats)))
+
+
+def _prepared(
+    source: Source, precision: str, calibration: CalibrationSet | None, options: Options, on_note: OnNote
+) -> tuple[Graph, Front | None]:
+    """Return the graph as the converter takes it, in two where something stays in floats in front of the integers."""
+    integers = SCHEMES[precision].integers
     graph = source.at_batch(options.batch_of(source.inputs[0], usual=1))
     if integers is not None and graph.loops:
         graph = _without_loops(graph, calibration, options, on_note)
@@ -130,20 +180,7 @@ def convert(
             graph = substitute(graph)
         if calibration is not None:
             front = _front(graph, precision, integers, calibration, on_note)
-    content = _converted(graph, front, precision, calibration, options)
-    if has_fake_quantization(graph):
-        content = _with_port_names(content, graph)
-    pixels = calibration.inputs[0].range if calibration is not None and options.tflite_metadata else None
-    if pixels is not None and calibration is not None and integers is None and source.ends_in_probabilities:
-        # Its readers apply no softmax, so what ends at the logits must not claim to give probabilities.
-        return embed_standard_metadata(
-            content,
-            name=source.name,
-            labels=source.labels,
-            input_range=pixels,
-            channels=source.inputs[0].shape[3] or 0,
-        )
-    return content
+    return graph, front
 
 
 def embed(content: bytes, metadata: EmbeddedMetadata) -> bytes:
@@ -172,26 +209,34 @@ def _front(
     return front
 
 
-def _converted(
-    graph: Graph, front: Front | None, precision: str, calibration: CalibrationSet | None, options: Options
-) -> bytes:
-    part = graph if front is None else front.rest
-    converter = _converter(part, precision, calibration, options)
-    if front is not None and calibration is not None:
-        converter.representative_dataset = lambda: front.samples(graph.inputs, partial(_samples, calibration, graph))
-    try:
-        if precision_named(precision).for_layers:
-            content = with_layers_in_floats(converter, graph.layers, options)
-        else:
-            content = converter.convert()
+def _converted(graph: Graph, front: Front | None, convert: Callable[[], bytes]) -> bytes:
+    """Return what the converter makes, behind what stays in floats in front of it."""
+    with _readable_errors(graph):
+        content = convert()
         if front is None:
             return content
         head = _FrozenGraphConverter(_with_outputs_apart(front.head)).convert()
+    return joined(head, content, front.fed, [port.name for port in graph.inputs])
+
+
+@contextmanager
+def _readable_errors(graph: Graph) -> Iterator[None]:
+    try:
+        yield
     except EdgeportError:
         raise
     except Exception as error:  # the converter raises whatever it meets
         raise ExportError(_reason(error, graph)) from error
-    return joined(head, content, front.fed, [port.name for port in graph.inputs])
+
+
+def _part_converter(
+    graph: Graph, front: Front | None, precision: str, calibration: CalibrationSet | None, options: Options
+) -> Any:
+    """Return the converter of what is in integers."""
+    converter = _converter(graph if front is None else front.rest, precision, calibration, options)
+    if front is not None and calibration is not None:
+        converter.representative_dataset = lambda: front.samples(graph.inputs, partial(_samples, calibration, graph))
+    return converter
 
 
 def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options) -> Any:

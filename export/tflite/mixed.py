@@ -1,42 +1,64 @@
 """TFLite models in integers but for some layers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import tensorflow as tf
+from tensorflow.lite.python.convert import mlir_quantize
 
+from edgeport.export.conversion.mixing import PORTS
 from edgeport.export.conversion.options import Options, check_layers
 from edgeport.export.graphs.places import layers_of_tflite_tensor
 from edgeport.export.parts.tflite import TfliteParts
-from edgeport.runtime.errors import InputError
-
-_debugging = tf.lite.experimental
 
 
-def with_layers_in_floats(converter: Any, layers: Sequence[str], options: Options) -> bytes:
-    """Return a model in integers, with some of its layers in floats.
+class Mixer:
+    """Makes models in integers with some of their layers in floats; calibrates once for all of them.
 
-    Args:
-        converter: A TFLiteConverter that would make int8 of it.
-        layers: See Graph.
-        options: Which layers, and the type of inputs and outputs.
-
-    Raises:
-        InputError: A layer has no operator of its own, or inputs shall be uint8.
+    It takes the two steps of TensorFlow's QuantizationDebugger, which makes a second model to be debugged each time,
+    and cannot do that where no layer is left in integers.
     """
-    if options.tensor_type == "uint8":
-        raise InputError("--tensor-type: got uint8 with --keep-float, expected int8 or float32")
-    quantizer = _debugging.QuantizationDebugger(
-        converter=converter, debug_options=_choice((), in_integers=options.tensor_type == "int8")
-    )
-    calibrated = TfliteParts(quantizer.calibrated_model)
-    outputs = {name: layers_of_tflite_tensor(name, layers) for each in calibrated.operators for name in each.outputs}
-    check_layers(options.keep_float, {layer for found in outputs.values() for layer in found})
-    kept = [name for name, found in outputs.items() if set(found) & set(options.keep_float)]
-    quantizer.options = _choice(kept, in_integers=options.tensor_type == "int8")
-    content: bytes = quantizer.get_nondebug_quantized_model()
-    return content
 
+    def __init__(self, converter: Any, layers: Sequence[str], options: Options) -> None:
+        """Calibrate.
 
-def _choice(kept: Sequence[str], *, in_integers: bool) -> Any:
-    return _debugging.QuantizationDebugOptions(denylisted_nodes=list(kept) or None, fully_quantize=in_integers)
+        Args:
+            converter: A TFLiteConverter that would make int8 of it.
+            layers: See Graph.
+            options: The type of inputs and outputs.
+        """
+        self._in_integers = options.tensor_type == "int8"
+        converter._experimental_calibrate_only = True
+        self._calibrated: bytes = converter.convert()
+        self._per_tensor = converter._experimental_disable_per_channel
+        calibrated = TfliteParts(self._calibrated)
+        self._layers = {
+            name: {name, *layers_of_tflite_tensor(name, layers)}
+            for each in calibrated.operators
+            for name in each.outputs
+        }
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """The layers that can stay in floats, and the tensors of what is in no layer."""
+        ports = [PORTS] if self._in_integers else []
+        return frozenset([*ports, *(name for found in self._layers.values() for name in found)])
+
+    def __call__(self, in_floats: Collection[str]) -> bytes:
+        """Return the model.
+
+        Args:
+            in_floats: The layers that stay in floats; what is in no layer goes by the name of the tensor that it
+                writes.
+
+        Raises:
+            InputError: One of them has no operator of its own.
+        """
+        check_layers(in_floats, self.layers)
+        kept = [name for name, found in self._layers.items() if found.intersection(in_floats)]
+        content: bytes = mlir_quantize(
+            self._calibrated,
+            disable_per_channel=self._per_tensor,
+            fully_quantize=self._in_integers and PORTS not in in_floats,
+            denylisted_nodes=kept or None,
+        )
+        return content

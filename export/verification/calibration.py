@@ -90,6 +90,10 @@ class CalibrationSet:
         places = places % self.count if filled else places[places < self.count]
         return {name: array[places] for name, array in self.samples.items()}
 
+    def first(self, count: int) -> "CalibrationSet":
+        """Return the set with no more than so many samples for the quantizer."""
+        return replace(self, samples=self.part(0, min(count, self.count), filled=False))
+
     def to_real(self, samples: Samples) -> dict[str, npt.NDArray[Any]]:
         """Return samples in the model's own types: pixels as the real values that they stand for."""
         return {
@@ -136,9 +140,8 @@ def load_calibration(
         source, splits = ARRAYS, splits_of(arrays, inputs, ARRAYS)
     elif (source := str(source)) == RANDOM:
         splits = _random(inputs, count, seed, vocabulary)
-    elif _TEST_NAMES.search(Path(source).name.lower()):
-        raise InputError(f"calibration data {source}: got what its name calls test data, expected other samples")
     else:
+        check_no_test_data(source, kind="calibration data")
         splits = read_splits(source, inputs, data_dir=data_dir, resizing=resizing, most=_TIMES * count)
     for samples, least in ((splits.train, _LEAST), (splits.held_out, 1)):
         if samples is not None:
@@ -156,6 +159,12 @@ def load_calibration(
     ports = tuple(port._replace(columns=port.columns or splits.columns) for port in inputs)
     chosen = CalibrationSet(source, seed, ports, train, held_out, splits.labels, how, held_out_classes=classes)
     return replace(chosen, warnings=_warnings(source, train, chosen.inputs))
+
+
+def check_no_test_data(source: str, *, kind: str) -> None:
+    """Raise InputError for what its name calls test data: it must stay unseen."""
+    if _TEST_NAMES.search(Path(source).name.lower()):
+        raise InputError(f"{kind} {source}: got what its name calls test data, expected other samples")
 
 
 def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples, Classes | None]:

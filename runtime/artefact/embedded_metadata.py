@@ -35,13 +35,14 @@ class EmbeddedMetadata(NamedTuple):
 
     Attributes:
         model: The model's name, for example ``"edge"``.
-        precision: ``float32``, ``float16``, ``dynamic``, ``int8`` or ``int16x8``.
+        precision: ``float32``, ``float16``, ``dynamic``, ``int8``, ``int16x8`` or ``mixed``.
         inputs: What each input means, in the artefact's order.
         outputs: What each output means, in the artefact's order.
         dataset: The name of the data set that the model was trained on; empty if unknown.
         calibration: What the quantizer saw: source, count, seed and sha256; empty for a float artefact.
         source_sha256: The digest of the Keras file that was exported.
         versions: The version of each tool that made the artefact.
+        in_floats: The layers that stay in floats in a file of ``mixed``.
     """
 
     model: str
@@ -52,6 +53,7 @@ class EmbeddedMetadata(NamedTuple):
     calibration: Mapping[str, Any] = {}
     source_sha256: str = ""
     versions: Mapping[str, str] = {}
+    in_floats: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -73,6 +75,8 @@ def to_json(metadata: EmbeddedMetadata) -> str:
         for key in ("columns", "log_mel"):
             if not each[key]:
                 del each[key]
+    if not metadata.in_floats:
+        del fields["in_floats"]
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -164,7 +168,14 @@ def _parse(fields: Mapping[str, Any], name: str) -> EmbeddedMetadata:
         outputs = tuple(_output(each) for each in fields["outputs"])
         if labels:
             outputs = (outputs[0]._replace(columns=_texts(labels)), *outputs[1:])
-        metadata = EmbeddedMetadata(**{**fields, "inputs": inputs, "outputs": outputs})
+        metadata = EmbeddedMetadata(
+            **{
+                **fields,
+                "inputs": inputs,
+                "outputs": outputs,
+                "in_floats": _texts(fields.get("in_floats", [])),
+            }
+        )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ArtefactError(f"{name}: its edgeport metadata cannot be read ({error}). Export it again.") from error
     for output in outputs:

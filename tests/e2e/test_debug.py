@@ -9,7 +9,9 @@ import numpy.typing as npt
 import pytest
 from keras import layers
 
-from edgeport.export import Options, export_model, read_manifest
+from edgeport.export import Options, export_model, load_source, read_manifest
+from edgeport.export.graphs.weighted_ends import weighted_ends
+from edgeport.export.inspection import inspect
 from edgeport.runtime.cli import main
 
 SPOILT, READER = "spoilt", "reader"
@@ -96,6 +98,47 @@ def test_floats_for_the_spoilt_layer_bring_the_accuracy_back(exported: Path) -> 
         assert int8 is not None
         assert mixed is not None
         assert mixed > int8 + 12
+
+
+def test_the_layers_that_must_stay_in_floats_are_searched(
+    samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.keras"
+    residual_network().save(model)
+    options = ["--calibration", str(samples), "--calibration-count", "100", "--precisions", "float32,int8"]
+    assert main(["export", str(model), "-o", str(tmp_path / "out"), *options, "--max-loss", "8"]) == 0
+    printed = capsys.readouterr()
+    assert not printed.err
+    manifest = read_manifest(tmp_path / "out")
+    assert [each.enough for each in manifest.searches] == ["mixed", "mixed"]
+    mixed = [each for each in manifest.artefacts if each.precision == "mixed"]
+    for found, artefact in zip(manifest.searches, mixed, strict=True):
+        assert {SPOILT, READER} <= set(found.in_floats)
+        assert "stem" not in found.in_floats
+        assert found.uppers["int8"] is not None
+        assert found.uppers["mixed"] is not None
+        assert found.uppers["mixed"] < 8 < found.uppers["int8"]
+        assert 0.1 < (found.macs_in_floats or 0) < 1
+        assert found.bytes["int8"] < found.bytes["mixed"]
+        assert found.us.keys() == found.bytes.keys() == {"float32", "int8", "mixed"}
+        assert artefact.in_floats == found.in_floats
+        inspected = inspect(tmp_path / "out" / artefact.file)
+        assert inspected.metadata is not None
+        assert inspected.metadata.in_floats == found.in_floats
+        assert f"{len(found.in_floats)} of {found.layers} layers in floats" in printed.out
+
+
+def test_the_first_and_the_last_layers_are_those_nearest_to_inputs_and_outputs() -> None:
+    assert weighted_ends(load_source(residual_network()).graph) == ("stem", "scores")
+    left, right = (keras.Input((4, 3), name=name) for name in ("left", "right"))
+    ids = keras.Input((5,), dtype="int32", name="ids")
+    inner = keras.Sequential([keras.Input((8,)), layers.Dense(6, name="inner")], name="nested")
+    joined = layers.Concatenate()([layers.LSTM(5, name="lstm")(left * 2.0), layers.Flatten()(right)])
+    joined = layers.Dense(8, name="middle")(layers.Dense(8, activation="relu", name="after")(joined))
+    table = layers.GlobalAveragePooling1D()(layers.Embedding(9, 8, name="table")(ids))
+    outputs = [layers.Dense(1, name="one")(layers.ReLU()(inner(joined + table))), layers.Softmax()(inner(joined))]
+    found = weighted_ends(load_source(keras.Model([left, right, ids], outputs)).graph)
+    assert found == ("lstm", "after", "table", "one", "inner")
 
 
 def test_files_that_edgeport_does_not_know_are_compared_too(

@@ -38,7 +38,7 @@ def chained_nodes(graph: Any, kinds: Sequence[str] = INTEGER_KERNELS, *, in_floa
     for node in graph.node:
         taken = [name for name in node.input if name and name not in constants]
         has_weights = node.op_type in PRODUCTS or (node.op_type == "Gather" and constants.get(node.input[0]) == _FLOAT)
-        if layer_of_onnx_node(node.name) in in_floats:
+        if {node.name, layer_of_onnx_node(node.name)}.intersection(in_floats):
             continue
         if has_weights or (node.op_type in kinds and taken and integer.issuperset(taken)):
             chosen.append(node.name)

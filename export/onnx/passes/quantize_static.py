@@ -27,7 +27,7 @@ def quantize_static(
     *,
     at_once: int,
     reduce_range: bool,
-    trained: Mapping[str, Steps] | None = None,
+    known: Mapping[str, Steps] | None = None,
     in_floats: Collection[str] = (),
     method: str = MINMAX,
 ) -> onnx.ModelProto:
@@ -39,17 +39,17 @@ def quantize_static(
         at_once: How many samples to compute at a time.
         reduce_range: Use 7 of the 8 bits of weights: CPUs without VNNI add pairs of products in 16 bits, which 8-bit
             weights overflow, so the same file would answer differently there.
-        trained: The steps of tensors whose ranges are known from quantization-aware training.
-        in_floats: The layers whose operators stay in floats.
+        known: The steps of tensors whose ranges are known: from quantization-aware training, or an earlier calibration.
+        in_floats: The layers whose operators stay in floats; what is in no layer goes by its own name.
         method: See ``range_of``.
     """
     with prepared_files(model) as (prepared, quantized):
         graph = onnx.load(prepared).graph
-        check_layers(in_floats, {layer_of_onnx_node(node.name) for node in graph.node})
+        check_layers(in_floats, {name for node in graph.node for name in (layer_of_onnx_node(node.name), node.name)})
         nodes = chained_nodes(graph, in_floats=in_floats)
         if not nodes:
             raise ExportError(_no_kernels(graph))
-        overrides = _overrides(graph, trained or {})
+        overrides = _overrides(graph, known or {})
         if method != MINMAX:
             overrides |= _ranges(prepared, _Reader(model, calibration, at_once), method, calibration)
         quantization.quantize_static(
@@ -86,7 +86,7 @@ def _no_kernels(graph: Any) -> str:
     )
 
 
-def _overrides(graph: Any, trained: Mapping[str, Steps]) -> dict[str, list[dict[str, Any]]]:
+def _overrides(graph: Any, known: Mapping[str, Steps]) -> dict[str, list[dict[str, Any]]]:
     """Return what onnxruntime shall not take from the calibration, for the tensors that the graph still has."""
     present = {name for node in graph.node for name in (*node.input, *node.output)}
     return {
@@ -97,7 +97,7 @@ def _overrides(graph: Any, trained: Mapping[str, Steps]) -> dict[str, list[dict[
                 "zero_point": np.array(steps.zero_point, np.uint8),
             }
         ]
-        for name, steps in trained.items()
+        for name, steps in known.items()
         if name in present
     }
 

@@ -69,6 +69,17 @@ def take_ranges(model: onnx.ModelProto) -> dict[str, Steps]:
     return steps
 
 
+def activation_steps(model: onnx.ModelProto) -> dict[str, Steps]:
+    """Return what each tensor of a quantized model that is rounded while it runs is mapped by."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[0] not in constants:
+            scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
+            found[node.input[0]] = Steps(float(scale), int(zero_point))
+    return found
+
+
 def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> None:
     for node in nodes:
         node.input[:] = [new if name == old else name for name in node.input]

@@ -9,7 +9,7 @@ from edgeport.export.diagnosis.layer_errors import StepError
 _CLIPPED, _BEYOND, _KILLED = 0.001, 0.05, 0.5
 _UNLIKE, _WIDE = 10.0, 4.0
 _FLAT_BEYOND, _MASK, _UNSCALED = 16.0, 1e3, 100.0
-_FLAT = ("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Erf", "Softmax")
+_FLAT = ("LOGISTIC", "TANH", "HARD_SWISH", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Erf")
 _ADDING = ("ADD", "SUB", "Add", "Sub")
 _JOINING = (*_ADDING, "CONCATENATION", "Concat")
 _SOFTMAX = ("SOFTMAX", "Softmax")
@@ -118,10 +118,11 @@ def _weights(error: StepError) -> str:
 _RULES: tuple[tuple[str, Callable[[StepError], str]], ...] = (
     ("calibration", _calibration),
     ("mask constant", _mask),
+    # Before the next two, which are seen in such a layer too: only here a narrower range would lose nothing.
+    ("saturated activation", _saturated),
     ("outlier channel", _outlier_channel),
     ("dead channel", _dead_channel),
     ("softmax in integers", _softmax),
-    ("saturated activation", _saturated),
     ("unlike ranges", _unlike_ranges),
     ("unscaled input", _unscaled),
     ("wide range", _wide_range),

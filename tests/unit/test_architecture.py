@@ -49,7 +49,7 @@ KERAS_LAB = {
     f"{LAB}/{name}.py"
     for name in (
         "export_cost/raw_converters", "export_cost/raw_process", "family/empty_call", "family/ensemble",
-        "family/search", "peers/ways/keras_peer", "peers/mobilenet",
+        "family/search", "peers/ways/keras_peer", "peers/mobilenet", "studies/faulty_models",
     )
 }  # fmt: skip
 ONNX_LAB = {f"{LAB}/quantizers/onnx_quantizers.py", f"{LAB}/export_cost/raw_converters.py"}

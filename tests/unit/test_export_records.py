@@ -85,7 +85,7 @@ def test_a_manifest_tells_what_the_engine_tells(data: Path) -> None:
         (None, "no export folder"),
         ("{", "damaged"),
         ("[]", "schema list"),
-        ('{"schema": 1}', "got schema 1, expected 5"),
+        ('{"schema": 1}', "got schema 1, expected 6"),
         ('{"schema": 2}', "damaged"),
         ('{"schema": 3}', "damaged"),
         ('{"schema": 3, "artefacts": [{}]}', "damaged"),

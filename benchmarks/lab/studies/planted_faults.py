@@ -153,7 +153,8 @@ def _up_to(points: float | None) -> str:
 def found_in(faulty: Faulty, folder: Path, *, margin: float) -> list[Planted]:
     """Train a model, plant its fault, export it, and return what became of it in each format."""
     arrays = faulty.arrays(faulty.data)
-    np.savez(folder / "data.npz", **{name: array for name, array in arrays.items() if "test" not in name})
+    seen: dict[str, Any] = {name: array for name, array in arrays.items() if "test" not in name}
+    np.savez(folder / "data.npz", **seen)
     model = trained(faulty, arrays)
     manifest = export_model(
         model,

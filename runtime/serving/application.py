@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.prediction.classification import ranked
 from edgeport.runtime.prediction.showing.show import facts_of
 from edgeport.runtime.prediction.showing.shown import Choices
+from edgeport.runtime.samples.reading import Samples
 from edgeport.runtime.serving.bodies import JSON, check_type, picture_type, read_body
 from edgeport.runtime.serving.guard import BODY, ENDPOINT, MODEL, error_body
 from edgeport.runtime.serving.inference_protocol import (
@@ -32,10 +34,14 @@ from edgeport.runtime.serving.inference_protocol import (
 )
 from edgeport.runtime.serving.limits import Limits, RequestError
 from edgeport.runtime.serving.metrics import CONTENT_TYPE, Metrics
+from edgeport.runtime.serving.page_files import PageFile, page_files
+from edgeport.runtime.serving.samples import Changes, SampleSet, plain, sample_at
 from edgeport.runtime.serving.served import Served, contract_of
 
 _Result = TypeVar("_Result")
 _MOST_TOP = 1000
+# Pixels that are shown, of all channels.
+_MOST_SEEN = 3 * 512 * 512
 
 
 @dataclass
@@ -45,6 +51,8 @@ class Service:
     Attributes:
         artefacts: What is served, by name.
         limits: What a request may take.
+        samples: What the page offers to try.
+        page: The files of the page, by their paths.
         metrics: What is counted.
         engines: The threads that compute.
         readers: The thread that reads pictures and other files, one at a time: each may take hundreds of megabytes.
@@ -53,12 +61,17 @@ class Service:
 
     artefacts: Mapping[str, Served]
     limits: Limits
+    samples: SampleSet
+    page: Mapping[str, PageFile] = field(default_factory=page_files)
     metrics: Metrics = field(default_factory=Metrics)
     engines: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(len(os.sched_getaffinity(0)), "edgeport-engine")
     )
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "edgeport-reader"))
     unfinished: int = 0
+
+    def __post_init__(self) -> None:
+        self.changes = Changes(self.samples)
 
     def artefact(self, name: str) -> Served:
         """Return what is served under a name; raises RequestError if nothing is."""
@@ -113,12 +126,15 @@ def application(service: Service) -> Starlette:
         ("POST", "/classify", _classify),
         ("POST", "/predict", _predict),
         ("GET", "/artefacts", _artefacts),
+        ("GET", "/samples/{index}", _sample),
+        ("GET", "/changed", _changed),
         ("GET", "/metrics", _metrics),
     ]
     routes = [
         Route(path, _named(handler, service), methods=[method], name=handler.__name__.strip("_"))
         for method, path, handler in handlers
     ]
+    routes += [Route(path, _named(_page, service), methods=["GET"]) for path in service.page]
     errors = {HTTPException: _refused, InputError: _refused}
     made = Starlette(routes=routes, exception_handlers=errors)
     made.router.redirect_slashes = False
@@ -209,7 +225,8 @@ async def _classify(service: Service, request: Request) -> Response:
         notes = list(read.notes)
         return {"model": served.name, "milliseconds": answers.seconds * 1000, "classes": classes, "notes": notes}
 
-    return _json({"answers": await _each(service, request, kind, described)})
+    answers, _ = await _each(service, request, kind, described)
+    return _json({"answers": answers})
 
 
 async def _predict(service: Service, request: Request) -> Response:
@@ -223,15 +240,24 @@ async def _predict(service: Service, request: Request) -> Response:
         notes = list(read.notes)
         return {"model": served.name, "milliseconds": answers.seconds * 1000, "samples": samples, "notes": notes}
 
-    return _json({"answers": await _each(service, request, kind, described)})
+    answers, first = await _each(service, request, kind, described)
+    if not _switch(request, "pixels"):
+        return _json({"answers": answers})
+    seen = next(iter(first.values.values()))[0]
+    if seen.dtype != np.uint8 or seen.size > _MOST_SEEN:
+        raise RequestError(400, f"pixels: got {seen.dtype} {seen.shape}, expected pixels, {_MOST_SEEN:,} at most")
+    return _json({"answers": answers, "seen": plain(seen)})
 
 
 async def _each(
     service: Service, request: Request, kind: str, described: Callable[[Served, Any], dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return what the artefacts that a request is for answer to its body, read once for all of one contract."""
+) -> tuple[list[dict[str, Any]], Samples]:
+    """Return what the artefacts that a request is for answer to its body, and the samples of the first of them.
+
+    The body is read once for all artefacts of one contract.
+    """
     body, invert = request.scope[BODY], _switch(request, "invert")
-    read: dict[Any, Any] = {}
+    read: dict[Any, Samples] = {}
     found = []
     for served in service.chosen(request):
         if served.ports not in read:
@@ -240,11 +266,27 @@ async def _each(
             read[served.ports] = await service.within(pool, reading)
         work = functools.partial(described, served, read[served.ports])
         found.append(await service.within(service.engines, work))
-    return found
+    return found, next(iter(read.values()))
 
 
 async def _artefacts(service: Service, request: Request) -> Response:
-    return _json({"artefacts": [contract_of(each) for each in service.artefacts.values()]})
+    artefacts = [contract_of(each) for each in service.artefacts.values()]
+    return _json({"artefacts": artefacts, "samples": service.samples.total})
+
+
+async def _sample(service: Service, request: Request) -> Response:
+    return _json(sample_at(service.samples, request.path_params["index"]))
+
+
+async def _changed(service: Service, request: Request) -> Response:
+    one, other = (service.artefact(request.query_params.get(key, "")) for key in ("from", "to"))
+    # All samples may take long, and nobody else shall wait for an engine meanwhile.
+    return _json(await service.within(service.readers, functools.partial(service.changes.between, one, other)))
+
+
+async def _page(service: Service, request: Request) -> Response:
+    file = service.page[request.url.path]
+    return Response(file.content, headers={"content-type": file.kind, "cache-control": "no-cache"})
 
 
 async def _metrics(service: Service, request: Request) -> Response:

@@ -12,6 +12,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.host.terminal import visible
 from edgeport.runtime.serving.limits import Limits
+from edgeport.runtime.serving.samples import find_samples
 from edgeport.runtime.serving.served import load_served
 
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 16, 512
@@ -29,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-token", action="store_true", help="anyone who reaches this machine may ask")
     parser.add_argument(
         "--name", action="append", default=[], metavar="HOST", help="a name by which clients call this machine"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="samples for the page to show (default: a bundle's golden samples)"
     )
     parser.add_argument("--engine", metavar="NAME", help=f"one of {engines}")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each engine (default 1)")
@@ -55,22 +59,24 @@ def run(arguments: argparse.Namespace) -> int:
     artefacts = load_served(
         arguments.paths, engine=arguments.engine, threads=arguments.threads, verify=not arguments.trust
     )
-    service = Service(artefacts, limits)
     hosts = frozenset({"localhost", *_own_names(), *(name.lower() for name in arguments.name)})
-    server = server_of(
-        lambda connections: Guard(
-            application(service),
-            limits,
-            service.metrics,
-            token,
-            hosts,
-            open_paths=lambda path: path.startswith("/v2/health/"),
-            connections=connections,
-            busy=lambda: service.unfinished,
-        ),
-        limits,
-    )
     with listening(arguments.host, arguments.port) as made:
+        samples = find_samples(arguments.paths, arguments.data, next(iter(artefacts.values())))
+        service = Service(artefacts, limits, samples)
+        server = server_of(
+            lambda connections: Guard(
+                application(service),
+                limits,
+                service.metrics,
+                token,
+                hosts,
+                # The page itself says nothing of the model.
+                open_paths=lambda path: path in service.page or path.startswith("/v2/health/"),
+                connections=connections,
+                busy=lambda: service.unfinished,
+            ),
+            limits,
+        )
         _say(artefacts, arguments.host, made.getsockname()[1], token)
         server.run(sockets=[made])
     return 0

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-# For pixels.py, which several of them use.
-sys.path.insert(0, str(HERE))
+# For pixels.py and serving_for_tests.py, which several of them use.
+sys.path[:0] = [str(HERE), str(HERE.parent / "unit")]
 ROOT = HERE.parents[1]
 # A worker takes all tests of a file, which share what its fixtures make. These files run for minutes and come first,
 # so that no worker is left alone with one of them at the end.
@@ -144,6 +144,24 @@ def exported(edgeport: Edgeport, trained: Path, shared: Shared) -> Path:
     output = trained.parent / "export"
     shared("exported", lambda _: edgeport("export", trained / "model.keras", "-o", output, "--overwrite"))
     return output
+
+
+@pytest.fixture(scope="session")
+def offline() -> dict[str, str]:
+    """An environment without a network. Nobody listens there: what tries to download ends at once."""
+    return dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+
+
+@pytest.fixture(scope="session")
+def published(edgeport: Edgeport, shared: Shared, offline: dict[str, str]) -> Path:
+    """The export of the smallest published model, made where nothing can be downloaded and no data set lies."""
+
+    def make(folder: Path) -> None:
+        output = folder / "export"
+        ended = edgeport("export", "zoo:edge-2k", "-o", output, KERAS_HOME=str(folder), **offline)
+        assert "calibrated on 500 samples of mnist-5k" in ended.stdout
+
+    return shared("published", make) / "export"
 
 
 @pytest.fixture(scope="session")

@@ -13,24 +13,17 @@ from edgeport.export.manifest import SCHEMA, Manifest, read_manifest
 from edgeport.train.zoo import ZOO, PublishedModel, published_models
 from edgeport.train.zoo.published import MANIFEST, SCORES
 
-# Nobody listens there: what tries to download ends at once.
-OFFLINE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-
 
 @pytest.fixture(scope="module")
 def smallest() -> PublishedModel:
     models = published_models()
-    assert models, "no model is published"
+    assert models[0].name == "edge-2k", "the fixture `published` exports another"
     return models[0]
 
 
 @pytest.fixture(scope="module")
-def folder(edgeport, smallest: PublishedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The export of the smallest published model, made where nothing can be downloaded and no data set lies."""
-    place = tmp_path_factory.mktemp("zoo")
-    ended = edgeport("export", f"zoo:{smallest.name}", "-o", place / "export", KERAS_HOME=str(place), **OFFLINE)
-    assert "calibrated on 500 samples of mnist-5k" in ended.stdout
-    return place / "export"
+def folder(published: Path) -> Path:
+    return published
 
 
 def comparable(ours: Manifest, theirs: Manifest, model: PublishedModel) -> bool:
@@ -55,11 +48,13 @@ def test_the_export_gives_the_published_files(folder: Path, smallest: PublishedM
         assert min(here.verified.sqnr_db, 100) == pytest.approx(min(published.verified.sqnr_db, 100), abs=1), here.file
 
 
-def test_the_export_is_of_a_model_that_mnist_has_trained(edgeport, folder: Path, smallest: PublishedModel) -> None:
+def test_the_export_is_of_a_model_that_mnist_has_trained(
+    edgeport, offline: dict[str, str], folder: Path, smallest: PublishedModel
+) -> None:
     manifest = read_manifest(folder)
     assert (manifest.dataset, manifest.calibration["source"]) == ("mnist", "mnist-5k")
     assert (folder / manifest.source["file"]).resolve() == smallest.file.resolve()
-    home = {"KERAS_HOME": str(folder.parent), **OFFLINE}
+    home = {"KERAS_HOME": str(folder.parent), **offline}
     # The name of the reference is right, so what is missing is the data.
     refused = edgeport("benchmark", folder, "--reference", f"zoo:{smallest.name}", code=2, **home)
     assert "mnist cannot be downloaded" in refused.stderr

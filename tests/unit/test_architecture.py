@@ -224,7 +224,10 @@ def test_what_pages_are_made_of_is_in_the_wheel() -> None:
         for path in (ROOT / package.removeprefix("edgeport.").replace(".", "/")).glob(pattern)
     }
     needed = {path for path in (ROOT / "benchmarks/report").rglob("*") if path.suffix in (".html", ".css")}
+    page = {path for path in (ROOT / "runtime/serving/page").rglob("*") if path.is_file()}
     assert len(needed) >= 3
+    assert len(page) >= 8
+    needed |= page
     assert needed <= held
 
 

@@ -204,3 +204,46 @@ def test_what_cannot_be_served_is_one_line(
     said = capsys.readouterr().err
     assert line in said
     assert said.count("\n") == 1
+
+
+def test_the_page_comes_from_this_server_alone(server: Running) -> None:
+    page = server.get("/")
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for name, kind in {"style.css": "text/css", "main.js": "text/javascript", "icon.svg": "image/svg+xml"}.items():
+        answer = server.get(f"/page/{name}")
+        assert answer.headers["content-type"].partition(";")[0] == kind
+        assert b"http" not in answer.body.replace(b"http://www.w3.org/2000/svg", b"")
+    # Which the policy would not let run.
+    assert b"style=" not in page.body
+    assert b"<script>" not in page.body
+    assert server.get("/page/index.html").status == server.get("/page/").status == 404
+
+
+def test_the_openapi_document_has_every_route(server: Running) -> None:
+    document = server.get("/page/openapi.json").json
+    for path, operations in document["paths"].items():
+        asked = path.replace("{name}", INT8).replace("{index}", "0")
+        for method in operations:
+            answer = server.ask(method.upper(), asked, b"" if method == "post" else None)
+            assert answer.status != 405, path
+            assert "nothing here" not in answer.body.decode(), path
+    assert len(document["paths"]) == 16
+
+
+def test_samples_are_offered_with_what_changed(data: Path, tmp_path: Path, pixels: np.ndarray) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels, y=np.arange(5))
+    files = (data / "tiny.float32.tflite", data / INT8)
+    server = Running(*files, "--data", tmp_path / "x.npz", log=tmp_path / "log")
+    try:
+        assert server.get("/artefacts").json["samples"] == 5
+        sample = server.get("/samples/3").json
+        assert sample == {"values": {"image": {"shape": [28, 28, 1], "data": pixels[3].ravel().tolist()}}, "label": "3"}
+        assert server.get("/samples/5").status == server.get("/samples/-1").status == 404
+        one, other = (load(file).predict(pixels).argmax(axis=1) for file in files)
+        found = server.get(f"/changed?from={files[0].name}&to={INT8}").json
+        assert found == {"count": 5, "changed": np.flatnonzero(one != other).tolist()}
+        assert server.get("/changed?from=x&to=y").status == 404
+        seen = server.ask("POST", f"/predict?model={INT8}&pixels=1", picture(pixels[0]), {"content-type": "image/png"})
+        assert seen.json["seen"] == {"shape": [28, 28, 1], "data": pixels[0].ravel().tolist()}
+    finally:
+        assert server.end() == 0

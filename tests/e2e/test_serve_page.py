@@ -1,0 +1,236 @@
+"""The page of `edgeport serve` in Chromium: digits drawn with a pen are read, and nothing is asked of another host."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chromium import Browser, opened_browser
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from serving_for_tests import Running
+
+from edgeport.runtime import load
+from edgeport.train import load_dataset
+from edgeport.train.datasets.digits.strokes import drawn
+
+DIGITS = 100
+NONE = "\u2013"
+READY = "!document.getElementById('work').hidden"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with opened_browser() as opened:
+        yield opened
+
+
+def until(browser: Browser, condition: str) -> None:
+    """Wait until a JavaScript expression is true."""
+    script = f"new Promise((done, no) => {{ let left = 1000; const look = () => ({condition}) ? done(true) : "
+    assert browser.run(f"{script}left-- ? setTimeout(look, 10) : no('never: ' + {json.dumps(condition)}); look() }})")
+
+
+def text(browser: Browser, name: str) -> Any:
+    return browser.run(f"document.getElementById('{name}').textContent")
+
+
+def choose(browser: Browser, source: str) -> None:
+    browser.run(f"document.querySelector('input[value={source}]').click()")
+
+
+def draw(browser: Browser, way: np.ndarray) -> None:
+    """Replay the way of a pen, (n, 3) of row, column and whether it is on the paper, as pointer events."""
+    points = [[float(column), float(row), bool(pen)] for row, column, pen in way]
+    browser.run(f"""(() => {{
+        const pad = document.getElementById('pad'), box = pad.getBoundingClientRect();
+        const send = (type, x, y) => pad.dispatchEvent(new PointerEvent(type, {{
+            clientX: box.left + x * box.width, clientY: box.top + y * box.height, pointerId: 1, pointerType: 'pen',
+            isPrimary: true, button: type === 'pointermove' ? -1 : 0, buttons: 1, bubbles: true, cancelable: true }}));
+        pad.setPointerCapture = () => undefined;
+        document.getElementById('clear').click();
+        let last = null;
+        for (const [x, y, on] of {json.dumps(points)}) {{
+            if (!on && last) send('pointerup', ...last);
+            send(on ? 'pointermove' : 'pointerdown', x, y);
+            last = [x, y];
+        }}
+        send('pointerup', ...last);
+    }})()""")
+
+
+def settled(browser: Browser) -> tuple[str, str]:
+    """Wait for the answers to all that was asked, and return those of the two artefacts."""
+    until(browser, "document.querySelector('[aria-busy=false]')")
+    return text(browser, "left-best"), text(browser, "right-best")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Any:
+    return load_dataset("mnist-5k").test
+
+
+@pytest.fixture(scope="module")
+def server(published: Path, digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("page")
+    np.savez(folder / "digits.npz", x=digits.samples, y=digits.classes)
+    files = (next(published.glob(f"*.{each}.tflite")) for each in ("float32", "int8"))
+    opened = Running(*files, "--data", folder / "digits.npz", log=folder / "log")
+    yield opened
+    assert opened.end() == 0
+
+
+@pytest.fixture
+def page(browser: Browser, server: Running) -> Iterator[Browser]:
+    browser.open(f"http://127.0.0.1:{server.port}/", width=1000)
+    until(browser, READY)
+    yield browser
+    assert not browser.complaints()
+    assert all(url.startswith((f"http://127.0.0.1:{server.port}/", "data:")) for url in browser.requests())
+
+
+def test_drawn_digits_are_read_in_floats_and_integers(page: Browser, digits: Any) -> None:
+    ways = drawn(digits.samples[:DIGITS, ..., 0])
+    right = np.zeros(2, int)
+    for way, true in zip(ways, digits.classes, strict=False):
+        draw(page, way)
+        right += [best == str(true) for best in settled(page)]
+    assert (right >= 95).all(), right
+
+
+def test_what_the_page_shows_is_what_the_runtime_answers(page: Browser, digits: Any, published: Path) -> None:
+    choose(page, "sample")
+    settled(page)
+    assert text(page, "truth") == f"In truth: {digits.classes[0]}"
+    names = [
+        path.name for path in sorted(published.glob("*.tflite")) if ".int8." in path.name or ".float32." in path.name
+    ]
+    shown = page.run("[...document.querySelectorAll('#all td:nth-child(2)')].map((cell) => cell.textContent)")
+    for name, line in zip(names, shown, strict=True):
+        ((best,),) = load(published / name).classify(digits.samples[:1], top=1)
+        assert line.startswith(f"{best.label} · {100 * best.probability:.0f}")
+    seen = page.run("[...document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data]")
+    assert np.array_equal(np.reshape(seen, (28, 28, 4))[..., :1], digits.samples[0])
+
+
+def test_what_changed_walks_through_the_flips(page: Browser, digits: Any, published: Path) -> None:
+    one, other = (
+        load(next(published.glob(f"*.{each}.tflite"))).predict(digits.samples).argmax(axis=1)
+        for each in ("float32", "int8")
+    )
+    flips = np.flatnonzero(one != other)
+    assert flips.size
+    choose(page, "changed")
+    until(page, f"document.getElementById('place').textContent.startsWith('1 of {flips.size} changed')")
+    until(page, "document.getElementById('verdict').textContent")
+    assert settled(page) == (str(one[flips[0]]), str(other[flips[0]]))
+    assert text(page, "verdict") == "they disagree"
+
+
+def test_it_is_drawn_by_keyboard_alone(page: Browser) -> None:
+    page.run("document.getElementById('pad').focus()")
+    for key in (" ", *["ArrowDown"] * 16):
+        for kind in ("keyDown", "keyUp"):
+            page.ask("Input.dispatchKeyEvent", type=kind, key=key)
+    assert settled(page) == ("1", "1")
+    page.ask("Input.dispatchKeyEvent", type="keyDown", key="Escape")
+    assert text(page, "left-best") == NONE
+
+
+def test_a_picture_is_read_as_predict_reads_it(page: Browser, digits: Any, tmp_path: Path) -> None:
+    Image.fromarray(255 - digits.samples[1, ..., 0]).resize((280, 280)).save(tmp_path / "photo.png")
+    choose(page, "picture")
+    root = page.ask("DOM.getDocument")["root"]["nodeId"]
+    field = page.ask("DOM.querySelector", nodeId=root, selector="#file input")["nodeId"]
+    page.ask("DOM.setFileInputFiles", nodeId=field, files=[str(tmp_path / "photo.png")])
+    until(page, f"document.getElementById('left-best').textContent !== '{NONE}'")
+    settled(page)
+    assert "tick 'dark on light'" in text(page, "notice")
+    page.run("document.querySelector('#invert input').click()")
+    assert settled(page) == (str(digits.classes[1]),) * 2
+    assert text(page, "notice") == ""
+
+
+@pytest.fixture(scope="module")
+def axe(shared) -> str:
+    """The text of axe-core, from npm."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm on PATH, which has axe-core: apt-get install npm")
+
+    def install(folder: Path) -> None:
+        subprocess.run(["npm", "install", "--silent", "--prefix", str(folder), "axe-core@4.11"], check=True)
+
+    return (shared("axe", install) / "node_modules/axe-core/axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("path", ["", "api"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_can_be_used_by_everybody(browser: Browser, server: Running, axe: str, path: str, dark: bool) -> None:
+    for width in (360, 1440):
+        browser.open(f"http://127.0.0.1:{server.port}/{path}", width=width, dark=dark)
+        if path:
+            until(browser, "document.querySelectorAll('details').length > 10")
+            browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        else:
+            until(browser, READY)
+            choose(browser, "sample")
+            until(browser, "document.querySelectorAll('#all td').length")
+        browser.run(f"{axe}; true")
+        found = browser.run(
+            "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes[0].html]))"
+        )
+        assert not found
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_token_is_asked_for_once(browser: Browser, published: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a-token-of-some-length")
+    server = Running(next(published.glob("*.int8.tflite")), "--token-file", tmp_path / "token", log=tmp_path / "log")
+    try:
+        browser.open(f"http://127.0.0.1:{server.port}/", width=800)
+        until(browser, "!document.getElementById('token').hidden")
+        browser.run("""(() => { document.getElementById('secret').value = 'a-token-of-some-length';
+            document.querySelector('#token button').click(); })()""")
+        until(browser, READY)
+        browser.open(f"http://127.0.0.1:{server.port}/", width=800)
+        until(browser, READY)
+        browser.run("sessionStorage.clear()")
+        browser.open("about:blank", width=800)
+        browser.open(f"http://127.0.0.1:{server.port}/#token=a-token-of-some-length", width=800)
+        until(browser, READY)
+        assert "token" not in browser.run("location.href")
+    finally:
+        server.end()
+
+
+def test_numbers_are_asked_in_a_form(browser: Browser, tmp_path: Path) -> None:
+    """A file of another tool, three numbers in and two out: what the contract has no names for is numbered."""
+    weights = np.array([[1, 0], [2, 0], [0, 3]], np.float32)
+    widths = {"x": 3, "y": 2}.items()
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name, width in widths]
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    graph = helper.make_graph([node], "sums", ports[:1], ports[1:], [numpy_helper.from_array(weights, "w")])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "sums.onnx").write_bytes(made.SerializeToString())
+    server = Running(tmp_path / "sums.onnx", "--trust", log=tmp_path / "log")
+    try:
+        browser.open(f"http://127.0.0.1:{server.port}/", width=360)
+        until(browser, READY)
+        settled(browser)
+        browser.run("""document.querySelectorAll('#fields input').forEach((field, place) => {
+            field.value = place + 1; field.dispatchEvent(new Event('input', { bubbles: true })); })""")
+        settled(browser)
+        shares = browser.run(
+            "[...document.querySelectorAll('#bars td:last-child .share')].map((each) => each.textContent)"
+        )
+        assert shares == ["5", "9"]
+        browser.run("""(() => { const field = document.querySelector('#fields input'); field.value = '';
+            field.dispatchEvent(new Event('input', { bubbles: true })); })()""")
+        assert text(browser, "notice") == "x: number 1 is missing"
+        assert not browser.complaints()
+    finally:
+        server.end()

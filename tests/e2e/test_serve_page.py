@@ -225,7 +225,7 @@ def test_numbers_are_asked_in_a_form(browser: Browser, tmp_path: Path) -> None:
             field.value = place + 1; field.dispatchEvent(new Event('input', { bubbles: true })); })""")
         settled(browser)
         shares = browser.run(
-            "[...document.querySelectorAll('#bars td:last-child .share')].map((each) => each.textContent)"
+            "[...document.querySelectorAll('#bars td:first-child .share')].map((each) => each.textContent)"
         )
         assert shares == ["5", "9"]
         browser.run("""(() => { const field = document.querySelector('#fields input'); field.value = '';

@@ -55,6 +55,7 @@ function open() {
   chooseSides();
   pad = new Pad(get("pad"), get("hint"), () => { if (state.source === "draw") askPixels(); });
   form = new Form(get("fields"), first.inputs, askForm);
+  get("work").classList.toggle("single", state.artefacts.length === 1);
   get("work").hidden = false;
   get("sources").querySelector("input").checked = true;
   choose(sources[0][0]);

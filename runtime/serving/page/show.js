@@ -85,7 +85,7 @@ export function showAll(page, answers, reference, total) {
     return row;
   }));
   const engine = answers.reduce((sum, answer) => sum + answer.milliseconds, 0);
-  page.time.textContent = `${engine.toFixed(1)} ms in the engines, ${total.toFixed(1)} ms in all, from the pixels to the answers of all ${answers.length}.`;
+  page.time.textContent = `${engine.toFixed(1)} ms in the engines, ${total.toFixed(1)} ms in all, from the input to the last answer.`;
 }
 
 // pixels: light and dark as numbers from 0 to 255; one or three of them a place.

@@ -102,7 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
     for note in samples.notes:
         print(visible(f"edgeport debug: {note}"), file=sys.stderr)
     if arguments.output:
-        write_whole(arguments.output, html_page(debug_document(found, what)).encode())
+        searches = manifest.searches if manifest else ()
+        write_whole(arguments.output, html_page(debug_document(found, what, searches)).encode())
     if arguments.json:
         print(
             json.dumps({"schema": SCHEMA, "kind": "diagnosis", "samples": what, "formats": list(map(document, found))})
@@ -229,3 +230,5 @@ def _say_next(
         calibration = str(manifest.calibration.get("source", "")) if manifest else ""
         words += f" --calibration {shell_word(calibration)}" if calibration and Path(calibration).exists() else ""
     console.print(f"\nNext: edgeport export {shell_word(model)} -o {shell_word(folder)}-mixed {words}")
+    if "--keep-float" in words:
+        console.print("Or have the fewest layers searched that must stay in floats: --max-loss 0.5 in its place")

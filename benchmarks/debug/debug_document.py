@@ -18,8 +18,10 @@ from edgeport.benchmarks.report.document import (
     Table,
 )
 from edgeport.benchmarks.report.looks import FORMAT_NAMES, colour_of
+from edgeport.export.diagnosis.bought import FLOAT32, INT8, MIXED, not_reached, search_sentences
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, LayerError, sentences
 from edgeport.export.diagnosis.layer_errors import StepError
+from edgeport.export.manifest import Search
 
 _EXPLAINED = (
     "Built up: the signal-to-quantization-noise ratio (SQNR) of a layer's output in the whole integer file, with what "
@@ -29,12 +31,13 @@ _EXPLAINED = (
 )
 
 
-def debug_document(found: Sequence[FormatDiagnosis], samples: str) -> Document:
+def debug_document(found: Sequence[FormatDiagnosis], samples: str, searches: Sequence[Search] = ()) -> Document:
     """Return a diagnosis as a page shows it.
 
     Args:
         found: What was measured in each format.
         samples: On what, in words.
+        searches: What an export with a largest loss has found, if there was one.
     """
     files = " and ".join(each.integer_file for each in found)
     costly: list[Block] = []
@@ -63,10 +66,42 @@ def debug_document(found: Sequence[FormatDiagnosis], samples: str) -> Document:
         lead=[],
         sections=[
             Section("costly", "What costs most", costly),
+            *([Section("repair", "What repairs it", _repairs(searches))] if searches else []),
             Section("network", "Along the network", [chart, Paragraph(_EXPLAINED, "note")]),
             Section("layers", "All layers", [layer_table(found), *(_range_table(each) for each in found)]),
         ],
     )
+
+
+def _repairs(searches: Sequence[Search]) -> list[Block]:
+    """Return what was bought for what, of each format."""
+    blocks: list[Block] = []
+    for each in searches:
+        nearest = [] if each.enough else [not_reached(each)]
+        blocks += [Heading(FORMAT_NAMES[each.format]), Listed([*nearest, *search_sentences(each)])]
+        if each.enough == MIXED:
+            blocks.append(_bought_table(each))
+    return blocks
+
+
+def _bought_table(search: Search) -> Table:
+    columns = [
+        Column("precision", numeric=False),
+        Column("loss", rank=0),
+        Column("size", "bytes", rank=1),
+        Column("a call", "us", rank=2),
+    ]
+    rows = [
+        [
+            Cell(name, look="code"),
+            Cell(search.losses.get(name)),
+            Cell(f"{search.bytes[name]:,}"),
+            Cell(f"{search.us[name]:,.4g}" if name in search.us else None),
+        ]
+        for name in (FLOAT32, MIXED, INT8)
+        if name in search.bytes
+    ]
+    return Table(f"What layers in floats buy in {FORMAT_NAMES[search.format]}", columns, rows)
 
 
 def layer_table(found: Sequence[FormatDiagnosis]) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 from edgeport.export.diagnosis.causes import Cause, cause_of
 from edgeport.export.diagnosis.layer_errors import EXACT_DB, Error, StepError, measure_steps
 from edgeport.export.diagnosis.pairing import QuantizedStep
-from edgeport.export.graphs.places import layer_of, layer_of_onnx_node, layers_of_tflite_tensor
+from edgeport.export.graphs.places import owner_of
 from edgeport.export.parts.graph import PartedGraph, PartOperator
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.tensors.arrays import Tensor
@@ -172,23 +172,6 @@ def _layers(graph: PartedGraph, step: QuantizedStep, layers: Sequence[str], form
 def _layer(graph: PartedGraph, operator: PartOperator, layers: Sequence[str], format: str) -> str:
     constants = [name for name in operator.inputs if name in graph.constants]
     return owner_of((operator.name, *constants), layers, format=format)
-
-
-def owner_of(names: Sequence[str], layers: Sequence[str], *, format: str) -> str:
-    """Return the layer that an operator belongs to, or its own name if it is in none.
-
-    Args:
-        names: Its own name, or that of the tensor that it writes, and those of its constants.
-        layers: The names of the model, then of its layers.
-        format: ``tflite`` or ``onnx``.
-    """
-    if format == "onnx":
-        return layer_of_onnx_node(names[0]) or layer_of(names[0], layers) or names[0]
-    # A tensor of several fused operators is named after all of them, the kernel last; an output has the model's name.
-    for name in names:
-        if found := layers_of_tflite_tensor(name, layers):
-            return found[-1]
-    return names[0]
 
 
 def sentences(found: FormatDiagnosis) -> list[str]:

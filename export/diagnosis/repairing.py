@@ -14,9 +14,10 @@ from edgeport.export.conversion.memory import free_memory
 from edgeport.export.conversion.mixing import PORTS, Mixing
 from edgeport.export.conversion.options import OnNote, ignored
 from edgeport.export.diagnosis.bought import FLOAT32, INT8, MIXED, not_reached
-from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, owner_of, readers_of
+from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, readers_of
 from edgeport.export.diagnosis.judge import Arrays, Judge, Judgement
 from edgeport.export.diagnosis.search import Found, search
+from edgeport.export.graphs.places import owner_of
 from edgeport.export.inspection.facts import FLOAT, INTEGER, ArtefactGraph
 from edgeport.export.manifest import Artefact, Refusal, Search
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
@@ -52,12 +53,14 @@ class _Trial:
     Attributes:
         judgement: What the judge says; None if it gives no answers.
         problem: Why it is not good enough, whatever the judge says; empty if nothing is wrong.
+        too_many: Whether nothing is left in integers.
         content: The file, if the judge finds it good enough.
         answer: What its engine answers to the held-out samples of the verification, likewise.
     """
 
     judgement: Judgement | None
     problem: str = ""
+    too_many: bool = False
     content: bytes = b""
     answer: EngineAnswer | None = None
 
@@ -114,7 +117,8 @@ class _Bench:
         row = precision_named(precision)
         with interrupts_kept():
             found = self.job.reference.verify(own_answers(self.job, held_out, path), row)
-        return _Trial(judgement, found.misses(row.limits, self.job.options.required), content, held_out)
+        missed = found.misses(row.limits, self.job.options.required)
+        return _Trial(judgement, missed, content=content, answer=held_out)
 
     def _answer(self, path: Path, samples: Arrays) -> EngineAnswer:
         return next(run_in_engines(self.folder, [path.name], samples, at_once=self.job.source.samples_at_once))
@@ -170,9 +174,10 @@ def repaired(
             try:
                 content = _mixed(job, row, mixing, in_floats)
             except ExportError as error:
-                return _Trial(None, str(error))
+                # onnxruntime's quantizer stops where it is left nothing.
+                return _Trial(None, str(error), too_many=True)
             if not any(operator.arithmetic == INTEGER for operator in _graph(content, row).operators):
-                return _Trial(None, "nothing is left in integers")
+                return _Trial(None, "nothing is left in integers", too_many=True)
             return bench.tried(content, precision=MIXED)
 
         macs = _macs_by_layer(_graph(floats, row), job, row)
@@ -220,14 +225,22 @@ def _diagnosed(bench: _Bench, floats: bytes, integers: bytes) -> FormatDiagnosis
 
 
 def _ranked(diagnosis: FormatDiagnosis, known: frozenset[str]) -> list[tuple[str, ...]]:
-    """Return each layer with those that read it, the costliest first; what is unknown comes last, then the ports."""
+    """Return each layer with those that read it, the costliest first.
+
+    Behind them comes what nobody knows the cost of. The ports stand in the middle: what they cost is not measured, and
+    they are taken back if it is little.
+    """
     ranked = sorted(diagnosis.layers, key=lambda each: -1.0 if each.at_outputs is None else -each.at_outputs - 1)
     together = [
         tuple(dict.fromkeys(name for each in (layer, *readers_of(diagnosis, layer)) for name in each.names))
         for layer in ranked
     ]
     groups = [tuple(name for name in names if name in known) for names in together]
-    return [*(group for group in groups if group), *([(PORTS,)] if PORTS in known else [])]
+    groups = [group for group in groups if group]
+    if PORTS in known:
+        groups.insert((len(groups) + 1) // 2, (PORTS,))
+    others = known.difference(*groups)
+    return [*groups, tuple(sorted(others))] if others else groups
 
 
 def _graph(content: bytes, row: Format) -> ArtefactGraph:

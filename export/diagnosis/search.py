@@ -16,6 +16,10 @@ class Tried(Protocol):
         """Whether it is good enough."""
 
     @property
+    def too_many(self) -> bool:
+        """Whether it cannot be: nothing is left in integers."""
+
+    @property
     def upper(self) -> float:
         """How bad it may be; less is better."""
 
@@ -56,6 +60,10 @@ class _Trials(Generic[T]):
                 return False
             self._made[key] = self._attempt(self._ordered(key))
         return self._made[key].good
+
+    def enough(self, layers: Collection[str]) -> bool:
+        """Return whether some layers are good enough, or more than can be."""
+        return self.good(layers) or (frozenset(layers) in self._made and self._made[frozenset(layers)].too_many)
 
     def found(self, layers: Collection[str]) -> Found[T]:
         key = frozenset(layers)
@@ -99,16 +107,24 @@ def search(
     def first(count: int) -> set[str]:
         return {*always, *(layer for group in ranked[:count] for layer in group)}
 
-    bad, good = -1, 0
-    while not trials.good(first(good)):
-        if good >= len(ranked) or trials.spent:
-            return trials.nearest()
-        bad, good = good, min(max(1, 2 * good), len(ranked))
+    doubled = [2**power for power in range(len(ranked).bit_length()) if 2**power < len(ranked)]
+    counts = sorted({0, *doubled, len(ranked)})
+    good = next((count for count in counts if trials.enough(first(count))), None)
+    if good is None:
+        return trials.nearest()
+    bad = max((count for count in counts if count < good), default=-1)
     while good - bad > 1:
         middle = (bad + good) // 2
-        bad, good = (bad, middle) if trials.good(first(middle)) else (middle, good)
-    dearest = sorted(first(good) - set(always), key=lambda layer: (-cost(layer), order.index(layer)))
-    return trials.found(_without_needless(trials, first(good), dearest))
+        bad, good = (bad, middle) if trials.enough(first(middle)) else (middle, good)
+    kept = first(good)
+    if not trials.good(kept):
+        # One layer must be left in integers: that which costs least, if it is good so.
+        fewer = [kept - {layer} for layer in reversed(order) if layer in kept and layer not in always]
+        kept = next((layers for layers in fewer if trials.good(layers)), set())
+        if not kept:
+            return trials.nearest()
+    dearest = sorted(kept - set(always), key=lambda layer: (-cost(layer), order.index(layer)))
+    return trials.found(_without_needless(trials, kept, dearest))
 
 
 def _without_needless(trials: _Trials[T], kept: set[str], dearest: Sequence[str]) -> set[str]:

@@ -63,3 +63,20 @@ def layers_of_tflite_tensor(name: str, layers: Sequence[str]) -> tuple[str, ...]
     """
     parts = sorted(name.split(";"), key=lambda part: _KERNEL.search(part) is not None)
     return tuple(filter(None, (layer_of(each, layers) for each in parts)))
+
+
+def owner_of(names: Sequence[str], layers: Sequence[str], *, format: str) -> str:
+    """Return the layer that an operator belongs to, or its own name if it is in none.
+
+    Args:
+        names: Its own name, or that of the tensor that it writes, and those of its constants.
+        layers: The names of the model, then of its layers.
+        format: ``tflite`` or ``onnx``.
+    """
+    if format == "onnx":
+        return layer_of_onnx_node(names[0]) or layer_of(names[0], layers) or names[0]
+    # A tensor of several fused operators is named after all of them, the kernel last; an output has the model's name.
+    for name in names:
+        if found := layers_of_tflite_tensor(name, layers):
+            return found[-1]
+    return names[0]

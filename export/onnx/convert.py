@@ -108,8 +108,8 @@ def mixing(
         content: bytes = made.SerializeToString(deterministic=True)
         return content
 
-    named = {name for node in int8.graph.node for name in (node.name, layer_of_onnx_node(node.name))}
-    return Mixing(frozenset(named) - {""}, mixed)
+    quantized = [node.name for node in int8.graph.node if node.op_type not in ("QuantizeLinear", "DequantizeLinear")]
+    return Mixing(frozenset(layer_of_onnx_node(name) or name for name in quantized) - {""}, mixed)
 
 
 def _prepared(

@@ -7,7 +7,7 @@ from tensorflow.lite.python.convert import mlir_quantize
 
 from edgeport.export.conversion.mixing import PORTS
 from edgeport.export.conversion.options import Options, check_layers
-from edgeport.export.graphs.places import layers_of_tflite_tensor
+from edgeport.export.graphs.places import layers_of_tflite_tensor, owner_of
 from edgeport.export.parts.tflite import TfliteParts
 
 
@@ -31,11 +31,13 @@ class Mixer:
         self._calibrated: bytes = converter.convert()
         self._per_tensor = converter._experimental_disable_per_channel
         calibrated = TfliteParts(self._calibrated)
-        self._layers = {
-            name: {name, *layers_of_tflite_tensor(name, layers)}
-            for each in calibrated.operators
-            for name in each.outputs
-        }
+        self._layers = {}
+        for each in calibrated.operators:
+            constants = [name for name in each.inputs if name in calibrated.constants]
+            owner = owner_of((each.name, *constants), layers, format="tflite")
+            for name in each.outputs:
+                if name not in calibrated.constants:
+                    self._layers[name] = {owner, *layers_of_tflite_tensor(name, layers)}
 
     @property
     def layers(self) -> frozenset[str]:

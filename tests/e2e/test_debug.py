@@ -80,7 +80,8 @@ def test_it_is_shown_with_the_command_that_repairs_it(
     assert main(["debug", str(exported), "-o", str(page)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.strip().startswith(f"{SPOILT} (CONV_2D) is to blame for") for line in lines)
-    assert f"--keep-float {SPOILT},{READER} --calibration" in lines[-1]
+    assert f"--keep-float {SPOILT},{READER} --calibration" in lines[-2]
+    assert "--max-loss 0.5" in lines[-1]
     assert max(len(line) for line in lines if SPOILT in line and "blame" not in line and "Next" not in line) <= 80
     text = page.read_text()
     assert text.count("<svg") >= 2
@@ -125,7 +126,10 @@ def test_the_layers_that_must_stay_in_floats_are_searched(
         inspected = inspect(tmp_path / "out" / artefact.file)
         assert inspected.metadata is not None
         assert inspected.metadata.in_floats == found.in_floats
-        assert f"{len(found.in_floats)} of {found.layers} layers in floats" in printed.out
+        assert f" of {found.layers} layers in floats" in printed.out
+    page = tmp_path / "page.html"
+    assert main(["debug", str(tmp_path / "out"), "--precision", "mixed", "-o", str(page)]) == 0
+    assert "What repairs it" in page.read_text()
 
 
 def test_the_first_and_the_last_layers_are_those_nearest_to_inputs_and_outputs() -> None:

@@ -17,10 +17,11 @@ class Loss:
 
     upper: float
     most: float
+    too_many: bool = False
 
     @property
     def good(self) -> bool:
-        return self.upper < self.most
+        return self.upper < self.most and not self.too_many
 
 
 class Model:
@@ -89,6 +90,21 @@ def test_ranks_that_are_wrong_cost_trials_and_no_layers() -> None:
         assert found.trial.good
         assert needed <= set(found.layers)
         assert found.trials <= MOST_TRIALS
+
+
+def test_something_is_left_in_integers() -> None:
+    class Whole(Model):
+        def attempt(self, in_floats: tuple[str, ...]) -> Loss:
+            found = super().attempt(in_floats)
+            return Loss(found.upper, self.most, too_many=len(in_floats) == len(self.losses))
+
+    losses = {"a": 1.0, "b": 1.0, "c": 1.0, "d": 0.3, "e": 1.0}
+    model = Whole(losses, most=0.5)
+    # Readers make even few groups hold everything.
+    found = search([("a", "b"), ("b", "c", "d"), ("e", "a")], model.attempt)
+    assert set(found.layers) == {"a", "b", "c", "e"}
+    assert found.trial.good
+    assert not search([("a", "b"), ("c", "d"), ("e",)], Whole({**losses, "d": 1.0}, most=0.5).attempt).trial.good
 
 
 def test_where_nothing_is_good_the_nearest_is_given() -> None:

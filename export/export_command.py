@@ -61,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--custom-objects", type=Path, metavar="FILE.py", help="Python file with the model's own layers and functions"
     )
     _add_choices(parser.add_argument_group("what to make"))
-    _add_data(parser.add_argument_group("what calibrates and verifies it"))
+    data = parser.add_argument_group("what calibrates and verifies it")
+    add_data(data)
+    _add_method(data)
     _add_loss(parser.add_argument_group("how much int8 may lose"))
 
 
@@ -127,7 +129,18 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_data(group: argparse._ArgumentGroup) -> None:
+def _add_method(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--calibration-method",
+        choices=(*METHODS, AUTO),
+        default=MINMAX,
+        help="how 8-bit activations get their ranges; auto tries all, and takes the best on samples that no range is "
+        "taken from (default minmax)",
+    )
+
+
+def add_data(group: argparse._ArgumentGroup) -> None:
+    """Declare what says which samples calibrate, and how they become what the model takes."""
     group.add_argument(
         "--calibration",
         metavar="SOURCE",
@@ -138,13 +151,6 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--target", metavar="COLUMN", help="a column of FILE.csv that is no input of the model")
     group.add_argument("--calibration-count", type=int, default=500, metavar="N", help="samples to see (default 500)")
     group.add_argument("--calibration-seed", type=int, default=0, metavar="N", help="which of them (default 0)")
-    group.add_argument(
-        "--calibration-method",
-        choices=(*METHODS, AUTO),
-        default=MINMAX,
-        help="how 8-bit activations get their ranges; auto tries all, and takes the best on samples that no range is "
-        "taken from (default minmax)",
-    )
     group.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
     group.add_argument(
         "--input-range",

@@ -112,6 +112,54 @@ def export_model(
     """
     output, options = Path(folder), options or Options()
     check_output_folder(output, overwrite=overwrite)
+    source, samples = open_with_samples(
+        model,
+        calibration=calibration,
+        calibration_count=calibration_count,
+        calibration_seed=calibration_seed,
+        data_dir=data_dir,
+        inputs=inputs,
+        input_range=input_range,
+        resizing=resizing,
+        name=name,
+        activation=activation,
+        labels=labels,
+        outputs=outputs,
+        custom_objects=custom_objects,
+        options=options,
+    )
+    from edgeport.export.conversion.exporting import check_pixels, export
+
+    check_pixels(source, samples)
+    source = named(source, samples)
+    judge = _judge(source, samples, options, data_dir)
+    for warning in samples.warnings:
+        on_warning(warning)
+    on_start(source, samples)
+    manifest = export(source, output, samples, options=options, judge=judge, on_progress=on_progress)
+    for warning in manifest.warnings[len(samples.warnings) :]:
+        on_warning(warning)
+    return manifest
+
+
+def open_with_samples(
+    model: Any,
+    *,
+    calibration: str | Path | npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]] | None,
+    calibration_count: int,
+    calibration_seed: int,
+    data_dir: Path | None,
+    inputs: Sequence[str],
+    input_range: tuple[float, float] | None,
+    resizing: Resizing | None,
+    name: str | None,
+    activation: str | None,
+    labels: Sequence[str] | Mapping[str, Sequence[str]],
+    outputs: Sequence[str],
+    custom_objects: Path | Mapping[str, Any] | None,
+    options: Options,
+) -> tuple["Source", CalibrationSet]:
+    """Return an opened model and its calibration samples; see ``export_model``."""
     _check_name(name)
     said = _said(inputs, input_range)
     source, usual = _opened(
@@ -133,18 +181,7 @@ def export_model(
         resizing=resizing or source.resizing,
         data_dir=data_dir,
     )
-    from edgeport.export.conversion.exporting import check_pixels, export
-
-    check_pixels(source, samples)
-    source = named(source, samples)
-    judge = _judge(source, samples, options, data_dir)
-    for warning in samples.warnings:
-        on_warning(warning)
-    on_start(source, samples)
-    manifest = export(source, output, samples, options=options, judge=judge, on_progress=on_progress)
-    for warning in manifest.warnings[len(samples.warnings) :]:
-        on_warning(warning)
-    return manifest
+    return source, samples
 
 
 def _judge(source: "Source", samples: CalibrationSet, options: Options, data_dir: Path | None) -> "Judge | None":

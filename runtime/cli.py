@@ -84,6 +84,12 @@ COMMANDS: tuple[Command, ...] = (
         "device",
     ),
     Command(
+        "calibration",
+        "edgeport.export.verification.advice.calibration_command",
+        "are calibration samples like what the model will see, and are they enough?",
+        "export",
+    ),
+    Command(
         "debug",
         "edgeport.benchmarks.debug.debug_command",
         "which layers lose accuracy in integers, why, and what repairs it",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Renew what the documents quote about the runtime and the benchmark themselves: runtime.json, trust.json,
-# verdicts.json, peers.json, loadgen.json. It needs the models and reports that `make results` makes, a quiet machine for
+# verdicts.json, peers.json, loadgen.json, calibration-mistakes.json. It needs the models and reports that `make results` makes, a quiet machine for
 # 40 minutes, and:
 # .venv/bin/pip install -e '.[all,dev,peers]'
 # EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
@@ -15,4 +15,5 @@ results=docs/results
 "$python" -m edgeport.benchmarks.lab.studies.verdicts -o $results/verdicts.json
 "$python" -m edgeport.benchmarks.lab.peers.comparison --tflite-runtime build/tflite-runtime -o $results/peers.json
 "$python" -m edgeport.benchmarks.lab.studies.loadgen runs/mnist-edge/export runs/mnist-classic/export -o $results/loadgen.json
+"$python" -m edgeport.benchmarks.lab.studies.calibration_mistakes -o $results/calibration-mistakes.json
 "$python" -m edgeport.benchmarks.lab.documents.refresh_tables

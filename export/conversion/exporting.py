@@ -103,6 +103,8 @@ def export(
     _ = job.naming
     _check_required(job)
     _check_probabilities(job)
+    with interrupts_kept():
+        _ = job.mistakes
     outcomes: list[Artefact | Refusal] = []
     searches: list[Search] = []
     with cycles_freed_early(), staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:
@@ -219,7 +221,7 @@ def _outcomes(
     """
     made: dict[str, tuple[Format, Precision, tuple[str, ...], float]] = {}
     contents: dict[str, dict[str, bytes]] = {row.name: {} for row in job.options.searched}
-    methods = MethodChooser(job.source, job.calibration, job.options, job.inputs, job.reference)
+    methods = MethodChooser(job.source, job.calibration, job.options, job.reference)
     for row, precision in job.options.variants:
         free_memory()
         file = f"{job.source.name}.{precision.name}{row.suffix}"
@@ -293,6 +295,7 @@ def _manifest(job: Job, output: Path, artefacts: tuple[Artefact, ...], refused: 
         calibration=calibration,
         warnings=(
             *job.calibration.warnings,
+            *job.mistakes,
             *job.naming,
             *_unsaid(job),
             *job.reference.warnings,

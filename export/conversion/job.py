@@ -17,6 +17,7 @@ from edgeport.export.conversion.ranges.methods import MINMAX
 from edgeport.export.diagnosis.judge import Judge
 from edgeport.export.manifest import Artefact, Refusal
 from edgeport.export.sources.source import Source
+from edgeport.export.verification.advice.advising import warnings_of
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.class_names import contradicted, naming_notes
 from edgeport.export.verification.engine_process import EngineAnswer
@@ -64,6 +65,11 @@ class Job:
         if self.judge.samples is self.calibration.held_out:
             return self.reference.answers
         return self.source.answers(self.judge.samples, to_real=self.calibration.to_real)
+
+    @cached_property
+    def mistakes(self) -> tuple[str, ...]:
+        """What may be wrong with the samples that give the ranges of integers, if any are asked for."""
+        return warnings_of(self.source, self.calibration, self.reference) if self.options.needs_calibration else ()
 
     @cached_property
     def naming(self) -> tuple[str, ...]:

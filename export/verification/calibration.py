@@ -48,6 +48,7 @@ class CalibrationSet:
         resizing: How pictures of any size take the model's.
         warnings: What a user should know about these samples.
         held_out_classes: int64, which of ``labels`` each of ``held_out`` is; None where that is not known.
+        classes: The same of ``samples``.
     """
 
     source: str
@@ -59,6 +60,7 @@ class CalibrationSet:
     resizing: Resizing = KERAS_LOADER
     warnings: tuple[str, ...] = ()
     held_out_classes: Classes | None = None
+    classes: Classes | None = None
 
     def __post_init__(self) -> None:
         # Also of a set that is put together by hand.
@@ -151,13 +153,15 @@ def load_calibration(
             f"calibration data {source}: got {_kinds(splits.train)} to calibrate on and {_kinds(splits.held_out)} to "
             "verify on, expected the same dtype"
         )
-    train, held_out, classes = _draw(splits, count, seed)
+    train, held_out, classes, held_out_classes = _draw(splits, count, seed)
     if all(array.min() == array.max() for array in train.values()):
         value = next(iter(train.values())).flat[0]
         raise InputError(f"calibration samples of {source}: got {value} everywhere, expected real ones")
     how = resizing or splits.resizing or KERAS_LOADER
     ports = tuple(port._replace(columns=port.columns or splits.columns) for port in inputs)
-    chosen = CalibrationSet(source, seed, ports, train, held_out, splits.labels, how, held_out_classes=classes)
+    chosen = CalibrationSet(
+        source, seed, ports, train, held_out, splits.labels, how, held_out_classes=held_out_classes, classes=classes
+    )
     return replace(chosen, warnings=_warnings(source, train, chosen.inputs))
 
 
@@ -167,8 +171,8 @@ def check_no_test_data(source: str, *, kind: str) -> None:
         raise InputError(f"{kind} {source}: got what its name calls test data, expected other samples")
 
 
-def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples, Classes | None]:
-    """Return the samples for the quantizer, others, and the classes of these."""
+def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples, Classes | None, Classes | None]:
+    """Return the samples for the quantizer and others, and the classes of both."""
     random = np.random.default_rng(seed)
     available = _count(splits.train)
     order = random.permutation(available)
@@ -179,7 +183,12 @@ def _draw(splits: Splits, count: int, seed: int) -> tuple[Samples, Samples, Clas
         held_out = _take(splits.train, order[count:])
         classes = None if splits.train_classes is None else splits.train_classes[order[count:]]
     chosen = random.permutation(_count(held_out))[:_HELD_OUT_COUNT]
-    return _take(splits.train, order[:count]), _take(held_out, chosen), None if classes is None else classes[chosen]
+    return (
+        _take(splits.train, order[:count]),
+        _take(held_out, chosen),
+        None if splits.train_classes is None else splits.train_classes[order[:count]],
+        None if classes is None else classes[chosen],
+    )
 
 
 def _random(inputs: Sequence[Input], count: int, seed: int, vocabulary: int | None) -> Splits:

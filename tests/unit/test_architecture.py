@@ -34,7 +34,8 @@ KERAS_MODULES = {
     "export/graphs/operators/rules.py", "export/graphs/running.py",
     "export/onnx/convert.py", "export/onnx/rules.py", "export/sources/float64.py", "export/sources/integer_inputs.py",
     "export/sources/keras/keras_2.py", "export/sources/keras/keras_3.py", "export/sources/keras/keras_model.py",
-    "export/sources/saved_model.py", "export/sources/tracing.py", "export/tflite/convert.py", "export/tflite/mixed.py",
+    "export/sources/saved_model.py", "export/sources/tracing.py", "export/verification/advice/witnesses.py",
+    "export/tflite/convert.py", "export/tflite/mixed.py",
     "export/tflite/float_front.py", "export/tflite/joining.py", "export/tflite/ranges.py",
     "export/tflite/rules.py", "export/tflite/schemes.py",
     "export/tflite/substitutes.py", "export/verification/rounding.py", "train/datasets/mnist.py",
@@ -50,6 +51,7 @@ KERAS_LAB = {
     for name in (
         "export_cost/raw_converters", "export_cost/raw_process", "family/empty_call", "family/ensemble",
         "family/search", "peers/ways/keras_peer", "peers/mobilenet", "studies/faulty_models",
+        "studies/calibration_models",
     )
 }  # fmt: skip
 ONNX_LAB = {f"{LAB}/quantizers/onnx_quantizers.py", f"{LAB}/export_cost/raw_converters.py"}

@@ -44,7 +44,14 @@ from edgeport.benchmarks.lab.family import family_results
 from edgeport.benchmarks.lab.peers import peers_report
 from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.studies import loadgen, planted_faults_report, runtime_cost_report, trust, verdicts
+from edgeport.benchmarks.lab.studies import (
+    calibration_mistakes,
+    loadgen,
+    planted_faults_report,
+    runtime_cost_report,
+    trust,
+    verdicts,
+)
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
 from edgeport.benchmarks.profile.profile_table import profile_markdown
@@ -77,7 +84,7 @@ _OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
 def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
     for module in (
         export_memory, export_speed, runtime_cost_report, trust, verdicts, planted_faults_report, peers_report,
-        quantizer_report,
+        quantizer_report, calibration_mistakes,
     ):  # fmt: skip
         yield module.RESULT, module.markdown
     yield loadgen.RESULT, lambda report: loadgen_markdown(report.results)

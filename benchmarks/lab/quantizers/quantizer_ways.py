@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeport.benchmarks.lab.quantizers import onnx_quantizers, tflite_quantizers
 from edgeport.export import CalibrationSet, Options
+from edgeport.export.conversion.ranges.methods import METHODS, MINMAX
 from edgeport.export.onnx import convert as to_onnx
 from edgeport.export.onnx.passes.chained_nodes import INTEGER_KERNELS, PRODUCTS
 from edgeport.export.sources.source import Source
@@ -56,10 +57,10 @@ class Subject:
         array: FloatArray = self.calibration.to_real(samples)[self.source.inputs[0].name]
         return array
 
-    def exported(self, format_name: str, precision: str, *, tensor_type: str = "int8") -> bytes:
+    def exported(self, format_name: str, precision: str, *, tensor_type: str = "int8", method: str = MINMAX) -> bytes:
         """Return what the export makes of the model."""
         convert = to_tflite.convert if format_name == "tflite" else to_onnx.convert
-        options = Options(tensor_type=tensor_type)
+        options = Options(tensor_type=tensor_type, calibration_method=method)
         return convert(self.source, precision=precision, calibration=self.calibration, options=options)
 
 
@@ -98,14 +99,19 @@ def _litert(precision: str) -> Way:
     return Way("tflite", f"{precision}, litert-quantizer", make)
 
 
-def _exported(precision: str) -> Way:
+def _exported(precision: str, *, method: str = MINMAX) -> Way:
     def make(subject: Subject) -> tuple[bytes, float]:
         # The export converts to float32 once, and derives the others from it.
         _, before = subject.onnx_float
-        content, seconds = _timed(lambda: subject.exported("onnx", precision))
+        content, seconds = _timed(lambda: subject.exported("onnx", precision, method=method))
         return content, before + seconds
 
-    return Way("onnx", f"{precision}, as exported", make)
+    return Way("onnx", f"{precision}, as exported" + (f", {method}" if method != MINMAX else ""), make)
+
+
+def _ranged(method: str) -> Way:
+    name = f"int8, TFLiteConverter, {method}"
+    return Way("tflite", name, lambda subject: _timed(lambda: subject.exported("tflite", "int8", method=method)))
 
 
 def _static(name: str, **options: Any) -> Way:
@@ -125,6 +131,7 @@ def _from_tflite(subject: Subject) -> tuple[bytes, float]:
 WAYS = (
     _converter("float32"),
     _converter("int8"),
+    *(_ranged(method) for method in METHODS if method != MINMAX),
     _litert("int8"),
     _converter("int16x8"),
     _litert("int16x8"),
@@ -133,6 +140,7 @@ WAYS = (
     Way("onnx", "float32", lambda subject: subject.onnx_float),
     _exported("dynamic"),
     _exported("int8"),
+    *(_exported("int8", method=method) for method in METHODS if method != MINMAX),
     Way("onnx", "the integers of TFLite", _from_tflite),
     _static("int8, all operators"),
     _static("int8, 8-bit weights", reduce_range=False),

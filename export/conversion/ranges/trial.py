@@ -15,7 +15,6 @@ from edgeport.export.sources.source import Source
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.engine_process import run_in_engines
 from edgeport.export.verification.reference import Reference
-from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_checksum
 from edgeport.runtime.artefact.formats import Format
 from edgeport.runtime.artefact.precisions import Precision
@@ -44,14 +43,12 @@ class MethodChooser:
         source: The model, with the lengths that the samples have.
         calibration: The calibration set.
         options: The choices of the export.
-        inputs: What the model takes.
         reference: How its outputs decide.
     """
 
     source: Source
     calibration: CalibrationSet
     options: Options
-    inputs: tuple[Input, ...]
     reference: Reference
     _choices: dict[str, Choice] = field(default_factory=dict)
 
@@ -77,34 +74,57 @@ class MethodChooser:
 
     def _trial(self, row: Format) -> Callable[[str], Judged]:
         """Return what judges a method by an int8 file, on samples that its ranges are not taken from."""
-        source = self.source
         ranged, judging = divided(self.calibration)
-        reference = _reference(source, self.calibration, judging)
-        exporter = importlib.import_module(row.exporter)
-        # The softmax would hide most of what integers do to logits.
-        decisions = {
-            name: SIGN if how == "half" and name in source.logits else how
-            for name, how in self.reference.decisions.items()
-        }
-        metadata = EmbeddedMetadata(source.name, _PRECISION, self.inputs, source.outputs)
+        judge = judge_of(self.source, ranged, judging, self.options, row=row, reference=self.reference)
+        return lambda method: judge(ranged, method)
 
-        def judge(method: str) -> Judged:
-            options = replace(self.options, calibration_method=method)
-            with temporary_folder() as folder, quiet_stderr():
-                try:
-                    content = exporter.convert(source, precision=_PRECISION, calibration=ranged, options=options)
-                except EdgeportError:
-                    raise
-                except Exception as error:  # the converters raise whatever they meet
-                    raise ExportError(cleaned(error)) from error
-                file = f"{method}{row.suffix}"
-                (folder / file).write_bytes(with_checksum(exporter.embed(content, metadata)))
-                (answer,) = run_in_engines(folder, [file], judging, at_once=source.samples_at_once)
-            if answer.answers is None:
-                raise ExportError(answer.error)
-            return judged(answer.answers, reference, decisions)
 
-        return judge
+def judge_of(
+    source: Source,
+    calibration: CalibrationSet,
+    judging: Mapping[str, Tensor],
+    options: Options,
+    *,
+    row: Format,
+    reference: Reference,
+) -> Callable[[CalibrationSet, str], Judged]:
+    """Return what judges int8 files whose ranges come from some samples by some method.
+
+    Args:
+        source: The model, with the lengths that the samples have.
+        calibration: What the model takes.
+        judging: The samples that the files answer, by input.
+        options: The choices of the export.
+        row: The format of the files.
+        reference: How the outputs decide.
+    """
+    expected = _reference(source, calibration, judging)
+    exporter = importlib.import_module(row.exporter)
+    # The softmax would hide most of what integers do to logits.
+    decisions = {
+        name: SIGN if how == "half" and name in source.logits else how for name, how in reference.decisions.items()
+    }
+    shapes = zip(source.inputs, calibration.inputs, strict=True)
+    inputs = tuple(known._replace(shape=port.shape) for port, known in shapes)
+    metadata = EmbeddedMetadata(source.name, _PRECISION, inputs, source.outputs)
+
+    def judge(ranged: CalibrationSet, method: str) -> Judged:
+        chosen_options = replace(options, calibration_method=method)
+        with temporary_folder() as folder, quiet_stderr():
+            try:
+                content = exporter.convert(source, precision=_PRECISION, calibration=ranged, options=chosen_options)
+            except EdgeportError:
+                raise
+            except Exception as error:  # the converters raise whatever they meet
+                raise ExportError(cleaned(error)) from error
+            file = f"model{row.suffix}"
+            (folder / file).write_bytes(with_checksum(exporter.embed(content, metadata)))
+            (answer,) = run_in_engines(folder, [file], judging, at_once=source.samples_at_once)
+        if answer.answers is None:
+            raise ExportError(answer.error)
+        return judged(answer.answers, expected, decisions)
+
+    return judge
 
 
 def _reference(source: Source, calibration: CalibrationSet, samples: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""Advice on calibration samples: are they like what the model was trained on, and are they enough?"""

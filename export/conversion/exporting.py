@@ -100,11 +100,9 @@ def export(
     # The model must answer before anything is converted.
     with interrupts_kept():
         _ = job.reference.answers
-    _ = job.naming
+        _ = job.naming, job.mistakes
     _check_required(job)
     _check_probabilities(job)
-    with interrupts_kept():
-        _ = job.mistakes
     outcomes: list[Artefact | Refusal] = []
     searches: list[Search] = []
     with cycles_freed_early(), staged_folder(output, record=FILE_NAME, stale=_earlier_files(output)) as folder:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from edgeport.export.graphs.graph import Graph, live_graph
-from edgeport.export.graphs.running import Batch, answers
+from edgeport.export.graphs.running import Batch, answers, computed
 from edgeport.runtime.artefact.contract import Input, Output
 
 _ARITHMETIC = (
@@ -176,11 +176,13 @@ def _worst_column(front: Front, samples: Samples, steps: int) -> float | None:
     arrays = [real[port.name] for port in front.head.inputs]
     exact = _answers(front.head, arrays, batch)
     spoilt = _answers(front.head, [_rounded(array, steps) for array in arrays], batch)
+    first = [array[: batch or 1] for array in arrays]
+    coarse = _answers(_with_rounded_factors(front.head, first, steps), arrays, batch)
     worst = None
-    for one, other in zip(exact, spoilt, strict=True):
+    for one, *others in zip(exact, spoilt, coarse, strict=True):
         if one.dtype == bool:
             continue
-        as_is, behind = _column_db(one, other), _column_db(one, _rounded(one, steps))
+        as_is, behind = min(_column_db(one, other) for other in others), _column_db(one, _rounded(one, steps))
         if as_is < min(_LEAST_DB, behind - _WORTH_DB):
             worst = min(as_is, np.inf if worst is None else worst)
     return worst
@@ -193,6 +195,38 @@ def _answers(graph: Graph, arrays: Sequence[Any], batch: int | None) -> list[npt
     parts = [[array[start : start + step] for array in arrays] for start in range(0, count - step + 1, step)]
     given = list(answers(graph, parts))
     return [np.concatenate([each[port.name] for each in given]) for port in graph.outputs]
+
+
+def _with_rounded_factors(graph: Graph, batch: Batch, steps: int) -> Graph:
+    """Return the graph with constants in integers, and factors in place of divisors, as the converter has them.
+
+    A column that never varied has a divisor near 0, and beside its factor all others are lost.
+    """
+    definition = tf.compat.v1.GraphDef()
+    definition.CopyFrom(graph.definition)
+    nodes = {node.name: node for node in definition.node}
+
+    def is_constant(tensor: str) -> bool:
+        node = nodes[_node_of(tensor)]
+        return node.op != "Placeholder" and (node.op == "Const" or all(is_constant(each) for each in node.input))
+
+    divided = [node for node in definition.node if node.op == "RealDiv" and is_constant(node.input[1])]
+    divisors = next(computed(graph, {node.name: _full(node.input[1]) for node in divided}, [batch])) if divided else {}
+    for node in [each for each in definition.node if each.op == "Const"]:
+        if tf.as_dtype(node.attr["dtype"].type).is_floating:
+            _hold(node, _rounded(tf.make_ndarray(node.attr["value"].tensor), steps))
+    for node in divided:
+        node.op = "Mul"
+        factor = definition.node.add(name=f"{node.name}/factor", op="Const")
+        factor.attr["dtype"].type = node.attr["T"].type
+        _hold(factor, _rounded(1 / divisors[node.name], steps))
+        node.input[1] = factor.name
+    return replace(graph, definition=definition)
+
+
+def _hold(constant: Any, values: npt.NDArray[Any]) -> None:
+    kind = tf.as_dtype(constant.attr["dtype"].type).as_numpy_dtype
+    constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values.astype(kind)))
 
 
 def _rounded(values: npt.NDArray[Any], steps: int) -> npt.NDArray[Any]:

@@ -363,3 +363,14 @@ def test_auto_takes_the_ranges_that_lose_least_on_samples_of_its_own(tmp_path: P
         metadata = load(tmp_path / "auto" / "out" / f"model.{name}").spec.metadata
         assert metadata is not None
         assert metadata.calibration["method"] == method
+
+
+def test_a_column_that_never_varies_does_not_take_the_steps_of_the_others(tmp_path: Path) -> None:
+    samples = normal(300, 8)
+    samples[:, 2] = 0
+    scaling = layers.Normalization()
+    scaling.adapt(samples)
+    model = keras.Model(start := keras.Input((8,), name="x"), layers.Dense(3, name="y")(scaling(start)))
+    found = exported(model, samples, tmp_path, precisions=("int8",), formats=("tflite",))
+    # Its deviation is 0, so the layer divides by 1e-7: beside that factor all others would be 0 in integers.
+    assert ratios(found)["int8.tflite"] > 15

@@ -133,11 +133,11 @@ PLANTED = (
         ),
     ),
     Planted("red and blue exchanged", ("channels",), _PHOTOS, lambda each: (each.samples[..., ::-1].copy(), None)),
-    Planted("one class alone", ("one class",), ("photos, -1 to 1", "sound, waves", "text"), _one_class),
+    Planted("one class alone", ("one class",), ("photos, -1 to 1", "sound, waves"), _one_class),
     Planted(
         "one class alone, as the data say",
         ("one class",),
-        ("photos, -1 to 1", "digits", "table, BatchNormalization first"),
+        ("photos, -1 to 1", "digits", "table, BatchNormalization first", "text"),
         _one_class,
         of_one_class=True,
     ),
@@ -223,7 +223,7 @@ def markdown(result: Study) -> str:
         of = [row for row in result.rows if row.planted == planted]
         right = sum(row.is_right for row in of)
         what = "sound samples: nothing is named" if planted == NONE else planted
-        rows.append((what, f"{right} of {len(of)}", ", ".join(row.model for row in of)))
+        rows.append((what, f"{right} of {len(of)}", "; ".join(row.model for row in of)))
     return markdown_table(("planted", "named", "in the samples of"), rows, left=(0, 2))
 
 

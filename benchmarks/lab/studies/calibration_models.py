@@ -15,7 +15,6 @@ from keras import layers
 from edgeport.train.datasets.named import load_dataset
 
 Array = npt.NDArray[Any]
-_ROOT = Path(__file__).parents[3]
 _WORDS, _LENGTH = 500, 40
 
 
@@ -201,11 +200,11 @@ def _diabetes(random: np.random.Generator) -> Sound:
 
 
 def _text(random: np.random.Generator) -> Sound:
-    """Whether words come from the documentation or from the code of this repository."""
+    """Whether words come from the descriptions of scikit-learn's data sets or from the code that reads these."""
     known: dict[str, int] = {}
     samples, classes = [], []
-    for kind, pattern in enumerate(("docs/*.md", "runtime/**/*.py")):
-        for path in sorted(_ROOT.glob(pattern))[:40]:
+    for kind, pattern in enumerate(("descr/*.rst", "*.py")):
+        for path in sorted(Path(sklearn.datasets.__file__).parent.glob(pattern)):
             words = re.findall(r"[a-z]+", path.read_text("utf-8").lower())
             numbers = [known.setdefault(word, len(known) + 1) % _WORDS for word in words]
             for start in range(0, len(numbers) - _LENGTH, _LENGTH):

@@ -60,8 +60,14 @@ class Likeness:
         explained = _explanation(total, tried)
         if explained is not None:
             yield Mistake(explained.kind, f"they look {explained.text}", explained.cure)
+        elif total > _UNLIKE and any(is_noise(array) for array in real.values() if array.dtype.kind == "f"):
+            yield Mistake(
+                "noise",
+                "neighbouring values have nothing in common, as in random numbers, and are unlike the training data",
+                "give real samples",
+            )
         elif total > _VERY_UNLIKE:
-            yield self._unlike_training(found, real)
+            yield self._unlike_training(found)
 
     def _seen(self, real: Samples) -> list[Moments]:
         """Return what comes to each layer."""
@@ -115,14 +121,12 @@ class Likeness:
             "give it in the units of the training data",
         )
 
-    def _unlike_training(self, found: Sequence[npt.NDArray[np.float64]], real: Samples) -> Mistake:
+    def _unlike_training(self, found: Sequence[npt.NDArray[np.float64]]) -> Mistake:
         worst = self._witnesses[int(np.argmax([each.mean() for each in found]))]
-        noisy = any(is_noise(array) for array in real.values() if array.dtype.kind == "f")
         return Mistake(
-            "noise" if noisy else "unlike the training data",
-            ("neighbouring values have nothing in common, as in random numbers, and " if noisy else "")
-            + f"they are unlike what the model was trained on: {worst.layer} gets other means and variances than it "
-            "has kept from training",
+            "unlike the training data",
+            f"they are unlike what the model was trained on: {worst.layer} gets other means and variances than it has "
+            "kept from training",
             "give samples like those that the model will see, scaled and normalised as in training",
         )
 

@@ -148,6 +148,7 @@ def margin_judge(
     data = judged_data(calibration, options.data, data_dir=data_dir)
     labelled = data.parts[ALL].targets is not None
     questions: list[_Question] = []
+    others = ""
     if labelled:
         data = numbered_for(data, source.outputs[0], {})
         _check_meaning(source.outputs[0], data, options)
@@ -157,11 +158,13 @@ def margin_judge(
             if output.targets is not None and metrics:
                 taken = partial(_kept, kept=evaluation.kept, place=place)
                 questions.append(_Question(metrics[0], taken, partial(_known, truth=output.targets.array)))
+        unjudged = [output.name for output in evaluation.judged if output.targets is None]
+        others = f"; {' and '.join(unjudged)} must pass verification alone" if unjudged else ""
     elif options.metrics:
         raise InputError(f"--metric: got {', '.join(options.metrics)}, and {data.name} does not say what is true")
     samples = inputs_of(data.parts[ALL], calibration.inputs, named=data.name)
     check_fits(samples, calibration.inputs, kind="held-out", source=data.name)
-    words = f"{len(data.parts[ALL]):,} held-out samples of {data.name}"
+    words = f"{len(data.parts[ALL]):,} held-out samples of {data.name}{others}"
     if not questions:
         words += ", by the model's own answers as nobody says what is true"
         questions = [_own_answers(each) for each in source.outputs]

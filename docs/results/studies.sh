@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Renew what the documents quote about the runtime and the benchmark themselves: runtime.json, trust.json,
-# verdicts.json, peers.json, loadgen.json, calibration-mistakes.json. It needs the models and reports that `make results` makes, a quiet machine for
+# verdicts.json, peers.json, loadgen.json, calibration-mistakes.json, planted-faults.json, search-cost.json.
+# It needs the models and reports that `make results` makes, a quiet machine for
 # 40 minutes, and:
 # .venv/bin/pip install -e '.[all,dev,peers]'
 # EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
@@ -14,6 +15,11 @@ results=docs/results
     --report $results/mnist-edge/report.json -o $results/trust.json
 "$python" -m edgeport.benchmarks.lab.studies.verdicts -o $results/verdicts.json
 "$python" -m edgeport.benchmarks.lab.peers.comparison --tflite-runtime build/tflite-runtime -o $results/peers.json
+"$python" -m edgeport.benchmarks.lab.studies.planted_faults -o $results/planted-faults.json
+mkdir -p build
+"$python" -c "import keras; keras.utils.set_random_seed(0); keras.applications.MobileNetV2(
+    (96, 96, 3), alpha=0.35, weights=None, classes=10, classifier_activation=None).save('build/mobilenet-v2.keras')"
+"$python" -m edgeport.benchmarks.lab.studies.search_cost build/mobilenet-v2.keras --count 400 -o $results/search-cost.json
 "$python" -m edgeport.benchmarks.lab.studies.loadgen runs/mnist-edge/export runs/mnist-classic/export -o $results/loadgen.json
 "$python" -m edgeport.benchmarks.lab.studies.calibration_mistakes -o $results/calibration-mistakes.json
 "$python" -m edgeport.benchmarks.lab.documents.refresh_tables

@@ -1,9 +1,12 @@
 """What a search for the layers that must stay in floats has found, in sentences."""
 
+from collections.abc import Sequence
+
 from edgeport.export.conversion.mixing import PORTS
 from edgeport.export.manifest import Search
 
 FLOAT32, INT8, MIXED = "float32", "int8", "mixed"
+_LISTED = 8
 
 
 def search_sentences(found: Search) -> list[str]:
@@ -20,7 +23,7 @@ def search_sentences(found: Search) -> list[str]:
     share = "" if found.macs_in_floats is None else f", {found.macs_in_floats:.1%} of the MACs"
     int8 = f", int8 {found.losses[INT8]}" if INT8 in found.losses else ""
     lines = [
-        f"{_counted(found)} in floats{share}: {', '.join(found.in_floats)}",
+        f"{_counted(found)} in floats{share}: {_listed(found.in_floats)}",
         f"loses {found.losses[MIXED]}{int8}, where less than {found.measure} is asked for",
         f"{found.bytes[MIXED]:,} bytes{_beside({name: f'{size:,}' for name, size in found.bytes.items()})}",
     ]
@@ -37,6 +40,11 @@ def not_reached(found: Search) -> str:
         f"no layers in floats are shown to bring the loss below {found.measure}: {_counted(found)} "
         f"come nearest, {found.losses[MIXED]}{advice}"
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more, which manifest.json lists" if more > 0 else "")
 
 
 def _counted(found: Search) -> str:

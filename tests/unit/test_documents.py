@@ -4,7 +4,7 @@ import argparse
 import json
 import re
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from statistics import mean
 
@@ -17,7 +17,7 @@ from edgeport.benchmarks.lab.documents.refresh_tables import DOCUMENTS, refreshe
 from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
 from edgeport.benchmarks.lab.family.family_results import Design, EmptyCall, Search
 from edgeport.benchmarks.lab.quantizers import quantizer_report
-from edgeport.benchmarks.lab.studies import loadgen, runtime_cost_report, trust, verdicts
+from edgeport.benchmarks.lab.studies import loadgen, planted_faults_report, runtime_cost_report, trust, verdicts
 from edgeport.benchmarks.mlperf.loadgen import AGREEMENT, LoadgenResult
 from edgeport.benchmarks.profile.profile_facts import Boundaries, OperatorTime, Profile, Roofline
 from edgeport.benchmarks.report.findings import findings_of
@@ -509,3 +509,11 @@ def test_loadgen_and_the_benchmark_agree_on_most_artefacts() -> None:
     assert all(each.valid for each in results)
     agreeing = [each for each in results if abs(each.difference) <= AGREEMENT]
     assert len(agreeing) >= 0.8 * len(results)
+
+
+def test_the_counts_of_planted_faults_are_those_of_the_result() -> None:
+    result = planted_faults_report.RESULT.read(ROOT / "docs/results/planted-faults.json")
+    counts = planted_faults_report.summary(result)
+    assert f"O{counts[1:]}." in (ROOT / "docs" / "debug.md").read_text().replace("\n", " ")
+    assert [each.named for each in result.faults].count(True) >= 10
+    assert not replace(result.faults[0], cause="8 bits").named

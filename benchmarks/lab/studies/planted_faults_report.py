@@ -1,5 +1,6 @@
 """What became of planted faults: the result file of ``planted_faults``, its table, and its counts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeport.benchmarks.lab.result_file import ResultFile
@@ -76,7 +77,7 @@ class PlantedFaults:
     """
 
     created_utc: str
-    versions: dict[str, str]
+    versions: Mapping[str, str]
     margin: float
     faults: tuple[Planted, ...]
 

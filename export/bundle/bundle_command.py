@@ -10,12 +10,16 @@ from edgeport.export.bundle.archive import archive_bytes
 from edgeport.export.bundle.bundling import Bundle, BundleOptions, make_bundle
 from edgeport.export.bundle.included import FOLDER as INCLUDED
 from edgeport.export.bundle.packages.targets import ENGINES, SYSTEMS
+from edgeport.export.bundle.web.folder import RECORD as WEB_RECORD
+from edgeport.export.bundle.web.folder import web_files
+from edgeport.export.bundle.web.vendored import PACKAGE, VERSION
 from edgeport.runtime.artefact.contract import JUDGED_KINDS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.files.output import write_whole
+from edgeport.runtime.files.output import check_output_folder, staged_folder, write_whole
 from edgeport.runtime.host.terminal import shell_word, visible
 
+WEB = "web"
 _SUFFIXES = (".tar.gz", ".tgz")
 
 
@@ -26,10 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     engines = ", ".join(engine.name for engine in ENGINES)
     parser.add_argument("folder", metavar="DIR", type=Path, help="what edgeport export has written")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.tar.gz", help="the archive")
-    parser.add_argument("--overwrite", action="store_true", help="replace the archive if it exists")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE.tar.gz", help="the archive; for --target web a folder"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     device = parser.add_argument_group("the device")
-    device.add_argument("--target", default="raspberry-pi", help=f"{targets} (default raspberry-pi)")
+    device.add_argument("--target", default="raspberry-pi", help=f"{targets}, web (default raspberry-pi)")
     device.add_argument("--arch", default="", help=f"{archs} (default: that of the newest system that fits)")
     device.add_argument("--python", default="", metavar="X.Y", help=f"{pythons} (default: likewise)")
     device.add_argument(
@@ -82,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the archive, and print what is in it and what to do next."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     output: Path = arguments.output
+    if arguments.target == WEB:
+        return _run_web(arguments, console)
     _check_output(output, overwrite=arguments.overwrite)
     options = BundleOptions(
         target=arguments.target,
@@ -103,6 +111,39 @@ def run(arguments: argparse.Namespace) -> int:
         content = archive_bytes(bundle.files, top=bundle.name)
     write_whole(output, content)
     _tell(bundle, output, len(content), console)
+    return 0
+
+
+def _run_web(arguments: argparse.Namespace, console: Console) -> int:
+    """Write the folder of a page that needs no server of ours."""
+    for name in ("arch", "python", "engine", "with_wheels", "include", "task"):
+        if getattr(arguments, name):
+            raise InputError(f"--{name.replace('_', '-')}: got it with --target web, expected it with a device")
+    output: Path = arguments.output
+    check_output_folder(output, overwrite=arguments.overwrite)
+    with console.status("Reading the export", spinner="line") as status, quiet_stderr():
+        files, samples = web_files(
+            arguments.folder,
+            artefacts=arguments.artefact,
+            samples=arguments.samples,
+            samples_from=arguments.samples_from,
+            data_dir=arguments.data_dir,
+            on_step=status.update,
+        )
+    with staged_folder(output, record=WEB_RECORD) as staging:
+        for path, content in files.items():
+            place = staging / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+    for note in samples.notes:
+        print(f"edgeport bundle: {visible(note)}", file=sys.stderr)
+    for path in files:
+        if path.startswith("models/"):
+            console.print(visible(f"  {Path(path).name:<24} {len(files[path]):>11,} bytes"))
+    console.print(visible(f"  {samples.count} samples: {samples.source}"))
+    console.print(f"  runs with {PACKAGE} {VERSION}, in the browser alone")
+    console.print(visible(f"Written to {output}: {sum(map(len, files.values())):,} bytes"))
+    console.print(f"\nNext: python3 -m http.server --bind 127.0.0.1 --directory {shell_word(output)}")
     return 0
 
 

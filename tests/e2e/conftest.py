@@ -14,6 +14,11 @@ from pathlib import Path
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 HERE = Path(__file__).parent
 # For pixels.py and serving_for_tests.py, which several of them use.
 sys.path[:0] = [str(HERE), str(HERE.parent / "unit")]
@@ -194,3 +199,13 @@ def environment(shared: Shared) -> Environment:
         return shared(f"environment-{name}", make) / "bin" / "python"
 
     return made
+
+
+@pytest.fixture(scope="session")
+def clients_python(environment: Environment) -> Path:
+    """An environment with the packages of the extra `clients`, and without edgeport."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    try:
+        return environment("clients", "--only-binary", ":all:", "numpy", *extras["clients"])
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the clients have no wheels for this computer: {error.stderr.strip().splitlines()[-1]}")

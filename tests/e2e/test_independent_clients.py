@@ -14,9 +14,9 @@ from edgeport.runtime import load
 from edgeport.train import load_dataset
 
 if sys.version_info >= (3, 11):
-    import tomllib
+    pass
 else:
-    import tomli as tomllib
+    pass
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("classic", "edge")
@@ -42,16 +42,6 @@ def folder(request: pytest.FixtureRequest, edgeport, tmp_path_factory: pytest.Te
     edgeport("train", "--dataset", "mnist-5k", "--model", request.param, "--epochs", 5, "-o", folder / "train")
     edgeport("export", folder / "train" / "model.keras", "-o", folder / "export")
     return folder / "export"
-
-
-@pytest.fixture(scope="module")
-def clients_python(environment) -> Path:
-    """An environment with the packages of the extra `clients`, and without edgeport."""
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    try:
-        return environment("clients", "--only-binary", ":all:", "numpy", *extras["clients"])
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"the clients have no wheels for this computer: {error.stderr.strip().splitlines()[-1]}")
 
 
 def the_file(folder: Path, ending: str) -> Path:

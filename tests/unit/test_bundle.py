@@ -602,3 +602,20 @@ def test_the_installer_says_when_there_is_no_python(unpacked: Path) -> None:
 
 def test_a_model_of_any_name_is_quoted_for_shells_and_systemd() -> None:
     assert _in_a_unit('/opt/a b "%h" $x\\') == '"/opt/a b \\"%%h\\" $$x\\\\"'
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--artefact", "int8.tflite"), "--artefact: got int8.tflite, expected ONNX files that a browser can run: "),
+        (("--with-wheels",), "--with-wheels: got it with --target web"),
+    ],
+)
+def test_only_what_a_browser_runs_goes_to_the_web(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], line: str
+) -> None:
+    assert main(["bundle", str(data), "--target", "web", "-o", str(tmp_path / "x"), *options]) == 2
+    said = capsys.readouterr().err
+    assert line in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "x").exists()

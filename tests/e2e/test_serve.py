@@ -1,4 +1,4 @@
-"""The page of `edgeport serve` in Chromium: digits drawn with a pen are read, and nothing is asked of another host."""
+"""`edgeport serve` as others use it: its page in Chromium, which asks no other host, and tritonclient."""
 
 import json
 import shutil
@@ -234,3 +234,29 @@ def test_numbers_are_asked_in_a_form(browser: Browser, tmp_path: Path) -> None:
         assert not browser.complaints()
     finally:
         server.end()
+
+
+def test_tritonclient_gets_the_answers_of_load(
+    clients_python: Path, published: Path, digits: Any, tmp_path: Path
+) -> None:
+    server = Running(published, log=tmp_path / "log")
+    try:
+        np.save(tmp_path / "pixels.npy", digits.samples[:20])
+        program = Path(__file__).with_name("run_triton.py")
+        command = [
+            clients_python,
+            program,
+            f"127.0.0.1:{server.port}",
+            tmp_path / "pixels.npy",
+            tmp_path / "answers.npz",
+        ]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert ended.returncode == 0, ended.stderr
+        answers = dict(np.load(tmp_path / "answers.npz"))
+        names = [path.name for path in published.iterdir() if path.suffix in (".onnx", ".tflite")]
+        assert len(names) == 9
+        assert answers.keys() == {f"{name} {binary}" for name in names for binary in (True, False)}
+        for key, got in answers.items():
+            assert np.array_equal(got, load(published / key.split()[0]).predict(digits.samples[:20])), key
+    finally:
+        assert server.end() == 0

@@ -1,0 +1,1 @@
+"""The page of `edgeport serve` as a folder that answers in the browser alone, on any server of files."""

@@ -1,0 +1,214 @@
+// What answers: onnxruntime-web, in this browser alone. It stands in the place of the module that asks a server.
+
+import * as ort from "./onnxruntime/ort.wasm.min.mjs";
+
+ort.env.wasm.wasmPaths = new URL("./onnxruntime/", import.meta.url).href;
+ort.env.wasm.numThreads = 1;
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array };
+const THRESHOLD = 0.5;
+let model, samples;
+const sessions = new Map();
+
+export class Refused extends Error {
+  constructor(status, line) { super(line); this.status = status; }
+}
+
+export function useToken() { throw new Error("no server, no token"); }
+
+const load = async (path) => (await fetch(path)).json();
+
+export async function connect() {
+  document.getElementById("api").hidden = true;
+  [model, samples] = await Promise.all([load("model.json"), load("samples.json")]);
+  for (const { name } of model.artefacts) {
+    sessions.set(name, await ort.InferenceSession.create(`models/${name}`, { executionProviders: ["wasm"] }));
+  }
+  return model;
+}
+
+const shapeOf = (nested) => (Array.isArray(nested) ? [nested.length, ...shapeOf(nested[0])] : []);
+
+// One sample as the tensor of an input: pixels by the runtime's own table, in the order of channels of the model.
+function tensorOf(nested, port, table, batch) {
+  const shape = shapeOf(nested), flat = nested.flat(Infinity);
+  let values = flat;
+  if (table) {
+    const channels = shape.at(-1), swapped = port.channels === "bgr";
+    values = flat.map((_, at) => table[flat[swapped ? at - (at % channels) + channels - 1 - (at % channels) : at]]);
+  }
+  // A fixed batch is filled up with the same sample.
+  if (batch > 1) { values = Array.from({ length: batch }, () => values).flat(); shape[0] = batch; }
+  if (port.dtype === "int64") values = values.map(BigInt);
+  return new ort.Tensor(port.dtype, ARRAYS[port.dtype].from(values), shape);
+}
+
+// What the engine itself gives, for the one sample: for each output its numbers and their shape.
+export async function run(artefact, values) {
+  const feeds = {};
+  for (const port of artefact.inputs) feeds[port.name] = tensorOf(values[port.name], port, artefact.tables[port.name], artefact.batch);
+  const start = performance.now(), given = await sessions.get(artefact.name).run(feeds);
+  const milliseconds = performance.now() - start, found = {};
+  for (const port of artefact.outputs) {
+    const { data, dims } = given[port.name], size = data.length / artefact.batch;
+    found[port.name] = { numbers: Array.from(data.slice(0, size), Number), shape: dims.slice(1) };
+  }
+  return { found, milliseconds };
+}
+
+// What integer files leave to the runtime, in float64 and then float32.
+function activated(numbers, columns, activation) {
+  if (activation === "sigmoid") return numbers.map((value) => Math.fround(1 / (1 + Math.exp(-value))));
+  if (activation !== "softmax") return numbers;
+  const rows = [];
+  for (let at = 0; at < numbers.length; at += columns) {
+    const row = numbers.slice(at, at + columns), most = Math.max(...row);
+    const parts = row.map((value) => Math.exp(value - most)), sum = parts.reduce((one, other) => one + other, 0);
+    rows.push(...parts.map((value) => Math.fround(value / sum)));
+  }
+  return rows;
+}
+
+// As the server says it, for the kinds of outputs that the page shows.
+function factsOf(port, { numbers, shape }) {
+  const real = activated(numbers, shape.at(-1) ?? 1, port.activation);
+  if (!real.every(Number.isFinite)) throw new Refused(400, `${port.name}: the answers are no numbers`);
+  const named = (place) => port.columns[place] ?? String(place);
+  const scores = () => Object.fromEntries(real.map((value, place) => [named(place), value]));
+  if (port.kind === "classes" && port.dtype.includes("float") === false && real.length === 1) return { kind: "classes", label: named(real[0]) };
+  if (port.kind === "classes" && shape.length === 1) {
+    const shares = ["softmax", "sigmoid"].includes(port.ending) || (!port.ending && real.every((value) => value >= 0 && value <= 1.000001));
+    return { kind: "classes", label: named(real.indexOf(Math.max(...real))), [shares ? "probabilities" : "scores"]: scores() };
+  }
+  if (port.kind === "labels" && shape.length === 1) {
+    return { kind: "labels", labels: real.flatMap((value, place) => (value >= THRESHOLD ? [named(place)] : [])), probabilities: scores() };
+  }
+  if (port.kind === "yes-no") {
+    const answer = real[0] >= THRESHOLD, names = port.columns.length ? port.columns : ["no", "yes"];
+    return { kind: "yes-no", answer, label: names[Number(answer)], probability: real[0] };
+  }
+  if (real.length <= 1000) return { kind: port.kind, columns: port.columns, units: port.units, values: real };
+  return { kind: port.kind, min: Math.min(...real), max: Math.max(...real), mean: real.reduce((one, other) => one + other, 0) / real.length };
+}
+
+async function answerOf(artefact, values) {
+  const { found, milliseconds } = await run(artefact, values);
+  const outputs = Object.fromEntries(artefact.outputs.map((port) => [port.name, factsOf(port, found[port.name])]));
+  return { model: artefact.name, milliseconds, samples: [{ outputs }] };
+}
+
+export async function ask(values) {
+  const answers = [];
+  for (const artefact of model.artefacts) answers.push(await answerOf(artefact, values));
+  return { answers };
+}
+
+export const sample = async (index) => samples[index];
+
+const nested = (flat, shape) => {
+  if (shape.length === 1) return flat;
+  const step = flat.length / shape[0];
+  return Array.from({ length: shape[0] }, (_, place) => nested(flat.slice(place * step, (place + 1) * step), shape.slice(1)));
+};
+
+const decisions = new Map();
+
+async function decided(name) {
+  if (!decisions.has(name)) {
+    const artefact = model.artefacts.find((each) => each.name === name), found = [];
+    for (const { values } of samples) {
+      const one = Object.fromEntries(Object.entries(values).map(([key, { data, shape }]) => [key, nested(data, [1, ...shape])]));
+      found.push(factsOf(artefact.outputs[0], (await run(artefact, one)).found[artefact.outputs[0].name]).label);
+    }
+    decisions.set(name, found);
+  }
+  const found = decisions.get(name);
+  if (found[0] === undefined) throw new Refused(400, `${name} chooses no class: there is nothing that could change`);
+  return found;
+}
+
+export async function changed(from, to) {
+  const [one, other] = [await decided(from), await decided(to)];
+  return { count: samples.length, changed: one.flatMap((label, place) => (label === other[place] ? [] : [place])) };
+}
+
+// A picture in the size of the model. Stretched bilinearly it is what `edgeport predict` reads, but for the decoder of the
+// browser; where that takes Lanczos, the browser's own scaling stands in, and a note says so.
+export async function askFile(file, inverted) {
+  const [port] = model.artefacts[0].inputs, [, height, width, channels] = port.shape;
+  const { fit, interpolation } = port.resizing;
+  let picture;
+  try {
+    picture = await createImageBitmap(file);
+  } catch {
+    throw new Refused(400, `${file.name}: not a picture that this browser can decode`);
+  }
+  const [wide, high] = [picture.width, picture.height];
+  const scale = fit === "crop" ? Math.max(width / wide, height / high) : Math.min(width / wide, height / high);
+  const [across, down] = fit === "stretch" ? [width, height] : [Math.max(1, Math.round(wide * scale)), Math.max(1, Math.round(high * scale))];
+  const canvas = new OffscreenCanvas(interpolation === "bilinear" ? wide : across, interpolation === "bilinear" ? high : down);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const image = context.getImageData(0, 0, canvas.width, canvas.height);
+  const data = framed(scaled(levelled(image, channels), canvas.width, canvas.height, across, down, channels), across, down, width, height, channels);
+  const pixels = inverted ? data.map((value) => 255 - value) : data;
+  const { answers } = await ask({ [port.name]: nested(pixels, [1, height, width, channels]) });
+  const note = interpolation === "bilinear" ? [] : ["The browser has scaled this picture, a little otherwise than edgeport predict does."];
+  answers.forEach((answer) => { answer.notes = note; });
+  return { answers, seen: { shape: [height, width, channels], data: pixels } };
+}
+
+// Grey as Pillow computes it, or red, green, blue.
+function levelled({ data }, channels) {
+  const found = [];
+  for (let at = 0; at < data.length; at += 4) {
+    if (channels === 1) found.push((data[at] * 19595 + data[at + 1] * 38470 + data[at + 2] * 7471 + 0x8000) >> 16);
+    else found.push(data[at], data[at + 1], data[at + 2]);
+  }
+  return found;
+}
+
+// Half-pixel centers, the four pixels around each place: tf.image.resize.
+function scaled(pixels, wide, high, across, down, channels) {
+  if (wide === across && high === down) return pixels;
+  const places = (length, count) => Array.from({ length: count }, (_, place) => {
+    const at = (place + 0.5) * (length / count) - 0.5, before = Math.floor(at);
+    const within = (value) => Math.min(length - 1, Math.max(0, value));
+    return [within(before), within(before + 1), at - before];
+  });
+  const found = [];
+  const columns = places(wide, across);
+  for (const [top, bottom, lower] of places(high, down)) {
+    for (const [left, right, share] of columns) {
+      for (let channel = 0; channel < channels; channel++) {
+        const of = (row, column) => pixels[(row * wide + column) * channels + channel];
+        const one = of(top, left) + (of(top, right) - of(top, left)) * share;
+        const other = of(bottom, left) + (of(bottom, right) - of(bottom, left)) * share;
+        found.push(Math.round(one + (other - one) * lower));
+      }
+    }
+  }
+  return found;
+}
+
+// In the middle of the model's frame: what juts out is cut off, what is missing has the colour of the border.
+function framed(pixels, across, down, width, height, channels) {
+  if (across === width && down === height) return pixels;
+  const left = Math.round((width - across) / 2), top = Math.round((height - down) / 2);
+  const border = Array.from({ length: channels }, (_, channel) => {
+    const edge = [];
+    for (let y = 0; y < down; y++) for (let x = 0; x < across; x++) {
+      if (x === 0 || y === 0 || x === across - 1 || y === down - 1) edge.push(pixels[(y * across + x) * channels + channel]);
+    }
+    return edge.sort((one, other) => one - other)[edge.length >> 1];
+  });
+  const found = [];
+  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) for (let channel = 0; channel < channels; channel++) {
+    const [row, column] = [y - top, x - left], inside = row >= 0 && row < down && column >= 0 && column < across;
+    found.push(inside ? pixels[(row * across + column) * channels + channel] : border[channel]);
+  }
+  return found;
+}

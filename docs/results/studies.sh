@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Renew what the documents quote about the runtime and the benchmark themselves: runtime.json, trust.json,
-# verdicts.json, peers.json, loadgen.json, calibration-mistakes.json, planted-faults.json, search-cost.json.
+# verdicts.json, peers.json, loadgen.json, calibration-mistakes.json, planted-faults.json, search-cost.json, serve-load.json.
 # It needs the models and reports that `make results` makes, a quiet machine for
 # 40 minutes, and:
 # .venv/bin/pip install -e '.[all,dev,peers]'
@@ -13,6 +13,8 @@ results=docs/results
 "$python" -m edgeport.benchmarks.lab.studies.runtime_cost runs/mnist-edge/export -o $results/runtime.json
 "$python" -m edgeport.benchmarks.lab.studies.trust runs/mnist-edge/export \
     --report $results/mnist-edge/report.json -o $results/trust.json
+"$python" -m edgeport.benchmarks.lab.studies.serve_load runs/mnist-edge/export/*.{float32,int8}.tflite \
+    -o $results/serve-load.json
 "$python" -m edgeport.benchmarks.lab.studies.verdicts -o $results/verdicts.json
 "$python" -m edgeport.benchmarks.lab.peers.comparison --tflite-runtime build/tflite-runtime -o $results/peers.json
 "$python" -m edgeport.benchmarks.lab.studies.planted_faults -o $results/planted-faults.json

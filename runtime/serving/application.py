@@ -92,6 +92,7 @@ class Service:
     async def within(self, pool: ThreadPoolExecutor, work: Callable[[], _Result]) -> _Result:
         """Return what some work gives that other requests shall not wait for; raises RequestError if it takes long."""
         self.unfinished += 1
+        self.metrics.began()
         loop = asyncio.get_running_loop()
 
         def ended(_: object) -> None:
@@ -108,6 +109,7 @@ class Service:
 
     def _count_down(self) -> None:
         self.unfinished -= 1
+        self.metrics.ended()
 
 
 def application(service: Service) -> Starlette:
@@ -290,7 +292,7 @@ async def _page(service: Service, request: Request) -> Response:
 
 
 async def _metrics(service: Service, request: Request) -> Response:
-    content = service.metrics.text(running=service.unfinished)
+    content = service.metrics.text()
     return Response(content, headers={"content-type": CONTENT_TYPE})
 
 

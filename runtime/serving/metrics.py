@@ -1,6 +1,9 @@
 """What a server counts, in the text format of Prometheus."""
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds: from a call of a small CNN to a picture of many megapixels.
@@ -40,7 +43,12 @@ class Metrics:
         self._errors = Counter(
             "edgeport_errors", "Requests that were answered with 400 or more", which, registry=self._registry
         )
-        self._running = Gauge("edgeport_requests_in_work", "Requests in work", registry=self._registry)
+        self._running = Gauge(
+            "edgeport_calls_in_work",
+            "Calls that have not ended",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
 
     def answered(self, endpoint: str, model: str, status: int, seconds: float) -> None:
         """Count a request.
@@ -60,7 +68,18 @@ class Metrics:
         """Count a call of an artefact."""
         self._engine.labels(model).observe(seconds)
 
-    def text(self, *, running: int) -> bytes:
-        """Return all counters, and how many requests are in work."""
-        self._running.set(running)
-        return generate_latest(self._registry)
+    def began(self) -> None:
+        """Count a call that has begun."""
+        self._running.inc()
+
+    def ended(self) -> None:
+        """Count a call that has ended."""
+        self._running.dec()
+
+    def text(self) -> bytes:
+        """Return all counters: those of all processes, where there are several."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self._registry)
+        every = CollectorRegistry()
+        MultiProcessCollector(every)  # type: ignore[no-untyped-call]
+        return generate_latest(every)

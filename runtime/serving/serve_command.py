@@ -1,16 +1,20 @@
 """``edgeport serve``: artefacts behind HTTP, by the Open Inference Protocol, with a page to draw and try."""
 
 import argparse
+import os
 import socket
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
 from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.runtime.cli import exit_code_of
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
+from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.host.terminal import visible
+from edgeport.runtime.host.workers import run_workers
 from edgeport.runtime.serving.limits import Limits
 from edgeport.runtime.serving.samples import find_samples
 from edgeport.runtime.serving.served import load_served
@@ -38,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each engine (default 1)")
     parser.add_argument("--trust", action="store_true", help="load files that edgeport did not make")
     parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes, each with the artefacts (default 1)"
+    )
+    parser.add_argument(
         "--most-megabytes", type=int, default=usual.body >> 20, metavar="N", help="of one request (default 16)"
     )
     parser.add_argument(
@@ -51,39 +58,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C."""
     limits, token = _limits(arguments), _token(arguments)
-    # What they need comes with the extra, and a mistake in the arguments needs none of it.
+    if arguments.workers == 1:
+        return _listen(arguments, limits, token)
+    with temporary_folder() as folder:
+        # The processes leave their counters there, where each finds those of all. It is looked at once, at import.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        return _listen(arguments, limits, token)
+
+
+def _listen(arguments: argparse.Namespace, limits: Limits, token: str | None) -> int:
+    # What it needs comes with the extra, and a mistake in the arguments needs none of it.
+    from edgeport.runtime.serving.server import listening
+
+    with listening(arguments.host, arguments.port) as made:
+        if arguments.workers == 1:
+            return _serve(arguments, limits, token, made)
+
+        def work(place: int, begun: Callable[[], None]) -> int:
+            return exit_code_of("edgeport", lambda: _serve(arguments, limits, token, made, place, begun))
+
+        return run_workers(arguments.workers, work)
+
+
+def _serve(
+    arguments: argparse.Namespace,
+    limits: Limits,
+    token: str | None,
+    made: socket.socket,
+    place: int = 0,
+    begun: Callable[[], None] = lambda: None,
+) -> int:
+    """Serve in this process, which is the one of that place."""
     from edgeport.runtime.serving.application import Service, application
     from edgeport.runtime.serving.guard import Guard
-    from edgeport.runtime.serving.server import listening, server_of
+    from edgeport.runtime.serving.server import server_of
 
     artefacts = load_served(
         arguments.paths, engine=arguments.engine, threads=arguments.threads, verify=not arguments.trust
     )
     hosts = frozenset({"localhost", *_own_names(), *(name.lower() for name in arguments.name)})
-    with listening(arguments.host, arguments.port) as made:
-        samples = find_samples(arguments.paths, arguments.data, next(iter(artefacts.values())))
-        service = Service(artefacts, limits, samples)
-        server = server_of(
-            lambda connections: Guard(
-                application(service),
-                limits,
-                service.metrics,
-                token,
-                hosts,
-                # The page itself says nothing of the model.
-                open_paths=lambda path: path in service.page or path.startswith("/v2/health/"),
-                connections=connections,
-                busy=lambda: service.unfinished,
-            ),
+    service = Service(artefacts, limits, find_samples(arguments.paths, arguments.data, next(iter(artefacts.values()))))
+    server = server_of(
+        lambda connections: Guard(
+            application(service),
             limits,
-        )
+            service.metrics,
+            token,
+            hosts,
+            # The page itself says nothing of the model.
+            open_paths=lambda path: path in service.page or path.startswith("/v2/health/"),
+            connections=connections,
+            busy=lambda: service.unfinished,
+        ),
+        limits,
+    )
+    if place == 0:
         _say(artefacts, arguments.host, made.getsockname()[1], token)
-        server.run(sockets=[made])
+    begun()
+    server.run(sockets=[made])
     return 0
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:
-    for key, least, most in (("most_megabytes", 1, 1024), ("most_requests", 1, 10_000), ("timeout", 0.1, 3600)):
+    ranges = (("most_megabytes", 1, 1024), ("most_requests", 1, 10_000), ("timeout", 0.1, 3600), ("workers", 1, 64))
+    for key, least, most in ranges:
         given = getattr(arguments, key)
         if not least <= given <= most:
             raise InputError(f"--{key.replace('_', '-')}: got {given:g}, expected {least:g} to {most:g}")

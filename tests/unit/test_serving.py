@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -247,3 +250,35 @@ def test_samples_are_offered_with_what_changed(data: Path, tmp_path: Path, pixel
         assert seen.json["seen"] == {"shape": [28, 28, 1], "data": pixels[0].ravel().tolist()}
     finally:
         assert server.end() == 0
+
+
+def test_several_processes_answer_and_count_as_one(data: Path, tmp_path: Path, pixels: np.ndarray) -> None:
+    server = Running(data / INT8, "--workers", "2", log=tmp_path / "log")
+    expected = load(data / INT8).predict(pixels)
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    for _ in range(20):
+        (got,) = server.infer(INT8, {"inputs": [tensor(pixels)]}).json["outputs"]
+        assert np.array_equal(np.array(got["data"], np.float32).reshape(5, 10), expected)
+    count = f'edgeport_requests_total{{endpoint="infer",model="{INT8}",status="200"}} 20.0'
+    assert count in server.get("/metrics").body.decode().splitlines()
+    assert len(children.read_text().split()) == 2
+    assert server.end() == 0
+    assert len(server.printed) == 2
+
+
+def test_a_process_that_dies_ends_the_others(data: Path, tmp_path: Path) -> None:
+    server = Running(data / INT8, "--workers", "2", log=tmp_path / "log")
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    while len(found := children.read_text().split()) < 2:
+        time.sleep(0.01)
+    os.kill(int(found[0]), signal.SIGKILL)
+    assert server.process.wait(30) == signal.SIGKILL
+    assert server.process.stdout
+    server.process.stdout.close()
+
+
+def test_what_no_process_can_do_is_said_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edgeport.runtime.cli", "serve", tmp_path / "no.tflite", "--workers", "2"]
+    ended = subprocess.run([*command, "--port", "0"], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1

@@ -50,6 +50,7 @@ from edgeport.benchmarks.lab.studies import (
     planted_faults_report,
     runtime_cost_report,
     search_cost,
+    serve_load,
     trust,
     verdicts,
 )
@@ -85,7 +86,7 @@ _OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
 def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
     for module in (
         export_memory, export_speed, runtime_cost_report, trust, verdicts, planted_faults_report, search_cost,
-        peers_report, quantizer_report, calibration_mistakes,
+        serve_load, peers_report, quantizer_report, calibration_mistakes,
     ):  # fmt: skip
         yield module.RESULT, module.markdown
     yield loadgen.RESULT, lambda report: loadgen_markdown(report.results)

@@ -73,6 +73,14 @@ class Running:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # A test that has failed leaves no server behind.
+        if self.process.poll() is None:
+            self.end()
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Signal it to end, and return its exit code."""
         self.process.send_signal(number)

@@ -143,6 +143,7 @@ def test_metrics_count_by_artefact(server: Running) -> None:
     which = f'endpoint="infer",model="{INT8}"'
     before = counted()
     server.infer(INT8, "no JSON")
+    time.sleep(0.2)
     after = counted()
     assert after[f"edgeport_errors_total{{{which}}}"] == before.get(f"edgeport_errors_total{{{which}}}", 0) + 1
     count = f"edgeport_request_seconds_count{{{which}}}"
@@ -253,28 +254,35 @@ def test_samples_are_offered_with_what_changed(data: Path, tmp_path: Path, pixel
 
 
 def test_several_processes_answer_and_count_as_one(data: Path, tmp_path: Path, pixels: np.ndarray) -> None:
-    server = Running(data / INT8, "--workers", "2", log=tmp_path / "log")
-    expected = load(data / INT8).predict(pixels)
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    for _ in range(20):
-        (got,) = server.infer(INT8, {"inputs": [tensor(pixels)]}).json["outputs"]
-        assert np.array_equal(np.array(got["data"], np.float32).reshape(5, 10), expected)
-    count = f'edgeport_requests_total{{endpoint="infer",model="{INT8}",status="200"}} 20.0'
-    assert count in server.get("/metrics").body.decode().splitlines()
-    assert len(children.read_text().split()) == 2
-    assert server.end() == 0
-    assert len(server.printed) == 2
+    with Running(data / INT8, "--workers", "2", log=tmp_path / "log") as server:
+        expected = load(data / INT8).predict(pixels)
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        for _ in range(20):
+            (got,) = server.infer(INT8, {"inputs": [tensor(pixels)]}).json["outputs"]
+            assert np.array_equal(np.array(got["data"], np.float32).reshape(5, 10), expected)
+        count = f'edgeport_requests_total{{endpoint="infer",model="{INT8}",status="200"}} 20.0'
+        # A request is counted when its answer is sent, which the client may have a moment before.
+        seen: list[str] = []
+        for _ in range(50):
+            seen = server.get("/metrics").body.decode().splitlines()
+            if count in seen:
+                break
+            time.sleep(0.1)
+        assert count in seen
+        assert len(children.read_text().split()) == 2
+        assert server.end() == 0
+        assert len(server.printed) == 2
 
 
 def test_a_process_that_dies_ends_the_others(data: Path, tmp_path: Path) -> None:
-    server = Running(data / INT8, "--workers", "2", log=tmp_path / "log")
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    while len(found := children.read_text().split()) < 2:
-        time.sleep(0.01)
-    os.kill(int(found[0]), signal.SIGKILL)
-    assert server.process.wait(30) == signal.SIGKILL
-    assert server.process.stdout
-    server.process.stdout.close()
+    with Running(data / INT8, "--workers", "2", log=tmp_path / "log") as server:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        while len(found := children.read_text().split()) < 2:
+            time.sleep(0.01)
+        os.kill(int(found[0]), signal.SIGKILL)
+        assert server.process.wait(30) == signal.SIGKILL
+        assert server.process.stdout
+        server.process.stdout.close()
 
 
 def test_what_no_process_can_do_is_said_once(tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ def test_metrics_count_by_artefact(server: Running) -> None:
         return {key: float(value) for key, _, value in rows}
 
     which = f'endpoint="infer",model="{INT8}"'
+    assert server.infer(INT8, {"inputs": [tensor(np.zeros((1, 28, 28, 1), np.uint8))]}).status == 200
+    time.sleep(0.2)
     before = counted()
     server.infer(INT8, "no JSON")
     time.sleep(0.2)

@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$name"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-pi fuzz lint typecheck results studies zoo wheel constraints chromium clean
+.PHONY: help quickstart test test-slow test-pi fuzz lint typecheck results studies zoo docs docs-serve types wheel release-check constraints chromium clean
 
 help:
 	@echo 'make quickstart   train, export, predict and benchmark on real digits (about 5 minutes)'
@@ -20,6 +20,8 @@ help:
 	@echo 'make results      train and measure on all of MNIST, and renew docs/results and the tables'
 	@echo 'make studies      measure the runtime and the benchmark themselves, and renew their tables'
 	@echo 'make zoo          export the published models, and count anew with the raw engines what they have right'
+	@echo 'make docs         build the site in build/site, and check its links'
+	@echo 'make docs-serve   the site, for a browser on this machine'
 	@echo 'make wheel        build the wheel in dist/'
 	@echo 'make constraints  renew the tested versions'
 	@echo 'make clean        remove .venv, build and caches (never your runs)'
@@ -50,11 +52,21 @@ lint: $(VENV)/installed
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 
-# mypy does not follow an editable install, so it is given the packages as links.
-typecheck: $(VENV)/installed
+# mypy and the site's reference do not follow an editable install, so they are given the packages as links.
+types:
 	@mkdir -p build/types/edgeport
 	@for layer in train export runtime benchmarks; do ln -sfn "../../../$$layer" "build/types/edgeport/$$layer"; done
+
+typecheck: $(VENV)/installed types
 	@$(VENV)/bin/mypy
+
+# The variable hides an advertisement.
+docs: $(VENV)/installed types
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+	@echo 'Built build/site; look at it with: make docs-serve'
+
+docs-serve: $(VENV)/installed types
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs serve --quiet --dev-addr 127.0.0.1:8000
 
 results: $(VENV)/installed
 	@docs/results/make.sh

@@ -1,6 +1,6 @@
 """Measure what the trip to a small computer cost, in accuracy, size, latency and memory, and report it.
 
-To begin::
+To begin:
 
     from pathlib import Path
     from edgeport.benchmarks import read_report

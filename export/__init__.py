@@ -1,6 +1,6 @@
 """Turn a Keras model into artefacts: convert, calibrate, embed what the runtime needs, verify, record.
 
-To begin::
+To begin:
 
     from edgeport.export import Options, export_model
 

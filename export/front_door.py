@@ -93,7 +93,7 @@ def export_model(
         ExportError: The model cannot be exported, or no artefact at all could be delivered.
         InputError: An argument is wrong, the samples do not fit the model, or the folder holds something already.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np
         >>> from edgeport.export import Options, export_model
         >>> signal = keras.Input((16, 2), name="signal")

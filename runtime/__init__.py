@@ -1,6 +1,6 @@
 """Predict with an exported artefact: numpy and one engine, nothing else.
 
-To begin::
+To begin:
 
     from edgeport.runtime import load
 

@@ -1,6 +1,6 @@
 """Train a CNN: data sets with fixed splits, models that take raw pixels, recipes, fitting and pictures.
 
-To begin::
+To begin:
 
     from pathlib import Path
     from rich.console import Console

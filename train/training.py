@@ -62,7 +62,7 @@ def train(run: Run, output: Path, *, console: Console, resume: bool = False, sco
         InputError: The folder cannot be written, holds no run to resume, or another run is writing to it; the
             teacher does not fit.
 
-    Example:
+    Examples:
         >>> from dataclasses import replace
         >>> from io import StringIO
         >>> from pathlib import Path

@@ -32,7 +32,7 @@ def output_change(reference: npt.NDArray[np.generic], other: npt.NDArray[np.gene
         reference: The reference's answers, of any shape.
         other: The other model's, of the same shape.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> output_change(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.5, 4.0])).largest
         0.5

@@ -108,7 +108,7 @@ def paired_change(
     Raises:
         MetricError: The metric has no figure for the answers of one of the two.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from edgeport.benchmarks.tasks.rankings import ROC_AUC
         >>> random = np.random.default_rng(0)

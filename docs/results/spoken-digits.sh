@@ -9,8 +9,7 @@ rm -rf "$work"
 mkdir -p "$work" "$results"
 cd "$work"
 ln -s "$recordings" free-spoken-digit-dataset
-sed -n '/^```python$/,/^```$/{//!p}' "$root/docs/spoken-digits.md" >model.py
-"$root/.venv/bin/python" model.py
+"$root/.venv/bin/python" "$root/examples/spoken_digits.py"
 
 for command in \
     "train --model spoken.keras --input log-mel:8000 --dataset fsdd:free-spoken-digit-dataset --epochs 40 -o runs/spoken/train" \

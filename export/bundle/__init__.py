@@ -1,6 +1,6 @@
 """Pack an export for a device: artefacts, packages, golden answers, an installer, in one archive.
 
-To begin::
+To begin:
 
     from pathlib import Path
     from edgeport.export.bundle import BundleOptions, archive_bytes, make_bundle

@@ -104,7 +104,7 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
         InputError: An option names what does not exist or does not go together.
         ExportError: pip could not fetch the wheels.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from edgeport.export.bundle import BundleOptions, archive_bytes, make_bundle
         >>> bundle = make_bundle(Path("exported"), BundleOptions(artefacts=("int8.tflite",)))

@@ -32,7 +32,7 @@ def layer_of(node: str, layers: Sequence[str]) -> str:
             than the layer's name.
         layers: See Graph.
 
-    Example:
+    Examples:
         >>> layer_of("functional_1/stem_1/convolution", ["functional", "stem", "head"])
         'stem'
     """

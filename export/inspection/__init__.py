@@ -1,6 +1,6 @@
 """Look inside an artefact: its tensors, operators, sizes, and what runs in integers.
 
-To begin::
+To begin:
 
     from edgeport.export.inspection import inspect
 

@@ -25,7 +25,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     Raises:
         ArtefactError: The file is missing, unreadable, damaged, or not the format that its name says.
 
-    Example:
+    Examples:
         >>> from edgeport.export.inspection import inspect
         >>> found = inspect("tiny.int8.tflite")
         >>> found.checksum, found.arithmetic, found.parameters

@@ -41,7 +41,7 @@ def parsed_input(text: str) -> Input:
     Raises:
         InputError: The text is none of the forms.
 
-    Example:
+    Examples:
         >>> from edgeport.runtime.artefact.input_kinds import parsed_input
         >>> parsed_input("photo=pixels:-1:1:bgr")[3:]
         ('', (-1.0, 1.0), None, 'pixels', 'bgr')

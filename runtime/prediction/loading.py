@@ -34,7 +34,7 @@ def load(
         InputError: ``threads`` is out of range, or ``engine`` cannot run this format.
         MissingDependencyError: No engine for this format is installed.
 
-    Example:
+    Examples:
         >>> from edgeport.runtime import load
         >>> predictor = load("tiny.int8.tflite")
         >>> str(predictor.spec.input)

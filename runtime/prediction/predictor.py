@@ -83,7 +83,7 @@ class Predictor:
                 has several tensors and only one is given; the engine cannot compute the values; the predictor is
                 closed.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from edgeport.runtime import load
             >>> predictor = load("tiny.int8.tflite")
@@ -113,7 +113,7 @@ class Predictor:
         Raises:
             InputError: The array is not uint8, its shape is not the model's, or the model takes no images.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from edgeport.runtime import load
             >>> images = np.zeros((2, 28, 28), np.uint8)
@@ -142,7 +142,7 @@ class Predictor:
         Raises:
             InputError: As for ``predict``, and if the output is no classes.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from edgeport.runtime import load
             >>> image = np.zeros((1, 28, 28), np.uint8)

@@ -54,7 +54,7 @@ def parsed_log_mel(text: str) -> LogMel:
     Raises:
         InputError: It is neither.
 
-    Example:
+    Examples:
         >>> parsed_log_mel("log-mel:8000")
         LogMel(rate=8000, window=256, hop=128)
     """
@@ -106,7 +106,7 @@ def log_mel(samples: npt.NDArray[Any], features: LogMel, *, frames: int, bands: 
     Raises:
         InputError: There are so many bands that one of them would be between two frequencies, and always silent.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> tone = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000)
         >>> heard = log_mel(tone, LogMel(8000, 256, 128), frames=61, bands=32)

@@ -94,7 +94,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 
 @pytest.fixture(scope="session")
 def edgeport(tmp_path_factory: pytest.TempPathFactory) -> Edgeport:
-    """Run the command line as a user would, without the network settings or data of this machine's user.
+    """Run the command line, or FILE.py, as a user would, without the network settings or data of this machine's user.
 
     The first call of each sub-command, and every one with environment variables, is a new process. The others are
     forked from one that has imported TensorFlow and has done nothing else.
@@ -105,7 +105,7 @@ def edgeport(tmp_path_factory: pytest.TempPathFactory) -> Edgeport:
 
     def run(*arguments: object, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "edgeport.runtime.cli", *map(str, arguments)]
-        if variables or command[3] not in known:
+        if variables or (command[3] not in known and not command[3].endswith(".py")):
             ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment | variables)
             known.update([] if variables else command[3:4])
         else:

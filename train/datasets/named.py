@@ -45,7 +45,7 @@ def load_dataset(
     Raises:
         InputError: The name is unknown, or the data is missing, unreadable or not what it should be.
 
-    Example:
+    Examples:
         >>> from edgeport.train import load_dataset
         >>> dataset = load_dataset("mnist-5k")
         >>> dataset.train.samples.shape, dataset.labels[:3]

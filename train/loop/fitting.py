@@ -145,7 +145,7 @@ def fit(
     Raises:
         InputError: ``resume`` is asked for and ``state`` holds no interrupted run, or another one.
 
-    Example:
+    Examples:
         >>> from dataclasses import replace
         >>> from pathlib import Path
         >>> from edgeport.train import RECIPES, Run, build_model, fit, load_dataset

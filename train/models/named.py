@@ -20,7 +20,7 @@ def build_model(name: str, *, image_shape: ImageShape, class_count: int) -> kera
     Raises:
         InputError: There is no such model, or the images are too small for it.
 
-    Example:
+    Examples:
         >>> from edgeport.train import build_model
         >>> build_model("edge", image_shape=(28, 28, 1), class_count=10).output_shape
         (None, 10)

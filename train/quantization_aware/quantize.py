@@ -40,7 +40,7 @@ def quantize_aware(model: keras.Model, *, calibration: Samples, takes: str = "")
         InputError: The model has a layer that has no rule here, takes no floats, or holds NaN, the samples do not fit
             it, or nobody says what pixels are to it.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from edgeport.train import build_model, quantize_aware
         >>> model = build_model("edge", image_shape=(28, 28, 1), class_count=10)

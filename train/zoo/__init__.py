@@ -1,6 +1,6 @@
 """The zoo: trained models that are installed with the package, and what was measured of them.
 
-To begin::
+To begin:
 
     from edgeport.train.zoo import published_models
 

@@ -54,7 +54,7 @@ def load_composed(source: str, *, seed: int = 0) -> Data:
     Raises:
         InputError: There is no such task.
 
-    Example:
+    Examples:
         >>> from edgeport.train.datasets.digits.composed import load_composed
         >>> test = load_composed("digits:boxes").parts["test"]
         >>> test.inputs[""].shape, test.targets.shape

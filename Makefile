@@ -23,6 +23,7 @@ help:
 	@echo 'make docs         build the site in build/site, and check its links'
 	@echo 'make docs-serve   the site, for a browser on this machine'
 	@echo 'make wheel        build the wheel in dist/'
+	@echo 'make release-check  build, check and try both archives: each extra in an environment of its own'
 	@echo 'make constraints  renew the tested versions'
 	@echo 'make clean        remove .venv, build and caches (never your runs)'
 
@@ -82,6 +83,10 @@ wheel: $(VENV)/installed
 	@rm -rf build/wheel && mkdir -p build/wheel
 	@cp -R LICENSE README.md pyproject.toml train export runtime benchmarks build/wheel/
 	@$(VENV)/bin/python -m build --outdir dist build/wheel
+
+# OPTIONS='tflite all' tries these extras alone.
+release-check: wheel
+	@$(VENV)/bin/python tests/release/check.py $(OPTIONS)
 
 # Overridden: 32-bit ARM's bound on numpy (it takes the runtime alone, with a numpy of its own), and
 # backports.strenum, whose later versions refuse the newer Pythons that ai-edge-litert wants it on.

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError, unknown_name
 from edgeport.runtime.host.machine import version_of
@@ -35,12 +35,14 @@ class Command:
         name: What the user types.
         module: The module with its ``add_arguments(parser)`` and ``run(arguments) -> exit code``.
         help: One line for ``edgeport --help``.
+        example: What its own help begins with.
         extra: The extra of the edgeport distribution that installs what it needs; empty for the base install.
     """
 
     name: str
     module: str
     help: str
+    example: str
     extra: str = ""
 
 
@@ -49,38 +51,60 @@ COMMANDS: tuple[Command, ...] = (
         "quickstart",
         "edgeport.benchmarks.quickstart_command",
         "train, export, predict and benchmark on real digits that are already installed",
+        "edgeport quickstart -o runs/quickstart",
         "all",
     ),
-    Command("train", "edgeport.train.train_command", "train a CNN", "train"),
-    Command("zoo", "edgeport.train.zoo.zoo_command", "the trained models that are installed, and what they have right"),
+    Command(
+        "train",
+        "edgeport.train.train_command",
+        "train a CNN",
+        "edgeport train --dataset photos --model mobilenet.keras --input pixels:-1:1 -o runs/train",
+        "train",
+    ),
+    Command(
+        "zoo",
+        "edgeport.train.zoo.zoo_command",
+        "the trained models that are installed, and what they have right",
+        "edgeport zoo",
+    ),
     Command(
         "export",
         "edgeport.export.export_command",
         "turn a Keras model into verified TFLite and ONNX files",
+        "edgeport export model.keras -o exported --calibration samples.npz",
         "export",
     ),
     Command(
         "inspect",
         "edgeport.export.inspection.inspect_command",
         "tensors, operators, sizes and quantization of a TFLite or ONNX file",
+        "edgeport inspect exported/model.int8.tflite",
         "export",
     ),
-    Command("predict", "edgeport.runtime.prediction.predict_command", "labels and probabilities for image files"),
+    Command(
+        "predict",
+        "edgeport.runtime.prediction.predict_command",
+        "labels and probabilities for image files",
+        "edgeport predict exported/model.int8.tflite picture.png",
+    ),
     Command(
         "serve",
         "edgeport.runtime.serving.serve_command",
         "artefacts behind HTTP: the Open Inference Protocol, and a page to draw and try",
+        "edgeport serve exported",
         "serve",
     ),
     Command(
         "selftest",
         "edgeport.runtime.golden.selftest_command",
         "compare what the engines here answer with golden answers from another machine",
+        "edgeport selftest artefacts",
     ),
     Command(
         "benchmark",
         "edgeport.benchmarks.benchmark_command",
         "what each artefact costs in accuracy, latency, start-up and memory",
+        "edgeport benchmark exported --data samples.npz",
         "device",
     ),
     Command(
@@ -93,31 +117,43 @@ COMMANDS: tuple[Command, ...] = (
         "debug",
         "edgeport.benchmarks.debug.debug_command",
         "which layers lose accuracy in integers, why, and what repairs it",
+        "edgeport debug exported -o layers.html",
         "all",
     ),
     Command(
         "sweep",
         "edgeport.benchmarks.sweep.sweep_command",
         "models x recipes x seeds, each trained, exported and scored; a table and a picture at the end",
+        "edgeport sweep sweep.toml -o runs/sweep",
         "all",
     ),
     Command(
         "compare",
         "edgeport.benchmarks.compare.compare_command",
         "judge a benchmark against an earlier one, beyond noise; the exit code is for CI",
+        "edgeport compare before/benchmark after/benchmark",
         "report",
     ),
     Command(
         "report",
         "edgeport.benchmarks.report.report_command",
         "one HTML page from the benchmarks of one or several machines",
+        "edgeport report workstation.json pi.json -o report.html",
         "report",
     ),
     Command(
         "bundle",
         "edgeport.export.bundle.bundle_command",
         "one archive for a device: artefacts, packages, golden answers, installer",
+        "edgeport bundle exported --target raspberry-pi -o edge.tar.gz",
         "export",
+    ),
+    Command(
+        "completion",
+        "edgeport.runtime.host.completion_command",
+        "what makes a shell complete edgeport's commands and options",
+        "edgeport completion bash",
+        "completion",
     ),
 )
 
@@ -254,10 +290,7 @@ def _check_source_date() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    parser = _Parser(prog="edgeport", description="Take a Keras model to a small computer.")
-    parser.add_argument("--version", action="version", version=f"edgeport {version_of('edgeport')}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    parsers = {known.name: commands.add_parser(known.name, help=known.help) for known in COMMANDS}
+    parser, parsers = empty_parsers()
     wanted = arguments[0] if arguments else "--help"
     chosen = next((known for known in COMMANDS if known.name == wanted), None)
     if chosen is None:
@@ -266,15 +299,38 @@ def _dispatch(arguments: list[str]) -> int:
         parser.parse_args([wanted])
         return 0
     with needing(chosen.extra, f"edgeport {chosen.name}"):
-        module = importlib.import_module(chosen.module)
-        parsers[wanted].description = (module.__doc__ or "").split(": ", 1)[-1]
-        module.add_arguments(parsers[wanted])
+        module = with_options(chosen, parsers[wanted])
         exit_code: int = module.run(parser.parse_args(arguments))
     return exit_code
 
 
+def empty_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of the command line, and by name those of its commands, which have no options yet."""
+    parser = _Parser(prog="edgeport", description="Take a Keras model to a small computer.")
+    parser.add_argument("--version", action="version", version=f"edgeport {version_of('edgeport')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    return parser, {known.name: commands.add_parser(known.name, help=known.help) for known in COMMANDS}
+
+
+def with_options(command: Command, parser: argparse.ArgumentParser) -> Any:
+    """Give a command's parser its options, and return the command's module.
+
+    Raises:
+        ModuleNotFoundError: A package that the command needs is not installed.
+    """
+    module = importlib.import_module(command.module)
+    parser.description = (module.__doc__ or "").split(": ", 1)[-1]
+    parser.set_defaults(example=command.example)
+    module.add_arguments(parser)
+    return module
+
+
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, like every other of edgeport's."""
+    """An argument parser whose help begins with an example, and whose complaint is one line, like all of edgeport's."""
+
+    def format_help(self) -> str:
+        example = self.get_default("example")
+        return f"$ {example}\n\n{super().format_help()}" if example else super().format_help()
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {visible(message)} (see {self.prog} --help)\n")

@@ -1,7 +1,5 @@
 """What the site does beside mkdocs: the top folder's pages, help texts, glossary words, and a check of all links."""
 
-import argparse
-import importlib
 import posixpath
 import re
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from edgeport.runtime.cli import COMMANDS
+from edgeport.runtime.cli import COMMANDS, empty_parsers, with_options
 
 ROOT = Path(__file__).parents[2]
 # Files outside of docs that pages link to; README.md is the first page.
@@ -66,14 +64,11 @@ def _moved(markdown: str, path: str, uri: str) -> str:
 
 
 def _help() -> Iterator[str]:
+    _, parsers = empty_parsers()
     for command in COMMANDS:
-        parser = argparse.ArgumentParser(
-            prog=f"edgeport {command.name}", formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        module = importlib.import_module(command.module)
-        module.add_arguments(parser)
+        with_options(command, parsers[command.name])
         yield f"\n## edgeport {command.name}\n\n{command.help[0].upper()}{command.help[1:]}.\n\n"
-        yield f"```text\n{parser.format_help()}```\n"
+        yield f"```text\n{parsers[command.name].format_help()}```\n"
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -119,14 +119,22 @@ def _divided(data: Data) -> Data:
         return data
 
 
+def _classes(data: Data) -> dict[str, Classes]:
+    """Return the class of each sample of each part; none where nobody knows them, or targets are a map or boxes."""
+    if not data.labels or any(part.targets is None for part in data.parts.values()):
+        return {}
+    try:
+        return classes_of(data)[0]
+    except NoClassesError:
+        return {}
+
+
 def _splits(data: Data, inputs: Sequence[Input]) -> Splits:
     train = data.parts.get("train") or data.parts.get(ALL)
     if train is None:
         raise InputError(f"{data.name}: got {' and '.join(data.parts)} samples alone, expected others to calibrate on")
     held_out = data.parts.get("validation")
-    classes = (
-        classes_of(data)[0] if data.labels and all(part.targets is not None for part in data.parts.values()) else {}
-    )
+    classes = _classes(data)
     return Splits(
         inputs_of(train, inputs, named=data.name),
         inputs_of(held_out, inputs, named=data.name) if held_out else None,

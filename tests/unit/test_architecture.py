@@ -91,6 +91,7 @@ ENGINES = {
     "mlperf_loadgen": {"benchmarks/mlperf/loadgen_process.py"},
     "ray": {"benchmarks/sweep/pools/ray_pool.py"},
     "openvino": {f"{LAB}/peers/ways/openvino_peer.py"},
+    "shtab": {"runtime/host/completion_command.py"},
     "starlette": {"runtime/serving/application.py"},
     "uvicorn": {"runtime/serving/server.py"},
     "h11": {"runtime/serving/server.py"},

@@ -1,6 +1,7 @@
 """The command line as a person meets it: one line for what is wrong, exit code 2, no traceback."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeport.runtime.cli import COMMANDS, main
+from edgeport.runtime.cli import COMMANDS, Command, empty_parsers, main, with_options
 
 
 def edgeport(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -35,6 +36,39 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     assert "usage: edgeport" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_help_begins_with_an_example_that_is_right(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    program, name, *arguments = command.example.split()
+    assert (program, name) == ("edgeport", command.name)
+    _, parsers = empty_parsers()
+    with_options(command, parsers[name])
+    parsers[name].parse_args(arguments)
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    assert capsys.readouterr().out.startswith(f"$ {command.example}\n\nusage: edgeport {name}")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_completes_commands_and_options_and_files(tmp_path: Path) -> None:
+    (tmp_path / "edge.tflite").touch()
+    (tmp_path / "completion").write_text(edgeport("completion", "bash").stdout)
+    asked = """
+source completion
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_shtab_edgeport
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+    def completed(*words: str) -> list[str]:
+        ended = subprocess.run(["bash", "-c", asked, "bash", "edgeport", *words], cwd=tmp_path, capture_output=True,
+                               text=True, check=True)  # fmt: skip
+        return ended.stdout.split()
+
+    assert completed("exp") == ["export"]
+    assert "--calibration" in completed("export", "--cal")
+    assert completed("predict", "edge") == ["edge.tflite"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgeport.export.verification.calibration import load_calibration
+from edgeport.export.verification.calibration_files import read_splits
 from edgeport.runtime import InputError
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.samples.array_names import ONLY
@@ -171,3 +172,15 @@ def test_they_calibrate_a_model_of_their_own_kind() -> None:
 def test_what_is_no_data_set_of_classes_says_so(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_dataset(name)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_calibrates_whatever_its_targets_are(task: str) -> None:
+    data = load_data(f"digits:{task}")
+    (array,) = data.parts["train"].inputs.values()
+    kind = "real" if array.dtype.kind == "f" else "pixels"
+    port = Input("x", (None, *array.shape[1:]), "float32", "any", kind=kind)
+    splits = read_splits(f"digits:{task}", (port,))
+    assert len(splits.train["x"]) == len(array)
+    assert splits.labels == data.labels
+    assert splits.train_classes is None

@@ -14,6 +14,7 @@ from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.errors import ArtefactError
 from edgeport.runtime.files.json_file import read_json, to_plain
 from edgeport.runtime.files.json_schema import built, problem_of
+from edgeport.runtime.host.notebook import html_lines, html_table
 from edgeport.runtime.host.terminal import steers
 from edgeport.runtime.samples.pictures.resizing import DIGITS, Resizing
 
@@ -158,6 +159,16 @@ class Manifest:
     layers: tuple[str, ...] = ()
     searches: tuple[Search, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: a row for each artefact, then what is not delivered and why."""
+        rows = [
+            (each.file, each.precision, f"{each.bytes:,}", *_shown(each.verified.sqnr_db, each.verified.agreement))
+            for each in self.artefacts
+        ]
+        table = html_table(self.name, ("artefact", "precision", "bytes", "SQNR, dB", "agreement"), rows, left=2)
+        failed = [f"{each.file} {each.outcome}: {each.reason}" for each in self.refused]
+        return table + html_lines((*failed, *self.warnings))
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The name of each class or label of the first output; empty if unknown."""
@@ -202,13 +213,13 @@ def manifest_text(manifest: Manifest) -> str:
     return json.dumps({"schema": SCHEMA, **fields}, indent=1) + "\n"
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path | str) -> Manifest:
     """Return what the manifest.json of an export folder says.
 
     Raises:
         ArtefactError: The folder has none, or one that is damaged or of another schema.
     """
-    path = folder / FILE_NAME
+    path = Path(folder) / FILE_NAME
     if not path.is_file() and not os.path.lexists(path):
         raise ArtefactError(
             f"{folder} is no export folder: it has no {FILE_NAME}. Make one with: edgeport export MODEL.keras -o DIR"
@@ -279,3 +290,7 @@ def _problem_with(manifest: Manifest) -> str:
     if not all(each.kind in ("", *OUTPUT_KINDS) for each in manifest.outputs):
         return "an output is of an unknown kind"
     return ""
+
+
+def _shown(sqnr_db: float | None, agreement: float | None) -> tuple[str, str]:
+    return "-" if sqnr_db is None else f"{sqnr_db:.1f}", "-" if agreement is None else f"{agreement:.2%}"

@@ -292,7 +292,9 @@ def _progress(run: Run, console: Console) -> Iterator[tuple[OnStart, OnStep, OnE
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     if epochs:
         console.print(visible(f"Training {run.model}: {epochs} epochs, seed {run.seed}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not (console.is_terminal or console.is_jupyter)
+    ) as progress:
         task = progress.add_task("starting", total=None)
 
         def on_start(score: ValidationScore) -> None:

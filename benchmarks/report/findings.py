@@ -16,6 +16,7 @@ from edgeport.benchmarks.report.judging import (
     change_between,
     deciding_change,
     deciding_verdict,
+    shown_figures,
 )
 from edgeport.benchmarks.report.percentiles import Percentile, percentiles_of
 from edgeport.benchmarks.report.raw.record import BASELINE, KERAS, PREDICT, Measured, Report, Series, Start
@@ -32,6 +33,7 @@ from edgeport.benchmarks.statistics.verdicts import (
     accuracy_verdict,
     class_losses,
 )
+from edgeport.runtime.host.notebook import html_lines, html_table
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,16 @@ class Findings:
     confusions: Sequence[Confusion]
     max_loss: float | None = None
     problems: Sequence[str] = ()
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: a row for each candidate, then what disturbed the run."""
+        unit, scale = self.unit
+        rows = [(each.name, shown_figures(each.judged, each.accuracy), each.verdict.kind if each.verdict else "-",
+                 f"{each.median_ns / scale:,.1f}" if each.main else "-",
+                 f"{each.ratio.ratio:.2f}" if each.ratio else "-")
+                for each in self.candidates]  # fmt: skip
+        heads = ("candidate", "answers", "verdict", f"p50, {unit}", f"x {self.base}")
+        return html_table(self.report.model, heads, rows, left=3) + html_lines((*self.disturbances, *self.problems))
 
     @property
     def reference(self) -> Candidate:

@@ -1,5 +1,6 @@
 """The answers of a candidate judged by metrics, and beside those of the reference, whatever they mean."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -191,6 +192,14 @@ def _arrays(
 def deciding_change(judged: Sequence[Judged]) -> Change | None:
     """Return the loss that the deciding verdict is on."""
     return next((each.changes[0] for each in judged if each.verdicts), None)
+
+
+def shown_figures(judged: Sequence[Judged], accuracy: float) -> str:
+    """Return in a few words how good answers are: the first metric of each output, or the accuracy of a classifier."""
+    if not judged:
+        return "-" if math.isnan(accuracy) else f"top-1 {accuracy:.2%}"
+    first = [each.changes[0] for each in judged if each.changes]
+    return ", ".join(f"{change.metric.name} {change.metric.shown(change.other)}" for change in first) or "-"
 
 
 def deciding_verdict(judged: Sequence[Judged]) -> Verdict | None:

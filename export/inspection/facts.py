@@ -8,6 +8,7 @@ from functools import cached_property
 
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata
 from edgeport.runtime.artefact.spec import TensorSpec
+from edgeport.runtime.host.notebook import html_table
 
 # What an operator computes in. A boundary turns floats into integers or back; an operator on shapes or indices alone
 # computes in neither; "unknown" is an operator of which the file does not say.
@@ -136,6 +137,19 @@ class Inspection:
     checksum: str
     metadata: EmbeddedMetadata | None
     graph: ArtefactGraph
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: its tensors, then how many operators of each type there are."""
+        ports = [("input", each) for each in self.graph.inputs] + [("output", each) for each in self.graph.outputs]
+        tensors = [
+            (what, each.name, each.dtype, str(tuple("n" if size is None else size for size in each.shape)))
+            for what, each in ports
+        ]
+        counts = [(type_, f"{count:,}") for type_, count in self.operator_counts.items()]
+        caption = f"{self.file}: {self.bytes:,} bytes, checksum {self.checksum}"
+        return html_table(caption, ("", "tensor", "type", "shape"), tensors, left=4) + html_table(
+            f"{len(self.operators):,} operators", ("operator", "count"), counts
+        )
 
     @cached_property
     def running(self) -> tuple[Operator, ...]:

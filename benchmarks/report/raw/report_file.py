@@ -41,7 +41,7 @@ def with_visible_texts(report: Report) -> Report:
     return shown
 
 
-def read_report(path: Path) -> Report:
+def read_report(path: Path | str) -> Report:
     """Return a report all of whose values are of the kind and size that they should be.
 
     Args:
@@ -50,7 +50,7 @@ def read_report(path: Path) -> Report:
     Raises:
         ArtefactError: The file is missing, damaged or of another schema.
     """
-    file = path / FILE_NAME if path.is_dir() else path
+    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
 
     def parse(content: dict[str, Any]) -> Report:
         problem = problem_in(content)

@@ -442,7 +442,7 @@ def test_the_json_goes_round_and_sums_up(name: str, data: Path, capsys: pytest.C
 
 def test_every_key_of_the_json_is_documented(data: Path) -> None:
     found = to_document(inspect(data / "tiny.int8.onnx"))
-    text = (ROOT / "docs" / "inspect.md").read_text().partition("## Opening a file")[0]
+    text = (ROOT / "docs" / "inspect.md").read_text().partition("## Opening an untrusted file")[0]
     rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert rows[: len(found)] == list(found)
     layer = found["layers"][0]

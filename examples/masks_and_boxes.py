@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers, ops
+from PIL import Image
 
 from edgeport.train.datasets.named import load_data
 
@@ -82,8 +83,10 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
-    train = load_data(f"digits:{arguments.task}").parts["train"]
-    (scenes,) = train.inputs.values()
+    parts = load_data(f"digits:{arguments.task}").parts
+    train = parts["train"]
+    (scenes,), (unseen,) = train.inputs.values(), parts["test"].inputs.values()
+    Image.fromarray(unseen[0, :, :, 0]).save(arguments.output / "scene.png")
     model, loss = segmentation() if arguments.task == "masks" else detector()
     model.compile(keras.optimizers.Adam(0.003), loss)
     targets = train.targets if arguments.task == "masks" else cells_of(train.targets)

@@ -1,6 +1,6 @@
 """Train a segmentation and a detector on scenes that are composed from the installed digits.
 
-Run it with: python examples/masks_and_boxes.py masks|boxes -o runs/masks [--epochs 10]
+Run it with: python examples/masks_and_boxes.py masks|boxes -o runs/masks [--epochs 10] [--scenes 4000]
 """
 
 import argparse
@@ -80,15 +80,17 @@ if __name__ == "__main__":
     parser.add_argument("task", choices=["masks", "boxes"])
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--scenes", type=int, default=4_000, help="how many to learn from")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
     parts = load_data(f"digits:{arguments.task}").parts
     train = parts["train"]
     (scenes,), (unseen,) = train.inputs.values(), parts["test"].inputs.values()
+    scenes, targets = scenes[: arguments.scenes], train.targets[: arguments.scenes]
     Image.fromarray(unseen[0, :, :, 0]).save(arguments.output / "scene.png")
     model, loss = segmentation() if arguments.task == "masks" else detector()
     model.compile(keras.optimizers.Adam(0.003), loss)
-    targets = train.targets if arguments.task == "masks" else cells_of(train.targets)
-    model.fit(scenes, targets, epochs=arguments.epochs, batch_size=64, verbose=2)
+    wanted = targets if arguments.task == "masks" else cells_of(targets)
+    model.fit(scenes, wanted, epochs=arguments.epochs, batch_size=64, verbose=2)
     model.save(arguments.output / "model.keras")

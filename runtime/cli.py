@@ -111,6 +111,7 @@ COMMANDS: tuple[Command, ...] = (
         "calibration",
         "edgeport.export.verification.advice.calibration_command",
         "are calibration samples like what the model will see, and are they enough?",
+        "edgeport calibration model.keras --calibration samples.npz",
         "export",
     ),
     Command(

@@ -53,7 +53,7 @@ def refused(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
     def convert(*arguments: object) -> None:
         raise AssertionError("something was converted")
 
-    monkeypatch.setattr(exporting, "_convert", convert)
+    monkeypatch.setattr(exporting, "converted", convert)
 
     def run(model: Path, *arguments: object, output: Path = tmp_path / "out") -> str:
         before = sorted(tmp_path.rglob("*"))

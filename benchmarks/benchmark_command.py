@@ -16,7 +16,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from edgeport.benchmarks.compare.baseline import Baseline, read_baseline
 from edgeport.benchmarks.compare.limits import add_limits, add_metric, limits_of
 from edgeport.benchmarks.measure.assembly import OnStep, Timing
-from edgeport.benchmarks.measure.candidates.candidate import Samples
 from edgeport.benchmarks.measure.jobs import Job, on_data, on_golden_samples
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import usable_cores
@@ -115,10 +114,11 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument(
         "--match",
-        metavar="FILE:NAME=NAME",
+        metavar="FILE:NAME=NAME[:LAYOUT]",
         action="append",
         default=[],
-        help="which tensor of a file is which of the reference's, where neither names nor shapes say it",
+        help="which tensor of a file is which of the reference's, where neither names nor shapes say it, and where its "
+        "channels are: channels-first, channels-last, same",
     )
 
 
@@ -204,10 +204,9 @@ def run(arguments: argparse.Namespace) -> int:
     page = "report.html" if findings else REPORT_FILE
     step = "open" if findings else "on a workstation, or after pip install 'edgeport[report]': edgeport report"
     console.print(f"\nNext: {step} {shell_word(output / page)}")
-    samples = "SAMPLES.npz" if report.judged else "IMAGE.png"
     path = job.files.get(best.file, folder / best.file)
     trust = " --trust" if job.files and not best.precision else ""
-    console.print(f"      edgeport predict {shell_word(path)} {samples}{trust}")
+    console.print(f"      edgeport predict {shell_word(path)} {job.example}{trust}")
     return code
 
 
@@ -226,10 +225,7 @@ def _job(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None)
     if folder not in arguments.models:
         from edgeport.benchmarks.measure.files_job import on_files
 
-        for option in ("baseline", "mlperf"):
-            if getattr(arguments, option):
-                raise InputError(f"--{option}: got it with model files, expected it with an export folder")
-        return on_files(arguments)
+        return on_files(arguments, baseline)
     for option in ("input", "outputs", "match"):
         if getattr(arguments, option):
             raise InputError(f"--{option}: got it with a folder, whose artefacts say it themselves: leave it out")
@@ -339,7 +335,7 @@ def _measured(job: Job, timing: Timing, arguments: argparse.Namespace, folder: P
             if arguments.profile:
                 report = replace(report, profiles=_profiles(report, job, folder, threads, on_step))
             if arguments.mlperf:
-                report = replace(report, mlperf=_mlperf(report, folder, job.samples, threads, on_step))
+                report = replace(report, mlperf=_mlperf(report, folder, job, threads, on_step))
         except KeyboardInterrupt:
             report = replace(report, partial="interrupted after the last round")
         except EdgeportError as error:
@@ -359,12 +355,18 @@ def _profiles(report: Report, job: Job, folder: Path, threads: int, on_step: OnS
     return profile_files(paths, threads=threads, trust=bool(job.files), on_step=on_step)
 
 
-def _mlperf(report: Report, folder: Path, samples: Samples, threads: int, on_step: OnStep) -> dict[str, Any]:
+def _mlperf(report: Report, folder: Path, job: Job, threads: int, on_step: OnStep) -> dict[str, Any]:
     """Return what MLPerf LoadGen measures of each artefact, by file."""
     found = {}
-    for path in _files(report, folder):
-        on_step(f"{path.name} under MLPerf LoadGen")
-        found[path.name] = asdict(run_loadgen(path, samples, threads=threads))
+    paths = _files(report, folder)
+    if job.files:
+        paths = [job.files[each.file] for each in report.artefacts if each.timed and each.format != KERAS]
+    names = {path: name for name, path in job.files.items()}
+    for path in paths:
+        name = names.get(path, path.name)
+        on_step(f"{name} under MLPerf LoadGen")
+        result = run_loadgen(path, job.samples, threads=threads, opened_by=job.opened_by.get(name))
+        found[name] = asdict(replace(result, file=name))
     return found
 
 

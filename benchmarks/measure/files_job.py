@@ -8,18 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeport.benchmarks.compare.baseline import Baseline, check_baseline
 from edgeport.benchmarks.measure.any_model import benchmark_any, evaluation_of
 from edgeport.benchmarks.measure.assembly import Entry
 from edgeport.benchmarks.measure.benchmarking import keras_entry
 from edgeport.benchmarks.measure.candidates.candidate import Samples
+from edgeport.benchmarks.measure.candidates.layouts import LAYOUTS
 from edgeport.benchmarks.measure.candidates.model_files import (
     ModelFile,
     check_held,
     entry_of,
+    held_narrowly,
+    moved,
     read_model_file,
     shown_names,
 )
-from edgeport.benchmarks.measure.jobs import Job, check_judged, numbered_for, said_tasks
+from edgeport.benchmarks.measure.jobs import Job, check_judged, example_of, numbered_for, said_tasks
 from edgeport.export.sources.output_contract import parsed_meanings, with_meanings
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.formats import FORMATS
@@ -27,6 +31,7 @@ from edgeport.runtime.artefact.input_kinds import parsed_input, with_kinds
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.golden.answers import digest_of
+from edgeport.runtime.host.terminal import visible
 from edgeport.runtime.samples.array_names import ALL
 from edgeport.runtime.tensors.arrays import Tensor
 from edgeport.runtime.tensors.encoding import real_values
@@ -35,12 +40,17 @@ from edgeport.train.datasets.forms import with_target
 from edgeport.train.datasets.named import load_data
 
 
-def on_files(arguments: argparse.Namespace) -> Job:
+def on_files(arguments: argparse.Namespace, baseline: Baseline | None) -> Job:
     """Return the benchmark of files, the reference first: the one that ``--reference`` names, or else the first.
 
     Raises:
         EdgeportError: A file cannot be read or run, is no model like the reference, or the data are not for it.
     """
+    if baseline is not None and baseline.folder is not None:
+        raise InputError(
+            f"--baseline: got the folder {baseline.folder}, expected a report.json: name its files beside the others "
+            "to measure them in the same rounds"
+        )
     first, paths = _paths(arguments)
     source = with_target(arguments.dataset, arguments.target)
     if not source:
@@ -48,7 +58,7 @@ def on_files(arguments: argparse.Namespace) -> Job:
     names = shown_names([first, *paths])
     others = [read_model_file(path, file=name) for path, name in zip(paths, names[1:], strict=True)]
     reference = _artefact(first, names[0], arguments) if _is_artefact(first) else _keras(first, names[0], arguments)
-    matches = _matches(arguments.match, reference, others)
+    matches, placed = _matches(arguments.match, reference, others)
     picture = _picture(reference.inputs)
     data = load_data(
         source,
@@ -63,21 +73,33 @@ def on_files(arguments: argparse.Namespace) -> Job:
     data = numbered_for(data, reference.outputs[0], tasks)
     evaluation = evaluation_of(data, reference.inputs, reference.outputs, tasks=tasks, metrics=arguments.metric)
     check_judged(arguments, evaluation)
+    check_baseline(baseline, dataset_sha256=evaluation.facts["sha256"], model=first.stem)
     real = _real(evaluation.samples, reference.inputs)
-    entries = [_reference_entry(reference)]
+    entries, lines = [_reference_entry(reference)], []
     for model in others:
-        entry, pairs = entry_of(model, reference, matches[model.file])
+        entry, pairs = entry_of(model, reference, matches[model.file], placed=placed[model.file])
         entries.append(entry)
         check_held(model, pairs, real)
+        lines += [*moved(model, entry), *held_narrowly(model, pairs, real)]
     if _is_artefact(first):
-        check_held(reference, {port.name: port.name for port in reference.inputs}, real)
+        own = {port.name: port.name for port in reference.inputs}
+        check_held(reference, own, real)
+        lines = [*held_narrowly(reference, own, real), *lines]
     print(f"Measuring {len(entries)} files on {evaluation.facts['count']:,} samples of {source}")
     print(f"The reference, which the others are compared with, is {reference.file}")
-    for line in evaluation.words:
+    for line in (*evaluation.words, *map(visible, lines)):
         print(line)
     measure = partial(benchmark_any, entries, evaluation, model=first.stem)
-    files = {model.file: model.path for model in (reference, *others)}
-    return Job(samples=evaluation.samples, candidates=len(entries), measure=measure, files=files)
+    return Job(
+        evaluation.samples,
+        len(entries),
+        measure,
+        files={model.file: model.path for model in (reference, *others)},
+        opened_by={
+            each.file: each.candidate.arguments for each in entries if each.candidate and each.format != "keras"
+        },
+        example=example_of(reference.inputs),
+    )
 
 
 def _paths(arguments: argparse.Namespace) -> tuple[Path, list[Path]]:
@@ -125,20 +147,27 @@ def _reference_entry(reference: ModelFile) -> Entry:
     return replace(entry, file=reference.file, bytes=reference.bytes)
 
 
-def _matches(texts: Sequence[str], reference: ModelFile, others: Sequence[ModelFile]) -> dict[str, dict[str, str]]:
-    """Return what ``--match`` says: by file, the names of its own tensors by those of the reference."""
+def _matches(
+    texts: Sequence[str], reference: ModelFile, others: Sequence[ModelFile]
+) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+    """Return what ``--match`` says of files: by the reference's tensors their own, and where these have channels."""
     found: dict[str, dict[str, str]] = {model.file: {} for model in others}
+    placed: dict[str, dict[str, str]] = {model.file: {} for model in others}
     for text in texts:
         model = next((each for each in others if text.startswith(f"{each.file}:")), None)
         own, equals, wanted = text[len(model.file) + 1 :].rpartition("=") if model else ("", "", "")
         if model is None or not equals:
             raise InputError(f"--match: got {text!r}, expected FILE:NAME=NAME with one of {', '.join(found)}")
+        before, colon, layout = wanted.rpartition(":")
+        if colon and layout in LAYOUTS:
+            wanted = before
+            placed[model.file][wanted] = layout
         for name, of in ((own, model), (wanted, reference)):
             known = [*(port.name for port in of.inputs), *(port.name for port in of.outputs)]
             if name not in known:
                 raise unknown_name(f"tensor of {of.file}", name, known)
         found[model.file][wanted] = own
-    return found
+    return found, placed
 
 
 def _picture(inputs: Sequence[Input]) -> Input | None:

@@ -68,14 +68,14 @@ def benchmark_golden(
 
 def golden_evaluation(
     folder: Path, golden: Golden, *, tasks: Mapping[str, str], metrics: Sequence[str]
-) -> tuple[list[Entry], Evaluation, str]:
-    """Return what a model of any kind is asked on a device: candidates, samples with what is true of them, its name.
+) -> tuple[list[Entry], Evaluation, str, tuple[Input, ...]]:
+    """Return what a model of any kind is asked on a device: candidates, what is true of samples, its name and inputs.
 
     Args:
         folder: Where the artefacts and golden.npz are.
         golden: The golden answers, with those of the Keras model.
         tasks: What outputs mean, where a user says it, by their names; that counts before what the bundle says.
-        metrics: The metrics that judge; empty for the usual ones.
+        metrics: The metrics that judge; empty for those that the bundle names, or else the usual ones.
 
     Raises:
         ArtefactError: An artefact is missing, or not the file that the golden answers are of.
@@ -94,9 +94,10 @@ def golden_evaluation(
         for output in facts.outputs
     ]
     targets = golden.labels if golden.targets is None else golden.targets
-    data = Data(FILE_NAME, {ALL: Part(golden.inputs, targets)})
-    evaluation = evaluation_of(data, inputs, outputs, tasks={**golden.tasks, **tasks}, metrics=metrics)
-    return [_reference(recorded, facts), *entries], replace(evaluation, split="golden"), facts.model
+    data = Data(FILE_NAME, {ALL: Part(golden.inputs, targets, golden.groups)})
+    named = metrics or (golden.metrics if targets is not None and "any" not in tasks.values() else ())
+    evaluation = evaluation_of(data, inputs, outputs, tasks={**golden.tasks, **tasks}, metrics=named)
+    return [_reference(recorded, facts), *entries], replace(evaluation, split="golden"), facts.model, facts.inputs
 
 
 def _dtype_of(port: Input) -> str:

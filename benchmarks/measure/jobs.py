@@ -1,7 +1,7 @@
 """What one run of ``edgeport benchmark`` measures: chosen by what a folder holds, and by the data that a user names."""
 
 import argparse
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,13 @@ from edgeport.benchmarks.measure.compiled_metrics import compiled_metrics
 from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, golden_evaluation, samples_digest
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.export.manifest import Manifest, read_manifest
-from edgeport.runtime.artefact.contract import Output
+from edgeport.runtime.artefact.contract import Input, Output
+from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
 from edgeport.runtime.host.terminal import visible
+from edgeport.runtime.tensors.checks import few_steps
 from edgeport.train.datasets.data import Data, numbered_as
 from edgeport.train.zoo import find_published
 
@@ -32,12 +34,17 @@ class Job:
         candidates: How many there are, at most.
         measure: What does it.
         files: Where the artefacts are, by what the report calls them; those that it lacks lie in the folder.
+        opened_by: With which arguments artefacts are opened, by what the report calls them; empty for those that say
+            all themselves.
+        example: What stands for a file of samples in a command line.
     """
 
     samples: Samples
     candidates: int
     measure: Callable[..., Report]
     files: Mapping[str, Path] = field(default_factory=dict)
+    opened_by: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    example: str = "IMAGE.png"
 
 
 def on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> Job:
@@ -53,18 +60,19 @@ def on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Bas
         )
     golden = read_golden(folder / FILE_NAME)
     print(f"Measuring {len(golden.files)} artefacts on the {golden.count:,} golden samples of {FILE_NAME}")
-    if not golden.outputs and not (arguments.task or arguments.metric or arguments.only == "speed"):
+    said = arguments.task or arguments.metric or arguments.only == "speed"
+    if not (said or golden.outputs or golden.metrics or golden.groups is not None):
         check_baseline(baseline, dataset_sha256=samples_digest(golden))
         images = next(iter(golden.inputs.values()))
         return Job(images, len(golden.files), partial(benchmark_golden, folder, golden))
     tasks = dict.fromkeys(golden.outputs or ("",), "any") if arguments.only == "speed" else said_tasks(arguments)
-    entries, evaluation, model = golden_evaluation(folder, golden, tasks=tasks, metrics=arguments.metric)
+    entries, evaluation, model, ports = golden_evaluation(folder, golden, tasks=tasks, metrics=arguments.metric)
     check_judged(arguments, evaluation)
     check_baseline(baseline, dataset_sha256=evaluation.facts["sha256"], model=model)
     for line in evaluation.words:
         print(line)
     measure = partial(benchmark_any, entries, evaluation, model=model, skip_refused=True)
-    return Job(evaluation.samples, len(golden.files), measure)
+    return Job(evaluation.samples, len(golden.files), measure, example=example_of(ports))
 
 
 def on_data(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> Job:
@@ -117,7 +125,8 @@ def _on_any_data(
     _check_reference(reference)
     whole = load_data(source, **_wanted(arguments, manifest), groups=arguments.group_by)
     # Where nobody has divided it, as training and calibration did: what they have seen judges nothing.
-    data = divided(whole, anyhow=True)
+    learned = bool(manifest.dataset) and manifest.dataset == source
+    data = divided(whole, anyhow=True, by_group=not learned)
     tasks = said_tasks(arguments)
     if arguments.only == "speed":
         tasks = {output.name: "any" for output in manifest.outputs}
@@ -129,9 +138,11 @@ def _on_any_data(
         _check_alike(manifest, baseline.export[1])
     entries = entries_of(folder, manifest, reference, baseline=baseline.export if baseline else None)
     print(f"Measuring {len(entries)} candidates on {evaluation.facts['count']:,} samples of {source}")
-    _say_what_is_judged(whole, data.parts)
+    _say_what_is_judged(whole, data.parts, groups=bool(arguments.group_by) and not learned)
     for line in evaluation.words:
         print(line)
+    for line in sorted({line for each in manifest.artefacts for line in narrow(each.inputs, evaluation, each.file)}):
+        print(visible(line))
     offered = compiled_metrics(reference)
     if offered and not arguments.metric and any(each.targets for each in evaluation.judged):
         print(visible(f"The model was compiled with {', '.join(offered)}: --metric judges by one of them"))
@@ -139,15 +150,17 @@ def _on_any_data(
         samples=evaluation.samples,
         candidates=len(entries),
         measure=partial(benchmark_any, entries, evaluation, model=manifest.name),
+        example=example_of(manifest.inputs),
     )
 
 
-def _say_what_is_judged(whole: Data, parts: Collection[str]) -> None:
+def _say_what_is_judged(whole: Data, parts: Collection[str], *, groups: bool = False) -> None:
     """Print which samples of a source are judged, where the source itself does not say it."""
     if "test" in whole.parts:
         return
     if "test" in parts:
-        print(f"{whole.name} is not divided: judged on its test part, 10 % of it; x_test and y_test are judged whole")
+        share = "10 % of its groups" if groups else "10 % of it"
+        print(f"{whole.name} is not divided: judged on its test part, {share}; x_test and y_test are judged whole")
     else:
         print(f"{whole.name} has no test part: all of it is judged, what calibrated the export included")
 
@@ -176,6 +189,27 @@ def _check_reference(reference: Path) -> None:
         raise InputError(
             f"{reference} is no Keras file, which a benchmark compares with: say where it is with --reference FILE"
         )
+
+
+def example_of(inputs: Sequence[Input]) -> str:
+    """Return what stands for a file of samples that a model takes in a command line."""
+    (port,) = inputs if len(inputs) == 1 else (None,)
+    if port is None:
+        return "SAMPLES.npz"
+    if port.log_mel:
+        return "FILE.wav"
+    if port.range is not None:
+        return "IMAGE.png"
+    return "FILE.csv" if port.columns else "SAMPLES.npz"
+
+
+def narrow(tensors: Sequence[TensorSpec], evaluation: Evaluation, file: str) -> list[str]:
+    """Return a line for each integer input of which the samples use but a few steps."""
+    samples = evaluation.samples
+    arrays = samples if isinstance(samples, Mapping) else {tensors[0].name: samples}
+    return [
+        line for each in tensors if each.name in arrays and (line := few_steps(arrays[each.name], each, named=file))
+    ]
 
 
 def check_judged(arguments: argparse.Namespace, evaluation: Evaluation) -> None:

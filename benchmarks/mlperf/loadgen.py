@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -98,7 +99,13 @@ class LoadgenResult:
 
 
 def run_loadgen(
-    path: Path, samples: Samples, *, threads: int = 1, trust: bool = False, seconds: float = SECONDS
+    path: Path,
+    samples: Samples,
+    *,
+    threads: int = 1,
+    trust: bool = False,
+    seconds: float = SECONDS,
+    opened_by: Mapping[str, Any] | None = None,
 ) -> LoadgenResult:
     """Run an artefact under MLPerf LoadGen, SingleStream and Offline, in a process and on cores of its own.
 
@@ -112,6 +119,7 @@ def run_loadgen(
         threads: How many threads its engine may use.
         trust: Run a file without a digest.
         seconds: About how long it may take; slow artefacts take longer.
+        opened_by: Further arguments of ``open_artefact``: which tensor of a foreign file is which, and what it takes.
 
     Raises:
         ArtefactError: The artefact cannot be used, or its process died.
@@ -130,10 +138,9 @@ def run_loadgen(
             paths[name] = str(folder / f"input{place}.npy")
             np.save(paths[name], array, allow_pickle=False)
         order = {
-            "path": str(path),
+            "artefact": {"path": str(path), "trust": trust, **(opened_by or {})},
             "samples": paths if isinstance(taken, Mapping) else paths[""],
             "threads": threads,
-            "trust": trust,
             # The last ones, as in every measurement: the first often serves the machine's interrupts.
             "cores": cores[-threads:],
             "queries": QUERIES,

@@ -18,12 +18,10 @@ import mlperf_loadgen
 import numpy as np
 
 from edgeport.benchmarks.measure.candidates.candidate import Samples, count_of, mapped, picked
-from edgeport.benchmarks.measure.candidates.openers import OpenedArtefact
+from edgeport.benchmarks.measure.candidates.openers import OpenedArtefact, open_artefact
 from edgeport.runtime.errors import EdgeportError, InputError
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.host.replies import refusal, replies
-from edgeport.runtime.prediction.loading import load
-from edgeport.runtime.prediction.predictor import Predictor
 
 # How often each test is repeated.
 _LEAST_TESTS, _MOST_TESTS = 5, 25
@@ -42,8 +40,8 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, order["cores"])
     try:
-        predictor = load(order["path"], threads=order["threads"], verify=not order["trust"])
-        found = _measured(predictor, mapped(order["samples"]), order)
+        opened = open_artefact(threads=order["threads"], **order["artefact"])
+        found = _measured(opened, mapped(order["samples"]), order)
     except EdgeportError as error:
         found = refusal(error)
     reply(found)
@@ -64,14 +62,15 @@ class _Samples:
     batch: int
 
 
-def _measured(predictor: Predictor, given: Samples, order: dict[str, Any]) -> dict[str, Any]:
+def _measured(opened: OpenedArtefact, given: Samples, order: dict[str, Any]) -> dict[str, Any]:
     """Return what both clocks say."""
+    predictor = opened.predictor
     held = predictor.spec.input.shape[0]
     if held not in (None, 1):
         raise InputError(
             f"{predictor.spec.name} takes {held} samples at a time, and LoadGen asks for one: export without --batch"
         )
-    stacked = OpenedArtefact(predictor).encoded(given)
+    stacked = opened.encoded(given)
     single = [picked(stacked, slice(at, at + 1)) for at in range(count_of(stacked))]
     samples = _Samples(single, stacked, held or _OFFLINE_BATCH)
     queries, random = order["queries"], np.random.default_rng(0)

@@ -49,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     device.add_argument(
         "--with-wheels", action="store_true", help="take the wheels of all packages along: for a device without network"
     )
+    _add_content(parser)
+
+
+def _add_content(parser: argparse.ArgumentParser) -> None:
+    """Declare what goes into the bundle."""
     content = parser.add_argument_group("what goes into it")
     content.add_argument(
         "--artefact",
@@ -81,6 +86,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=f"what an output means to edgeport benchmark, where the export does not say: {', '.join(JUDGED_KINDS)}",
     )
+    content.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what judges on the device, as for edgeport benchmark, the one that decides first; may be given again",
+    )
+    content.add_argument(
+        "--group-by",
+        default="",
+        metavar="COLUMN|ARRAY|FILE",
+        help="which golden samples belong together, as for edgeport benchmark: whole groups come along",
+    )
     content.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
 
 
@@ -103,6 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
         with_wheels=arguments.with_wheels,
         include=tuple(arguments.include),
         tasks=tuple(arguments.task),
+        metrics=tuple(arguments.metric),
+        group_by=arguments.group_by,
     )
     # The lines of the progress are gone when the work is done; the engines' own chatter is never shown.
     with console.status("Reading the export", spinner="line") as status, quiet_stderr():

@@ -53,6 +53,8 @@ class BundleOptions:
         with_wheels: Whether the wheels of all packages come along, for a device without a network.
         include: Files of the user's own that come along, such as vocabularies and thresholds.
         tasks: What outputs mean to a benchmark, where the export does not say it: ``anomaly``, ``scores=values``.
+        metrics: What judges on the device, as ``--metric`` of a benchmark takes it.
+        group_by: Which samples belong together, as ``--group-by`` of a benchmark takes it; empty if nobody says.
     """
 
     target: str = "raspberry-pi"
@@ -66,6 +68,8 @@ class BundleOptions:
     with_wheels: bool = False
     include: tuple[Path, ...] = ()
     tasks: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    group_by: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +127,12 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
     files |= included
     on_step("Choosing the golden samples")
     samples = golden_samples(
-        exported, folder=folder, count=options.samples, source=options.samples_from, data_dir=options.data_dir
+        exported,
+        folder=folder,
+        count=options.samples,
+        source=options.samples_from,
+        data_dir=options.data_dir,
+        groups=options.group_by,
     )
     on_step(f"Running {samples.count} samples through the Keras model")
     reference = reference_answers(folder, exported, samples)
@@ -138,6 +147,8 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
         reference=reference.classes,
         targets=None if exported.classifies_images else targets,
         tasks=_tasks(options.tasks, exported),
+        metrics=[each for each in options.metrics if not is_code(each)],
+        groups=samples.groups,
         outputs=reference.outputs,
     )
     on_step("Writing the wheel of edgeport")
@@ -154,7 +165,7 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
     files["bundle.json"] = _facts(name, files, system, selection, samples, reference, pins)
     files[SUMS] = sums_text(files)
     engine_names = tuple(f"{engine.name} {engine.version}" for engine in selection.engines)
-    notes = (*selection.left_out, *_doubts(selection, samples, reference))
+    notes = (*selection.left_out, *_doubts(selection, samples, reference), *_code_left(options))
     return Bundle(name, files, system, manifest.artefacts, engine_names, samples, notes)
 
 
@@ -170,6 +181,27 @@ def _tasks(texts: Sequence[str], manifest: Manifest) -> dict[str, str]:
             raise unknown_name("output", name, names)
         found[name] = task
     return found
+
+
+def _code_left(options: BundleOptions) -> list[str]:
+    """Return what becomes of metrics that are Python code, a line each: nothing runs it on the device by itself."""
+    lines = []
+    for metric in filter(is_code, options.metrics):
+        file, _, function = metric.rpartition(".py:")
+        name = Path(f"{file}.py").name
+        if any(path.name == name for path in options.include):
+            lines.append(f"{metric} is code: on the device name it yourself, --metric {INCLUDED}/{name}:{function}")
+        else:
+            lines.append(
+                f"{metric} is code, and does not travel without --include {file}.py: judge the device's report here, "
+                f"edgeport report report.json --metric {metric}"
+            )
+    return lines
+
+
+def is_code(metric: str) -> bool:
+    """Return whether the name of a metric is that of a function in a Python file."""
+    return ".py:" in metric
 
 
 def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAnswers) -> list[str]:

@@ -13,7 +13,7 @@ from edgeport.export.verification.calibration import ARRAYS, RANDOM, load_calibr
 from edgeport.export.verification.calibration_files import read_parts
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.errors import InputError
-from edgeport.train.datasets.data import Data, NoClassesError, classes_of, inputs_of, numbered_as, numbers_of
+from edgeport.train.datasets.data import Data, NoClassesError, Part, classes_of, inputs_of, numbered_as, numbers_of
 from edgeport.train.datasets.function import check_user_named_it
 
 _MOST = 10_000
@@ -32,6 +32,7 @@ class GoldenSamples:
         labels: int64 class numbers of shape (n,); None if they are not known.
         targets: What is true of each sample as the source has it, numbers of shape (n, ...); None if it is not known,
             or is text.
+        groups: Which group each sample is in, int64 of shape (n,); None where each stands for itself.
         is_random: Whether they are made up.
         notes: Why they are no better ones, one line each.
     """
@@ -40,6 +41,7 @@ class GoldenSamples:
     inputs: Mapping[str, npt.NDArray[Any]]
     labels: npt.NDArray[np.int64] | None = None
     targets: npt.NDArray[Any] | None = None
+    groups: npt.NDArray[np.int64] | None = None
     is_random: bool = False
     notes: tuple[str, ...] = ()
 
@@ -50,7 +52,13 @@ class GoldenSamples:
 
 
 def golden_samples(
-    manifest: Manifest, *, folder: Path = Path(), count: int = 100, source: str = "", data_dir: Path | None = None
+    manifest: Manifest,
+    *,
+    folder: Path = Path(),
+    count: int = 100,
+    source: str = "",
+    data_dir: Path | None = None,
+    groups: str = "",
 ) -> GoldenSamples:
     """Return samples that the model was not fitted to, wherever any are known; the same ones every time.
 
@@ -64,16 +72,20 @@ def golden_samples(
         source: A data set (its test split), or whatever calibrates an export; ``random`` for made-up ones. Empty for
             what the manifest names, or random ones if it names none that is still there.
         data_dir: Where the files of mnist lie; see load_dataset.
+        groups: Which samples belong together, see ``with_groups``: whole groups are taken. Empty if nobody says.
 
     Raises:
         InputError: The samples are asked for, and are unknown, unreadable, or not what the model takes.
     """
     if not 1 <= count <= _MOST:
         raise InputError(f"--samples: got {count}, expected 1 to {_MOST:,}")
+    if groups and source in ("", RANDOM):
+        raise InputError(f"--group-by: got {groups}, expected it with --samples-from SOURCE, which has such groups")
     if source == RANDOM:
         return _random_samples(manifest, count)
     if source:
-        return _asked_samples(manifest, source, count, data_dir)
+        data = read_parts(source, manifest.inputs, data_dir=data_dir, resizing=manifest.resizing, groups=groups)
+        return _asked_samples(manifest, data, count)
     missed = []
     if manifest.dataset:
         try:
@@ -97,15 +109,14 @@ def _random_samples(manifest: Manifest, count: int) -> GoldenSamples:
     return GoldenSamples(f"random, seed {_SEED}", inputs, is_random=True)
 
 
-def _asked_samples(manifest: Manifest, source: str, count: int, data_dir: Path | None) -> GoldenSamples:
-    data = read_parts(source, manifest.inputs, data_dir=data_dir, resizing=manifest.resizing)
+def _asked_samples(manifest: Manifest, data: Data, count: int) -> GoldenSamples:
     if "test" in data.parts:
         return _test_samples(manifest, data, count)
     part = next(iter(data.parts.values()))
-    inputs = {name: array[:count] for name, array in inputs_of(part, manifest.inputs, named=source).items()}
-    targets = None if part.targets is None else part.targets[:count]
-    named = f"the first samples of {Path(source).name}"
-    return _checked(GoldenSamples(named, inputs, targets=_numeric(targets)), manifest)
+    part = part.at(np.arange(len(part))[:count] if part.groups is None else whole_groups(part, count))
+    inputs = inputs_of(part, manifest.inputs, named=data.name)
+    named = f"the first samples of {Path(data.name).name}"
+    return _checked(GoldenSamples(named, inputs, targets=_numeric(part.targets), groups=_numbers_of(part)), manifest)
 
 
 def _verified_samples(manifest: Manifest, folder: Path, count: int, data_dir: Path | None) -> GoldenSamples:
@@ -150,12 +161,46 @@ def _test_samples(manifest: Manifest, data: Data, count: int) -> GoldenSamples:
     data = numbered_as(data, manifest.labels)
     test = data.parts["test"]
     classes = _classes(data)
-    chosen = np.arange(len(test))[:count] if classes is None else balanced(classes, count)
-    inputs = {name: array[chosen] for name, array in inputs_of(test, manifest.inputs, named=data.name).items()}
-    labels = None if classes is None else classes[chosen]
-    targets = None if test.targets is None else _numeric(test.targets[chosen])
+    if test.groups is not None:
+        chosen = whole_groups(test, count)
+    else:
+        chosen = np.arange(len(test))[:count] if classes is None else balanced(classes, count)
+    part, labels = test.at(chosen), None if classes is None else classes[chosen]
+    inputs = inputs_of(part, manifest.inputs, named=data.name)
     named = f"the test split of {Path(data.name).name}"
-    return _checked(GoldenSamples(named, inputs, labels=labels, targets=targets), manifest)
+    known = GoldenSamples(named, inputs, labels=labels, targets=_numeric(part.targets), groups=_numbers_of(part))
+    return _checked(known, manifest)
+
+
+def whole_groups(part: Part, count: int) -> npt.NDArray[np.int64]:
+    """Return the places of the first groups that have no more samples than ``count`` together, in ascending order.
+
+    Where samples have targets of one value each, as many groups of each value as possible: that of a group's first.
+
+    Raises:
+        InputError: They have not room for two groups.
+    """
+    _, first, numbers = np.unique(np.asarray(part.groups), return_index=True, return_inverse=True)
+    sizes = np.bincount(numbers)
+    order = np.argsort(first, kind="stable")
+    if part.targets is not None and part.targets.ndim == 1 and part.targets.dtype.kind in "iubUS":
+        kinds = np.unique(part.targets[first[order]], return_inverse=True)[1]
+        rank = np.array([(kinds[:place] == kind).sum() for place, kind in enumerate(kinds)])
+        order = order[np.argsort(rank, kind="stable")]
+    fitting = order[np.cumsum(sizes[order]) <= count]
+    if len(fitting) < 2:
+        raise InputError(
+            f"--samples: got {count}, expected {int(sizes[order][:2].sum())} or more: whole groups come along, and at "
+            "least two of them"
+        )
+    return np.flatnonzero(np.isin(numbers, fitting))
+
+
+def _numbers_of(part: Part) -> npt.NDArray[np.int64] | None:
+    """Return the number of each sample's group, from 0."""
+    if part.groups is None:
+        return None
+    return np.unique(part.groups, return_inverse=True)[1].astype(np.int64)
 
 
 def _numeric(targets: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:

@@ -14,6 +14,7 @@ from edgeport.runtime.samples.pictures.resizing import Resizing
 from edgeport.train.datasets.data import Data, NoClassesError, Part, classes_of, divided, inputs_of
 from edgeport.train.datasets.dataset import Classes
 from edgeport.train.datasets.forms import Wanted, read_data
+from edgeport.train.datasets.groups import is_file_of_groups, with_groups
 from edgeport.train.datasets.image_folder import FREE, FreeShape
 from edgeport.train.datasets.named import DATASETS, load_dataset
 from edgeport.train.datasets.named_arrays import data_of
@@ -72,6 +73,7 @@ def read_parts(
     data_dir: Path | None = None,
     resizing: Resizing | None = None,
     most: int | None = None,
+    groups: str = "",
 ) -> Data:
     """Return what a source holds, divided as training divides it, so that its test split is the same one everywhere.
 
@@ -81,14 +83,18 @@ def read_parts(
         data_dir: See load_dataset.
         resizing: How pictures take the size of the input; by default as Keras' own loader does it.
         most: How many samples of a function are enough; None for all.
+        groups: Which samples belong together, see ``with_groups``; empty if nobody says.
 
     Raises:
-        InputError: The source is unknown or unreadable.
+        InputError: The source is unknown or unreadable, or has no such groups.
     """
-    wanted = Wanted(inputs, picture_shape_of(inputs[0]), resizing, most)
+    column = "" if is_file_of_groups(groups) else groups
+    wanted = Wanted(inputs, picture_shape_of(inputs[0]), resizing, most, groups=column)
     data = None if source in DATASETS else read_data(source, wanted)
     if data is not None:
-        return _divided(data)
+        return _divided(with_groups(data, groups) if groups else data)
+    if groups:
+        raise InputError(f"--group-by: got {groups}, and {source} has no groups")
     dataset = load_dataset(source, data_dir=data_dir)
     parts = {name: Part({ONLY: split.samples}, split.classes) for name, split in dataset.splits.items()}
     return Data(dataset.name, parts, dataset.labels, dataset.resizing)

@@ -26,6 +26,8 @@ FILE_NAME = "golden.npz"
 SCHEMA = 1
 
 _FACTS = "facts"
+# What is known of the samples, an array each.
+_KNOWN = ("labels", "reference", "targets", "groups")
 Array = npt.NDArray[Any]
 
 
@@ -62,6 +64,9 @@ class Golden:
         targets: For a model that does not choose a class of images, what is true of each sample, of shape (n, ...);
             None if it is not known.
         tasks: What its outputs mean, where a user says it otherwise than the artefacts; an empty name is the first's.
+        metrics: The names of the metrics that judge, thresholds included, the one that decides first; empty for those
+            of the task.
+        groups: Which group each sample is in, int64 of shape (n,); None where each stands for itself.
         outputs: What that Keras model answers, for each output (n, ...); empty if it is not known.
         machine: The architecture of the machine that answered, for example ``x86_64``.
         cpu: Its CPU.
@@ -73,6 +78,8 @@ class Golden:
     reference: npt.NDArray[np.float32] | None = None
     targets: Array | None = None
     tasks: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    groups: npt.NDArray[np.int64] | None = None
     outputs: Mapping[str, Array] = field(default_factory=dict)
     machine: str = field(default_factory=platform.machine)
     cpu: str = field(default_factory=cpu_model)
@@ -97,6 +104,8 @@ def golden_bytes(
     reference: npt.NDArray[Any] | None = None,
     targets: Array | None = None,
     tasks: Mapping[str, str] | None = None,
+    metrics: Sequence[str] = (),
+    groups: npt.NDArray[Any] | None = None,
     outputs: Mapping[str, Array] | None = None,
 ) -> bytes:
     """Return the content of golden.npz: the answers of each artefact in every engine of its format installed here.
@@ -111,6 +120,8 @@ def golden_bytes(
         reference: The class probabilities of the Keras model, of shape (n, classes), if known.
         targets: What is true of each sample, of shape (n, ...), if it is no class of an image.
         tasks: What outputs mean, where a user says it.
+        metrics: The names of the metrics that judge.
+        groups: The number of each sample's group, if samples belong together.
         outputs: What the Keras model answers where that is no class of an image, for each output.
 
     Raises:
@@ -126,6 +137,8 @@ def golden_bytes(
         reference=None if reference is None else np.asarray(reference, np.float32),
         targets=targets,
         tasks=dict(tasks or {}),
+        metrics=tuple(metrics),
+        groups=None if groups is None else np.asarray(groups, np.int64),
         outputs=dict(outputs or {}),
     )
     try:
@@ -273,13 +286,11 @@ def _arrays(golden: Golden) -> dict[str, Array]:
     }
     if golden.tasks or golden.outputs:
         facts |= {"tasks": dict(golden.tasks), "outputs": list(golden.outputs)}
+    if golden.metrics:
+        facts["metrics"] = list(golden.metrics)
     arrays: dict[str, Array] = {_FACTS: np.frombuffer(json.dumps(facts).encode(), np.uint8)}
     arrays |= {f"input.{place}": values for place, values in enumerate(golden.inputs.values())}
-    arrays |= {
-        name: values
-        for name, values in (("labels", golden.labels), ("reference", golden.reference), ("targets", golden.targets))
-        if values is not None
-    }
+    arrays |= {name: values for name in _KNOWN if (values := getattr(golden, name)) is not None}
     arrays |= {f"output.{place}": values for place, values in enumerate(golden.outputs.values())}
     for number, answer in enumerate(golden.answers):
         arrays |= {f"raw.{number}.{place}": values for place, values in enumerate(answer.raw.values())}
@@ -299,6 +310,8 @@ def _golden(facts: dict[str, Any], arrays: dict[str, Array]) -> Golden:
         reference=arrays.pop("reference", None),
         targets=arrays.pop("targets", None),
         tasks=facts.get("tasks", {}),
+        metrics=tuple(facts.get("metrics", ())),
+        groups=arrays.pop("groups", None),
         outputs={name: arrays.pop(f"output.{place}") for place, name in enumerate(facts.get("outputs", ()))},
         machine=facts["machine"],
         cpu=facts["cpu"],
@@ -314,7 +327,7 @@ def _check(golden: Golden) -> None:
     texts = [
         text for answer in golden.answers for text in (*vars(answer).values(), *answer.raw) if text is not answer.raw
     ]
-    texts += [*golden.tasks, *golden.tasks.values(), *golden.outputs]
+    texts += [*golden.tasks, *golden.tasks.values(), *golden.metrics, *golden.outputs]
     if not all(isinstance(text, str) for text in (*texts, golden.machine, golden.cpu, *golden.inputs)):
         raise TypeError("a name is no text")
     if len(set(named)) != len(named) or any(Path(file).name != file for file in golden.files):
@@ -332,8 +345,14 @@ def _check(golden: Golden) -> None:
     known = [*golden.outputs.values(), *(() if golden.targets is None else (golden.targets,))]
     if not all(array.ndim and len(array) == count and array.dtype.kind in "biuf" for array in known):
         raise ValueError("the targets, or the answers of the Keras model, are not one number or row for each sample")
-    if golden.labels is not None and (golden.labels.dtype != np.int64 or golden.labels.shape != (count,)):
-        raise ValueError(f"got labels {golden.labels.dtype} {golden.labels.shape}, expected int64 ({count},)")
+    for name, numbers in (("labels", golden.labels), ("groups", golden.groups)):
+        if numbers is not None and (numbers.dtype != np.int64 or numbers.shape != (count,)):
+            raise ValueError(f"got {name} {numbers.dtype} {numbers.shape}, expected int64 ({count},)")
+    _check_reference(golden)
+
+
+def _check_reference(golden: Golden) -> None:
+    count = golden.count
     if golden.reference is not None and (
         golden.reference.dtype != np.float32 or len(golden.reference) != count or top1_of(golden.reference) is None
     ):

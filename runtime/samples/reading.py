@@ -21,6 +21,7 @@ from edgeport.runtime.samples.pictures.resizing import KERAS_LOADER
 from edgeport.runtime.samples.shaping import notes_on, ports_of, shaped, table_inputs, valued, wanted_columns
 from edgeport.runtime.samples.wav_file import read_wav
 from edgeport.runtime.tensors.arrays import Tensor
+from edgeport.runtime.tensors.checks import few_steps
 
 # What stands for the standard input, whose lines are CSV.
 STDIN = "-"
@@ -81,6 +82,8 @@ def read_samples(paths: Sequence[Path], spec: Spec, *, invert: bool = False) -> 
     if invert and not any(form is _PICTURES for form, _ in groups):
         raise InputError(f"--invert: got it with {paths[0]}, expected it with pictures")
     samples = _joined([form.read(members, ports, invert) for form, members in groups])
+    narrow = (few_steps(samples.values[each.name], each, named=spec.name) for each in spec.inputs)
+    samples = samples._replace(notes=(*samples.notes, *filter(None, narrow)))
     if samples.pictures:
         hint = _inverted(samples.values[ports[0].name], spec, invert)
         return samples._replace(notes=(*samples.notes, *hint))

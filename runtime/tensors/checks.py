@@ -11,6 +11,8 @@ from edgeport.runtime.tensors.arrays import Tensor
 # Images that were resized or normalised elsewhere may leave their range by a little: half a step between two pixels.
 _SLACK = 0.5 / 255
 _UINT32 = np.dtype(np.uint32)
+# So few steps of an integer input leave next to nothing of what is fed.
+_FEW_STEPS = 4
 _EXPORTED = "the model was exported for"
 
 
@@ -147,3 +149,28 @@ def as_array(values: object, spec: TensorSpec) -> Tensor:
         return np.asarray(values)
     except ValueError as error:
         raise InputError(f"got values of uneven lengths, expected {spec}") from error
+
+
+def few_steps(real: Tensor, tensor: TensorSpec, *, named: str) -> str:
+    """Return a line on samples that use but a few of the steps of an integer input; empty if they use more, or none.
+
+    Values from 0 to 1 of an input that stands for 0 to 255 are all 0 or 1 to it: they are scaled otherwise than those
+    that calibrated it. Pixels are said by their range, and need no such look.
+
+    Args:
+        real: Samples as real values; uint8 are pixels.
+        tensor: The input.
+        named: What a message calls the file.
+    """
+    if not tensor.quantized or real.dtype == np.uint8:
+        return ""
+    most = float(np.abs(real).max(initial=0))
+    if not 0 < most <= _FEW_STEPS * tensor.scale:
+        return ""
+    ends = np.iinfo(tensor.dtype)
+    low, high = ((end - tensor.zero_point) * tensor.scale for end in (ends.min, ends.max))
+    used = f"{round(most / tensor.scale)} of {int(ends.max) - int(ends.min)} steps of {tensor.name}"
+    return (
+        f"{named}: the samples, {float(real.min()):.4g} to {float(real.max()):.4g}, use {used}, which stands for "
+        f"{low:.4g} to {high:.4g}: are they scaled as in training?"
+    )

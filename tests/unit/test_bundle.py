@@ -22,7 +22,7 @@ import pytest
 
 from edgeport.export import Manifest, load_calibration, read_manifest
 from edgeport.export.bundle import Bundle, BundleOptions, archive_bytes, make_bundle
-from edgeport.export.bundle.bundling import _in_a_unit
+from edgeport.export.bundle.bundling import _code_left, _in_a_unit
 from edgeport.export.bundle.included import read_included
 from edgeport.export.bundle.packages.targets import (
     ENGINES,
@@ -253,6 +253,31 @@ def test_golden_samples_may_have_named_classes_and_targets_that_are_none(data: P
     samples = golden_samples(read_manifest(data), count=7, source=str(tmp_path / "boxes.npz"))
     np.testing.assert_array_equal(next(iter(samples.inputs.values())), images[:7])
     assert samples.labels is None
+
+
+def test_golden_samples_are_whole_groups(data: Path, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (30, 28, 28, 1), np.uint8)
+    speaker = np.repeat([*"aabbcdefgh"], 3)
+    np.savez(tmp_path / "own.npz", x_test=images, y_test=np.arange(30) // 3 % 2, speaker_test=speaker)
+    samples = golden_samples(read_manifest(data), count=13, source=str(tmp_path / "own.npz"), groups="speaker")
+    assert samples.groups is not None
+    # Six of the first group of one class, three of the first of the other; six more would be too many.
+    assert samples.groups.tolist() == [0] * 6 + [1] * 3
+    np.testing.assert_array_equal(samples.inputs["image"], images[[*range(6), 15, 16, 17]])
+    with pytest.raises(InputError, match="--samples: got 8, expected 9 or more: whole groups come along"):
+        golden_samples(read_manifest(data), count=8, source=str(tmp_path / "own.npz"), groups="speaker")
+    with pytest.raises(InputError, match="--group-by: got speaker, expected it with --samples-from"):
+        golden_samples(read_manifest(data), count=9, groups="speaker")
+
+
+def test_a_metric_that_is_code_travels_only_if_it_is_included() -> None:
+    (left,) = _code_left(BundleOptions(metrics=("MAE", "mine/m.py:near:up")))
+    assert left == (
+        "mine/m.py:near:up is code, and does not travel without --include mine/m.py: judge the device's report here, "
+        "edgeport report report.json --metric mine/m.py:near:up"
+    )
+    (taken,) = _code_left(BundleOptions(metrics=("mine/m.py:near",), include=(Path("mine/m.py"),)))
+    assert taken == "mine/m.py:near is code: on the device name it yourself, --metric included/m.py:near"
 
 
 def test_golden_samples_are_the_first_of_each_class() -> None:

@@ -54,6 +54,28 @@ def test_it_needs_no_manifest_and_no_tensorflow(artefacts: Path, capsys: pytest.
         assert report.edgeport["commit"] == head.stdout.strip()
 
 
+def test_metric_and_groups_of_a_bundle_judge_on_the_device(
+    data: Path, golden: dict[str, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {"labels": golden["keras"].argmax(axis=1), "reference": golden["keras"]}
+    known |= {"metrics": ["top-2 accuracy", "macro F1"], "groups": np.arange(20) // 2}
+    folder = folder_with(data, golden, tmp_path / "artefacts", **known)
+    again = golden_of(folder)
+    assert again.metrics == ("top-2 accuracy", "macro F1")
+    assert again.groups is not None
+    assert again.groups.tolist() == (np.arange(20) // 2).tolist()
+    assert main(["benchmark", str(folder), "--only", "accuracy"]) == 0
+    assert "The samples are in 10 groups, which are drawn whole" in capsys.readouterr().out
+    report = read_report(tmp_path / "benchmark")
+    assert report.groups == (np.arange(20) // 2).tolist()
+    (judged,) = findings_of(report).reference.judged
+    assert [change.metric.name for change in judged.changes] == ["top-2 accuracy", "macro F1"]
+    # Who says otherwise on the device is obeyed.
+    assert main(["benchmark", str(folder), "--only", "accuracy", "--metric", "accuracy", "--overwrite"]) == 0
+    (judged,) = findings_of(read_report(tmp_path / "benchmark")).reference.judged
+    assert [change.metric.name for change in judged.changes] == ["accuracy"]
+
+
 def hide(names: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make some packages look as if they were not installed, in every process that is started from now on."""
     folder.mkdir(exist_ok=True)

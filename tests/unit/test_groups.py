@@ -101,6 +101,26 @@ def test_groups_stay_with_their_samples_when_these_are_divided() -> None:
         np.testing.assert_array_equal(part.groups, part.inputs[ONLY][:, 0] // 2)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_whole_groups_are_divided(streamed: bool) -> None:
+    x = np.arange(400, dtype=np.float32)[:, None]
+    whole = Data("d", {ALL: Part({ONLY: x}, BROKEN, GROUPS)}, streamed=streamed)
+    parts = divided(whole, anyhow=True).parts
+    found = [set(part.groups.tolist()) for part in parts.values() if part.groups is not None]
+    assert [len(each) for each in found] == [32, 4, 4]
+    assert len(set.union(*found)) == MACHINES
+    # As many broken machines as others in each part.
+    assert [float(part.targets.mean()) for part in parts.values() if part.targets is not None] == [0.5] * 3
+    # Who has trained without knowing the groups has seen some samples of each.
+    apart = divided(whole, anyhow=True, by_group=False).parts
+    assert len(set(apart["train"].groups.tolist()) & set(apart["test"].groups.tolist())) > 10  # type: ignore[union-attr]
+
+
+def test_few_groups_are_left_as_they_are() -> None:
+    data = Data("d", {ALL: Part({ONLY: np.zeros((60, 1), np.float32)}, np.arange(60) % 2, np.arange(60) // 20)})
+    assert divided(data, anyhow=True).parts.keys() == {ALL}
+
+
 def evaluated(groups: np.ndarray, kind: str = "anomaly") -> Evaluation:
     data = Data("d.npz", {ALL: Part({ONLY: np.zeros((6, 2), np.float32)}, np.array([0, 0, 1, 1, 0, 0]), groups)})
     port, output = Input("x", (None, 2), "float32", kind="real"), Output("error", (None, 1), "float32", kind=kind)

@@ -11,6 +11,7 @@ from hand_made import save_tflite
 from onnx import TensorProto, helper
 
 from edgeport.benchmarks import read_report
+from edgeport.benchmarks.measure.candidates.layouts import FIRST, LAST, SAME, axes_to, layout_of
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.runtime.cli import main
 
@@ -80,6 +81,109 @@ def test_files_of_others_are_compared_with_the_first_in_their_own_scales(
     assert "x reference" in text
     assert "x float32" not in text
     assert "Keras" not in text
+
+
+def channels_first(path: Path, *, side: int = 5) -> Path:
+    """Write an ONNX file that doubles three channels, which come first, as in PyTorch."""
+    shape = ["n", 3, 4 if side == 5 else side, side]
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y")]
+    node = helper.make_node("Mul", ["x", "k"], ["y"])
+    constants = [onnx.numpy_helper.from_array(np.float32([[[2]], [[3]], [[4]]]), "k")]
+    graph = helper.make_graph([node], "first", sides[:1], sides[1:], initializer=constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def channels_last(path: Path, *, sides: tuple[int, int] = (4, 5)) -> Path:
+    """Write the same with the channels last, as in TensorFlow."""
+    shape = (-1, *sides, 3)
+    rows = [("x", "FLOAT32", shape, None, 0), ("k", "FLOAT32", (3,), np.float32([2, 3, 4]), 0),
+            ("y", "FLOAT32", shape, None, 0)]  # fmt: skip
+    steps = [("MUL", [0, 1], [2], "MulOptions", {})]
+    return save_tflite(path, {"tensors": rows, "steps": steps, "inputs": [0], "outputs": [2]})
+
+
+WRITERS = {"last.tflite": channels_last, "first.onnx": channels_first}
+
+
+@pytest.mark.parametrize("first", WRITERS)
+def test_channels_that_stand_elsewhere_are_moved_and_that_is_said(
+    first: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        "last.tflite": channels_last(tmp_path / "last.tflite"),
+        "first.onnx": channels_first(tmp_path / "first.onnx"),
+    }
+    other = next(name for name in files if name != first)
+    shape = (30, 4, 5, 3) if first == "last.tflite" else (30, 3, 4, 5)
+    samples = RANDOM.normal(size=shape).astype(np.float32)
+    out = run(tmp_path, files[first], files[other], data={"x": samples})
+    (judged,) = findings_of(read_report(out)).others[0].judged
+    assert judged.change.largest == 0
+    printed = capsys.readouterr().out
+    for verb, name in (("takes", "x"), ("gives", "y")):
+        assert (
+            f"{other} {verb} {name} float32 (n, {'3, 4, 5' if other == 'first.onnx' else '4, 5, 3'}), its ch" in printed
+        )
+
+
+def test_channels_that_no_shape_places_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = channels_last(tmp_path / "last.tflite", sides=(3, 3)), channels_first(tmp_path / "first.onnx", side=3)
+    samples = {"x": RANDOM.normal(size=(30, 3, 3, 3)).astype(np.float32)}
+    run(tmp_path, *files, data=samples, code=2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "first.onnx: no shape says where x (3, 3, 3) has its channels: say it with --match first.onnx:x=x:" in line
+    match = [word for name in "xy" for word in ("--match", f"first.onnx:{name}={name}:channels-first")]
+    out = run(tmp_path, *files, *match, data=samples)
+    assert findings_of(read_report(out)).others[0].judged[0].change.largest == 0
+    match = [word for name in "xy" for word in ("--match", f"first.onnx:{name}={name}:same")]
+    out = run(tmp_path, *files, *match, "--overwrite", data=samples)
+    assert findings_of(read_report(out)).others[0].judged[0].change.largest > 0
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "layout"),
+    [
+        ((None, 3, 8, 9), (1, 8, 9, 3), FIRST),
+        ((1, 8, 9, 3), (None, 3, 8, 9), LAST),
+        ((1, 8, 9, 3), (None, 8, 9, 3), SAME),
+        ((1, 9, 8, 3), (None, 8, 9, 3), ""),
+        ((1, 5, 7), (1, 7, 5), FIRST),
+        ((1, 7), (1, 5), ""),
+        ((1, 4, 4, 4), (1, 4, 4, 4), SAME),
+    ],
+)
+def test_where_channels_are_is_seen_by_the_shapes(own: tuple, wanted: tuple, layout: str) -> None:
+    assert layout_of(own, wanted) == layout
+    if layout in (FIRST, LAST):
+        assert np.zeros(tuple(axis or 1 for axis in wanted)).transpose(axes_to(layout, len(own))).shape[1:] == own[1:]
+
+
+def test_samples_that_use_a_few_steps_of_the_integers_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = quantized_model(tmp_path / "int8.tflite", scale=1.0)
+    run(tmp_path, model, float_model(tmp_path / "float.tflite"), data={"x": np.abs(X) / 6})
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "scaled as in training" in line]
+    assert line.startswith("int8.tflite: the samples, ")
+    assert "use 1 of 255 steps of x, which stands for -128 to 127" in line
+    run(tmp_path, model, tmp_path / "float.tflite", "--overwrite")
+    assert "scaled as in training" not in capsys.readouterr().out
+    np.savez(tmp_path / "one.npz", x=X[:2] / 10)
+    assert main(["predict", str(model), str(tmp_path / "one.npz"), "--trust"]) == 0
+    assert "use 1 of 255 steps" in capsys.readouterr().err
+
+
+def test_a_report_on_files_is_a_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = float_model(tmp_path / "float.tflite"), quantized_model(tmp_path / "int8.tflite", scale=0.05)
+    data = {"x": X, "y": X + 1}
+    base = run(tmp_path, *files, data=data).rename(tmp_path / "base")
+    run(tmp_path, *files, "--baseline", base / "report.json", "--overwrite", data=data)
+    # A file that has become worse.
+    quantized_model(tmp_path / "int8.tflite", scale=0.09)
+    run(tmp_path, *files, "--baseline", base / "report.json", "--overwrite", data=data, code=1)
+    run(tmp_path, *files, "--baseline", base / "report.json", "--overwrite", data={"x": X, "y": X + 2}, code=2)
+    assert "expected the data that will be measured" in capsys.readouterr().err
 
 
 def test_times_are_ratios_to_the_reference(tmp_path: Path) -> None:
@@ -183,7 +287,6 @@ def test_what_nobody_can_match_is_asked_for_in_one_line(
         (["."], ("--outputs", "values"), "--outputs: got it with a folder"),
         (["damaged.tflite"], (), "damaged.tflite is no tflite file"),
         (["altered.tflite"], (), "altered.tflite has been altered"),
-        (["float.tflite"], ("--mlperf",), "--mlperf"),
         (["tiny.int8.tflite"], ("--input", "real"), "which says so itself"),
     ],
 )

@@ -103,16 +103,19 @@ def inputs_of(part: Part, ports: Sequence[Input], *, named: str) -> dict[str, Ar
     return {port.name: _with_channel(part.inputs[port.name], port) for port in ports}
 
 
-def divided(data: Data, *, anyhow: bool = False) -> Data:
+def divided(data: Data, *, anyhow: bool = False, by_group: bool = True) -> Data:
     """Return the splits of a source, always the same ones: those that it has, the others cut from ``all`` or ``train``.
 
     Of ``all``, 80 % are for training, 10 % for validation and 10 % for the test, each class in proportion, or at random
     where there may be more; so it is with ``train`` alone. Where only validation is missing, it is a tenth of train.
+    Samples that belong together stay together: where there are groups, so many of these, each class of groups in
+    proportion.
 
     Args:
         data: The source.
         anyhow: Divide at random where targets are no classes, or too few of each; and leave what has no targets, or
             fewer than 10 samples, as it is.
+        by_group: Keep samples that belong together together; False for the split of who trained without knowing groups.
 
     Raises:
         InputError: There are no targets, they are no classes, or too few of each.
@@ -130,7 +133,9 @@ def divided(data: Data, *, anyhow: bool = False) -> Data:
     except NoClassesError:
         if not anyhow:
             raise
-    if data.streamed:
+    if part.groups is not None and by_group:
+        places = _places_of_groups(part.groups, classes, shares)
+    elif data.streamed:
         # So that the first samples are divided alike, however many follow.
         drawn = np.digitize(np.random.default_rng(0).random(len(part)), np.cumsum(shares[:-1]))
         places = [np.flatnonzero(drawn == number) for number in range(len(shares))]
@@ -147,6 +152,17 @@ def divided(data: Data, *, anyhow: bool = False) -> Data:
         )
     cut = {each: part.at(at) for each, at in zip(names, places, strict=True)}
     return replace(data, parts={**{each: part for each, part in data.parts.items() if each != name}, **cut})
+
+
+def _places_of_groups(groups: Array, classes: Classes | None, shares: Sequence[float]) -> list[npt.NDArray[np.intp]]:
+    """Return the places of each split, whole groups to each; a group is of the class of its first sample."""
+    _, first, numbers = np.unique(groups, return_index=True, return_inverse=True)
+    kinds = np.zeros(len(first), np.int64) if classes is None else classes[first]
+    chosen = stratified_places(kinds, shares=tuple(shares), seed=0)
+    if not all(map(len, chosen)):
+        # Of classes with few groups each.
+        chosen = stratified_places(np.zeros_like(kinds), shares=tuple(shares), seed=0)
+    return [np.flatnonzero(np.isin(numbers, each)) for each in chosen]
 
 
 def classes_of(data: Data) -> tuple[dict[str, Classes], tuple[str, ...]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeport.benchmarks.measure.assembly import Entry
 from edgeport.benchmarks.measure.candidates.candidate import Candidate
+from edgeport.benchmarks.measure.candidates.layouts import FIRST, LAST, SAME, axes_to, is_ambiguous, layout_of
 from edgeport.benchmarks.measure.candidates.tensors_of import tensors_of
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, read_metadata
@@ -20,6 +21,7 @@ from edgeport.runtime.files.checksum import sha256_hex
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.samples.shaping import ports_of
 from edgeport.runtime.tensors.arrays import Tensor
+from edgeport.runtime.tensors.checks import few_steps
 
 # What TensorFlow puts around the names that people gave.
 _WRAPPED = re.compile(r"(?:serving_default_)?(.+?)(?::0)?")
@@ -87,13 +89,16 @@ def read_model_file(path: Path, *, file: str) -> ModelFile:
     return ModelFile(path, file, len(content), digest, metadata, tensors, inputs, outputs, own)
 
 
-def entry_of(model: ModelFile, reference: ModelFile, said: Mapping[str, str]) -> tuple[Entry, dict[str, str]]:
+def entry_of(
+    model: ModelFile, reference: ModelFile, said: Mapping[str, str], *, placed: Mapping[str, str] | None = None
+) -> tuple[Entry, dict[str, str]]:
     """Return a file as a candidate that takes the samples of the reference and gives its outputs, and its inputs.
 
     Args:
         model: The file.
         reference: What it is compared with; its inputs that take pixels say of which range.
         said: The names of its tensors that a user matched with those of the reference, by the latter.
+        placed: Where a user says that these tensors have their channels, by the names of the reference's.
 
     Returns:
         The candidate, and its inputs by the names of the samples that they take.
@@ -109,12 +114,22 @@ def entry_of(model: ModelFile, reference: ModelFile, said: Mapping[str, str]) ->
         for wanted, name in inputs.items()
         if model.metadata is None and (ends := ports[wanted].range) is not None
     }
+    layouts = _layouts(model, reference, inputs, outputs, placed or {})
+    axes = {
+        model.names[name]: axes_to(
+            # Answers go the other way.
+            layout if name in inputs.values() else {FIRST: LAST, LAST: FIRST}[layout],
+            rank,
+        )
+        for name, (layout, rank) in layouts.items()
+    }
     arguments = {
         "path": str(model.path.resolve()),
         "trust": model.metadata is None,
         "inputs": {model.names[name]: wanted for wanted, name in inputs.items()},
         "outputs": {model.names[name]: wanted for wanted, name in outputs.items()},
         "pixels": pixels,
+        "axes": axes,
     }
     entry = Entry(
         file=model.file,
@@ -125,6 +140,50 @@ def entry_of(model: ModelFile, reference: ModelFile, said: Mapping[str, str]) ->
         candidate=Candidate(model.file, "edgeport.benchmarks.measure.candidates.openers:open_artefact", arguments),
     )
     return entry, inputs
+
+
+def _layouts(
+    model: ModelFile,
+    reference: ModelFile,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    placed: Mapping[str, str],
+) -> dict[str, tuple[str, int]]:
+    """Return where the tensors of a file have their channels that are not where the reference's are, and their ranks.
+
+    Raises:
+        InputError: No shape says where they stand, and the file is of another format than the reference.
+    """
+    found = {}
+    # edgeport and its converters leave channels where they are.
+    foreign = None in (model.metadata, reference.metadata) and model.path.suffix != reference.path.suffix
+    foreign = foreign and ".onnx" in (model.path.suffix, reference.path.suffix)
+    for own, theirs, pairs in ((model.inputs, reference.inputs, inputs), (model.outputs, reference.outputs, outputs)):
+        shapes = {port.name: port.shape for port in own}
+        for port in theirs:
+            name = pairs[port.name]
+            layout = placed.get(port.name) or layout_of(shapes[name], port.shape)
+            if port.name not in placed and layout == SAME and foreign and is_ambiguous(shapes[name]):
+                raise InputError(
+                    f"{model.file}: no shape says where {name} {shapes[name][1:]} has its channels: say it with "
+                    f"--match {model.file}:{name}={port.name}:{FIRST}, or {LAST}, or {SAME} as those of the reference"
+                )
+            if layout in (FIRST, LAST):
+                found[name] = layout, len(port.shape)
+    return found
+
+
+def moved(model: ModelFile, entry: Entry) -> list[str]:
+    """Return a line for each tensor of a file that has its channels elsewhere than the reference."""
+    assert entry.candidate is not None, "a file is run"
+    axes = entry.candidate.arguments["axes"]
+    inputs = [port for port in model.inputs if model.names[port.name] in axes]
+    outputs = [port for port in model.outputs if model.names[port.name] in axes]
+    where = "its channels elsewhere than the reference has them: they are moved"
+    return [
+        *(f"{model.file} takes {port}, {where}" for port in inputs),
+        *(f"{model.file} gives {port}, {where}" for port in outputs),
+    ]
 
 
 def matched(
@@ -193,6 +252,18 @@ def check_held(model: ModelFile, names: Mapping[str, str], real: Mapping[str, Te
             )
 
 
+def held_narrowly(model: ModelFile, names: Mapping[str, str], real: Mapping[str, Tensor]) -> list[str]:
+    """Return a line for each integer input of which the samples use but a few steps: they may be scaled otherwise.
+
+    Args:
+        model: The file.
+        names: Its inputs by the names of the samples.
+        real: The samples as real values.
+    """
+    tensors = dict(zip((port.name for port in model.inputs), model.tensors, strict=True))
+    return [line for name, own in names.items() if (line := few_steps(real[name], tensors[own], named=model.file))]
+
+
 def shown_names(paths: Sequence[Path]) -> list[str]:
     """Return what a report calls files: their names, with as many folders as tell them apart."""
     parts = [path.parts for path in paths]
@@ -218,10 +289,8 @@ def _output(tensor: TensorSpec, name: str) -> Output:
 
 
 def _alike(port: _Port, other: _Port) -> bool:
-    """Return whether two tensors may be the same; the number of samples at a time is each one's own."""
-    sizes = zip(port.shape[1:], other.shape[1:], strict=False)
-    same = all(None in pair or pair[0] == pair[1] for pair in sizes)
-    return port.is_real == other.is_real and len(port.shape) == len(other.shape) and same
+    """Return whether two tensors may be the same, wherever they have their channels and how many samples they take."""
+    return port.is_real == other.is_real and bool(layout_of(port.shape, other.shape))
 
 
 def _listed(ports: Sequence[_Port]) -> str:

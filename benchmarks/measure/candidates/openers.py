@@ -1,7 +1,7 @@
 """Opens artefacts for a benchmark, with edgeport's own runtime."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeGuard
 
@@ -27,6 +27,7 @@ class OpenedArtefact:
     Attributes:
         engine: What runs it.
         spec: What its predictor knows of it.
+        predictor: What answers.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class OpenedArtefact:
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
         pixels: Mapping[str, tuple[float, float, str]] | None = None,
+        axes: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -45,9 +47,11 @@ class OpenedArtefact:
             outputs: What its outputs shall be called, likewise.
             pixels: For inputs of a file without metadata, by their own names: the real values that 0 and 255 stand
                 for, and the channels.
+            axes: For tensors whose channels stand elsewhere than those of the reference, by their own names: of an
+                input how the axes of samples are put, of an output those of its answers, as ``numpy.transpose`` has it.
         """
-        self._predictor = predictor
-        self._inputs, self._outputs = inputs or {}, outputs or {}
+        self.predictor = predictor
+        self._inputs, self._outputs, self._axes = inputs or {}, outputs or {}, axes or {}
         self.spec = spec = predictor.spec
         self.engine: Mapping[str, str] = {"name": spec.engine, "version": spec.engine_version}
         known = spec.metadata.inputs if spec.metadata else ()
@@ -59,11 +63,12 @@ class OpenedArtefact:
         """See OpenedCandidate.answers."""
         starts = range(0, count_of(samples), _CHUNK)
         parts = [self._answer(picked(samples, slice(start, start + _CHUNK))) for start in starts]
-        return {self._outputs.get(name, name): np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {self._outputs.get(name, name): self._put(name, values) for name, values in found.items()}
 
     def call(self, what: str, samples: Samples) -> Callable[[], object]:
         """See OpenedCandidate.call."""
-        predictor = self._predictor
+        predictor = self.predictor
         if what == ENGINE_CALL:
             return partial(predictor.run, self.encoded(samples))
         if self._takes_pixels(samples):
@@ -73,19 +78,20 @@ class OpenedArtefact:
     def encoded(self, samples: Samples) -> Samples:
         """Return samples as the engine takes them: an array, or one for each input by its name."""
         if self._takes_pixels(samples):
-            return self._predictor.encode(samples)
+            return self.predictor.encode(samples)
         real = self._real(samples)
-        return {each.name: encode(real[each.name], each) for each in self._predictor.spec.inputs}
+        return {each.name: encode(real[each.name], each) for each in self.predictor.spec.inputs}
 
     def _answer(self, samples: Samples) -> dict[str, Tensor]:
         if self._takes_pixels(samples):
-            return {self._predictor.spec.output.name: self._predictor.predict(samples)}
-        return dict(self._predictor.answer(self._real(samples)))
+            return {self.predictor.spec.output.name: self.predictor.predict(samples)}
+        return dict(self.predictor.answer(self._real(samples)))
 
     def _takes_pixels(self, samples: Samples) -> TypeGuard[Tensor]:
         """Whether ``predict`` does it, with all that it spares: pixels in, one output."""
         spec = self.spec
         takes = not self._ports if spec.metadata is None else spec.metadata.inputs[0].range is not None
+        takes = takes and not self._axes
         return takes and len(spec.outputs) == 1 and not isinstance(samples, Mapping) and samples.dtype == np.uint8
 
     def _real(self, samples: Samples) -> dict[str, Tensor]:
@@ -94,8 +100,12 @@ class OpenedArtefact:
         for tensor in self.spec.inputs:
             name = tensor.name
             array = samples[self._inputs.get(name, name)] if isinstance(samples, Mapping) else samples
-            real[name] = real_values(array, self._ports[name]) if name in self._ports else array
+            real[name] = self._put(name, real_values(array, self._ports[name]) if name in self._ports else array)
         return real
+
+    def _put(self, name: str, values: Tensor) -> Tensor:
+        """Return an array with its axes where they belong."""
+        return np.ascontiguousarray(values.transpose(self._axes[name])) if name in self._axes else values
 
 
 def import_engine(*, path: str, engine: str | None = None, **others: object) -> None:
@@ -115,6 +125,7 @@ def open_artefact(
     inputs: Mapping[str, str] | None = None,
     outputs: Mapping[str, str] | None = None,
     pixels: Mapping[str, tuple[float, float, str]] | None = None,
+    axes: Mapping[str, Sequence[int]] | None = None,
 ) -> OpenedArtefact:
     """Open an artefact with ``load``.
 
@@ -126,6 +137,7 @@ def open_artefact(
         inputs: See OpenedArtefact, as for the others.
         outputs: See there.
         pixels: See there.
+        axes: See there.
     """
     predictor = load(path, engine=engine, threads=threads, verify=not trust)
-    return OpenedArtefact(predictor, inputs=inputs, outputs=outputs, pixels=pixels)
+    return OpenedArtefact(predictor, inputs=inputs, outputs=outputs, pixels=pixels, axes=axes)

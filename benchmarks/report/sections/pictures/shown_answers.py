@@ -1,6 +1,7 @@
 """Answers in pictures, by what they mean: predicted against true, curves over all thresholds, and scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -75,22 +76,23 @@ def _values(output: ShownOutput) -> list[Block]:
 
 
 def _scores(output: ShownOutput) -> list[Block]:
-    """Return what a threshold does, wherever it is: of one score a sample, or of all labels together."""
-    # scikit-learn takes a second to import, which a report without scores is spared.
-    from sklearn.metrics import precision_recall_curve, roc_curve
-
-    truth = np.asarray(output.truth).ravel()
-    if len(np.unique(truth)) < 2:
+    """Return what a threshold does, wherever it is: of one score a sample, or of labels their mean curve."""
+    truth = np.asarray(output.truth)
+    truth = truth.reshape(len(truth), -1)
+    # Of a label that all samples have, or none, there is no curve.
+    columns = np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0))
+    if not columns.size:
         return []
-    roc, recalls = [], []
+    roc: list[Trace] = []
+    recalls: list[Trace] = []
     for candidate, (colour, mark) in zip(output.shown, _LOOKS, strict=False):
-        scores = np.asarray(output.answers(candidate), np.float64).ravel()
-        false, right, _ = roc_curve(truth, scores)
-        precision, recall, _ = precision_recall_curve(truth, scores)
-        roc.append(Trace(candidate.name, colour, mark, *_thinned(false, right)))
-        recalls.append(Trace(candidate.name, colour, mark, *_thinned(recall[::-1], precision[::-1])))
+        scores = np.asarray(output.answers(candidate), np.float64).reshape(truth.shape)
+        curves = [_curves(truth[:, column], scores[:, column]) for column in columns]
+        rising, falling = ([each[place] for each in curves] for place in (0, 1))
+        roc.append(Trace(candidate.name, colour, mark, *_mean_curve(rising, side="right")))
+        recalls.append(Trace(candidate.name, colour, mark, *_mean_curve(falling, side="left")))
     names = enumerated([each.name for each in output.shown])
-    together = ", all labels together" if output.judged.task == "labels" else ""
+    together = f", mean over {columns.size} labels" if output.judged.task == "labels" else ""
     return [
         Chart(
             "roc",
@@ -109,6 +111,33 @@ def _scores(output: ShownOutput) -> list[Block]:
             file=FILES[3],
         ),
     ]
+
+
+def _curves(truth: npt.NDArray[np.int64], scores: _Floats) -> tuple[tuple[_Floats, _Floats], tuple[_Floats, _Floats]]:
+    """Return the ROC curve of one score, and that of its precision over its recall."""
+    # scikit-learn takes a second to import, which a report without scores is spared.
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    false, right, _ = roc_curve(truth, scores)
+    precision, recall, _ = precision_recall_curve(truth, scores)
+    return _thinned(false, right), _thinned(recall[::-1], precision[::-1])
+
+
+def _mean_curve(
+    curves: Sequence[tuple[_Floats, _Floats]], *, side: Literal["left", "right"]
+) -> tuple[_Floats, _Floats]:
+    """Return a curve as it is, or the mean of several steps (macro average).
+
+    Args:
+        curves: Places from left to right, and the height at each.
+        side: ``right`` for steps that keep the height of the point before, as those of a ROC curve; ``left`` for that
+            of the next point, as average precision counts it.
+    """
+    if len(curves) == 1:
+        return curves[0]
+    grid = np.linspace(0, 1, _MOST_STEPS)
+    heights = [y[np.clip(np.searchsorted(x, grid, side=side) - (side == "right"), 0, len(y) - 1)] for x, y in curves]
+    return grid, np.mean(heights, axis=0)
 
 
 def _anomalies(output: ShownOutput) -> list[Block]:

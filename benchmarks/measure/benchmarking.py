@@ -79,10 +79,10 @@ def entries_of(
     sha256 = manifest.source["sha256"]
     check_file(reference, sha256, described_by="the manifest", cure="export again")
     entries = [keras_entry(reference, manifest.inputs, sha256=sha256)]
-    entries += [_artefact_entry(folder, artefact) for artefact in manifest.artefacts]
+    entries += [artefact_entry(folder, artefact) for artefact in manifest.artefacts]
     if baseline is not None:
         base_folder, base_manifest = baseline
-        entries += [_artefact_entry(base_folder, each, prefix=BASELINE) for each in base_manifest.artefacts]
+        entries += [artefact_entry(base_folder, each, prefix=BASELINE) for each in base_manifest.artefacts]
     return entries
 
 
@@ -134,7 +134,17 @@ def _check_unseen(manifest: Manifest, dataset: Dataset) -> None:
         )
 
 
-def _artefact_entry(folder: Path, artefact: Artefact, *, prefix: str = "") -> Entry:
+def artefact_entry(folder: Path, artefact: Artefact, *, prefix: str = "") -> Entry:
+    """Return an artefact of an export folder as a candidate.
+
+    Args:
+        folder: The export folder.
+        artefact: What its manifest says of it.
+        prefix: What stands before its name in the report.
+
+    Raises:
+        ArtefactError: The file is missing, or not the one that the manifest describes.
+    """
     path = folder / artefact.file
     check_file(path, artefact.sha256, described_by="the manifest", cure="export again")
     metadata = read_metadata(read_plain(path, most=MOST_MODEL), name=artefact.file)

@@ -3,7 +3,7 @@
 import contextlib
 import io
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,45 @@ class _Matched:
     hits: npt.NDArray[np.bool_]
     boxes: Floats
 
+    @cached_property
+    def found(self) -> list[npt.NDArray[np.intp]]:
+        """Which detections are hits, at each overlap."""
+        return [np.flatnonzero(hits) for hits in self.hits]
 
-def _evaluated(truth: Array, answers: Array) -> COCOeval:
+
+@dataclass(frozen=True, eq=False)
+class _Evaluated:
+    """What COCO's evaluation says of boxes.
+
+    Attributes:
+        precision: At each of 10 overlaps and 101 recalls, for each class: -1 where there is none.
+        matched: What each class' detections match.
+        recalls: The recalls.
+    """
+
+    precision: Floats
+    matched: tuple[_Matched, ...]
+    recalls: Floats
+
+
+def _evaluated(truth: Array, answers: Array) -> _Evaluated:
+    """Return COCO's evaluation of boxes; of the same boxes the same one, as it takes longer than all draws."""
+    boxes = (np.ascontiguousarray(each, np.float64) for each in (truth, answers))
+    return _evaluated_once(*((each.tobytes(), each.shape) for each in boxes))
+
+
+@lru_cache(maxsize=4)
+def _evaluated_once(*boxes: tuple[bytes, tuple[int, ...]]) -> _Evaluated:
+    truth, answers = (np.frombuffer(content, np.float64).reshape(shape) for content, shape in boxes)
+    evaluation = _matches(truth, answers)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
+    classes = range(len(evaluation.params.catIds))
+    matched = tuple(_matched(evaluation, place, len(truth)) for place in classes)
+    return _Evaluated(evaluation.eval["precision"], matched, np.asarray(evaluation.params.recThrs))
+
+
+def _matches(truth: Array, answers: Array) -> COCOeval:
     """Return COCO's evaluation of boxes, up to the matches of each sample."""
     true = _records(truth)
     given = _records(answers[..., [0, 2, 3, 4, 5]], answers[..., 1])
@@ -75,18 +112,14 @@ def _records(boxes: Array, scores: Array | None = None) -> list[dict[str, Any]]:
 
 
 def _value(truth: Array, answers: Array, *, overlaps: slice) -> float:
-    evaluation = _evaluated(truth, answers)
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation.accumulate()
-    precision = evaluation.eval["precision"][overlaps]
+    precision = _evaluated(truth, answers).precision[overlaps]
     known = precision[precision > -1]
     return float(known.mean()) if known.size else float("nan")
 
 
 def _weighted(truth: Array, answers: Array, *, overlaps: slice) -> Weighted:
-    evaluation = _evaluated(truth, answers)
-    matched = [_matched(evaluation, place, len(truth)) for place in range(len(evaluation.params.catIds))]
-    recalls = np.asarray(evaluation.params.recThrs)
+    evaluated = _evaluated(truth, answers)
+    matched, recalls = evaluated.matched, evaluated.recalls
 
     def mean(weights: Floats) -> float:
         found = [_average_precisions(each, weights, recalls, overlaps) for each in matched if weights @ each.boxes]
@@ -112,10 +145,12 @@ def _matched(evaluation: COCOeval, category: int, count: int) -> _Matched:
 def _average_precisions(matched: _Matched, weights: Floats, recalls: Floats, overlaps: slice) -> Floats:
     """Return the average precision of one class at each overlap: the mean of the precision at 101 recalls."""
     drawn = weights[matched.samples]
+    count, given = weights @ matched.boxes, np.maximum(np.cumsum(drawn), np.spacing(1))
     averages = []
-    for hits in matched.hits[overlaps]:
-        true = np.cumsum(hits * drawn)
-        recall, precision = true / (weights @ matched.boxes), true / np.maximum(np.cumsum(drawn), np.spacing(1))
+    for at in matched.found[overlaps]:
+        # Precision falls wherever there is no hit, so the best one at or beyond a recall is at a hit.
+        true = np.cumsum(drawn[at])
+        recall, precision = true / count, true / given[at]
         # At each recall, the best precision there or beyond.
         envelope = np.maximum.accumulate(precision[::-1])[::-1]
         places = np.searchsorted(recall, recalls, side="left")

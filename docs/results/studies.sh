@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Renew what the documents quote about the runtime and the benchmark themselves: runtime.json, trust.json,
-# verdicts.json, peers.json, loadgen.json, calibration-mistakes.json, planted-faults.json, search-cost.json, serve-load.json.
-# It needs the models and reports that `make results` makes, a quiet machine for
+# verdicts.json, judging-time.json, peers.json, loadgen.json, calibration-mistakes.json, planted-faults.json,
+# search-cost.json, serve-load.json. It needs the models and reports that `make results` makes, a quiet machine for
 # 40 minutes, and:
 # .venv/bin/pip install -e '.[all,dev,peers]'
 # EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
@@ -15,7 +15,8 @@ results=docs/results
     --report $results/mnist-edge/report.json -o $results/trust.json
 "$python" -m edgeport.benchmarks.lab.studies.serve_load runs/mnist-edge/export/*.{float32,int8}.tflite \
     -o $results/serve-load.json
-"$python" -m edgeport.benchmarks.lab.studies.verdicts -o $results/verdicts.json
+"$python" -m edgeport.benchmarks.lab.judging.verdicts -o $results/verdicts.json
+"$python" -m edgeport.benchmarks.lab.judging.judging_time -o $results/judging-time.json
 "$python" -m edgeport.benchmarks.lab.peers.comparison --tflite-runtime build/tflite-runtime -o $results/peers.json
 "$python" -m edgeport.benchmarks.lab.studies.planted_faults -o $results/planted-faults.json
 mkdir -p build

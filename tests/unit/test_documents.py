@@ -16,8 +16,9 @@ from edgeport.benchmarks.lab.documents.frontier_table import empty_call_table, s
 from edgeport.benchmarks.lab.documents.refresh_tables import DOCUMENTS, refreshed, table_of
 from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
 from edgeport.benchmarks.lab.family.family_results import Design, EmptyCall, Search
+from edgeport.benchmarks.lab.judging import judging_time_report, verdicts
 from edgeport.benchmarks.lab.quantizers import quantizer_report
-from edgeport.benchmarks.lab.studies import loadgen, planted_faults_report, runtime_cost_report, trust, verdicts
+from edgeport.benchmarks.lab.studies import loadgen, planted_faults_report, runtime_cost_report, trust
 from edgeport.benchmarks.mlperf.loadgen import AGREEMENT, LoadgenResult
 from edgeport.benchmarks.profile.profile_facts import Boundaries, OperatorTime, Profile, Roofline
 from edgeport.benchmarks.report.findings import findings_of
@@ -485,6 +486,14 @@ def test_the_benchmark_says_of_known_things_what_they_are() -> None:
     }
 
 
+def test_judging_takes_no_longer_than_three_times_the_engine() -> None:
+    found = judging_time_report.RESULT.read(ROOT / "docs/results/judging-time.json")
+    assert found.samples == 10_000
+    assert [row.draws for row in found.rows] == [2000] * 4
+    assert max(row.times for row in found.rows) <= judging_time_report.MOST
+    assert found.rows[0].answers > found.rows[0].engine / 2
+
+
 def test_the_verdicts_of_every_task_say_of_known_losses_what_they_are() -> None:
     found = verdicts.RESULT.read(ROOT / "docs/results/verdicts.json")
     assert found.repetitions == 20
@@ -494,6 +503,8 @@ def test_the_verdicts_of_every_task_say_of_known_losses_what_they_are() -> None:
         # 95 of 100 on average: of nine tasks, one with 17 of 20 is chance.
         assert trial.equal >= 17
         assert trial.found >= 18
+        # Of what chance alone would call below in 2.5 of 100.
+        assert trial.below <= 0.05 * trial.margins
         assert trial.claimed <= 2
         assert trial.large == pytest.approx(2, abs=0.25)
         assert abs(trial.small) <= 0.5

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from sklearn.metrics import auc, roc_auc_score
+from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from edgeport.benchmarks.compare.comparison import compare_reports
 from edgeport.benchmarks.compare.comparison_table import comparison_markdown
@@ -28,7 +28,7 @@ from edgeport.benchmarks.report.renderers.markdown import document_text, markdow
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.benchmarks.report.sections.answer import margin_sentence, verdict_lines
 from edgeport.benchmarks.report.sections.medians import medians_table
-from edgeport.benchmarks.report.sections.pictures.shown_answers import shown_answers
+from edgeport.benchmarks.report.sections.pictures.shown_answers import _curves, _mean_curve, shown_answers
 from edgeport.benchmarks.report.sections.summary import terminal_summary
 from edgeport.benchmarks.report.sections.whole import document_of
 from edgeport.benchmarks.tasks.values import value_metrics
@@ -429,3 +429,18 @@ def test_pictures_of_others_are_shown_only_if_they_are_some() -> None:
     files = dict(shown_files(findings_of(report)))
     assert "<script>" not in files["report.html"].decode()
     assert "changed-samples.png" not in files
+
+
+def test_the_curves_of_labels_are_the_mean_of_theirs_as_their_metric_is() -> None:
+    random = np.random.default_rng(0)
+    truth = random.random((400, 5)) < [0.1, 0.3, 0.5, 0.7, 0.02]
+    scores = truth * [0.2, 0.5, 1, 2, 3] + random.normal(0, 1, truth.shape)
+    curves = [_curves(truth[:, label].astype(np.int64), scores[:, label]) for label in range(5)]
+    recall, precision = _mean_curve([falling for _, falling in curves], side="left")
+    assert auc(recall, precision) == pytest.approx(average_precision_score(truth, scores, average="macro"), abs=0.01)
+    false, right = _mean_curve([rising for rising, _ in curves], side="right")
+    assert auc(false, right) == pytest.approx(roc_auc_score(truth, scores, average="macro"), abs=0.01)
+    # Together they would be another curve, as labels differ in how often they are true.
+    assert abs(average_precision_score(truth, scores, average="micro") - auc(recall, precision)) > 0.05
+    alone = _mean_curve([curves[0][1]], side="left")
+    np.testing.assert_array_equal(alone[1], curves[0][1][1])

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgeport.benchmarks.lab.studies.known_answers import Known
-from edgeport.benchmarks.lab.studies.verdicts import Verdicts, VerdictTrial, markdown, tried
+from edgeport.benchmarks.lab.judging.known_answers import Known
+from edgeport.benchmarks.lab.judging.verdicts import Verdicts, VerdictTrial, markdown, tried
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.normal(size=(300, 1))

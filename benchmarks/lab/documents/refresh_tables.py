@@ -41,6 +41,7 @@ from edgeport.benchmarks.lab.documents.same_answers_table import same_answers_ta
 from edgeport.benchmarks.lab.documents.zoo_table import zoo_table
 from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
 from edgeport.benchmarks.lab.family import family_results
+from edgeport.benchmarks.lab.judging import judging_time_report, verdicts
 from edgeport.benchmarks.lab.peers import peers_report
 from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.result_file import ResultFile
@@ -52,7 +53,6 @@ from edgeport.benchmarks.lab.studies import (
     search_cost,
     serve_load,
     trust,
-    verdicts,
 )
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
@@ -84,10 +84,9 @@ _OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
-    for module in (
-        export_memory, export_speed, runtime_cost_report, trust, verdicts, planted_faults_report, search_cost,
-        serve_load, peers_report, quantizer_report, calibration_mistakes,
-    ):  # fmt: skip
+    judging = verdicts, judging_time_report
+    studies = runtime_cost_report, trust, planted_faults_report, search_cost, serve_load, calibration_mistakes
+    for module in (export_memory, export_speed, *judging, *studies, peers_report, quantizer_report):
         yield module.RESULT, module.markdown
     yield loadgen.RESULT, lambda report: loadgen_markdown(report.results)
     yield family_results.EMPTY_CALL, empty_call_table

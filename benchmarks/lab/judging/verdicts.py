@@ -1,11 +1,11 @@
 """Judge answers whose loss is known, to see whether the verdicts of each task say so.
 
-Run it with: python -m edgeport.benchmarks.lab.studies.verdicts -o RESULT.json
+Run it with: python -m edgeport.benchmarks.lab.judging.verdicts -o RESULT.json
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -13,18 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeport.benchmarks.lab.judging.known_answers import Known, known_answers
 from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
-from edgeport.benchmarks.lab.studies.known_answers import Known, known_answers
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
-from edgeport.benchmarks.statistics.paired_change import DRAWS, Change, paired_change
+from edgeport.benchmarks.statistics.margins import margin_of
+from edgeport.benchmarks.statistics.paired import paired_answers
+from edgeport.benchmarks.statistics.paired_change import DRAWS, Change, change_of_answers, paired_change
 from edgeport.benchmarks.statistics.verdicts import LOSS, change_verdict
-from edgeport.benchmarks.tasks.metric import Array, Metric
+from edgeport.benchmarks.tasks.metric import SHARE, Array, Metric
 from edgeport.benchmarks.tasks.table import metrics_of
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
 
 LARGE, SMALL = 2.0, 0.2
+# How often samples are drawn anew whose loss, in all that they are drawn from, is just what is accepted.
+MARGINS = 400
+_FEWER_MARGINS = {"boxes": 100}
 # Average precisions of many classes are drawn from less often: each draw takes milliseconds.
 _DRAWS = {"boxes": 300, "labels": 500}
 # Strengths from the least that is tried, in steps that become as fine as 1 %.
@@ -50,6 +55,8 @@ class VerdictTrial:
         claimed: In how many one of a fifth of it is.
         large: The mean of the large losses, as a multiple of what the same repetition calls detectable.
         small: That of the small ones, above a fifth where noise alone has lost more.
+        below: How often ``--max-loss`` calls a loss below a margin that is just as large.
+        margins: Of how many comparisons.
     """
 
     task: str
@@ -66,6 +73,8 @@ class VerdictTrial:
     claimed: int
     large: float
     small: float
+    below: int
+    margins: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ def markdown(result: Verdicts) -> str:
     heads = (
         "task", "data", "metric", "samples", "figure", "detectable", "entered twice: contains 0",
         "equally good: contains 0", "twice the detectable: found", "a fifth of it: claimed",
+        "as large as the margin: called below",
     )  # fmt: skip
     return markdown_table(heads, [_row(trial, result.repetitions) for trial in result.trials], left=(0, 1, 2))
 
@@ -102,7 +112,8 @@ def _row(trial: VerdictTrial, repetitions: int) -> tuple[str, ...]:
         f"{100 * each:.2f}" if trial.unit == "points" else f"{each:.4g}" for each in (trial.figure, trial.detectable)
     ]
     counts = (f"{each} of {repetitions}" for each in (trial.twice, trial.equal, trial.found, trial.claimed))
-    return (trial.task, trial.data, trial.metric, f"{trial.count:,}", *shown, *counts)
+    below = f"{trial.below} of {trial.margins}"
+    return (trial.task, trial.data, trial.metric, f"{trial.count:,}", *shown, *counts, below)
 
 
 def tried(known: Known, *, repetitions: int, on_step: Callable[[str], None] = lambda what: None) -> VerdictTrial:
@@ -118,10 +129,11 @@ def tried(known: Known, *, repetitions: int, on_step: Callable[[str], None] = la
     seeds = range(repetitions)
     equal = [_judged(known, metric, seed, 0.0) for seed in seeds]
     twice = [_change(known, metric, answers, answers) for answers in [_noisy(known, 0, 0)] * repetitions]
-    planted = {}
+    planted, strength_of_large = {}, 0.0
     for times in (LARGE, SMALL):
         on_step(f"{known.data}, {metric.name}: a loss of {times:g} times what is detectable")
         strengths = [_strength(known, metric, seed, times, equal[seed].detectable) for seed in seeds]
+        strength_of_large = strength_of_large or strengths[0]
         planted[times] = [
             _judged(known, metric, seed, strength) for seed, strength in zip(seeds, strengths, strict=True)
         ]
@@ -129,6 +141,9 @@ def tried(known: Known, *, repetitions: int, on_step: Callable[[str], None] = la
         times: float(np.mean([each.loss / base.detectable for each, base in zip(found, equal, strict=True)]))
         for times, found in planted.items()
     }
+    on_step(f"{known.data}, {metric.name}: a loss as large as the margin")
+    margins = _FEWER_MARGINS.get(known.task, MARGINS)
+    below = sum(_called_below(known, metric, strength_of_large, margins))
     return VerdictTrial(
         task=known.task,
         data=known.data,
@@ -144,7 +159,32 @@ def tried(known: Known, *, repetitions: int, on_step: Callable[[str], None] = la
         claimed=_losses(planted[SMALL]),
         large=sizes[LARGE],
         small=sizes[SMALL],
+        below=below,
+        margins=margins,
     )
+
+
+def _called_below(known: Known, metric: Metric, strength: float, count: int) -> Iterator[bool]:
+    """Yield whether a loss is called below a margin that is just as large, of samples that are drawn again and again.
+
+    The samples of the task are all that there are, so what is lost is known; as many of them are drawn, with
+    replacement, as a benchmark would have.
+    """
+    reference, other = _noisy(known, 0, 0), _worse(known, 0, strength)
+    margin = metric.loss(metric.value(known.truth, reference), metric.value(known.truth, other))
+    most = margin * (100 if metric.unit == SHARE else 1)
+    draws = _DRAWS.get(known.task, DRAWS)
+    # Whether a neighbour is near does not depend on what else is drawn.
+    right = [metric.right(known.truth, each).astype(np.int64) for each in (reference, other)] if metric.right else None
+    for seed in range(count):
+        at = np.random.default_rng((seed, 3)).integers(len(known.truth), size=len(known.truth))
+        if right is not None:
+            was, is_ = (each[at] for each in right)
+            paired = paired_answers(np.ones(len(at), np.int64), was, is_)
+            change = change_of_answers(metric, paired, float(was.mean()), float(is_.mean()))
+        else:
+            change = paired_change(metric, known.truth[at], reference[at], other[at], draws=draws, seed=seed)
+        yield margin_of(change, most).below
 
 
 def _losses(changes: Sequence[Change]) -> int:
@@ -186,7 +226,7 @@ def _strength(known: Known, metric: Metric, seed: int, times: float, detectable:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the script and return its exit code."""
     return run_script(
-        "edgeport.benchmarks.lab.studies.verdicts",
+        "edgeport.benchmarks.lab.judging.verdicts",
         "Judge answers whose loss is known: the same twice, equally good ones, large and small losses.",
         add_arguments=_add_arguments,
         run=_run,

@@ -104,9 +104,7 @@ class Guard:
         try:
             self._check(scope)
         except RequestError as error:
-            await _refuse(scope, send, error)
-            if scope["method"] == "POST":
-                await _drain(receive)
+            await _refuse(scope, receive, send, error)
             return
         if scope["method"] != "POST":
             await self.application(scope, receive, send)
@@ -124,8 +122,7 @@ class Guard:
                     self.held += len(part)
                     taken += len(part)
             except RequestError as error:
-                await _refuse(scope, send, error)
-                await _drain(receive)
+                await _refuse(scope, receive, send, error)
                 return
             scope[BODY] = bytes(body)
             del body
@@ -205,7 +202,11 @@ async def _drain(receive: Receive) -> None:
         return
 
 
-async def _refuse(scope: Scope, send: Send, error: RequestError) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: RequestError) -> None:
+    # The connection ends with the answer, and to a client that still sends it would look broken. One that waits for a
+    # word before it sends, or that sends too slowly, need not be waited for.
+    if scope["method"] == "POST" and error.status != 408 and "expect" not in _headers(scope):
+        await _drain(receive)
     extra = []
     if error.status == 401:
         extra.append((b"www-authenticate", b"Bearer"))

@@ -46,6 +46,7 @@ from edgeport.benchmarks.lab.peers import peers_report
 from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.studies import (
+    calibration_methods,
     calibration_mistakes,
     loadgen,
     planted_faults_report,
@@ -85,8 +86,9 @@ _OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
     judging = verdicts, judging_time_report
-    studies = runtime_cost_report, trust, planted_faults_report, search_cost, serve_load, calibration_mistakes
-    for module in (export_memory, export_speed, *judging, *studies, peers_report, quantizer_report):
+    studies = runtime_cost_report, trust, planted_faults_report, search_cost, serve_load
+    calibrating = calibration_mistakes, calibration_methods
+    for module in (export_memory, export_speed, *judging, *studies, *calibrating, peers_report, quantizer_report):
         yield module.RESULT, module.markdown
     yield loadgen.RESULT, lambda report: loadgen_markdown(report.results)
     yield family_results.EMPTY_CALL, empty_call_table

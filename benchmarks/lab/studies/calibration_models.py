@@ -1,7 +1,7 @@
 """Models of many kinds with the samples that they were trained on, each trained in seconds on installed data."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,16 @@ class Sound:
     columns: tuple[str, ...] = ()
 
 
-def sound_models() -> Iterator[Sound]:
-    """Yield the models, each trained as soon as it is asked for."""
-    for build in (
-        _photos, _photos_scaled_outside, _photos_standardised, _photos_without_normalization, _digits, _small_digits,
-        _spoken, _waves, _breast_cancer, _wine, _diabetes, _text, _vibration, _autoencoder,
-    ):  # fmt: skip
-        keras.utils.set_random_seed(0)
-        yield build(np.random.default_rng(0))
+def sound_models(names: Sequence[str] = ()) -> Iterator[Sound]:
+    """Yield the models, each trained as soon as it is asked for.
+
+    Args:
+        names: Which; empty for all.
+    """
+    for name, build in _BUILDERS.items():
+        if not names or name in names:
+            keras.utils.set_random_seed(0)
+            yield build(name, np.random.default_rng(0))
 
 
 def _photo_patches(random: np.random.Generator) -> tuple[Array, Array]:
@@ -75,54 +77,54 @@ def _fitted(start: Any, end: Any, samples: Array, targets: Array, *, epochs: int
     return model
 
 
-def _photos(random: np.random.Generator) -> Sound:
+def _photos(name: str, random: np.random.Generator) -> Sound:
     samples, classes = _photo_patches(random)
     x = _blocks(layers.Rescaling(1 / 255)(start := keras.Input((32, 32, 3), name="photo")), 16, 32, 32)
     model = _fitted(start, layers.Dense(4, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
-    return Sound("photos, scaled inside", model, samples, classes)
+    return Sound(name, model, samples, classes)
 
 
-def _photos_scaled_outside(random: np.random.Generator) -> Sound:
+def _photos_scaled_outside(name: str, random: np.random.Generator) -> Sound:
     samples, classes = _photo_patches(random)
     real = (samples / np.float32(127.5) - 1).astype(np.float32)
     x = _blocks(start := keras.Input((32, 32, 3), name="photo"), 16, 32, 32)
     model = _fitted(start, layers.Dense(4, activation="softmax")(x), real, classes, epochs=4)
-    return Sound("photos, -1 to 1", model, samples, classes, "pixels:-1:1")
+    return Sound(name, model, samples, classes, "pixels:-1:1")
 
 
-def _photos_standardised(random: np.random.Generator) -> Sound:
+def _photos_standardised(name: str, random: np.random.Generator) -> Sound:
     samples, classes = _photo_patches(random)
     mean, deviation = (np.array(each, np.float32) for each in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     real = (samples / np.float32(255) - mean) / deviation
     x = _blocks(start := keras.Input((32, 32, 3), name="photo"), 16, 32, 32)
     model = _fitted(start, layers.Dense(4, activation="softmax")(x), real, classes, epochs=4)
-    return Sound("photos, mean and deviation outside", model, real, classes, "real")
+    return Sound(name, model, real, classes, "real")
 
 
-def _photos_without_normalization(random: np.random.Generator) -> Sound:
+def _photos_without_normalization(name: str, random: np.random.Generator) -> Sound:
     samples, classes = _photo_patches(random)
     start = keras.Input((32, 32, 3), name="photo")
     x = _blocks(layers.Rescaling(1 / 255)(start), 16, 32, normalised=False)
     model = _fitted(start, layers.Dense(4, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
-    return Sound("photos, no normalisation layer", model, samples, classes)
+    return Sound(name, model, samples, classes)
 
 
-def _digits(random: np.random.Generator) -> Sound:
+def _digits(name: str, random: np.random.Generator) -> Sound:
     split = load_dataset("mnist-5k").train
     samples, classes = split.samples[:2000], split.classes[:2000]
     x = _blocks(layers.Rescaling(1 / 255)(start := keras.Input((28, 28, 1), name="digit")), 16, 32)
     model = _fitted(start, layers.Dense(10, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
-    return Sound("digits", model, samples, classes)
+    return Sound(name, model, samples, classes)
 
 
-def _small_digits(random: np.random.Generator) -> Sound:
+def _small_digits(name: str, random: np.random.Generator) -> Sound:
     data = sklearn.datasets.load_digits()
     samples = data.data.astype(np.float32)
     scaling = layers.Normalization()
     scaling.adapt(samples)
     x = layers.Dense(32, activation="relu")(scaling(start := keras.Input((64,), name="ink")))
     model = _fitted(start, layers.Dense(10, activation="softmax")(x), samples, data.target, epochs=10)
-    return Sound("small digits, Normalization", model, samples, data.target, "real")
+    return Sound(name, model, samples, data.target, "real")
 
 
 def _tones(random: np.random.Generator, length: int) -> tuple[Array, Array]:
@@ -143,7 +145,7 @@ def _tones(random: np.random.Generator, length: int) -> tuple[Array, Array]:
     return np.array(waves, np.float32)[order], np.array(classes)[order]
 
 
-def _waves(random: np.random.Generator) -> Sound:
+def _waves(name: str, random: np.random.Generator) -> Sound:
     waves, classes = _tones(random, 1024)
     x = start = keras.Input((1024, 1), name="wave")
     for count in (16, 16, 32):
@@ -151,10 +153,10 @@ def _waves(random: np.random.Generator) -> Sound:
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     end = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling1D()(x))
     samples = waves[..., np.newaxis]
-    return Sound("sound, waves", _fitted(start, end, samples, classes, epochs=5), samples, classes, "real")
+    return Sound(name, _fitted(start, end, samples, classes, epochs=5), samples, classes, "real")
 
 
-def _spoken(random: np.random.Generator) -> Sound:
+def _spoken(name: str, random: np.random.Generator) -> Sound:
     waves, classes = _tones(random, 2048)
     frames = np.lib.stride_tricks.sliding_window_view(waves, 256, axis=1)[:, ::64] * np.hanning(256)
     power = np.abs(np.fft.rfft(frames, axis=-1)[..., 1:129]).reshape(*frames.shape[:2], 32, 4).mean(axis=-1)
@@ -165,10 +167,10 @@ def _spoken(random: np.random.Generator) -> Sound:
     x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     end = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x))
-    return Sound("sound, log spectra", _fitted(start, end, samples, classes, epochs=5), samples, classes, "real")
+    return Sound(name, _fitted(start, end, samples, classes, epochs=5), samples, classes, "real")
 
 
-def _breast_cancer(random: np.random.Generator) -> Sound:
+def _breast_cancer(name: str, random: np.random.Generator) -> Sound:
     data = sklearn.datasets.load_breast_cancer()
     samples = data.data.astype(np.float32)
     scaling = layers.Normalization()
@@ -176,19 +178,19 @@ def _breast_cancer(random: np.random.Generator) -> Sound:
     x = layers.Dense(16, activation="relu")(scaling(start := keras.Input((30,), name="table")))
     end = layers.Dense(1, activation="sigmoid")(x)
     model = _fitted(start, end, samples, data.target, epochs=15, loss="binary_crossentropy")
-    return Sound("table, Normalization", model, samples, data.target, "real", tuple(map(str, data.feature_names)))
+    return Sound(name, model, samples, data.target, "real", tuple(map(str, data.feature_names)))
 
 
-def _wine(random: np.random.Generator) -> Sound:
+def _wine(name: str, random: np.random.Generator) -> Sound:
     data = sklearn.datasets.load_wine()
     samples = data.data.astype(np.float32)
     x = layers.BatchNormalization(momentum=0.9)(start := keras.Input((13,), name="table"))
     end = layers.Dense(3, activation="softmax")(layers.Dense(16, activation="relu")(x))
     model = _fitted(start, end, samples, data.target, epochs=40)
-    return Sound("table, BatchNormalization first", model, samples, data.target, "real", tuple(data.feature_names))
+    return Sound(name, model, samples, data.target, "real", tuple(data.feature_names))
 
 
-def _diabetes(random: np.random.Generator) -> Sound:
+def _diabetes(name: str, random: np.random.Generator) -> Sound:
     data = sklearn.datasets.load_diabetes(scaled=False)
     samples = data.data.astype(np.float32)
     scaling = layers.Normalization()
@@ -196,10 +198,10 @@ def _diabetes(random: np.random.Generator) -> Sound:
     x = layers.Dense(16)(scaling(start := keras.Input((10,), name="table")))
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     model = _fitted(start, layers.Dense(1)(x), samples, data.target / 100, epochs=20, loss="mse")
-    return Sound("table, values", model, samples, None, "real", tuple(data.feature_names))
+    return Sound(name, model, samples, None, "real", tuple(data.feature_names))
 
 
-def _text(random: np.random.Generator) -> Sound:
+def _text(name: str, random: np.random.Generator) -> Sound:
     """Whether words come from the descriptions of scikit-learn's data sets or from the code that reads these."""
     known: dict[str, int] = {}
     samples, classes = [], []
@@ -217,10 +219,10 @@ def _text(random: np.random.Generator) -> Sound:
     x = layers.Conv1D(16, 3)(x)
     x = layers.GlobalMaxPooling1D()(layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x)))
     model = _fitted(start, layers.Dense(2, activation="softmax")(x), tokens, kinds, epochs=3)
-    return Sound("text", model, tokens, kinds)
+    return Sound(name, model, tokens, kinds)
 
 
-def _vibration(random: np.random.Generator) -> Sound:
+def _vibration(name: str, random: np.random.Generator) -> Sound:
     time = np.arange(64)[:, np.newaxis] / 64
     classes = random.integers(0, 3, 800)
     rates = 2.0 + 3 * classes[:, np.newaxis, np.newaxis] + random.uniform(0, 1, (800, 1, 3))
@@ -228,13 +230,31 @@ def _vibration(random: np.random.Generator) -> Sound:
     x = layers.Conv1D(16, 5, strides=2, activation="relu")(start := keras.Input((64, 3), name="acceleration"))
     x = layers.Conv1D(16, 5, strides=2, activation="relu")(layers.LayerNormalization()(x))
     end = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling1D()(x))
-    return Sound("vibration, LayerNormalization", _fitted(start, end, samples, classes, epochs=25), samples, classes)
+    return Sound(name, _fitted(start, end, samples, classes, epochs=25), samples, classes)
 
 
-def _autoencoder(random: np.random.Generator) -> Sound:
+def _autoencoder(name: str, random: np.random.Generator) -> Sound:
     samples = (sklearn.datasets.load_digits().data / 16).astype(np.float32)
     x = start = keras.Input((64,), name="ink")
     for count in (32, 8, 32):
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(layers.Dense(count)(x)))
     model = _fitted(start, layers.Dense(64)(x), samples, samples, epochs=8, loss="mse")
-    return Sound("autoencoder", model, samples, None, "real")
+    return Sound(name, model, samples, None, "real")
+
+
+_BUILDERS = {
+    "photos, scaled inside": _photos,
+    "photos, -1 to 1": _photos_scaled_outside,
+    "photos, mean and deviation outside": _photos_standardised,
+    "photos, no normalisation layer": _photos_without_normalization,
+    "digits": _digits,
+    "small digits, Normalization": _small_digits,
+    "sound, log spectra": _spoken,
+    "sound, waves": _waves,
+    "table, Normalization": _breast_cancer,
+    "table, BatchNormalization first": _wine,
+    "table, values": _diabetes,
+    "text": _text,
+    "vibration, LayerNormalization": _vibration,
+    "autoencoder": _autoencoder,
+}

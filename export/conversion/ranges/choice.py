@@ -122,7 +122,8 @@ def chosen(make: Callable[[str], Judged]) -> Choice:
 def _text(best: str, tried: Mapping[str, Judged]) -> str:
     figures = ", ".join(f"{method} {_figure(each)}" for method, each in tried.items())
     reason = "" if best != MINMAX else ": no other is measurably better"
-    return f"ranges by {best}{reason} ({figures}, on {len(tried[best].errors)} samples apart)"
+    count = len(tried[best].errors)
+    return f"ranges by {best}{reason} ({figures}, on {count} sample{'s' * (count != 1)} apart)"
 
 
 def _figure(judged: Judged) -> str:

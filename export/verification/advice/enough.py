@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeport.export.conversion.ranges.choice import Judged, is_better
+from edgeport.runtime.artefact.precisions import PRECISIONS
 
 # The least that calibration takes, and each about three times as many.
 _COUNTS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000)
+
+# What an int8 file must keep to be verified.
+_BAD_DB = PRECISIONS["int8"].limits.sqnr_db
 
 
 @dataclass(frozen=True, eq=False)

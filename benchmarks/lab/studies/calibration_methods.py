@@ -1,0 +1,147 @@
+"""How ways of finding the ranges of activations compare, on models of many kinds that were trained on real data.
+
+Run it with: python -m edgeport.benchmarks.lab.studies.calibration_methods -o docs/results/calibration-methods.json
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeport.benchmarks.lab.result_file import ResultFile
+from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.report.looks import FORMAT_NAMES
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
+from edgeport.export.conversion.options import Options
+from edgeport.export.conversion.ranges.choice import Judged, is_better
+from edgeport.export.conversion.ranges.methods import METHODS, MINMAX
+from edgeport.export.verification.calibration import load_calibration
+from edgeport.export.verification.reference import Reference
+from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.files.output import write_whole
+
+if TYPE_CHECKING:
+    from edgeport.benchmarks.lab.studies.calibration_models import Sound
+
+_COUNT = 200
+_MODELS = (
+    "photos, scaled inside", "photos, -1 to 1", "digits", "sound, log spectra", "sound, waves", "table, Normalization",
+    "table, values", "text", "vibration, LayerNormalization", "autoencoder",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a method gives.
+
+    Attributes:
+        model: The model.
+        format: ``tflite`` or ``onnx``.
+        method: One of ``METHODS``.
+        sqnr_db: At the logits, on held-out samples.
+        flips: How many decisions change.
+        is_better: Whether it is measurably better than min-max.
+    """
+
+    model: str
+    format: str
+    method: str
+    sqnr_db: float
+    flips: int
+    is_better: bool
+
+
+@dataclass(frozen=True)
+class Study:
+    """All of it.
+
+    Attributes:
+        versions: Of the tools.
+        rows: What the methods give.
+    """
+
+    versions: Mapping[str, str]
+    rows: tuple[Row, ...]
+
+
+RESULT = ResultFile("calibration methods", Study, "study of calibration methods")
+
+
+def study(on_row: Callable[[Row], None] = lambda row: None) -> Study:
+    """Return what each method gives for each model, in both formats."""
+    from edgeport.benchmarks.lab.studies.calibration_models import sound_models
+
+    rows = []
+    for sound in sound_models(_MODELS):
+        for row in _rows_of(sound):
+            rows.append(row)
+            on_row(row)
+    names = ("edgeport", "tensorflow", "keras", "onnxruntime")
+    return Study({name: version(name) for name in names}, tuple(rows))
+
+
+def _rows_of(sound: "Sound") -> list[Row]:
+    from edgeport.export.conversion.ranges.trial import judge_of
+    from edgeport.export.sources.source import load_source
+
+    with quiet_stderr():
+        source = load_source(sound.model, name="model", inputs=[sound.said] if sound.said else [])
+        calibration = load_calibration(sound.samples, inputs=source.inputs, count=_COUNT)
+        reference = Reference(source, calibration)
+    held_out = {name: array[:_COUNT] for name, array in calibration.held_out.items()}
+    rows = []
+    for row in FORMATS:
+        judge = judge_of(source, calibration, held_out, Options(precisions=("int8",)), row=row, reference=reference)
+        found: dict[str, Judged] = {method: judge(calibration, method) for method in METHODS}
+        rows += [
+            Row(sound.name, row.name, method, round(each.sqnr_db, 2), each.flips, is_better(each, found[MINMAX]))
+            for method, each in found.items()
+        ]
+    return rows
+
+
+def markdown(result: Study) -> str:
+    """Return a row for each model and format with each method's SQNR; bold where it is measurably better."""
+    known = {(row.model, row.format, row.method): row for row in result.rows}
+    rows = []
+    for model, format_ in dict.fromkeys((row.model, row.format) for row in result.rows):
+        cells = [_cell(known[model, format_, method]) for method in METHODS]
+        rows.append((model, FORMAT_NAMES[format_], *cells))
+    return markdown_table(("model", "int8", *METHODS), rows, left=(0, 1))
+
+
+def _cell(row: Row) -> str:
+    return f"**{row.sqnr_db:.1f}**" if row.is_better else f"{row.sqnr_db:.1f}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script and return its exit code."""
+    return run_script(
+        "edgeport.benchmarks.lab.studies.calibration_methods",
+        "Compare ways of finding the ranges of activations.",
+        add_arguments=_add_arguments,
+        run=_run,
+        extra="all",
+        argv=argv,
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    check_output_file(arguments.output)
+
+    def show(row: Row) -> None:
+        print(f"{row.model}: {row.format} {row.method}: {row.sqnr_db:.1f} dB, {row.flips} flips", flush=True)
+
+    write_whole(arguments.output, RESULT.text(study(show)).encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,7 +19,6 @@ from edgeport.export.conversion.options import Options
 from edgeport.export.conversion.ranges.choice import Judged, is_better
 from edgeport.export.conversion.ranges.methods import METHODS, MINMAX
 from edgeport.export.verification.calibration import load_calibration
-from edgeport.export.verification.reference import Reference
 from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.files.output import write_whole
@@ -87,6 +86,7 @@ def study(on_row: Callable[[Row], None] = lambda row: None) -> Study:
 def _rows_of(sound: "Sound") -> list[Row]:
     from edgeport.export.conversion.ranges.trial import judge_of
     from edgeport.export.sources.source import load_source
+    from edgeport.export.verification.reference import Reference
 
     with quiet_stderr():
         source = load_source(sound.model, name="model", inputs=[sound.said] if sound.said else [])

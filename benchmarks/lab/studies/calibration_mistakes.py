@@ -17,9 +17,7 @@ import numpy.typing as npt
 from edgeport.benchmarks.lab.result_file import ResultFile
 from edgeport.benchmarks.lab.script import check_output_file, run_script
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
-from edgeport.export.verification.advice.advising import mistakes_of
 from edgeport.export.verification.calibration import load_calibration
-from edgeport.export.verification.reference import Reference
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.files.output import write_whole
 
@@ -206,6 +204,8 @@ def _row(
     sound: "Sound", samples: Array, said: str | None, planted: str, kinds: tuple[str, ...], classes: Array | None = None
 ) -> Row:
     from edgeport.export.sources.source import load_source
+    from edgeport.export.verification.advice.advising import mistakes_of
+    from edgeport.export.verification.reference import Reference
 
     kind = sound.said if said is None else said
     with quiet_stderr():

@@ -169,7 +169,9 @@ def _measured(path: Path, clients: int, seconds: float) -> Load:
     engine_start, engine_peak = _engine_process(path)
     start = time.monotonic()
     command = [sys.executable, "-m", "edgeport.runtime.cli", "serve", str(path), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+    ) as server:
         try:
             assert server.stdout
             found = next(found for line in server.stdout if (found := re.search(r":(\d+)/", line)))
@@ -178,7 +180,7 @@ def _measured(path: Path, clients: int, seconds: float) -> Load:
             started = time.monotonic() - start
             alone = asyncio.run(_asked(port, path.name, name, images, expected, clients=1, seconds=seconds / 10))
             every = asyncio.run(_asked(port, path.name, name, images, expected, clients=clients, seconds=seconds))
-            peak = _peak(Path(f"/proc/{server.pid}/status").read_text())
+            peak = _peak(Path(f"/proc/{server.pid}/status").read_text("utf-8"))
         finally:
             server.terminate()
     return Load(
@@ -248,7 +250,7 @@ def _engine_process(path: Path) -> tuple[float, float]:
     """Return the milliseconds and the peak megabytes of a process that predicts once."""
     start = time.monotonic()
     command = [sys.executable, "-c", _ALONE.format(path=str(path))]
-    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8")
     return 1e3 * (float(ended.stdout.splitlines()[0]) - start), _peak(ended.stdout)
 
 

@@ -29,7 +29,12 @@ def onnxruntime_web() -> dict[str, bytes]:
         command = [npm, "install", *options, f"{PACKAGE}@{VERSION}"]
         try:
             ended = subprocess.run(
-                command, capture_output=True, text=True, timeout=_SECONDS, env={**os.environ, "npm_config_yes": "true"}
+                command,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                timeout=_SECONDS,
+                env={**os.environ, "npm_config_yes": "true"},
             )
         except subprocess.TimeoutExpired:
             raise ExportError(f"npm did not get {PACKAGE} {VERSION} within {_SECONDS} s: try again") from None

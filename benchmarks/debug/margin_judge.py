@@ -18,7 +18,7 @@ from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import time_candidates
 from edgeport.benchmarks.report.judging import PATIENCE_SECONDS, metrics_of_output
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL
-from edgeport.benchmarks.statistics.margins import margin_of
+from edgeport.benchmarks.statistics.margins import margin_of, margin_of_metrics
 from edgeport.benchmarks.statistics.paired import Paired, loss_interval
 from edgeport.benchmarks.statistics.paired_change import FEWEST, Change, drawn_figures, paired_change
 from edgeport.benchmarks.tasks.answers import ANSWERS
@@ -68,8 +68,7 @@ class MarginJudge:
 
     def __post_init__(self) -> None:
         names = dict.fromkeys(each.metric.name for each in self.questions)
-        unit = self.questions[0].metric.unit
-        self.measure = f"{self.margin:g}{f' {unit}' if unit else ''} of {' and '.join(names)}"
+        self.measure = margin_of_metrics(self.margin, self.questions[0].metric.unit, names)
         needed = max(map(self._least, self.questions))
         if self._count < needed:
             raise InputError(

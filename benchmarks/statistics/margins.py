@@ -1,6 +1,7 @@
 """Whether a loss is below what somebody accepts: the end of its interval decides, not whether chance explains it."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgeport.benchmarks.statistics.paired_change import FEWEST, Change
@@ -38,5 +39,10 @@ def margin_of(change: Change, most: float) -> Margin:
 
 def margin_text(change: Change, most: float) -> str:
     """Return a margin with its unit and of what it is, such as ``0.5 points of accuracy``."""
-    unit = change.metric.unit
-    return f"{most:g}{f' {unit}' if unit else ''} of {change.metric.name}"
+    return margin_of_metrics(most, change.metric.unit, [change.metric.name])
+
+
+def margin_of_metrics(most: float, unit: str, names: Iterable[str]) -> str:
+    """Return a margin for metrics of one unit, in words."""
+    unit = "point" if unit == SHARE and most == 1 else unit
+    return f"{most:g}{f' {unit}' if unit else ''} of {' and '.join(names)}"

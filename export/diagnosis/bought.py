@@ -7,6 +7,7 @@ from edgeport.export.manifest import Search
 
 FLOAT32, INT8, MIXED = "float32", "int8", "mixed"
 _LISTED = 8
+_MOSTLY_FLOATS = 0.5
 
 
 def search_sentences(found: Search) -> list[str]:
@@ -30,6 +31,8 @@ def search_sentences(found: Search) -> list[str]:
     if MIXED in found.us:
         times = {name: f"{time:,.4g}" for name, time in found.us.items()}
         lines.append(f"{times[MIXED]} us a call{_beside(times)}")
+    if found.macs_in_floats is not None and found.macs_in_floats > _MOSTLY_FLOATS:
+        lines.append("most of it computes in floats: float16 may serve as well, and needs no calibration")
     return [*lines, judged]
 
 

@@ -82,7 +82,7 @@ def test_other_data_that_nobody_has_divided_is_taken_but_for_its_test_tenth(file
 
 def test_without_labels_the_models_own_answers_are_the_truth(files: Path) -> None:
     judge = judge_of(files / "bare.npy", max_loss=1.0)
-    assert judge.measure == "1 points of agreement"
+    assert judge.measure == "1 point of agreement"
     assert "nobody says what is true" in judge.data
     own = np.arange(len(judge.samples["x"])) % 3
     other = own.copy()

@@ -28,7 +28,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 ENDPOINT, MODEL = "edgeport.endpoint", "edgeport.model"
 # Where the guard leaves the whole body.
 BODY = "edgeport.body"
-# Scripts and styles are files of ours alone; 'wasm-unsafe-eval' is what WebAssembly needs, and no other eval.
+# Scripts and styles are files of ours alone.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

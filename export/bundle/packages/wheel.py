@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import itertools
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import distributions
@@ -15,6 +16,8 @@ from edgeport.runtime.errors import ExportError
 _LAYERS = ("runtime", "train", "export", "benchmarks")
 # Where edgeport is edited in place, what measures edgeport itself lies beside it.
 _LAB = "lab"
+# What a package holds; the build tools have the same list in pyproject.toml.
+_FILES = ("*.py", "py.typed", "*.js", "page/*", "templates/*")
 _RECORDS = ("METADATA", "entry_points.txt", "top_level.txt", "licenses/LICENSE")
 # The earliest time that a ZIP file can hold: wheels of the same content are the same bytes.
 _THEN = (1980, 1, 1, 0, 0, 0)
@@ -59,9 +62,9 @@ def modules() -> dict[str, bytes]:
         packages = [path.parent for path in root.rglob("__init__.py") if _LAB not in path.relative_to(root).parts]
         for package in packages:
             texts = package.parts[-len(device.PLACE) :] == device.PLACE
-            for path in (*package.iterdir(), *package.glob("templates/*")):
-                whole = texts or path.parent.name == "templates"
-                if path.suffix == ".py" or path.name == "py.typed" or (whole and path.is_file()):
+            patterns = ("*",) if texts else _FILES
+            for path in itertools.chain.from_iterable(map(package.glob, patterns)):
+                if path.is_file():
                     files[f"edgeport/{layer}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
     return files
 

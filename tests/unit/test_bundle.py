@@ -236,9 +236,9 @@ def test_the_wheel_holds_every_module_and_what_goes_to_the_device() -> None:
         f"edgeport/{path.relative_to(ROOT)}"
         for layer in layers
         for path in (ROOT / layer).rglob("*")
-        if path.suffix == ".py"
+        if path.suffix in (".py", ".js")
         or path.name == "py.typed"
-        or (path.parent.name in ("device", "templates") and path.is_file())
+        or (path.parent.name in ("device", "page", "templates") and path.is_file())
     }
     assert set(held) == {name for name in expected if not name.startswith("edgeport/benchmarks/lab/")}
     assert "edgeport/export/bundle/device/install.sh" in held

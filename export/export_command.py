@@ -137,6 +137,12 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         help="how 8-bit activations get their ranges; auto tries all, and takes the best on samples that no range is "
         "taken from (default minmax)",
     )
+    group.add_argument(
+        "--equalize",
+        action="store_true",
+        help="make the channels of an integer activation alike in size, by the weights before and behind it, where "
+        "that is measured to lose less",
+    )
 
 
 def add_data(group: argparse._ArgumentGroup) -> None:
@@ -273,6 +279,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         precisions=_names(arguments.precisions),
         keep_float=_names(arguments.keep_float),
         calibration_method=arguments.calibration_method,
+        equalize=arguments.equalize,
         keep_float_io=arguments.keep_float_io,
         max_loss=arguments.max_loss,
         metrics=tuple(arguments.metric),

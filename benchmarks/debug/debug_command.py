@@ -16,7 +16,7 @@ from edgeport.benchmarks.debug.debug_document import debug_document, layer_table
 from edgeport.benchmarks.report.renderers.html import html_page
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.export.bundle.samples import GoldenSamples, golden_samples
-from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, document, repair, sentences
+from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, document, equalizable, repair, sentences
 from edgeport.export.manifest import Manifest, read_manifest
 from edgeport.export.verification.calibration_files import read_parts
 from edgeport.runtime.artefact.contract import Input
@@ -225,10 +225,20 @@ def _say_next(
     causes = {each.cause.kind for diagnosis in found for each in diagnosis.costliest[:1]}
     if causes == {"calibration"}:
         words = f"--calibration {shell_word(arguments.data or 'SAMPLES')}"
+        console.print(f"\nNext: edgeport export {shell_word(model)} -o {shell_word(folder)}-mixed {words}")
+        return
+    calibration = str(manifest.calibration.get("source", "")) if manifest else ""
+    words = f"--calibration {shell_word(calibration)}" if calibration and Path(calibration).exists() else ""
+    begins = "Next:"
+    if equalizable(found) and manifest and not manifest.options.get("equalize"):
+        command = f"edgeport export {shell_word(model)} -o {shell_word(folder)}-equalized --equalize {words}".rstrip()
+        console.print(f"\nNext: {command}")
+        begins = "Or, if that is not enough:"
     else:
-        words = f"--keep-float {shell_word(','.join(repair(found)))}"
-        calibration = str(manifest.calibration.get("source", "")) if manifest else ""
-        words += f" --calibration {shell_word(calibration)}" if calibration and Path(calibration).exists() else ""
-    console.print(f"\nNext: edgeport export {shell_word(model)} -o {shell_word(folder)}-mixed {words}")
-    if "--keep-float" in words:
-        console.print("Or have the fewest layers searched that must stay in floats: --max-loss 0.5 in its place")
+        console.print()
+    layers = shell_word(",".join(repair(found)))
+    command = (
+        f"edgeport export {shell_word(model)} -o {shell_word(folder)}-mixed --keep-float {layers} {words}".rstrip()
+    )
+    console.print(f"{begins} {command}")
+    console.print("Or have the fewest layers searched that must stay in floats: --max-loss 0.5 in its place")

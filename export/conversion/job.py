@@ -167,6 +167,8 @@ def _metadata(job: Job, precision: Precision) -> EmbeddedMetadata:
     calibration = {"source": "quantization-aware training"} if trained else job.calibration.facts
     if job.options.calibration_method != MINMAX and not precision.wide_activations:
         calibration = {**calibration, "method": job.options.calibration_method}
+    if job.options.equalize:
+        calibration = {**calibration, "channels": "equalized"}
     if source.applied != "none":
         left[source.outputs[0].name] = source.applied
     return EmbeddedMetadata(

@@ -55,6 +55,8 @@ class Options:
         keep_float: The layers that stay in floats in the precision ``mixed``; empty for no such artefact.
         calibration_method: How 8-bit activations get their ranges: one of ``METHODS``, or ``auto`` for the best of them
             on samples that no range is taken from.
+        equalize: Whether the channels of an integer activation are made alike in size, by the weights before and
+            behind it, in each file that is measured to lose less then.
         keep_float_io: Whether the first and the last layers with weights stay in floats too: those nearest to each
             input and to each output.
         max_loss: Below which loss int8 must stay, in points of a share such as accuracy, else in the metric's own unit.
@@ -78,6 +80,7 @@ class Options:
     tflite_metadata: bool = False
     keep_float: tuple[str, ...] = ()
     calibration_method: str = MINMAX
+    equalize: bool = False
     keep_float_io: bool = False
     max_loss: float | None = None
     metrics: tuple[str, ...] = ()
@@ -107,9 +110,10 @@ class Options:
     def _check_method(self) -> None:
         if self.calibration_method not in (*METHODS, AUTO):
             raise unknown_name("calibration method", self.calibration_method, [*METHODS, AUTO])
-        if self.calibration_method != MINMAX and not any(
-            precision.in_integers and not precision.wide_activations for _, precision in self.variants
-        ):
+        has_int8 = any(precision.in_integers and not precision.wide_activations for _, precision in self.variants)
+        if self.equalize and not self.needs_calibration:
+            raise InputError("--equalize: got it without int8 or int16x8, whose channels alone share a step")
+        if self.calibration_method != MINMAX and not has_int8:
             raise InputError(
                 f"calibration method: got {self.calibration_method} without int8, whose ranges alone it chooses"
             )

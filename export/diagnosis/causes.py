@@ -13,6 +13,14 @@ _FLAT = ("LOGISTIC", "TANH", "HARD_SWISH", "Sigmoid", "Tanh", "HardSigmoid", "Ha
 _ADDING = ("ADD", "SUB", "Add", "Sub")
 _JOINING = (*_ADDING, "CONCATENATION", "Concat")
 _SOFTMAX = ("SOFTMAX", "Softmax")
+_OUTLIER, _DEAD = "outlier channel", "dead channel"
+# What takes channels of any size, as far as a file shows it: weights, and what leads to them.
+_EQUALIZABLE = frozenset((
+    "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "RELU", "LEAKY_RELU", "MAX_POOL_2D",
+    "AVERAGE_POOL_2D", "MEAN", "REDUCE_MAX", "PAD", "MIRROR_PAD", "RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS",
+    "Conv", "ConvTranspose", "MatMul", "Gemm", "Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool",
+    "GlobalMaxPool", "ReduceMean", "ReduceMax", "Pad", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,12 @@ def cause_of(error: StepError) -> Cause:
         if text := rule(error):
             return Cause(kind, text)
     return Cause("8 bits", "256 steps are too few for what it computes; nothing else is wrong with it")
+
+
+def is_equalizable(error: StepError) -> bool:
+    """Whether the weights around the output of a step can make its channels alike, which are not."""
+    unlike = cause_of(error).kind in (_OUTLIER, _DEAD)
+    return unlike and bool(error.readers) and _EQUALIZABLE.issuperset(error.readers)
 
 
 def _calibration(error: StepError) -> str:
@@ -120,8 +134,8 @@ _RULES: tuple[tuple[str, Callable[[StepError], str]], ...] = (
     ("mask constant", _mask),
     # Before the next two, which are seen in such a layer too: only here a narrower range would lose nothing.
     ("saturated activation", _saturated),
-    ("outlier channel", _outlier_channel),
-    ("dead channel", _dead_channel),
+    (_OUTLIER, _outlier_channel),
+    (_DEAD, _dead_channel),
     ("softmax in integers", _softmax),
     ("unlike ranges", _unlike_ranges),
     ("unscaled input", _unscaled),

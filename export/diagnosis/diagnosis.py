@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.export.diagnosis.causes import Cause, cause_of
+from edgeport.export.diagnosis.causes import Cause, cause_of, is_equalizable
 from edgeport.export.diagnosis.layer_errors import EXACT_DB, Error, StepError, measure_steps
 from edgeport.export.diagnosis.pairing import QuantizedStep
 from edgeport.export.graphs.places import owner_of
@@ -241,6 +241,12 @@ def repair(found: Sequence[FormatDiagnosis]) -> list[str]:
             for layer in (costly, *readers_of(each, costly)):
                 wanted |= dict.fromkeys(layer.names)
     return list(wanted)
+
+
+def equalizable(found: Sequence[FormatDiagnosis]) -> bool:
+    """Return whether all that costs most are channels that the weights before and behind them can make alike."""
+    worst = [costly.worst for each in found for costly in each.costliest[:1]]
+    return bool(worst) and all(map(is_equalizable, worst))
 
 
 def readers_of(found: FormatDiagnosis, layer: LayerError) -> list[LayerError]:

@@ -16,6 +16,7 @@ from edgeport.export.conversion.memory import free_memory
 from edgeport.export.conversion.mixing import Mixing
 from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
 from edgeport.export.graphs.graph import Graph
+from edgeport.export.graphs.integers.equalization import noted_equal_channels
 from edgeport.export.graphs.integers.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
 from edgeport.export.graphs.operators.rewriting import rewritten
@@ -79,7 +80,7 @@ def convert(
     check_chosen(options)
     if precision_named(precision).for_layers:
         return mixing(source, calibration=calibration, options=options, on_note=on_note).mixed(options.keep_float)
-    model, material = _prepared(source, precision, calibration, options)
+    model, material = _prepared(source, precision, calibration, options, on_note)
     content: bytes = SCHEMES[precision](model, material).SerializeToString(deterministic=True)
     return content
 
@@ -99,7 +100,7 @@ def mixing(
         ExportError: See ``convert``; what is returned raises it too.
     """
     check_chosen(options)
-    model, material = _prepared(source, "mixed", calibration, options)
+    model, material = _prepared(source, "mixed", calibration, options, on_note)
     int8 = SCHEMES["mixed"](model, material)
     known = activation_steps(int8)
 
@@ -113,7 +114,7 @@ def mixing(
 
 
 def _prepared(
-    source: Source, precision: str, calibration: CalibrationSet | None, options: Options
+    source: Source, precision: str, calibration: CalibrationSet | None, options: Options, on_note: OnNote
 ) -> tuple[onnx.ModelProto, Material]:
     """Return the float32 model that a precision is made of, and what it is made with."""
     row = precision_named(precision)
@@ -125,6 +126,9 @@ def _prepared(
         graph = with_clamped_masks(
             graph, partial(_batches, calibration, graph, source.samples_at_once), computed_in_integers=False
         )
+        if options.equalize:
+            batches = partial(_batches, calibration, graph, source.samples_at_once)
+            graph = noted_equal_channels(graph, batches, on_note)
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
     keep_outputs(model, source.ends(at_logits=row.in_integers))

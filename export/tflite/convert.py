@@ -19,6 +19,7 @@ from edgeport.export.conversion.mixing import Mixing
 from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
 from edgeport.export.conversion.ranges.methods import MINMAX
 from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
+from edgeport.export.graphs.integers.equalization import noted_equal_channels
 from edgeport.export.graphs.integers.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
 from edgeport.export.graphs.integers.unrolling import unroll
@@ -170,6 +171,8 @@ def _prepared(
         graph = _without_loops(graph, calibration, options, on_note)
     if integers is not None and calibration is not None and not has_fake_quantization(graph):
         graph = with_clamped_masks(graph, partial(_samples, calibration, graph), computed_in_integers=True)
+        if options.equalize:
+            graph = noted_equal_channels(graph, partial(_samples, calibration, graph), on_note)
     graph = with_outputs(graph, source.ends(at_logits=integers is not None))
     graph = rewritten(_with_outputs_apart(graph), rules(in_integers=integers is not None))
     if has_fake_quantization(graph):

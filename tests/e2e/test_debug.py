@@ -80,9 +80,14 @@ def test_it_is_shown_with_the_command_that_repairs_it(
     assert main(["debug", str(exported), "-o", str(page)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.strip().startswith(f"{SPOILT} (CONV_2D) is to blame for") for line in lines)
+    assert lines[-3].startswith("Next: edgeport export ")
+    assert "-equalized --equalize --calibration" in lines[-3]
     assert f"--keep-float {SPOILT},{READER} --calibration" in lines[-2]
     assert "--max-loss 0.5" in lines[-1]
-    assert max(len(line) for line in lines if SPOILT in line and "blame" not in line and "Next" not in line) <= 80
+    assert (
+        max(len(line) for line in lines if SPOILT in line and "blame" not in line and "edgeport export" not in line)
+        <= 80
+    )
     text = page.read_text()
     assert text.count("<svg") >= 2
     assert "channel 5 of 12" in text

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
 
-from edgeport.export.diagnosis.causes import _RULES, cause_of
+from edgeport.export.diagnosis.causes import _RULES, cause_of, is_equalizable
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, repair, sentences
 from edgeport.export.diagnosis.layer_errors import Channels, Error, StepError
 from edgeport.export.diagnosis.pairing import QuantizedStep, StepInput
@@ -187,6 +187,15 @@ def error(**changes: object) -> StepError:
 )
 def test_each_cause_is_known_by_what_is_seen(kind: str, changes: dict[str, object]) -> None:
     assert cause_of(error(**changes)).kind == kind
+
+
+def test_channels_can_be_equalized_where_weights_take_them() -> None:
+    wide = {"channels": Channels(40.0, 3, 1.0, 8)}
+    assert is_equalizable(error(**wide, readers=("Conv", "MaxPool")))
+    assert is_equalizable(error(channels=Channels(40.0, 3, 0.0, 8), readers=("DEPTHWISE_CONV_2D",)))
+    for readers in ((), ("Conv", "Add"), ("CONCATENATION",), ("Tanh",)):
+        assert not is_equalizable(error(**wide, readers=readers))
+    assert not is_equalizable(error(readers=("Conv",)))
 
 
 def test_the_documents_list_the_causes() -> None:

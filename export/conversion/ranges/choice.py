@@ -50,10 +50,12 @@ class Choice:
 
     Attributes:
         method: One of ``METHODS``.
+        judged: What it does to the answers.
         text: What each way gave, in words.
     """
 
     method: str
+    judged: Judged
     text: str
 
 
@@ -116,7 +118,20 @@ def chosen(make: Callable[[str], Judged]) -> Choice:
     usual = tried[MINMAX]
     better = [method for method, each in tried.items() if is_better(each, usual)]
     best = max(better, key=lambda method: tried[method].sqnr_db, default=MINMAX)
-    return Choice(best, _text(best, tried))
+    return Choice(best, tried[best], _text(best, tried))
+
+
+def equalized(one: Judged, other: Judged) -> tuple[bool, str]:
+    """Return whether equalized channels are measurably better, and what they gave, in words.
+
+    Args:
+        one: What a file does whose channels are equalized.
+        other: What it does with the channels as they are.
+    """
+    better = is_better(one, other)
+    count = len(one.errors)
+    figures = f"{_figure(one)} with it, {_figure(other)} without, on {count} sample{'s' * (count != 1)} apart"
+    return better, f"channels {'' if better else 'not '}equalized ({figures})"
 
 
 def _text(best: str, tried: Mapping[str, Judged]) -> str:

@@ -1,14 +1,15 @@
 """Try each way of finding ranges on a model: make the file, and let its engine answer."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.options import OnNote, Options
-from edgeport.export.conversion.ranges.choice import SIGN, Choice, Judged, chosen, divided, judged
+from edgeport.export.conversion.ranges.choice import SIGN, Judged, chosen, divided, equalized, judged
 from edgeport.export.conversion.ranges.methods import AUTO, MINMAX
 from edgeport.export.graphs.running import answers
 from edgeport.export.sources.source import Source
@@ -23,11 +24,22 @@ from edgeport.runtime.errors import EdgeportError, ExportError, InputError
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.tensors.arrays import Tensor
 
-_PRECISION = "int8"
+_INT8 = "int8"
+
+
+class Judge(Protocol):
+    """Judges a file whose ranges come from some samples by some method."""
+
+    def __call__(self, ranged: CalibrationSet, method: str, *, equalize: bool = False) -> Judged:
+        """Return what it does to the answers."""
 
 
 def check_method(source: Source, options: Options) -> None:
     """Raise InputError if a quantization-aware model, which knows its ranges, shall get others."""
+    if options.equalize and source.is_quantization_aware:
+        raise InputError(
+            f"--equalize: {source.opened.what} was trained quantization-aware, with the ranges of int8: leave it out"
+        )
     if options.calibration_method != MINMAX and source.is_quantization_aware:
         raise InputError(
             f"--calibration-method: {source.opened.what} was trained quantization-aware, with the ranges of int8: "
@@ -37,7 +49,7 @@ def check_method(source: Source, options: Options) -> None:
 
 @dataclass(frozen=True, eq=False)
 class MethodChooser:
-    """Chooses once for each format.
+    """Chooses once for each format how activations get their ranges, and whether their channels are equalized.
 
     Attributes:
         source: The model, with the lengths that the samples have.
@@ -50,33 +62,51 @@ class MethodChooser:
     calibration: CalibrationSet
     options: Options
     reference: Reference
-    _choices: dict[str, Choice] = field(default_factory=dict)
+    _choices: dict[tuple[str, str], tuple[Options, tuple[str, ...]]] = field(default_factory=dict)
 
     def options_for(self, row: Format, precision: Precision, on_note: OnNote) -> Options:
-        """Return the choices of the export for one artefact, with the method that is best for its format.
+        """Return the choices of the export for one artefact, with what is best for its format.
 
         Args:
             row: The format of the file.
             precision: Its precision.
-            on_note: Called with what each method gave, if they were tried.
+            on_note: Called with what each way gave, if several were tried.
 
         Raises:
             ExportError: No int8 file can be made or run.
         """
-        if not precision.in_integers or precision.wide_activations:
-            return replace(self.options, calibration_method=MINMAX)
-        if self.options.calibration_method != AUTO:
-            return self.options
-        if row.name not in self._choices:
-            self._choices[row.name] = chosen(self._trial(row))
-        on_note(self._choices[row.name].text)
-        return replace(self.options, calibration_method=self._choices[row.name].method)
+        if not precision.in_integers:
+            return replace(self.options, calibration_method=MINMAX, equalize=False)
+        wanted = replace(self.options, calibration_method=MINMAX) if precision.wide_activations else self.options
+        if wanted.calibration_method != AUTO and not wanted.equalize:
+            return wanted
+        # What has layers in floats is int8 but for these.
+        name = precision.name if precision.wide_activations else _INT8
+        if (row.name, name) not in self._choices:
+            self._choices[row.name, name] = self._chosen(row, name, wanted)
+        options, notes = self._choices[row.name, name]
+        for note in notes:
+            on_note(note)
+        return options
 
-    def _trial(self, row: Format) -> Callable[[str], Judged]:
-        """Return what judges a method by an int8 file, on samples that its ranges are not taken from."""
+    def _chosen(self, row: Format, precision: str, wanted: Options) -> tuple[Options, tuple[str, ...]]:
+        """Return what is best, and what each way gave, by files that answer samples that no range is taken from."""
         ranged, judging = divided(self.calibration)
-        judge = judge_of(self.source, ranged, judging, self.options, row=row, reference=self.reference)
-        return lambda method: judge(ranged, method)
+        judge = judge_of(self.source, ranged, judging, wanted, row=row, reference=self.reference, precision=precision)
+        notes: list[str] = []
+        method = wanted.calibration_method
+        if method == AUTO:
+            choice = chosen(lambda each: judge(ranged, each))
+            method, plain = choice.method, choice.judged
+            notes.append(choice.text)
+        else:
+            plain = judge(ranged, method)
+        options = replace(wanted, calibration_method=method, equalize=False)
+        if wanted.equalize:
+            better, text = equalized(judge(ranged, method, equalize=True), plain)
+            options = replace(options, equalize=better)
+            notes.append(text)
+        return options, tuple(notes)
 
 
 def judge_of(
@@ -87,8 +117,9 @@ def judge_of(
     *,
     row: Format,
     reference: Reference,
-) -> Callable[[CalibrationSet, str], Judged]:
-    """Return what judges int8 files whose ranges come from some samples by some method.
+    precision: str = _INT8,
+) -> Judge:
+    """Return what judges files in integers whose ranges come from some samples by some method.
 
     Args:
         source: The model, with the lengths that the samples have.
@@ -97,6 +128,7 @@ def judge_of(
         options: The choices of the export.
         row: The format of the files.
         reference: How the outputs decide.
+        precision: Of the files.
     """
     expected = _reference(source, calibration, judging)
     exporter = importlib.import_module(row.exporter)
@@ -106,13 +138,13 @@ def judge_of(
     }
     shapes = zip(source.inputs, calibration.inputs, strict=True)
     inputs = tuple(known._replace(shape=port.shape) for port, known in shapes)
-    metadata = EmbeddedMetadata(source.name, _PRECISION, inputs, source.outputs)
+    metadata = EmbeddedMetadata(source.name, precision, inputs, source.outputs)
 
-    def judge(ranged: CalibrationSet, method: str) -> Judged:
-        chosen_options = replace(options, calibration_method=method)
+    def judge(ranged: CalibrationSet, method: str, *, equalize: bool = False) -> Judged:
+        chosen_options = replace(options, calibration_method=method, equalize=equalize)
         with temporary_folder() as folder, quiet_stderr():
             try:
-                content = exporter.convert(source, precision=_PRECISION, calibration=ranged, options=chosen_options)
+                content = exporter.convert(source, precision=precision, calibration=ranged, options=chosen_options)
             except EdgeportError:
                 raise
             except Exception as error:  # the converters raise whatever they meet

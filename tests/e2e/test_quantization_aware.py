@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
 from edgeport.export import Options, load_source
+from edgeport.export.conversion.ranges.trial import check_method
 from edgeport.export.inspection import inspect
 from edgeport.export.tflite import convert as to_tflite
 from edgeport.runtime.errors import InputError
@@ -238,6 +239,14 @@ def test_a_saved_model_is_exported_in_every_precision(
     scales = {float(constants[node.input[1]]) for node in graph.node if node.op_type == "QuantizeLinear"}
     assert all(min(abs(scale / step - 1) for step in steps.values()) < 1e-5 for scale in scales)
     assert len(scales) >= 4
+
+
+def test_its_ranges_and_channels_are_its_own(trained_on: tuple[Path, dict[str, float]]) -> None:
+    source = load_source(trained_on[0])
+    for options in (Options(equalize=True), Options(calibration_method="mse")):
+        with pytest.raises(InputError, match="was trained quantization-aware, with the ranges of int8: leave it out"):
+            check_method(source, options)
+    check_method(source, Options())
 
 
 @pytest.mark.parametrize("tensor_type", ["uint8", "float32"])

@@ -143,6 +143,12 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         help="make the channels of an integer activation alike in size, by the weights before and behind it, where "
         "that is measured to lose less",
     )
+    group.add_argument(
+        "--correct-biases",
+        action="store_true",
+        help="let biases take off what rounding weights adds to the mean of each channel, where that is measured to "
+        "lose less",
+    )
 
 
 def add_data(group: argparse._ArgumentGroup) -> None:
@@ -280,6 +286,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         keep_float=_names(arguments.keep_float),
         calibration_method=arguments.calibration_method,
         equalize=arguments.equalize,
+        correct_biases=arguments.correct_biases,
         keep_float_io=arguments.keep_float_io,
         max_loss=arguments.max_loss,
         metrics=tuple(arguments.metric),

@@ -13,6 +13,7 @@ from pathlib import Path
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.options import OnNote, Options
+from edgeport.export.conversion.ranges.choice import CURES
 from edgeport.export.conversion.ranges.methods import MINMAX
 from edgeport.export.diagnosis.judge import Judge
 from edgeport.export.manifest import Artefact, Refusal
@@ -167,8 +168,9 @@ def _metadata(job: Job, precision: Precision) -> EmbeddedMetadata:
     calibration = {"source": "quantization-aware training"} if trained else job.calibration.facts
     if job.options.calibration_method != MINMAX and not precision.wide_activations:
         calibration = {**calibration, "method": job.options.calibration_method}
-    if job.options.equalize:
-        calibration = {**calibration, "channels": "equalized"}
+    for cure, (what, done) in CURES.items():
+        if getattr(job.options, cure):
+            calibration = {**calibration, what: done}
     if source.applied != "none":
         left[source.outputs[0].name] = source.applied
     return EmbeddedMetadata(

@@ -57,6 +57,8 @@ class Options:
             on samples that no range is taken from.
         equalize: Whether the channels of an integer activation are made alike in size, by the weights before and
             behind it, in each file that is measured to lose less then.
+        correct_biases: Whether biases take off what rounding weights adds to the mean of each channel, likewise; not
+            in a file with layers in floats.
         keep_float_io: Whether the first and the last layers with weights stay in floats too: those nearest to each
             input and to each output.
         max_loss: Below which loss int8 must stay, in points of a share such as accuracy, else in the metric's own unit.
@@ -81,6 +83,7 @@ class Options:
     keep_float: tuple[str, ...] = ()
     calibration_method: str = MINMAX
     equalize: bool = False
+    correct_biases: bool = False
     keep_float_io: bool = False
     max_loss: float | None = None
     metrics: tuple[str, ...] = ()
@@ -111,8 +114,9 @@ class Options:
         if self.calibration_method not in (*METHODS, AUTO):
             raise unknown_name("calibration method", self.calibration_method, [*METHODS, AUTO])
         has_int8 = any(precision.in_integers and not precision.wide_activations for _, precision in self.variants)
-        if self.equalize and not self.needs_calibration:
-            raise InputError("--equalize: got it without int8 or int16x8, whose channels alone share a step")
+        for said in ("equalize", "correct_biases"):
+            if getattr(self, said) and not self.needs_calibration:
+                raise InputError(f"--{said.replace('_', '-')}: got it without int8 or int16x8, which it is for")
         if self.calibration_method != MINMAX and not has_int8:
             raise InputError(
                 f"calibration method: got {self.calibration_method} without int8, whose ranges alone it chooses"

@@ -16,7 +16,7 @@ from edgeport.export.conversion.memory import free_memory
 from edgeport.export.conversion.mixing import Mixing
 from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
 from edgeport.export.graphs.graph import Graph
-from edgeport.export.graphs.integers.equalization import noted_equal_channels
+from edgeport.export.graphs.integers.cures import cured
 from edgeport.export.graphs.integers.fake_quantization import has_fake_quantization, with_float_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
 from edgeport.export.graphs.operators.rewriting import rewritten
@@ -42,6 +42,8 @@ METADATA_KEY = "edgeport"
 _LAST_OPSET = 18
 # What tf2onnx writes as something else, with other answers.
 _CONVERTED_WRONGLY = ("ResizeArea",)
+# Of integer weights, on each side of 0.
+_WEIGHT_STEPS, _REDUCED_STEPS = 127, 64
 _WITH_KERNELS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 _KERNELS = ("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3D", "MatMul")
 # What is folded into the kernel before it.
@@ -126,9 +128,14 @@ def _prepared(
         graph = with_clamped_masks(
             graph, partial(_batches, calibration, graph, source.samples_at_once), computed_in_integers=False
         )
-        if options.equalize:
-            batches = partial(_batches, calibration, graph, source.samples_at_once)
-            graph = noted_equal_channels(graph, batches, on_note)
+        graph = cured(
+            graph,
+            partial(_batches, calibration, graph, source.samples_at_once),
+            equalize=options.equalize,
+            correct_biases=options.correct_biases and not row.for_layers,
+            steps=_REDUCED_STEPS if options.reduce_range else _WEIGHT_STEPS,
+            on_note=on_note,
+        )
     model = onnx.ModelProto()
     model.CopyFrom(_to_float32(graph, source.name, options.opset))
     keep_outputs(model, source.ends(at_logits=row.in_integers))

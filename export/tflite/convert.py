@@ -19,7 +19,7 @@ from edgeport.export.conversion.mixing import Mixing
 from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
 from edgeport.export.conversion.ranges.methods import MINMAX
 from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
-from edgeport.export.graphs.integers.equalization import noted_equal_channels
+from edgeport.export.graphs.integers.cures import cured
 from edgeport.export.graphs.integers.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
 from edgeport.export.graphs.integers.unrolling import unroll
@@ -42,6 +42,8 @@ from edgeport.runtime.errors import EdgeportError, ExportError
 # What the converter says of an operator that stays: ``tf.Erfinv(tensor<1x6xf32>) -> (tensor<1x6xf32>)``.
 _LACKING = re.compile(r"^\s*tf\.(\w+)\((.*?)\) ->", re.MULTILINE)
 _FAILING = re.compile(r"error: 'tfl?\.(\w+)' op (?!is neither a custom op)(.+)")
+# Of int8 weights, on each side of 0.
+_WEIGHT_STEPS = 127
 _TENSOR = re.compile(r"tensor<([^<>]*?)(?:[^\w?*][^<>]*)?>")
 _KINDS = {"f64": "float64", "f32": "float32", "f16": "float16", "i1": "bool", "!tf_type.string": "text"} | {
     f"{sign}i{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)
@@ -171,8 +173,14 @@ def _prepared(
         graph = _without_loops(graph, calibration, options, on_note)
     if integers is not None and calibration is not None and not has_fake_quantization(graph):
         graph = with_clamped_masks(graph, partial(_samples, calibration, graph), computed_in_integers=True)
-        if options.equalize:
-            graph = noted_equal_channels(graph, partial(_samples, calibration, graph), on_note)
+        graph = cured(
+            graph,
+            partial(_samples, calibration, graph),
+            equalize=options.equalize,
+            correct_biases=options.correct_biases and not precision_named(precision).for_layers,
+            steps=_WEIGHT_STEPS,
+            on_note=on_note,
+        )
     graph = with_outputs(graph, source.ends(at_logits=integers is not None))
     graph = rewritten(_with_outputs_apart(graph), rules(in_integers=integers is not None))
     if has_fake_quantization(graph):

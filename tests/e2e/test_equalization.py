@@ -10,10 +10,14 @@ import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
 
-from edgeport.export import Options, export_model, load_source
+from edgeport.export import Options, export_model, load_calibration, load_source
 from edgeport.export.graphs.graph import Graph, freeze
+from edgeport.export.graphs.integers.bias_correction import with_corrected_biases
 from edgeport.export.graphs.integers.equalization import with_equal_channels
+from edgeport.export.graphs.integers.weighted_ways import Ways, with_constants
 from edgeport.export.graphs.running import answers
+from edgeport.export.onnx import convert as to_onnx
+from edgeport.export.tflite import convert as to_tflite
 from edgeport.runtime import load
 
 Layer = Callable[[Any], Any]
@@ -111,6 +115,56 @@ def test_what_is_an_output_too_is_left_alone() -> None:
     assert changed(with_unlike_weights(keras.Model(row, [inner, L.Dense(2)(both)]))) == ("b",)
 
 
+def fused(x: Any) -> Any:
+    statistics = [np.exp(np.random.default_rng(5).normal(0, 1, 4)).astype(np.float32) for _ in range(4)]
+    return tf.compat.v1.nn.fused_batch_norm(x, *statistics, is_training=False)[0]
+
+
+R = np.random.default_rng(6)
+KERNELS = {name: R.normal(size=shape).astype(np.float32) for name, shape in (
+    ("conv", (3, 3, 4, 4)), ("depthwise", (3, 3, 4, 2)), ("dense", (4, 4)), ("transposed", (2, 2, 4, 4)),
+)}  # fmt: skip
+BIAS = np.arange(4, dtype=np.float32)
+# Of each the axes that share a step.
+LINEAR: dict[str, tuple[str, tuple[int, ...], Layer]] = {
+    "a bias": ("conv", (0, 1, 2), lambda x: tf.add(tf.nn.conv2d(x, KERNELS["conv"], 1, "SAME"), BIAS)),
+    "a normalization": ("conv", (0, 1, 2), lambda x: fused(tf.nn.conv2d(x, KERNELS["conv"], 1, "SAME"))),
+    "factors": ("dense", (0,), lambda x: (x[:, 0, 0] @ KERNELS["dense"]) * [3.0, -2.0, 0.5, 9.0] * 2.0 - 1.0),
+    "a depthwise kernel": (
+        "depthwise", (0, 1), lambda x: tf.nn.depthwise_conv2d(x, KERNELS["depthwise"], (1, 1, 1, 1), "SAME") + 1.0,
+    ),
+    "a transposed kernel": (
+        "transposed", (0, 1, 3),
+        lambda x: tf.add(tf.nn.conv2d_transpose(x, KERNELS["transposed"], (16, 12, 12, 4), 2), BIAS),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_biases_take_off_what_rounding_adds_to_the_mean(name: str) -> None:
+    kernel, axes, compute = LINEAR[name]
+
+    @tf.function(input_signature=[tf.TensorSpec((16, 6, 6, 4), tf.float32)])  # type: ignore[untyped-decorator]
+    def network(x: Any) -> Any:
+        return [compute(x)]
+
+    graph = freeze(network.get_concrete_function(), inputs=["x"], outputs=["y"])
+    batch = [np.random.default_rng(7).normal(1, 1, (16, 6, 6, 4)).astype(np.float32)]
+    corrected, _ = with_corrected_biases(graph, lambda: [batch], steps=8)
+    (weighted,) = {each.weighted.name for each in Ways(graph).additions()}
+    weights = KERNELS[kernel]
+    step = np.abs(weights).max(axis=axes, keepdims=True) / 8
+    rounded = {(weighted, 1): (np.round(weights / step) * step).astype(np.float32)}
+
+    def mean(graph: Graph) -> np.ndarray:
+        values = next(answers(graph, [batch]))["y"]
+        return values.reshape(-1, values.shape[-1]).mean(axis=0)
+
+    exact = mean(graph)
+    assert np.abs(mean(with_constants(graph, rounded)) - exact).max() > 0.01
+    assert np.allclose(mean(with_constants(corrected, rounded)), exact, atol=1e-4)
+
+
 def network(*, outlier: float) -> keras.Model:
     """Return a network of fixed weights, one channel of which reaches that many times as far as it would."""
     x = image = keras.Input((12, 12, 3), name="image")
@@ -152,6 +206,24 @@ def test_integers_lose_less_and_it_is_said(tmp_path: Path) -> None:
         assert metadata.calibration["channels"] == "equalized"
 
 
+def test_what_stays_in_floats_keeps_its_biases() -> None:
+    row = keras.Input((8,), name="row")
+    model = with_unlike_weights(keras.Model(row, L.Dense(3, name="y")(L.Dense(16, activation="relu")(row))))
+    source = load_source(model, name="m", inputs=["real"])
+    samples = np.random.default_rng(4).normal(0, 1, (60, 8)).astype(np.float32)
+    calibration = load_calibration(samples, inputs=source.inputs)
+    for module in (to_tflite, to_onnx):
+        files = {}
+        for precision in ("int8", "mixed"):
+            for correct in (False, True):
+                options = Options(keep_float=("y",), correct_biases=correct)
+                files[precision, correct] = module.convert(
+                    source, precision=precision, calibration=calibration, options=options
+                )
+        assert files["int8", False] != files["int8", True]
+        assert files["mixed", False] == files["mixed", True]
+
+
 def test_where_it_is_not_measured_to_help_nothing_is_done(tmp_path: Path) -> None:
     row = keras.Input((8,), name="row")
     model = keras.Model(row, L.Dense(3, name="y")(L.Dense(16, activation="tanh")(row)))
@@ -159,15 +231,16 @@ def test_where_it_is_not_measured_to_help_nothing_is_done(tmp_path: Path) -> Non
     plain, same = (
         export_model(
             model, tmp_path / str(equalize), name="m", calibration=str(tmp_path / "x.npy"),
-            options=Options(precisions=("int8",), equalize=equalize),
+            options=Options(precisions=("int8",), equalize=equalize, correct_biases=equalize),
         )
         for equalize in (False, True)
     )  # fmt: skip
     assert [len(each.notes) for each in plain.artefacts] == [0, 0]
     for each in same.artefacts:
-        (note,) = each.notes
-        assert note.startswith("channels not equalized (")
+        channels, biases = each.notes
+        assert channels.startswith("channels not equalized (")
+        assert biases.startswith("biases not corrected (")
         metadata = load(tmp_path / "True" / each.file).spec.metadata
         assert metadata is not None
-        assert "channels" not in metadata.calibration
+        assert not {"channels", "biases"} & metadata.calibration.keys()
     assert [each.verified.sqnr_db for each in plain.artefacts] == [each.verified.sqnr_db for each in same.artefacts]

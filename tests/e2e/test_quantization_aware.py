@@ -243,7 +243,7 @@ def test_a_saved_model_is_exported_in_every_precision(
 
 def test_its_ranges_and_channels_are_its_own(trained_on: tuple[Path, dict[str, float]]) -> None:
     source = load_source(trained_on[0])
-    for options in (Options(equalize=True), Options(calibration_method="mse")):
+    for options in (Options(equalize=True), Options(correct_biases=True), Options(calibration_method="mse")):
         with pytest.raises(InputError, match="was trained quantization-aware, with the ranges of int8: leave it out"):
             check_method(source, options)
     check_method(source, Options())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgeport.export.conversion.options import Options, check_chosen
-from edgeport.export.conversion.ranges.choice import Judged, chosen, divided, equalized, is_better, judged
+from edgeport.export.conversion.ranges.choice import Judged, chosen, cured, divided, is_better, judged
 from edgeport.export.conversion.ranges.histogram import Histogram
 from edgeport.export.conversion.ranges.methods import METHODS, range_of
 from edgeport.export.verification.calibration import CalibrationSet
@@ -124,13 +124,14 @@ def test_min_max_stays_unless_another_is_measurably_better() -> None:
 def test_channels_stay_as_they_are_unless_equal_ones_are_measurably_better() -> None:
     errors = RANDOM.uniform(0.5, 1.5, 50) * 1e-3
     plain = judgement(errors, flips=2)
-    assert equalized(judgement(errors * 0.97), plain)[0] is False
-    assert equalized(judgement(errors * 0.1, flips=3), plain)[0] is False
-    better, text = equalized(judgement(errors * 0.1), plain)
+    assert cured("equalize", judgement(errors * 0.97), plain)[0] is False
+    assert cured("equalize", judgement(errors * 0.1, flips=3), plain)[0] is False
+    better, text = cured("equalize", judgement(errors * 0.1), plain)
     assert better
     figures = f"{10 - 10 * np.log10(errors.mean()):.1f} dB with it, {-10 * np.log10(errors.mean()):.1f} dB and 2 other"
     assert text == f"channels equalized ({figures} decisions without, on 50 samples apart)"
-    assert equalized(plain, plain)[1].startswith("channels not equalized (")
+    assert cured("equalize", plain, plain)[1].startswith("channels not equalized (")
+    assert cured("correct_biases", plain, plain)[1].startswith("biases not corrected (")
 
 
 def test_errors_count_for_each_output_and_decisions_beside_them() -> None:
@@ -161,5 +162,7 @@ def test_a_method_must_be_known_and_have_something_to_choose() -> None:
         check_chosen(Options(calibration_method="auto"))
     with pytest.raises(InputError, match="--equalize: got it without int8"):
         Options(equalize=True, precisions=("float32", "dynamic"))
+    with pytest.raises(InputError, match="--correct-biases: got it without int8"):
+        Options(correct_biases=True, precisions=("float32", "dynamic"))
     Options(equalize=True, precisions=("int16x8",))
     check_chosen(Options(calibration_method="mse"))

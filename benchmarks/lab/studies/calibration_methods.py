@@ -26,9 +26,10 @@ from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.files.output import write_whole
 
 _COUNT, _OF_FAULTY = 200, 600
-# The ranges of min-max, with channels that weights have made alike.
-EQUALIZED = "equalized"
-WAYS = (*METHODS, EQUALIZED)
+# The ranges of min-max, with channels that weights have made alike, and with biases that take off what rounding adds.
+EQUALIZED, CORRECTED, BOTH = "equalized", "corrected", "both"
+WAYS = (*METHODS, EQUALIZED, CORRECTED, BOTH)
+_CURES = {EQUALIZED: ("equalize",), CORRECTED: ("correct_biases",), BOTH: ("equalize", "correct_biases")}
 _MODELS = (
     "photos, scaled inside", "photos, -1 to 1", "digits", "sound, log spectra", "sound, waves", "table, Normalization",
     "table, values", "text", "vibration, LayerNormalization", "autoencoder",
@@ -113,7 +114,7 @@ def _rows_of(name: str, model: Any, samples: Any, said: str, means: str) -> list
     for row in FORMATS:
         judge = judge_of(source, calibration, held_out, Options(precisions=("int8",)), row=row, reference=reference)
         found: dict[str, Judged] = {method: judge(calibration, method) for method in METHODS}
-        found[EQUALIZED] = judge(calibration, MINMAX, equalize=True)
+        found |= {way: judge(calibration, MINMAX, cures=cures) for way, cures in _CURES.items()}
         rows += [
             Row(name, row.name, method, round(each.sqnr_db, 2), each.flips, is_better(each, found[MINMAX]))
             for method, each in found.items()

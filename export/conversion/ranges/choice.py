@@ -16,6 +16,8 @@ from edgeport.export.verification.evidence import decided
 from edgeport.runtime.tensors.arrays import Tensor
 
 SIGN = "sign"
+# What options do to a graph so that integers lose less, in the order in which they are tried: what it is done to.
+CURES = {"equalize": ("channels", "equalized"), "correct_biases": ("biases", "corrected")}
 # A fifth of the samples judges, and no more than these.
 _MOST_JUDGING = 200
 # Another way must gain so much, and at so many standard errors, since three are tried.
@@ -121,17 +123,19 @@ def chosen(make: Callable[[str], Judged]) -> Choice:
     return Choice(best, tried[best], _text(best, tried))
 
 
-def equalized(one: Judged, other: Judged) -> tuple[bool, str]:
-    """Return whether equalized channels are measurably better, and what they gave, in words.
+def cured(cure: str, one: Judged, other: Judged) -> tuple[bool, str]:
+    """Return whether a cure makes a file measurably better, and what it gave, in words.
 
     Args:
-        one: What a file does whose channels are equalized.
-        other: What it does with the channels as they are.
+        cure: One of ``CURES``.
+        one: What a file does with it.
+        other: What it does without.
     """
     better = is_better(one, other)
+    what, done = CURES[cure]
     count = len(one.errors)
     figures = f"{_figure(one)} with it, {_figure(other)} without, on {count} sample{'s' * (count != 1)} apart"
-    return better, f"channels {'' if better else 'not '}equalized ({figures})"
+    return better, f"{what} {'' if better else 'not '}{done} ({figures})"
 
 
 def _text(best: str, tried: Mapping[str, Judged]) -> str:

@@ -1,15 +1,15 @@
 """Try each way of finding ranges on a model: make the file, and let its engine answer."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.options import OnNote, Options
-from edgeport.export.conversion.ranges.choice import SIGN, Judged, chosen, divided, equalized, judged
+from edgeport.export.conversion.ranges.choice import CURES, SIGN, Judged, chosen, cured, divided, judged
 from edgeport.export.conversion.ranges.methods import AUTO, MINMAX
 from edgeport.export.graphs.running import answers
 from edgeport.export.sources.source import Source
@@ -25,31 +25,36 @@ from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.tensors.arrays import Tensor
 
 _INT8 = "int8"
+_OF_ROUNDING = ("correct_biases",)
+_WITHOUT: dict[str, Any] = dict.fromkeys(CURES, False)
 
 
 class Judge(Protocol):
     """Judges a file whose ranges come from some samples by some method."""
 
-    def __call__(self, ranged: CalibrationSet, method: str, *, equalize: bool = False) -> Judged:
+    def __call__(self, ranged: CalibrationSet, method: str, *, cures: Collection[str] = ()) -> Judged:
         """Return what it does to the answers."""
+
+
+def _asked(options: Options) -> tuple[str, ...]:
+    """Return the cures that are asked for."""
+    return tuple(cure for cure in CURES if getattr(options, cure))
 
 
 def check_method(source: Source, options: Options) -> None:
     """Raise InputError if a quantization-aware model, which knows its ranges, shall get others."""
-    if options.equalize and source.is_quantization_aware:
+    asked = [cure.replace("_", "-") for cure in _asked(options)]
+    if options.calibration_method != MINMAX:
+        asked.append("calibration-method")
+    if asked and source.is_quantization_aware:
         raise InputError(
-            f"--equalize: {source.opened.what} was trained quantization-aware, with the ranges of int8: leave it out"
-        )
-    if options.calibration_method != MINMAX and source.is_quantization_aware:
-        raise InputError(
-            f"--calibration-method: {source.opened.what} was trained quantization-aware, with the ranges of int8: "
-            "leave it out"
+            f"--{asked[0]}: {source.opened.what} was trained quantization-aware, with the ranges of int8: leave it out"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class MethodChooser:
-    """Chooses once for each format how activations get their ranges, and whether their channels are equalized.
+    """Chooses once for each format how activations get their ranges, and which cures the model gets.
 
     Attributes:
         source: The model, with the lengths that the samples have.
@@ -62,7 +67,7 @@ class MethodChooser:
     calibration: CalibrationSet
     options: Options
     reference: Reference
-    _choices: dict[tuple[str, str], tuple[Options, tuple[str, ...]]] = field(default_factory=dict)
+    _choices: dict[tuple[str, str], tuple[Options, Mapping[str, str]]] = field(default_factory=dict)
 
     def options_for(self, row: Format, precision: Precision, on_note: OnNote) -> Options:
         """Return the choices of the export for one artefact, with what is best for its format.
@@ -76,37 +81,44 @@ class MethodChooser:
             ExportError: No int8 file can be made or run.
         """
         if not precision.in_integers:
-            return replace(self.options, calibration_method=MINMAX, equalize=False)
+            return replace(self.options, calibration_method=MINMAX, **_WITHOUT)
         wanted = replace(self.options, calibration_method=MINMAX) if precision.wide_activations else self.options
-        if wanted.calibration_method != AUTO and not wanted.equalize:
+        if wanted.calibration_method != AUTO and not _asked(wanted):
             return wanted
         # What has layers in floats is int8 but for these.
         name = precision.name if precision.wide_activations else _INT8
         if (row.name, name) not in self._choices:
             self._choices[row.name, name] = self._chosen(row, name, wanted)
         options, notes = self._choices[row.name, name]
-        for note in notes:
-            on_note(note)
-        return options
+        # What stays in floats is not rounded, so there would be nothing that a bias takes off.
+        left_out = _OF_ROUNDING if precision.for_layers else ()
+        for subject, note in notes.items():
+            if subject not in left_out:
+                on_note(note)
+        without: dict[str, Any] = dict.fromkeys(left_out, False)
+        return replace(options, **without)
 
-    def _chosen(self, row: Format, precision: str, wanted: Options) -> tuple[Options, tuple[str, ...]]:
+    def _chosen(self, row: Format, precision: str, wanted: Options) -> tuple[Options, Mapping[str, str]]:
         """Return what is best, and what each way gave, by files that answer samples that no range is taken from."""
         ranged, judging = divided(self.calibration)
         judge = judge_of(self.source, ranged, judging, wanted, row=row, reference=self.reference, precision=precision)
-        notes: list[str] = []
+        notes: dict[str, str] = {}
         method = wanted.calibration_method
         if method == AUTO:
             choice = chosen(lambda each: judge(ranged, each))
             method, plain = choice.method, choice.judged
-            notes.append(choice.text)
+            notes[AUTO] = choice.text
         else:
             plain = judge(ranged, method)
-        options = replace(wanted, calibration_method=method, equalize=False)
-        if wanted.equalize:
-            better, text = equalized(judge(ranged, method, equalize=True), plain)
-            options = replace(options, equalize=better)
-            notes.append(text)
-        return options, tuple(notes)
+        options = replace(wanted, calibration_method=method, **_WITHOUT)
+        kept: tuple[str, ...] = ()
+        for cure in _asked(wanted):
+            tried = judge(ranged, method, cures=(*kept, cure))
+            better, notes[cure] = cured(cure, tried, plain)
+            if better:
+                kept, plain = (*kept, cure), tried
+        given: dict[str, Any] = dict.fromkeys(kept, True)
+        return replace(options, **given), notes
 
 
 def judge_of(
@@ -140,8 +152,9 @@ def judge_of(
     inputs = tuple(known._replace(shape=port.shape) for port, known in shapes)
     metadata = EmbeddedMetadata(source.name, precision, inputs, source.outputs)
 
-    def judge(ranged: CalibrationSet, method: str, *, equalize: bool = False) -> Judged:
-        chosen_options = replace(options, calibration_method=method, equalize=equalize)
+    def judge(ranged: CalibrationSet, method: str, *, cures: Collection[str] = ()) -> Judged:
+        wanted: dict[str, Any] = {cure: cure in cures for cure in CURES}
+        chosen_options = replace(options, calibration_method=method, **wanted)
         with temporary_folder() as folder, quiet_stderr():
             try:
                 content = exporter.convert(source, precision=precision, calibration=ranged, options=chosen_options)

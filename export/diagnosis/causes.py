@@ -109,7 +109,10 @@ def _unlike_ranges(error: StepError) -> str:
 
 def _unscaled(error: StepError) -> str:
     size = max(error.input_ranges, default=0.0)
-    return f"its input reaches {size:.3g} and nothing scales it before" if error.first and size > _UNSCALED else ""
+    if not error.first or size <= _UNSCALED:
+        return ""
+    # The file alone does not say whether a converter has folded a scaling layer into the weights.
+    return f"its input reaches {size:.3g} and no operator scales it: fine if a scaling layer of the model was folded"
 
 
 def _wide_range(error: StepError) -> str:

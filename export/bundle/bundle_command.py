@@ -72,6 +72,9 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
         "split of the data set that the model was trained on, else samples that the export was verified on)",
     )
     content.add_argument(
+        "--serve", action="store_true", help="take edgeport serve along: its packages, and a service that runs it"
+    )
+    content.add_argument(
         "--include",
         action="append",
         type=Path,
@@ -119,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         samples_from=arguments.samples_from,
         data_dir=arguments.data_dir,
         with_wheels=arguments.with_wheels,
+        serve=arguments.serve,
         include=tuple(arguments.include),
         tasks=tuple(arguments.task),
         metrics=tuple(arguments.metric),
@@ -136,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_web(arguments: argparse.Namespace, console: Console) -> int:
     """Write the folder of a page that needs no server of ours."""
-    for name in ("arch", "python", "engine", "with_wheels", "include", "task"):
+    for name in ("arch", "python", "engine", "with_wheels", "serve", "include", "task"):
         if getattr(arguments, name):
             raise InputError(f"--{name.replace('_', '-')}: got it with --target web, expected it with a device")
     output: Path = arguments.output

@@ -16,7 +16,7 @@ from edgeport.export.bundle.included import read_included
 from edgeport.export.bundle.packages.targets import System, choose_system, engine_named, requirements
 from edgeport.export.bundle.packages.vendored import download_wheels
 from edgeport.export.bundle.packages.wheel import own_wheel
-from edgeport.export.bundle.programs import programs_for
+from edgeport.export.bundle.programs import SERVER, programs_for
 from edgeport.export.bundle.reference import ReferenceAnswers, reference_answers
 from edgeport.export.bundle.samples import GoldenSamples, golden_samples
 from edgeport.export.bundle.selection import Selection, read_artefacts, select
@@ -30,6 +30,7 @@ from edgeport.runtime.golden.answers import FILE_NAME as GOLDEN
 from edgeport.runtime.golden.answers import golden_bytes
 from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.host.terminal import visible
+from edgeport.runtime.serving.bodies import type_of_file
 
 SCHEMA = 1
 
@@ -51,6 +52,7 @@ class BundleOptions:
         samples_from: Where they come from, see golden_samples; empty for the model's own data set.
         data_dir: Where the files of mnist lie; see load_dataset.
         with_wheels: Whether the wheels of all packages come along, for a device without a network.
+        serve: Whether the server comes along: its packages, and a service that runs it.
         include: Files of the user's own that come along, such as vocabularies and thresholds.
         tasks: What outputs mean to a benchmark, where the export does not say it: ``anomaly``, ``scores=values``.
         metrics: What judges on the device, as ``--metric`` of a benchmark takes it.
@@ -66,6 +68,7 @@ class BundleOptions:
     samples_from: str = ""
     data_dir: Path | None = None
     with_wheels: bool = False
+    serve: bool = False
     include: tuple[Path, ...] = ()
     tasks: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
@@ -154,7 +157,7 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
     on_step("Writing the wheel of edgeport")
     wheel, content = own_wheel()
     files[f"wheels/{wheel}"] = content
-    pins = requirements(system, selection.engines)
+    pins = requirements(system, selection.engines, serve=options.serve)
     files["requirements.txt"] = "".join(f"{pin}\n" for pin in pins).encode()
     if options.with_wheels:
         on_step(f"Fetching {len(pins)} wheels for {system}")
@@ -249,10 +252,12 @@ def _texts(
         "UNIT": _in_a_unit(f"/opt/{name}/artefacts/{preferred.file}"),
         "PREDICT": f"venv/bin/edgeport predict {first} {programs.given}",
         "SERVICE": "yes" if programs.serves else "",
+        "SERVER": "yes" if options.serve else "",
+        "BODY": f"-H 'Content-Type: {type_of_file(programs.given)}' --data-binary @{programs.given}",
         "BENCHMARK": _BENCHMARK if measures else "",
     }
     device = {"install.sh": text_of("install.sh", {key: shlex.quote(value) for key, value in values.items()})}
-    for program in programs.files:
+    for program in (*programs.files, *((SERVER,) if options.serve else ())):
         # A program is a file that can be run and tested as it is.
         device[f"examples/{program}"] = text_of(program, None if program.endswith(".py") else values)
     return device | {"README.md": text_of("README.md", values | _told(values, selection, samples, options))}
@@ -281,12 +286,13 @@ def _told(
         "ARTEFACTS": "\n".join(rows),
         "APT": f"python3-venv {values['APT']}".strip(),
         "INCLUDED": f"\n| `{INCLUDED}/` | what was taken along with `--include`: {included} |" if included else "",
-        "EXAMPLES": programs.what,
+        "EXAMPLES": f"{programs.what}; the service of the server" if options.serve else programs.what,
         "WHEELS": f"edgeport, {'and every package that it needs' if vendored else 'the others come from the network'}",
         "NETWORK": "It needs no network." if vendored else "It fetches the packages from the network.",
         "GOLDEN": f"{samples.count} samples ({visible(samples.source)})",
         "BENCHMARK": f"\n$ {values['BENCHMARK']}" if values["BENCHMARK"] else "",
         "PROGRAMS": text_of(programs.section, {**values, "INDEX": index}).decode() if programs.section else "",
+        "SERVE": text_of("serve.md", values).decode() if options.serve else "",
         "OWN": text_of("own_files.md", {"OWN": options.include[0].name}).decode() if options.include else "",
     }
 

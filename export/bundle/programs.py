@@ -5,6 +5,9 @@ from math import prod
 
 from edgeport.export.manifest import Manifest
 
+# The unit that runs `edgeport serve`, whatever the model takes.
+SERVER = "edgeport-serve.service"
+
 
 @dataclass(frozen=True)
 class Programs:

@@ -34,10 +34,10 @@ def read_json(
 
 
 def parse_json(content: bytes) -> Any:
-    """Return what JSON text holds; raises ValueError if it is none, or nested too deep."""
+    """Return what JSON text holds; raises ValueError if it is none, nested too deep, or has two values of one name."""
     too_deep = f"it is nested more than {_DEEPEST} deep"
     try:
-        value = json.loads(content)
+        value = json.loads(content, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError(too_deep) from None
     level = [value]
@@ -51,6 +51,15 @@ def parse_json(content: bytes) -> Any:
         if not level:
             return value
     raise ValueError(too_deep)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has two values of the name {twice[:64]!r}")
+    return found
 
 
 def to_plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ _FACTS = "facts"
 # What is known of the samples, an array each.
 _KNOWN = ("labels", "reference", "targets", "groups")
 Array = npt.NDArray[Any]
+Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +173,7 @@ def read_golden(path: Path) -> Golden:
     return golden
 
 
-def raw_answers(predictor: Predictor, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def raw_answers(predictor: Predictor, inputs: Mapping[str, Array], *, run: Run | None = None) -> dict[str, Array]:
     """Return the engine's own answers to samples, in its own types, of shape (n, ...) for each output.
 
     One sample at a time, or one batch of an artefact that is fixed to a batch: what a dynamic artefact answers to a
@@ -181,6 +182,7 @@ def raw_answers(predictor: Predictor, inputs: Mapping[str, Array]) -> dict[str, 
     Args:
         predictor: A loaded artefact.
         inputs: For each input uint8 pixels, or the values that the model takes.
+        run: What answers in the place of the artefact: a server that has it.
 
     Raises:
         InputError: An input is missing or unknown, or has another shape.
@@ -188,8 +190,9 @@ def raw_answers(predictor: Predictor, inputs: Mapping[str, Array]) -> dict[str, 
     tensors = _tensors(predictor, inputs)
     batch = (predictor.spec.input.shape[0] if predictor.spec.input.shape else None) or 1
     count = len(next(iter(tensors.values())))
+    answer = predictor.run if run is None else run
     parts = [
-        predictor.run({name: _filled(each[start : start + batch], batch) for name, each in tensors.items()})
+        answer({name: _filled(each[start : start + batch], batch) for name, each in tensors.items()})
         for start in range(0, count, batch)
     ]
     return {

@@ -17,8 +17,9 @@ check passes each changed class is such a near tie.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,9 @@ from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError, unknown_name
 from edgeport.runtime.golden.answers import Golden, GoldenAnswer, digest_of, raw_answers, top1_of
 from edgeport.runtime.prediction.loading import load
+
+if TYPE_CHECKING:
+    from edgeport.runtime.golden.server import Server
 
 # What an artefact of a precision that this edgeport does not know must keep.
 _STRICTEST = GoldenLimits()
@@ -56,6 +60,7 @@ class GoldenCheck:
         labels_changed: In how many samples the class is another.
         near_ties: In how many of those the two largest golden answers are within twice the limit of each other.
         note: What else there is to say, such as why it was skipped.
+        server: The address of the server that was asked; empty if the artefact ran here.
     """
 
     file: str
@@ -72,6 +77,7 @@ class GoldenCheck:
     labels_changed: int = 0
     near_ties: int = 0
     note: str = ""
+    server: str = ""
 
     @property
     def passed(self) -> bool:
@@ -123,15 +129,69 @@ def check_golden(
     known = {name for row in FORMATS for name in row.engines}
     if wanted is not None and wanted not in known:
         raise unknown_name("engine", wanted, known)
-    for file in files:
-        if file not in golden.files:
-            raise unknown_name("artefact with golden answers", file, golden.files)
     checks = []
-    for file in files or golden.files:
+    for file in _known(files, golden):
         for name in _engines_to_run(file, wanted):
             checks.append(_check_file(golden, folder / file, engine=name, asked=wanted is not None, threads=threads))
             on_check(checks[-1])
     return tuple(checks)
+
+
+def check_served(
+    golden: Golden,
+    folder: Path,
+    server: "Server",
+    *,
+    files: Sequence[str] = (),
+    on_check: Callable[[GoldenCheck], None] = lambda check: None,
+) -> tuple[GoldenCheck, ...]:
+    """Ask a running server for the answers of its engines, and compare; an artefact that it lacks fails.
+
+    Args:
+        golden: The answers.
+        folder: Where the artefacts are, which say how samples become what an engine takes.
+        server: What is asked.
+        files: Which of the artefacts; all by default.
+        on_check: Called with each comparison as soon as it is made.
+
+    Raises:
+        InputError: A file has no golden answers.
+    """
+    checks = []
+    for file in _known(files, golden):
+        checks.append(_check_served(golden, folder / file, server))
+        on_check(checks[-1])
+    return tuple(checks)
+
+
+def _check_served(golden: Golden, path: Path, server: "Server") -> GoldenCheck:
+    engine, version = server.engines.get(path.name, ("", ""))
+    expected = _expected(golden, path.name, engine)
+    check = GoldenCheck(
+        path.name, engine, version, expected.engine, expected.engine_version, "failed", server=server.url
+    )
+    if not engine:
+        return replace(check, note="the server does not have it")
+    try:
+        with load(path) as predictor:
+            raw = raw_answers(predictor, golden.inputs, run=partial(server.run, path.name))
+    except (ArtefactError, MissingDependencyError, InputError) as error:
+        return replace(check, note=str(error))
+    return _compare(check, expected, raw)
+
+
+def _known(files: Sequence[str], golden: Golden) -> Sequence[str]:
+    """Return the files that are asked for, or all; raises InputError for one without golden answers."""
+    for file in files:
+        if file not in golden.files:
+            raise unknown_name("artefact with golden answers", file, golden.files)
+    return files or golden.files
+
+
+def _expected(golden: Golden, file: str, engine: str) -> GoldenAnswer:
+    """Return the golden answers of an artefact in that engine, or else in another."""
+    answers = [answer for answer in golden.answers if answer.file == file]
+    return next((answer for answer in answers if answer.engine == engine), answers[0])
 
 
 def _engines_to_run(file: str, wanted: str | None) -> tuple[str, ...]:
@@ -144,8 +204,7 @@ def _engines_to_run(file: str, wanted: str | None) -> tuple[str, ...]:
 
 def _check_file(golden: Golden, path: Path, *, engine: str, asked: bool, threads: int) -> GoldenCheck:
     distribution = engine.replace("_", "-")
-    answers = [answer for answer in golden.answers if answer.file == path.name]
-    expected = next((answer for answer in answers if answer.engine == distribution), answers[0])
+    expected = _expected(golden, path.name, distribution)
     check = GoldenCheck(path.name, distribution, "", expected.engine, expected.engine_version, "failed")
     if asked and not engine:
         return replace(check, status="skipped", note="the engine that was asked for runs no files of this format")

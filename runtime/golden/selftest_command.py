@@ -6,13 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
 from edgeport.runtime.golden.answers import FILE_NAME, Golden, digest_of, read_golden
-from edgeport.runtime.golden.check import GoldenCheck, check_golden
+from edgeport.runtime.golden.check import GoldenCheck, check_golden, check_served
 from edgeport.runtime.host.terminal import visible
+from edgeport.runtime.host.token_file import read_token
+
+if TYPE_CHECKING:
+    from edgeport.runtime.golden.server import Server
 
 _SUMS = "SHA256SUMS"
 _SUB_FOLDER = "artefacts"
@@ -31,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--artefact", metavar="FILE", action="append", default=[], help="check this one alone; may be given again"
     )
+    parser.add_argument(
+        "--server", metavar="URL", help="ask a running edgeport serve too, such as http://localhost:8080"
+    )
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="what its clients must know")
     parser.add_argument("--engine", metavar="NAME", help="ai_edge_litert, tflite_runtime or onnxruntime alone")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -40,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check and print one line for each artefact and engine: 0 all passed, 1 something differs."""
     if not 1 <= arguments.threads <= 64:
         raise InputError(f"--threads: got {arguments.threads}, expected 1 to 64")
+    server = _server(arguments)
     folder = _folder_with_golden(arguments.folder)
     files_checked = check_sums(folder)
     golden = read_golden(folder / FILE_NAME)
@@ -47,6 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
         if files_checked:
             print(f"{files_checked} files match {_SUMS}")
         print(visible(_heading(folder, golden)))
+
+    def on_check(check: GoldenCheck) -> None:
+        if not arguments.json:
+            print(visible(_line(check)), flush=True)
+
     with quiet_stderr():
         checks = check_golden(
             golden,
@@ -54,8 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
             files=arguments.artefact,
             engine=arguments.engine,
             threads=arguments.threads,
-            on_check=lambda check: None if arguments.json else print(visible(_line(check)), flush=True),
+            on_check=on_check,
         )
+        if server is not None:
+            checks += check_served(golden, folder, server, files=arguments.artefact, on_check=on_check)
     if all(check.status == "skipped" for check in checks):
         raise MissingDependencyError(f"nothing could be checked: {checks[0].file}: {checks[0].note}")
     failed = sum(check.status == "failed" for check in checks)
@@ -64,6 +81,18 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_summary(checks))
     return 1 if failed else 0
+
+
+def _server(arguments: argparse.Namespace) -> "Server | None":
+    """Connect to the server that is to be asked, before anything else takes its time."""
+    if arguments.server is None:
+        if arguments.token_file is not None:
+            raise InputError("--token-file: got it without --server, expected both: it is what the server asks for")
+        return None
+    # HTTP and all that it brings, which a test of the engines alone can do without.
+    from edgeport.runtime.golden.server import Server
+
+    return Server(arguments.server, token=None if arguments.token_file is None else read_token(arguments.token_file))
 
 
 def check_sums(folder: Path) -> int:
@@ -111,7 +140,8 @@ def _heading(folder: Path, golden: Golden) -> str:
 
 
 def _line(check: GoldenCheck) -> str:
-    who = f"{check.file}  {check.engine} {check.engine_version}".rstrip()
+    behind = f" behind {check.server}" if check.server else ""
+    who = f"{check.file}  {f'{check.engine} {check.engine_version}'.strip()}{behind}".rstrip()
     if check.status == "skipped":
         return f"  {who}  skipped: {check.note}"
     result = "ok" if check.passed else "FAILED"

@@ -42,6 +42,8 @@ _Result = TypeVar("_Result")
 _MOST_TOP = 1000
 # Pixels that are shown, of all channels.
 _MOST_SEEN = 3 * 512 * 512
+# Of how many samples of a request answers are drawn.
+_MOST_PICTURES = 8
 
 
 @dataclass
@@ -234,11 +236,12 @@ async def _classify(service: Service, request: Request) -> Response:
 async def _predict(service: Service, request: Request) -> Response:
     kind = check_type(request.headers.get("content-type"))
     choices = Choices(threshold=_share(request, "threshold", 0.5))
+    pictures = _MOST_PICTURES if _switch(request, "pictures") else 0
 
     def described(served: Served, read: Any) -> dict[str, Any]:
         answers = served.answer(read.values)
         service.metrics.computed(served.name, answers.seconds)
-        samples = facts_of(read, answers.values, served.predictor.spec, choices)
+        samples = facts_of(read, answers.values, served.predictor.spec, choices, pictures=pictures)
         notes = list(read.notes)
         return {"model": served.name, "milliseconds": answers.seconds * 1000, "samples": samples, "notes": notes}
 

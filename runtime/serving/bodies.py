@@ -44,6 +44,11 @@ def picture_type(body: bytes, header: str | None) -> str:
     raise RequestError(415, f"Content-Type: got {got}, expected a picture, {', '.join(PICTURES)}")
 
 
+def type_of_file(name: str) -> str:
+    """Return the type of content by which a file of samples is sent, such as ``text/csv`` for ``rows.csv``."""
+    return next(kind for kind, suffix in _FILES.items() if name.lower().endswith(suffix))
+
+
 def check_type(header: str | None) -> str:
     """Return the type of a body that ``read_body`` reads; raises RequestError if it is of none."""
     said = content_type(header)

@@ -19,11 +19,11 @@ from edgeport.runtime.tensors.arrays import Tensor
 
 VERSION = "1"
 EXTENSIONS = ["binary_tensor_data", "model_repository(index)"]
-_DTYPES = {
+DTYPES = {
     "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64", "INT8": "int8",
     "INT16": "int16", "INT32": "int32", "INT64": "int64", "FP16": "float16", "FP32": "float32", "FP64": "float64",
 }  # fmt: skip
-_DATATYPES = {dtype: datatype for datatype, dtype in _DTYPES.items()}
+DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 _SIZE = "binary_data_size"
 
 
@@ -74,7 +74,7 @@ def _described(name: str, dtype: str, shape: tuple[int | None, ...], batch: int 
     # Any number of samples is answered, whatever the file's own batch is.
     if shape and shape[0] == batch:
         axes[0] = -1
-    return {"name": name, "datatype": _DATATYPES[dtype], "shape": axes}
+    return {"name": name, "datatype": DATATYPES[dtype], "shape": axes}
 
 
 def _contract_dtype(served: Served, name: str) -> str:
@@ -154,7 +154,7 @@ def _tensor(entry: Any, dtypes: Mapping[str, str], rest: memoryview, room: int) 
     name, datatype, shape = entry.get("name"), entry.get("datatype"), entry.get("shape")
     if not isinstance(name, str) or name not in dtypes:
         raise RequestError(400, f"inputs: got {_short(name)}, expected {', '.join(dtypes)}")
-    expected = _DATATYPES[dtypes[name]]
+    expected = DATATYPES[dtypes[name]]
     _expect(datatype == expected, f"{name}: got the datatype {_short(datatype)}, expected {expected}")
     whole = isinstance(shape, list) and len(shape) <= 16 and all(type(axis) is int and axis >= 0 for axis in shape)
     _expect(whole, f"{name}: got the shape {_short(shape)}, expected a list of whole numbers")
@@ -184,7 +184,7 @@ def _from_json(name: str, entry: Mapping[str, Any], count: int, dtype: np.dtype[
     if not count:
         return np.empty(0, dtype)
     kinds = {"b": "b", "u": "iu", "i": "iu", "f": "iuf"}[dtype.kind]
-    _expect(array.dtype.kind in kinds, f"{name}: got {array.dtype} values, expected {_DATATYPES[dtype.name]}")
+    _expect(array.dtype.kind in kinds, f"{name}: got {array.dtype} values, expected {DATATYPES[dtype.name]}")
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         least, largest = array.min().item(), array.max().item()
@@ -247,7 +247,7 @@ def reply_to(request: Inference, served: Served, answers: Answers) -> Reply:
         array = answers.values[name]
         entry: dict[str, Any] = {
             "name": name,
-            "datatype": _DATATYPES[array.dtype.name],
+            "datatype": DATATYPES[array.dtype.name],
             "shape": list(array.shape),
         }
         if as_bytes:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import socket
+import sys
 import urllib.parse
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
@@ -11,15 +12,15 @@ from pathlib import Path
 from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.cli import exit_code_of
 from edgeport.runtime.errors import InputError
-from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.host.terminal import visible
+from edgeport.runtime.host.token_file import is_open_to_others, read_token
 from edgeport.runtime.host.workers import run_workers
 from edgeport.runtime.serving.limits import Limits
+from edgeport.runtime.serving.request_log import log
 from edgeport.runtime.serving.samples import find_samples
 from edgeport.runtime.serving.served import load_served
 
-_SHORTEST_TOKEN, _LONGEST_TOKEN = 16, 512
 _MEGABYTE = 1 << 20
 
 
@@ -116,6 +117,11 @@ def _serve(
         _say(artefacts, arguments.host, made.getsockname()[1], token)
     begun()
     server.run(sockets=[made])
+    if service.unfinished:
+        # Their clients have been let go, and Python would wait for their threads for as long as they take.
+        log("stopping", message=f"{service.unfinished} calls are left behind, which have not ended")
+        sys.stdout.flush()
+        os._exit(0)
     return 0
 
 
@@ -142,19 +148,15 @@ def _token(arguments: argparse.Namespace) -> str | None:
     if arguments.token_file is None:
         if not arguments.no_token and not _is_this_machine(arguments.host):
             raise InputError(
-                f"--host {arguments.host}: anyone on the network could ask: give --token-file FILE (make one: head -c "
-                "24 /dev/urandom | base64 > FILE), or --no-token if that is meant"
+                f"--host {arguments.host}: anyone on the network could ask: give --token-file FILE (make one: "
+                "(umask 077; head -c 24 /dev/urandom | base64 > FILE)), or --no-token if that is meant"
             )
         return None
     if arguments.no_token:
         raise InputError("got --token-file and --no-token, expected one of them")
-    content = read_plain(arguments.token_file, most=4096, error=InputError)
-    token = content.decode("ascii", "replace").strip()
-    if not (_SHORTEST_TOKEN <= len(token) <= _LONGEST_TOKEN and all("!" <= letter <= "~" for letter in token)):
-        raise InputError(
-            f"{arguments.token_file}: got {len(token)} characters, expected one word of {_SHORTEST_TOKEN} to "
-            f"{_LONGEST_TOKEN} letters, digits and signs of ASCII"
-        )
+    token = read_token(arguments.token_file)
+    if is_open_to_others(arguments.token_file):
+        log("token", message=f"anyone on this machine can read {arguments.token_file}: chmod 600 it")
     return token
 
 
@@ -173,8 +175,8 @@ def _own_names() -> tuple[str, ...]:
 
 def _say(artefacts: Iterable[str], host: str, port: int, token: str | None) -> None:
     shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    # After '#', which no browser sends: neither a log nor a server in between gets to see it.
-    secret = f"#token={urllib.parse.quote(token)}" if token else ""
+    # After '#', which no browser sends: no server in between gets to see it. What is no terminal may be a log.
+    secret = f"#token={urllib.parse.quote(token)}" if token and sys.stdout.isatty() else ""
     for name in artefacts:
         print(visible(name))
     print(f"serving on http://{shown}:{port}/{secret} (Ctrl-C ends it)", flush=True)

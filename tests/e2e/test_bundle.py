@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -42,7 +43,8 @@ sys.stdout.buffer.write(own_wheel()[1])
 @pytest.fixture(scope="module")
 def archive(edgeport, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("bundle") / "tiny.tar.gz"
-    edgeport("bundle", DATA, "--target", "linux", "--python", PYTHON, "--with-wheels", "--samples", 20, "-o", output)
+    options = ("--target", "linux", "--python", PYTHON, "--with-wheels", "--serve", "--samples", 20)
+    edgeport("bundle", DATA, *options, "-o", output)
     return output
 
 
@@ -107,6 +109,33 @@ def test_a_bundle_installs_without_a_network_and_proves_itself(device: Path, tmp
     assert "Already installed" in install(device)
     again = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=device, check=False)
     assert again.returncode == 0, "installing alters nothing"
+    check_server(device)
+
+
+def check_server(device: Path) -> None:
+    """Run the server by the command of its unit, and the selftest of the bundle, which asks it."""
+    unit = (device / "examples" / "edgeport-serve.service").read_text()
+    (command,) = re.findall("^ExecStart=(.*)$", unit, re.MULTILINE)
+    (credential,) = re.findall("^LoadCredential=token:(.*)$", unit, re.MULTILINE)
+    command = command.replace("%d/token", credential).replace(f"/opt/{NAME}", str(device)).replace("8080", "0")
+    started = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "env": without_network()}
+    with subprocess.Popen(["env", "--default-signal", *shlex.split(command)], cwd="/", **started) as server:
+        try:
+            port = next(found[1] for line in server.stdout if (found := re.search(r"http://localhost:(\d+)/", line)))
+            selftest = [
+                "venv/bin/edgeport",
+                "selftest",
+                "--server",
+                f"http://localhost:{port}",
+                "--token-file",
+                "token",
+            ]
+            ended = subprocess.run(selftest, cwd=device, capture_output=True, text=True, env=without_network())
+            assert ended.returncode == 0, ended.stdout + ended.stderr
+            assert ended.stdout.count(f" behind http://localhost:{port}  20 rows compared, 0 different") == 4
+        finally:
+            server.terminate()
+    assert server.returncode == 0
 
 
 def test_a_device_measures_what_was_trained(edgeport, exported: Path, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from edgeport.runtime.cli import main
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
 from edgeport.runtime.golden.selftest_command import check_sums
+from edgeport.runtime.host.token_file import read_token
 
 ROOT = Path(__file__).parents[2]
 
@@ -197,7 +198,7 @@ def test_pins_are_the_versions_that_are_tested_together(system) -> None:
         if python is None or {"<": system.python < python[2], "==": system.python in python[2],
                               ">=": system.python >= python[2]}[python[1]]:  # fmt: skip
             tested[name] = version
-    for pin in requirements(system, default_engines(system)):
+    for pin in requirements(system, default_engines(system), serve=True):
         name, version = pin.split("==")
         assert tested[name] == version, pin
 
@@ -480,9 +481,64 @@ def test_nothing_is_left_to_fill_in_and_no_host_is_named(bundle: Bundle) -> None
     for name in ("install.sh", "README.md", "requirements.txt", "bundle.json", "examples/edgeport.service"):
         text = bundle.files[name].decode()
         assert not re.search("@[A-Z]+@", text), name
-        assert "://" not in text, name
+        assert "://" not in text.replace("http://localhost:8080", ""), name
     service = bundle.files["examples/edgeport.service"].decode()
     assert f"/opt/{bundle.name}/artefacts/tiny.int8.tflite" in service
+
+
+def test_the_server_comes_along_with_its_packages_and_a_hardened_service(bundle: Bundle, data: Path) -> None:
+    served = make_bundle(data, BundleOptions(samples=12, samples_from="random", serve=True))
+    assert set(served.files) - set(bundle.files) == {"examples/edgeport-serve.service"}
+    pins = {pin.split("==")[0] for pin in json.loads(served.files["bundle.json"])["requirements"]}
+    added = pins - {pin.split("==")[0] for pin in json.loads(bundle.files["bundle.json"])["requirements"]}
+    assert added == {"anyio", "click", "h11", "idna", "prometheus-client", "starlette", "uvicorn"}
+    unit = served.files["examples/edgeport-serve.service"].decode()
+    lines = [line.partition("=")[::2] for line in unit.splitlines() if re.match("[A-Z][A-Za-z]+=", line)]
+    (command,) = (value for key, value in lines if key == "ExecStart")
+    place = f"/opt/{served.name}"
+    assert command == (
+        f"{place}/venv/bin/python -I -m edgeport.runtime.cli serve {place}/artefacts --host 0.0.0.0 --port 8080 "
+        "--token-file %d/token"
+    )
+    assert ("LoadCredential", f"token:{place}/token") in lines
+    # Whatever shields the service without a network shields this one too, but for the network.
+    folder = {line.partition("=")[::2] for line in bundle.files["examples/edgeport.service"].decode().splitlines()}
+    own = {"Description", "ExecStart", "PrivateNetwork", "RestrictAddressFamilies", "MemoryMax"}
+    assert {key for key, value in folder - set(lines) if key[:1].isupper()} == own
+    assert dict(lines)["IPAddressDeny"] == "any"
+    for name in ("install.sh", "README.md"):
+        text = served.files[name].decode()
+        assert "selftest --server http://localhost:8080 --token-file token" in text
+        assert not re.search("@[A-Z]+@", text), name
+    assert "edgeport-serve" not in bundle.files["README.md"].decode()
+
+
+def test_the_installer_makes_a_token_once_that_others_cannot_read(data: Path, tmp_path: Path) -> None:
+    served = make_bundle(data, BundleOptions(samples=1, samples_from="random", serve=True))
+    (step,) = re.findall(r"# 4\. .*?\nfi\n", served.files["install.sh"].decode(), re.DOTALL)
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
+    for server in ("", "yes", "yes"):
+        before = (tmp_path / "token").read_bytes() if (tmp_path / "token").exists() else None
+        subprocess.run(["sh", "-euc", f"server={server}\n{step}"], check=True, cwd=tmp_path)
+        assert (tmp_path / "token").exists() == bool(server)
+        assert before is None or (tmp_path / "token").read_bytes() == before
+    assert len(read_token(tmp_path / "token")) == 32
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_rates_the_services_well(data: Path, tmp_path: Path) -> None:
+    served = make_bundle(data, BundleOptions(samples=1, samples_from="random", serve=True))
+    for name, most in (("edgeport.service", 10), ("edgeport-serve.service", 20)):
+        # In tenths, from 0 for a service that is shielded from all to 100.
+        text = served.files[f"examples/{name}"].decode().replace(f"/opt/{served.name}/venv/bin/python", sys.executable)
+        (tmp_path / name).write_text(text)
+        rated = ["systemd-analyze", "security", "--offline=yes", f"--threshold={most}", str(tmp_path / name)]
+        ended = subprocess.run(rated, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr
+        # A key that systemd does not know has no effect.
+        assert "Unknown" not in ended.stderr, ended.stderr
 
 
 def test_a_hostile_model_name_is_no_command(data: Path, tmp_path: Path) -> None:
@@ -634,6 +690,7 @@ def test_a_model_of_any_name_is_quoted_for_shells_and_systemd() -> None:
     [
         (("--artefact", "int8.tflite"), "--artefact: got int8.tflite, expected ONNX files that a browser can run: "),
         (("--with-wheels",), "--with-wheels: got it with --target web"),
+        (("--serve",), "--serve: got it with --target web"),
     ],
 )
 def test_only_what_a_browser_runs_goes_to_the_web(

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from serving_for_tests import Running
 
 from edgeport.runtime.cli import main
 from edgeport.runtime.files.array_archive import archive_bytes, read_archive
@@ -137,6 +139,58 @@ def test_what_cannot_be_used_is_one_line(bundle: Path, capsys: pytest.CaptureFix
     ):
         sums.write_text(f"{right}{line}\n")
         assert message in one_line(bundle, capsys)
+
+
+def test_a_running_server_is_asked_too(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "token").write_text("a-token-of-some-length")
+    with Running(bundle / "artefacts", "--token-file", tmp_path / "token", log=tmp_path / "log") as server:
+        url = f"http://localhost:{server.port}"
+        asked = ["selftest", str(bundle), "--server", url, "--token-file", str(tmp_path / "token")]
+        assert main(asked) == 0
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[-1] == "8 passed"
+        for file, line in zip(FILES, printed[6:10], strict=True):
+            assert re.fullmatch(rf"  {re.escape(file)}  \S+ \S+ behind {url}  20 rows compared, 0 diff.* ok", line), (
+                line
+            )
+        # The golden answers are others than those that the server gives.
+        alter_answers(bundle, FILES.index("tiny.int8.tflite"))
+        assert main([*asked, "--artefact", "tiny.int8.tflite", "--json"]) == 1
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        assert [(check["server"], check["status"]) for check in checks] == [("", "failed"), (url, "failed")]
+        assert "asks for a token" in one_line(bundle, capsys, "--server", url)
+
+
+def test_an_artefact_that_a_server_lacks_fails(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other" / "tiny.int8.tflite"
+    other.parent.mkdir()
+    # Another model under the name of this one.
+    shutil.copy(data / "tiny.float32.tflite", other)
+    with Running(other, log=tmp_path / "log") as server:
+        assert main(["selftest", str(bundle), "--server", f"http://localhost:{server.port}"]) == 1
+        lines = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
+    *absent, wrong = (line.rpartition("FAILED: ")[2] for line in lines)
+    assert absent == ["the server does not have it"] * 3
+    assert wrong.startswith(f"http://localhost:{server.port}: 400: image: got the datatype 'INT8', expected FP32")
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--server", "localhost:8080"), "--server: got localhost:8080, expected http://HOST:PORT"),
+        (("--server", "http://:80"), "expected http://HOST:PORT"),
+        (("--server", "http://localhost:port"), "expected http://HOST:PORT"),
+        (("--server", "http://127.0.0.1:9"), "does not answer (Connection refused): is the server running?"),
+        (("--token-file", "x"), "--token-file: got it without --server"),
+        (("--server", "http://127.0.0.1:9", "--token-file", "x"), "cannot read x"),
+    ],
+)
+def test_a_server_that_cannot_be_asked_is_one_line(
+    bundle: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], line: str
+) -> None:
+    assert line in one_line(bundle, capsys, *options)
 
 
 def test_a_list_of_other_files_beside_it_is_left_alone(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,8 +59,9 @@ class Load:
         p99_ms: The time that 99 of 100 requests stay below.
         start_ms: From the start of a process to the first answer, of the server.
         engine_start_ms: The same of a process that loads the artefact and predicts once.
-        peak_mb: The server's peak memory, after all that.
+        peak_mb: The peak memory of the server, of all its processes, after all that.
         engine_peak_mb: That of the other process.
+        workers: How many processes the server had.
     """
 
     file: str
@@ -77,6 +78,7 @@ class Load:
     engine_start_ms: float
     peak_mb: float
     engine_peak_mb: float
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,12 @@ class _Asked(NamedTuple):
 def markdown(result: ServeLoad) -> str:
     """Return the table for the documents."""
     head = (
-        "artefact", "engine alone, us", "one client, us", "clients", "requests a second", "p50 ms", "p99 ms", "errors",
-        "wrong", "start ms", "engine's start ms", "peak MB", "engine's peak MB",
+        "artefact", "workers", "engine alone, us", "one client, us", "clients", "requests a second", "p50 ms", "p99 ms",
+        "errors", "wrong", "start ms", "engine's start ms", "peak MB", "engine's peak MB",
     )  # fmt: skip
     rows = [
         (
-            each.file, f"{each.engine_us:.0f}", f"{each.alone_us:.0f}", str(each.clients),
+            each.file, str(each.workers), f"{each.engine_us:.0f}", f"{each.alone_us:.0f}", str(each.clients),
             f"{each.requests / each.seconds:,.0f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}", str(each.errors),
             str(each.wrong), f"{each.start_ms:.0f}", f"{each.engine_start_ms:.0f}", f"{each.peak_mb:.0f}",
             f"{each.engine_peak_mb:.0f}",
@@ -141,13 +143,20 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="ARTEFACT", type=Path, nargs="+", help="artefacts that take pixels")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RESULT.json")
     parser.add_argument("--clients", type=int, default=32, metavar="N", help="at a time (default 32)")
+    parser.add_argument(
+        "--workers", type=int, nargs="+", default=[1, 2], metavar="N", help="processes of the server (default 1 and 2)"
+    )
     parser.add_argument("--seconds", type=float, default=60, metavar="N", help="for each artefact (default 60)")
     parser.add_argument("--note", default="", help="what a reader should know of the circumstances")
 
 
 def _run(arguments: argparse.Namespace) -> None:
     check_output_file(arguments.output)
-    loads = tuple(_measured(path, arguments.clients, arguments.seconds) for path in arguments.files)
+    loads = tuple(
+        _measured(path, workers, arguments.clients, arguments.seconds)
+        for path in arguments.files
+        for workers in arguments.workers
+    )
     packages = ("edgeport", "numpy", "starlette", "uvicorn", "h11")
     result = ServeLoad(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -160,7 +169,7 @@ def _run(arguments: argparse.Namespace) -> None:
     print(markdown(result))
 
 
-def _measured(path: Path, clients: int, seconds: float) -> Load:
+def _measured(path: Path, workers: int, clients: int, seconds: float) -> Load:
     with quiet_stderr():
         predictor = load(path)
     images = random_pixels((_IMAGES, *(axis or 1 for axis in predictor.spec.input.shape[1:])), seed=0)
@@ -169,6 +178,7 @@ def _measured(path: Path, clients: int, seconds: float) -> Load:
     engine_start, engine_peak = _engine_process(path)
     start = time.monotonic()
     command = [sys.executable, "-m", "edgeport.runtime.cli", "serve", str(path), "--port", "0"]
+    command += ["--workers", str(workers)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
     ) as server:
@@ -180,7 +190,7 @@ def _measured(path: Path, clients: int, seconds: float) -> Load:
             started = time.monotonic() - start
             alone = asyncio.run(_asked(port, path.name, name, images, expected, clients=1, seconds=seconds / 10))
             every = asyncio.run(_asked(port, path.name, name, images, expected, clients=clients, seconds=seconds))
-            peak = _peak(Path(f"/proc/{server.pid}/status").read_text("utf-8"))
+            peak = sum(_peak(Path(f"/proc/{process}/status").read_text("utf-8")) for process in _processes(server.pid))
         finally:
             server.terminate()
     return Load(
@@ -198,6 +208,7 @@ def _measured(path: Path, clients: int, seconds: float) -> Load:
         engine_start_ms=engine_start,
         peak_mb=peak,
         engine_peak_mb=engine_peak,
+        workers=workers,
     )
 
 
@@ -252,6 +263,12 @@ def _engine_process(path: Path) -> tuple[float, float]:
     command = [sys.executable, "-c", _ALONE.format(path=str(path))]
     ended = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8")
     return 1e3 * (float(ended.stdout.splitlines()[0]) - start), _peak(ended.stdout)
+
+
+def _processes(parent: int) -> list[int]:
+    """Return a process and those that it has forked."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text("utf-8")
+    return [parent, *map(int, children.split())]
 
 
 def _peak(status: str) -> float:

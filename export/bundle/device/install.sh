@@ -10,6 +10,7 @@ from_apt=@APT@
 predict=@PREDICT@
 benchmark=@BENCHMARK@
 service=@SERVICE@
+server=@SERVER@
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -109,7 +110,13 @@ else
     trap - EXIT HUP INT TERM
 fi
 
-# 4. The test: the golden inputs give the golden answers.
+# 4. The word that clients of the server must know: made once, and readable by its owner and root alone.
+if [ -n "$server" ] && [ ! -s token ]; then
+    (umask 077 && venv/bin/python -c 'import secrets; print(secrets.token_hex(16))' >token.partial)
+    mv token.partial token
+fi
+
+# 5. The test: the golden inputs give the golden answers.
 say 'Comparing the answers of this device with the golden ones'
 status=0
 venv/bin/edgeport selftest artefacts || status=$?
@@ -121,16 +128,26 @@ say 'Installed. Next:'
 say "  cd '$here'"
 if [ -n "$predict" ]; then say "  $predict"; fi
 if [ -n "$benchmark" ]; then say "  $benchmark"; fi
+[ -n "$service$server" ] || exit 0
+say ''
+case $here in
+*[!A-Za-z0-9/._-]* | /home/* | /root/* | /tmp/* | /var/tmp/*)
+    say 'To run it as a service, move this folder to /opt, and run install.sh there again.'
+    exit 0
+    ;;
+esac
+# unit NAME: the command that puts a unit in its place, with this folder in it.
+unit() {
+    say "  sed 's|/opt/@TOP@|$here|g' examples/$1.service | sudo tee /etc/systemd/system/$1.service"
+}
 if [ -n "$service" ]; then
-    say ''
-    case $here in
-    *[!A-Za-z0-9/._-]* | /home/* | /root/* | /tmp/* | /var/tmp/*)
-        say 'To run it as a service, move this folder to /opt, and run install.sh there again.'
-        ;;
-    *)
-        say 'To run it as a service that answers each picture in /srv/edgeport/inbox:'
-        say "  sed 's|/opt/@TOP@|$here|g' examples/edgeport.service | sudo tee /etc/systemd/system/edgeport.service"
-        say '  sudo install -d -o "$USER" /srv/edgeport/inbox && sudo systemctl enable --now edgeport.service'
-        ;;
-    esac
+    say 'To run it as a service that answers each picture in /srv/edgeport/inbox:'
+    unit edgeport
+    say '  sudo install -d -o "$USER" /srv/edgeport/inbox && sudo systemctl enable --now edgeport.service'
+fi
+if [ -n "$server" ]; then
+    say 'To run it as a server at port 8080, which asks for the word in the file token:'
+    unit edgeport-serve
+    say '  sudo systemctl enable --now edgeport-serve.service'
+    say '  venv/bin/edgeport selftest --server http://localhost:8080 --token-file token'
 fi

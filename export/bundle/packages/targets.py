@@ -10,22 +10,31 @@ from edgeport.runtime.errors import InputError, unknown_name
 
 # What edgeport itself and the table of its benchmark need, beside numpy.
 _BASE = ("markdown-it-py", "mdurl", "pillow", "pygments", "rich")
+# What the server needs besides.
+_SERVER = ("anyio", "click", "h11", "idna", "prometheus-client", "starlette", "typing-extensions", "uvicorn")
 _VERSIONS = {
     "ai-edge-litert": "2.3.0",
+    "anyio": "4.16.0",
     "backports-strenum": "1.2.8",
+    "click": "8.5.1",
     "flatbuffers": "25.12.19",
+    "h11": "0.16.0",
+    "idna": "3.20",
     "markdown-it-py": "4.3.0",
     "mdurl": "0.1.2",
     "ml-dtypes": "0.6.0",
     "onnxruntime": "1.32.0",
     "packaging": "26.3",
     "pillow": "13.0.0",
+    "prometheus-client": "0.26.0",
     "protobuf": "7.36.2",
     "pygments": "2.21.0",
     "rich": "15.0.0",
+    "starlette": "1.10.0",
     "tflite-runtime": "2.14.0",
     "tqdm": "4.70.1",
     "typing-extensions": "4.16.0",
+    "uvicorn": "0.54.0",
 }
 _NUMPY = {"3.11": "2.4.6", "3.12": "2.5.5", "3.13": "2.5.5"}
 # tflite-runtime was built for numpy 1, and the newest ml-dtypes wants numpy 2.
@@ -183,12 +192,18 @@ def default_engines(system: System) -> tuple[BundledEngine, ...]:
     return tuple(preferred.values())
 
 
-def requirements(system: System, engines: Sequence[BundledEngine]) -> tuple[str, ...]:
-    """Return ``name==version`` of every package that a device installs beside edgeport, those they need included."""
+def requirements(system: System, engines: Sequence[BundledEngine], *, serve: bool = False) -> tuple[str, ...]:
+    """Return ``name==version`` of every package that a device installs beside edgeport, those they need included.
+
+    Args:
+        system: The device.
+        engines: What runs the artefacts.
+        serve: Whether ``edgeport serve`` is to run there.
+    """
     versions = {**_VERSIONS, "numpy": _NUMPY[system.python]}
     if any(engine.numpy_1 for engine in engines):
         versions |= _BESIDE_NUMPY_1
-    names = {*_BASE, "numpy"}.union(*((engine.name, *engine.needs) for engine in engines))
+    names = {*_BASE, *(_SERVER if serve else ()), "numpy"}.union(*((engine.name, *engine.needs) for engine in engines))
     return tuple(f"{name}=={versions[name]}" for name in sorted(names - {name for name, _ in system.from_apt}))
 
 

@@ -1,6 +1,8 @@
 // What answers: onnxruntime-web, in this browser alone. It stands in the place of the module that asks a server.
 
 import * as ort from "./onnxruntime/ort.wasm.min.mjs";
+import { mapOf } from "./maps.js";
+import { pixelsOfPicture } from "./pictures.js";
 
 ort.env.wasm.wasmPaths = new URL("./onnxruntime/", import.meta.url).href;
 ort.env.wasm.numThreads = 1;
@@ -87,8 +89,11 @@ function factsOf(port, { numbers, shape }) {
     const answer = real[0] >= THRESHOLD, names = port.columns.length ? port.columns : ["no", "yes"];
     return { kind: "yes-no", answer, label: names[Number(answer)], probability: real[0] };
   }
-  if (real.length <= 1000) return { kind: port.kind, columns: port.columns, units: port.units, values: real };
-  return { kind: port.kind, min: Math.min(...real), max: Math.max(...real), mean: real.reduce((one, other) => one + other, 0) / real.length };
+  const shown = port.kind === "map" ? mapOf(port, real, shape, THRESHOLD) : null;
+  if (shown?.shares) return shown;
+  if (real.length <= 1000) return { kind: port.kind, columns: port.columns, units: port.units, values: real, ...shown };
+  const [least, largest, sum] = real.reduce(([one, other, all], value) => [Math.min(one, value), Math.max(other, value), all + value], [Infinity, -Infinity, 0]);
+  return { kind: port.kind, min: least, max: largest, mean: sum / real.length, ...shown };
 }
 
 async function answerOf(artefact, values) {
@@ -132,83 +137,19 @@ export async function changed(from, to) {
   return { count: samples.length, changed: one.flatMap((label, place) => (label === other[place] ? [] : [place])) };
 }
 
-// A picture in the size of the model. Stretched bilinearly it is what `edgeport predict` reads, but for the decoder of the
-// browser; where that takes Lanczos, the browser's own scaling stands in, and a note says so.
+// A model that takes no pictures is asked by numbers alone: nothing here reads tables and sound.
+export const FILES = "";
+
 export async function askFile(file, inverted) {
   const [port] = model.artefacts[0].inputs, [, height, width, channels] = port.shape;
-  const { fit, interpolation } = port.resizing;
-  let picture;
+  let pixels;
   try {
-    picture = await createImageBitmap(file);
-  } catch {
-    throw new Refused(400, `${file.name}: not a picture that this browser can decode`);
+    pixels = await pixelsOfPicture(file, port, inverted);
+  } catch (error) {
+    // What the decoder of the browser says of a file that is no picture, or none of its kinds.
+    if (!(error instanceof DOMException)) throw error;
+    throw new Refused(400, `${file.name ?? "the picture"}: not a picture that this browser can decode`);
   }
-  const [wide, high] = [picture.width, picture.height];
-  const scale = fit === "crop" ? Math.max(width / wide, height / high) : Math.min(width / wide, height / high);
-  const [across, down] = fit === "stretch" ? [width, height] : [Math.max(1, Math.round(wide * scale)), Math.max(1, Math.round(high * scale))];
-  const canvas = new OffscreenCanvas(interpolation === "bilinear" ? wide : across, interpolation === "bilinear" ? high : down);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.imageSmoothingQuality = "high";
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  const image = context.getImageData(0, 0, canvas.width, canvas.height);
-  const data = framed(scaled(levelled(image, channels), canvas.width, canvas.height, across, down, channels), across, down, width, height, channels);
-  const pixels = inverted ? data.map((value) => 255 - value) : data;
   const { answers } = await ask({ [port.name]: nested(pixels, [1, height, width, channels]) });
-  const note = interpolation === "bilinear" ? [] : ["The browser has scaled this picture, a little otherwise than edgeport predict does."];
-  answers.forEach((answer) => { answer.notes = note; });
   return { answers, seen: { shape: [height, width, channels], data: pixels } };
-}
-
-// Grey as Pillow computes it, or red, green, blue.
-function levelled({ data }, channels) {
-  const found = [];
-  for (let at = 0; at < data.length; at += 4) {
-    if (channels === 1) found.push((data[at] * 19595 + data[at + 1] * 38470 + data[at + 2] * 7471 + 0x8000) >> 16);
-    else found.push(data[at], data[at + 1], data[at + 2]);
-  }
-  return found;
-}
-
-// Half-pixel centers, the four pixels around each place: tf.image.resize.
-function scaled(pixels, wide, high, across, down, channels) {
-  if (wide === across && high === down) return pixels;
-  const places = (length, count) => Array.from({ length: count }, (_, place) => {
-    const at = (place + 0.5) * (length / count) - 0.5, before = Math.floor(at);
-    const within = (value) => Math.min(length - 1, Math.max(0, value));
-    return [within(before), within(before + 1), at - before];
-  });
-  const found = [];
-  const columns = places(wide, across);
-  for (const [top, bottom, lower] of places(high, down)) {
-    for (const [left, right, share] of columns) {
-      for (let channel = 0; channel < channels; channel++) {
-        const of = (row, column) => pixels[(row * wide + column) * channels + channel];
-        const one = of(top, left) + (of(top, right) - of(top, left)) * share;
-        const other = of(bottom, left) + (of(bottom, right) - of(bottom, left)) * share;
-        found.push(Math.round(one + (other - one) * lower));
-      }
-    }
-  }
-  return found;
-}
-
-// In the middle of the model's frame: what juts out is cut off, what is missing has the colour of the border.
-function framed(pixels, across, down, width, height, channels) {
-  if (across === width && down === height) return pixels;
-  const left = Math.round((width - across) / 2), top = Math.round((height - down) / 2);
-  const border = Array.from({ length: channels }, (_, channel) => {
-    const edge = [];
-    for (let y = 0; y < down; y++) for (let x = 0; x < across; x++) {
-      if (x === 0 || y === 0 || x === across - 1 || y === down - 1) edge.push(pixels[(y * across + x) * channels + channel]);
-    }
-    return edge.sort((one, other) => one - other)[edge.length >> 1];
-  });
-  const found = [];
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) for (let channel = 0; channel < channels; channel++) {
-    const [row, column] = [y - top, x - left], inside = row >= 0 && row < down && column >= 0 && column < across;
-    found.push(inside ? pixels[(row * across + column) * channels + channel] : border[channel]);
-  }
-  return found;
 }

@@ -73,7 +73,8 @@ def web_files(
     files = {f"page/onnxruntime/{name}": content for name, content in onnxruntime_web().items()}
     files |= {path.lstrip("/"): file.content for path, file in page_files().items() if path.startswith("/page/")}
     del files["page/openapi.json"], files["page/api.js"]
-    files["page/backend.js"] = (Path(__file__).parent / "backend.js").read_bytes()
+    for name in ("backend.js", "maps.js", "pictures.js"):
+        files[f"page/{name}"] = (Path(__file__).parent / name).read_bytes()
     files["index.html"] = page_files()["/"].content.replace(_HEAD, _HEAD + _POLICY, 1)
     content = read_artefacts(folder, manifest)
     files |= {f"models/{each.file}": content[each.file] for each in chosen}

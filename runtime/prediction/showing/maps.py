@@ -72,6 +72,10 @@ def _shown(
     ]
     if len(shares) > _MOST_CLASSES:
         rows.append(f"and {len(shares) - _MOST_CLASSES} others")
-    facts = {"kind": "map", "shares": {name_of(each, names): share for each, share in shares}}
+    facts = {
+        "kind": "map",
+        "shares": {name_of(each, names): share for each, share in shares},
+        "colours": {name_of(each, names): colour_of(each) for each, _ in shares},
+    }
     shown = Shown((f"{height}x{width} places", *rows), facts, {"picture": (".png", partial(class_picture, numbers))})
     return with_values(shown, values)

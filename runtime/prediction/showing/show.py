@@ -1,5 +1,6 @@
 """What ``edgeport predict`` shows: the answers of an artefact as lines of text or of JSON, and as pictures."""
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,8 +106,17 @@ def show(
     return missed
 
 
-def facts_of(samples: Samples, answers: Mapping[str, Tensor], spec: Spec, choices: Choices) -> list[dict[str, Any]]:
-    """Return what ``show`` prints as JSON, an object a sample; pictures and large arrays are not in it.
+def facts_of(
+    samples: Samples, answers: Mapping[str, Tensor], spec: Spec, choices: Choices, *, pictures: int = 0
+) -> list[dict[str, Any]]:
+    """Return what ``show`` prints as JSON, an object a sample; large arrays are not in it.
+
+    Args:
+        samples: See ``show``.
+        answers: See ``show``.
+        spec: See ``show``.
+        choices: See ``show``.
+        pictures: Of how many samples, from the first on, pictures of answers are in it, as URLs of PNG data.
 
     Raises:
         InputError: As ``show``.
@@ -117,8 +127,16 @@ def facts_of(samples: Samples, answers: Mapping[str, Tensor], spec: Spec, choice
     for place, name in enumerate(samples.names):
         row = {port.name: answers[port.name][place] for port in outputs}
         shown = _shown(row, outputs, choices, _pixels(samples, spec, place))
-        found.append({"sample": name, "outputs": {port.name: dict(each.facts) for port, each in shown}})
+        drawn = place < pictures
+        found.append({"sample": name, "outputs": {port.name: _facts(each, drawn) for port, each in shown}})
     return found
+
+
+def _facts(shown: Shown, drawn: bool) -> dict[str, Any]:
+    if not drawn or "picture" not in shown.files:
+        return dict(shown.facts)
+    _, png = shown.files["picture"]
+    return {**shown.facts, "picture": f"data:image/png;base64,{base64.b64encode(png()).decode()}"}
 
 
 def _shown(

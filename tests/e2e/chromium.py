@@ -17,14 +17,14 @@ import pytest
 class Browser:
     """Chromium, spoken to over its DevTools pipe: one JSON message after the other, each ended by a zero byte."""
 
-    def __init__(self, executable: str, profile: Path) -> None:
+    def __init__(self, executable: str, profile: Path, flags: tuple[str, ...] = ()) -> None:
         (self._read, chrome_writes), (chrome_reads, self._write) = os.pipe(), os.pipe()
         # The pipe's ends are file descriptors 3 and 4 of the browser, whatever they are called here.
         script = f'exec 3<&{chrome_reads} 4>&{chrome_writes} && exec "$@"'
         options = (
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
             "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-            "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank",
+            "--remote-debugging-pipe", f"--user-data-dir={profile}", *flags, "about:blank",
         )  # fmt: skip
         self._process = subprocess.Popen(
             ["bash", "-c", script, "bash", executable, *options],
@@ -100,13 +100,13 @@ class Browser:
 
 
 @contextmanager
-def opened_browser() -> Iterator[Browser]:
-    """Yield a browser with a profile of its own; the test fails where there is none."""
+def opened_browser(*flags: str) -> Iterator[Browser]:
+    """Yield a browser with a profile of its own, started with more flags; the test fails where there is none."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
         pytest.fail("no chromium on PATH, in which pages are tested: apt-get install chromium (make chromium)")
     with tempfile.TemporaryDirectory(prefix="edgeport-chromium-", ignore_cleanup_errors=True) as profile:
-        opened = Browser(executable, Path(profile))
+        opened = Browser(executable, Path(profile), flags)
         try:
             yield opened
         finally:

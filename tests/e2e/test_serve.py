@@ -146,12 +146,41 @@ def test_a_picture_is_read_as_predict_reads_it(page: Browser, digits: Any, tmp_p
     root = page.ask("DOM.getDocument")["root"]["nodeId"]
     field = page.ask("DOM.querySelector", nodeId=root, selector="#file input")["nodeId"]
     page.ask("DOM.setFileInputFiles", nodeId=field, files=[str(tmp_path / "photo.png")])
-    until(page, f"document.getElementById('left-best').textContent")
+    until(page, "document.getElementById('left-best').textContent")
     settled(page)
     assert "tick 'dark on light'" in text(page, "notice")
     page.run("document.querySelector('#invert input').click()")
     assert settled(page) == (str(digits.classes[1]),) * 2
     assert text(page, "notice") == ""
+
+
+def test_the_camera_is_answered_frame_by_frame_until_something_else_is_chosen(server: Running) -> None:
+    flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    blank = "Object.assign(document.createElement('canvas'), { width: 560, height: 560 }).toDataURL()"
+    shown = f"document.getElementById('pad').toDataURL() !== {blank}"
+    with opened_browser(*flags) as browser:
+        browser.open(f"http://127.0.0.1:{server.port}/", width=800)
+        until(browser, READY)
+        choose(browser, "camera")
+        until(browser, "document.getElementById('left-best').textContent")
+        assert browser.run(shown)
+        seen = "document.getElementById('seen').toDataURL()"
+        before = browser.run(seen)
+        # The picture of the device moves.
+        until(browser, f"{seen} !== {json.dumps(before)}")
+        choose(browser, "draw")
+        assert not browser.run(shown)
+        asked = len(browser.requests())
+        browser.run("new Promise((done) => setTimeout(() => done(true), 500))")
+        assert len(browser.requests()) <= asked + 1
+        assert text(browser, "left-best") == ""
+        assert not browser.complaints()
+
+
+def test_a_page_without_a_camera_says_so(page: Browser) -> None:
+    choose(page, "camera")
+    until(page, "!document.getElementById('notice').hidden")
+    assert text(page, "notice").startswith("There is no camera that this page can use")
 
 
 @pytest.fixture(scope="module")

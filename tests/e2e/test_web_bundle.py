@@ -1,7 +1,9 @@
 """The folder of `edgeport bundle --target web` in Chromium: its engine gives the numbers of the desktop's."""
 
+import base64
 import functools
 import http.server
+import io
 import json
 import shutil
 import threading
@@ -12,8 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from chromium import Browser, opened_browser
+from PIL import Image
 
 from edgeport.runtime import load
+from edgeport.runtime.samples.pictures.images import read_images
+from edgeport.runtime.samples.pictures.resizing import DIGITS as AS_DIGITS
+from edgeport.runtime.samples.pictures.resizing import FITS, INTERPOLATIONS, Resizing
 from edgeport.train import load_dataset
 
 DIGITS = 500
@@ -88,3 +94,78 @@ def test_the_page_answers_without_a_server_of_ours(page: Browser) -> None:
     assert page.run("document.getElementById('truth').textContent").startswith("In truth: ")
     page.run("document.querySelector('input[value=changed]').click()")
     until(page, "document.getElementById('place').textContent.includes('of the 10 samples')")
+
+
+def encoded(image: Image.Image, kind: str, turn: int = 1) -> bytes:
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = turn
+    image.save(buffer, kind, exif=exif, quality=90)
+    return buffer.getvalue()
+
+
+def pictures() -> Iterator[tuple[str, bytes, int]]:
+    """Yield pictures of many kinds: what they are, their bytes, and how many levels a browser may be off."""
+    random = np.random.default_rng(0)
+    for height, width in ((28, 28), (20, 28), (60, 50), (35, 61), (97, 33), (333, 500), (7, 5), (1, 1)):
+        rows, columns = np.mgrid[:height, :width]
+        waves = [127 + 110 * np.sin(columns / (7 + 3 * k) + k) * np.cos(rows / (11 + k)) for k in range(4)]
+        values = np.clip(np.stack(waves, -1) + random.normal(0, 8, (height, width, 4)), 0, 255).astype(np.uint8)
+        grey, colour, alpha = (Image.fromarray(each) for each in (values[..., 0], values[..., :3], values))
+        yield "PNG", encoded(grey, "PNG"), 0
+        yield "PNG", encoded(colour, "PNG"), 0
+        yield "PNG with transparency", encoded(alpha, "PNG"), 2
+        # libjpeg is not of one version everywhere.
+        yield "JPEG", encoded(colour, "JPEG"), 3
+        yield "JPEG", encoded(grey, "JPEG"), 3
+        for turn in (3, 6, 7) if height < 99 else ():
+            # It is scaled before it is turned here, and after that in a browser; in between levels are rounded.
+            yield "PNG on its side", encoded(colour, "PNG", turn), 2
+
+
+def test_pictures_become_the_pixels_that_predict_reads(page: Browser, tmp_path: Path) -> None:
+    """The last level of a few pixels apart: the sine of the filter is another library's."""
+    counts: dict[str, list[int]] = {}
+    for number, (what, content, most) in enumerate(pictures()):
+        (tmp_path / "x.png").write_bytes(content)
+        text = base64.b64encode(content).decode()
+        ways = [
+            (shape, Resizing(fit, each))
+            for shape in ((28, 28, 1), (48, 64, 3))
+            for fit in FITS
+            for each in INTERPOLATIONS
+        ]
+        # All of them would take half a minute.
+        for shape, resizing in ways[number % 3 :: 3]:
+            port = {"shape": [None, *shape], "resizing": resizing._asdict()}
+            got = page.run(f"""import(new URL('page/pictures.js', location.href)).then((module) => {{
+                const bytes = Uint8Array.from(atob('{text}'), (each) => each.charCodeAt(0));
+                return module.pixelsOfPicture(new Blob([bytes]), {json.dumps(port)}, false); }})""")
+            expected = read_images([tmp_path / "x.png"], shape=shape, resizing=resizing)[0].astype(int)
+            apart = np.abs(np.reshape(got, shape) - expected)
+            assert apart.max() <= max(most, 1), (what, shape, resizing)
+            if not most:
+                assert (apart > 0).mean() < 0.01, (what, shape, resizing)
+            counts.setdefault(what, []).append(int(apart.max()))
+    for what, found in counts.items():
+        print(f"{what}: {found.count(0)} of {len(found)} the very pixels, the others {max(found)} levels off at most")
+
+
+def test_a_digit_in_a_picture_is_answered_as_predict_does(page: Browser, published: Path, tmp_path: Path) -> None:
+    predictor = load(published / "edge-2k.int8.onnx")
+    dataset = load_dataset("mnist-5k").test
+    for place, pixels in enumerate(dataset.samples[:12, ..., 0]):
+        size = (28, 90, 200, 640)[place % 4]
+        image = Image.fromarray(pixels).resize((size, size + 7 * place)).convert(("L", "RGB", "LA")[place % 3])
+        (tmp_path / "x.png").write_bytes(encoded(image, "PNG"))
+        content = base64.b64encode((tmp_path / "x.png").read_bytes()).decode()
+        answer, seen = page.run(f"""import(new URL('page/backend.js', location.href)).then(async (backend) => {{
+            const bytes = Uint8Array.from(atob('{content}'), (each) => each.charCodeAt(0));
+            const {{ answers, seen }} = await backend.askFile(new File([bytes], 'x.png'), false);
+            const {{ samples }} = answers.find(({{ model }}) => model === 'edge-2k.int8.onnx');
+            return [samples[0].outputs.probabilities, seen.data]; }})""")
+        read = read_images([tmp_path / "x.png"], shape=(28, 28, 1), resizing=AS_DIGITS)
+        assert np.abs(np.reshape(seen, read.shape) - read.astype(int)).max() <= 1
+        (expected,) = predictor.predict(np.array(seen, np.uint8).reshape(read.shape))
+        got = np.array([answer["probabilities"][str(each)] for each in range(10)])
+        assert np.allclose(got, expected, rtol=1e-6, atol=0)
+        assert answer["label"] == str(predictor.predict(read)[0].argmax())

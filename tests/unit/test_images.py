@@ -255,3 +255,19 @@ def test_what_a_signal_handler_raises_comes_through(tmp_path: Path) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 24, 3)])
+def test_a_turned_picture_is_cropped_as_the_upright_one(
+    orientation: int, shape: tuple[int, int, int], tmp_path: Path
+) -> None:
+    """What is left over is odd: the half of a pixel counts from the upright left and top."""
+    image, exif = Image.fromarray(np.random.default_rng(0).integers(0, 256, (61, 90, 3), np.uint8)), Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(image, tmp_path / "a.png", exif=exif)
+    with Image.open(path) as opened:
+        upright = saved(ImageOps.exif_transpose(opened), tmp_path / "b.png")
+    read = images.read_images([path, upright], shape=shape, resizing=Resizing("crop", "bilinear")).astype(int)
+    # Rows before columns, or columns before rows: a half is rounded either way.
+    assert np.abs(read[0] - read[1]).max() <= 1

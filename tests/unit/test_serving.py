@@ -113,6 +113,28 @@ def test_a_picture_is_classified_as_predict_reads_it(server: Running, data: Path
         assert inverted["classes"] == answers[-1]["classes"]
 
 
+def test_pictures_of_any_kind_are_the_pixels_that_predict_reads(server: Running, data: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0).integers(0, 256, (61, 90, 4), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    kinds = [
+        (random[..., 0], "PNG", {}), (random[..., :3], "PNG", {}), (random, "PNG", {}), (random[:5, :3, :3], "PNG", {}),
+        (random[..., :3], "JPEG", {}), (random[..., :3], "JPEG", {"exif": exif}), (random[..., 0], "JPEG", {}),
+        (random, "WEBP", {"lossless": True}), (random[..., :3], "BMP", {}), (random[..., 0], "GIF", {}),
+    ]  # fmt: skip
+    predictor = load(data / INT8)
+    for pixels, kind, options in kinds:
+        path = tmp_path / f"x.{kind.lower()}"
+        Image.fromarray(pixels).save(path, kind, **options)
+        asked = server.ask(
+            "POST", f"/predict?model={INT8}&pixels=1", path.read_bytes(), {"content-type": f"image/{kind.lower()}"}
+        )
+        expected = read_samples([path], predictor.spec).values["image"]
+        assert np.array_equal(np.reshape(asked.json["seen"]["data"], expected.shape), expected), kind
+        (facts,) = asked.json["answers"][0]["samples"][0]["outputs"].values()
+        assert [facts["probabilities"][str(place)] for place in range(10)] == predictor.predict(expected)[0].tolist()
+
+
 def test_the_contracts_own_forms_are_answered(server: Running, data: Path, pixels: np.ndarray) -> None:
     npy = io.BytesIO()
     np.save(npy, pixels)

@@ -81,9 +81,11 @@ function smooth(image, box, [width, height], frameWidth, frameHeight, fit) {
   const ratio = fit === "letterbox" ? Math.max(wide / frameWidth, high / frameHeight) : Math.min(wide, high) / Math.max(frameWidth, frameHeight);
   const factor = Math.max(1, Math.trunc(ratio / GAP)), small = factor > 1 ? reduced(image, factor) : image;
   const [left, top, right, bottom] = box.map((edge) => f32(edge / factor));
-  // Across first; only as a whole does a picture stay as it is.
-  const across = left === 0 && right === width && small.width === width ? small : lanczos(small, left, right, width, false);
-  return top === 0 && bottom === height && small.height === height ? across : lanczos(across, top, bottom, height, true);
+  const across = (from) => (left === 0 && right === width && from.width === width ? from : lanczos(from, left, right, width, false));
+  const down = (from) => (top === 0 && bottom === height && from.height === height ? from : lanczos(from, top, bottom, height, true));
+  // Pillow from 13 on begins with the axis that spares it most; between the two, levels are rounded.
+  const spared = small.height - height;
+  return spared > 0 && spared > 2 * (small.width - width) ? across(down(small)) : down(across(small));
 }
 
 function reduced({ pixels, width: wide, height: high, channels }, factor) {
@@ -107,12 +109,12 @@ const LOBES = 3;
 
 function weights(length, from, to, count) {
   const sinc = (x) => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
-  const filter = (x) => (x >= -LOBES && x < LOBES ? sinc(x) * sinc(x / LOBES) : 0);
+  const kernel = (x) => (x >= -LOBES && x < LOBES ? sinc(x) * sinc(x / LOBES) : 0);
   const scale = (to - from) / count, wider = Math.max(1, scale), support = LOBES * wider;
   return Array.from({ length: count }, (_, place) => {
     const center = from + (place + 0.5) * scale;
     const first = Math.max(0, Math.trunc(center - support + 0.5)), end = Math.min(length, Math.trunc(center + support + 0.5));
-    const real = Array.from({ length: end - first }, (_, at) => filter((at + first - center + 0.5) / wider));
+    const real = Array.from({ length: end - first }, (_, at) => kernel((at + first - center + 0.5) * (1 / wider)));
     const sum = real.reduce((one, other) => one + other, 0);
     return { first, whole: real.map((weight) => { const part = weight / sum * 2 ** BITS; return Math.trunc(part < 0 ? part - 0.5 : part + 0.5); }) };
   });

@@ -47,6 +47,8 @@ _ORIENTATION = 0x0112
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 # Those that swap width and height.
 _SIDEWAYS = {2, 4, 5, 6}
+# Those that swap left and right, or top and bottom, of the picture as it is stored.
+_FROM_THE_RIGHT, _FROM_BELOW = {0, 2, 3, 6}, {1, 3, 4, 6}
 _Level = Callable[["Image.Image"], "Image.Image"]
 
 
@@ -119,7 +121,9 @@ def _read_image(path: Path, shape: tuple[int, int, int], resizing: Resizing, inv
         if not exact:
             # Of a JPEG, a half, a quarter or an eighth can be had without the rest.
             image.draft(None, (2 * _GAP * max(width, height),) * 2)
-        factor = 1 if exact else _reduction(image.size, (width, height), resizing.fit)
+        # On its side or not is known when it is decoded.
+        frames = (width, height), (height, width)
+        factor = 1 if exact else min(_reduction(image.size, frame, resizing.fit) for frame in frames)
         _check_memory(path, image, 0 if exact else _BYTES_A_PIXEL.get(mode, 4), factor, whole)
         image.load()
         return _fitted(image, shape, resizing, invert)
@@ -142,9 +146,10 @@ def _fitted(
     # Until it is turned, a picture on its side has the frame on its side.
     frame = (height, width) if turn in _SIDEWAYS else (width, height)
     box, size = placed(image.size, frame, resizing.fit)
+    box = _mirrored(box, image.size, turn)
     ground = _ground(image)
     level = partial(_levelled, mode=mode, ground=ground)
-    factor = 1 if exact else _reduction(image.size, (width, height), resizing.fit)
+    factor = 1 if exact else _reduction(image.size, frame, resizing.fit)
     resized = bilinear(image, box, size, level) if exact else _smooth(image, box, size, level, mode, factor)
     colour = _border_colour(image, level) if size != frame else 0
     if turn is not None:
@@ -157,6 +162,16 @@ def _fitted(
     top, left = round((height - turned.shape[0]) * 0.5), round((width - turned.shape[1]) * 0.5)
     framed[top : top + turned.shape[0], left : left + turned.shape[1]] = turned
     return 255 - framed if invert else framed
+
+
+def _mirrored(box: Box, size: tuple[int, int], turn: int | None) -> Box:
+    """Return the part of a picture that is the given one once it is turned: halves of a pixel count from upright."""
+    (wide, high), (left, top, right, bottom) = size, box
+    if turn in _FROM_THE_RIGHT:
+        left, right = wide - right, wide - left
+    if turn in _FROM_BELOW:
+        top, bottom = high - bottom, high - top
+    return left, top, right, bottom
 
 
 @contextmanager

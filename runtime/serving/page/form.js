@@ -51,7 +51,7 @@ export class Form {
     return names.map((name) => {
       const label = document.createElement("label"), text = document.createElement("span");
       const field = document.createElement(single ? "input" : "textarea");
-      text.textContent = single ? name : `${name}: ${count} numbers, parted by commas`;
+      text.textContent = single ? name : `${name}: ${count} numbers, separated by commas`;
       label.className = single ? "" : "wide";
       if (single) Object.assign(field, { type: "number", step: port.dtype.includes("float") ? "any" : "1", value: "0", inputMode: "decimal" });
       else { field.value = Array(Math.min(count, 4096)).fill(0).join(", "); field.spellcheck = false; }

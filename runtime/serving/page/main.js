@@ -54,10 +54,11 @@ function open() {
   get("model").textContent = name;
   document.title = `${name} · edgeport`;
   state.asForm = !pictures;
+  const chooses = ["classes", "yes-no"].includes(first.outputs[0].kind);
   const sources = [
     [pictures && drawable(port), "draw", "Draw"], [pictures, "picture", "Picture"], [pictures && hasCamera(), "camera", "Camera"],
     [!pictures, "form", "Numbers"], [!pictures && FILES, "file", "File"],
-    [state.count, "sample", "Samples"], [state.count && state.artefacts.length > 1, "changed", "What changed?"],
+    [state.count, "sample", "Samples"], [state.count && state.artefacts.length > 1 && chooses, "changed", "What changed?"],
   ].filter(([offered]) => offered);
   get("sources").querySelectorAll("label").forEach((label) => label.remove());
   for (const [, source, words] of sources) {
@@ -87,7 +88,7 @@ function chooseSides() {
   }
   const found = (precision, format) => state.artefacts.find((each) => each.precision === precision && (!format || each.format === format));
   const right = found("int8", "tflite") ?? found("int8") ?? state.artefacts.at(-1);
-  const left = found("float32", right.format) ?? found("float32") ?? state.artefacts[0];
+  const left = [found("float32", right.format), found("float32"), ...state.artefacts].find((each) => each && each !== right) ?? right;
   get("left").value = left.name; get("right").value = right.name;
 }
 
@@ -166,7 +167,7 @@ async function look() {
   if (state.source !== "camera") camera.stop();
   for (;;) {
     const picture = await camera.picture(stream);
-    if (!picture) return;
+    if (!picture || state.source !== "camera") return;
     await later(() => askFile(picture, inverted(), true));
   }
 }

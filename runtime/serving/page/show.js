@@ -9,8 +9,11 @@ const MOST_VALUES = 24;
 // Without the model's own name, which the page has as its title.
 export const shortName = (name) => name.split(".").slice(1).join(" ") || name;
 
-// The outputs of the first sample: for each its name and what is known of it.
-const outputsOf = (answer) => Object.entries(answer.samples[0].outputs);
+// The outputs of the first sample: for each its name and what is known of it. Boxes say all of their scores and classes.
+function outputsOf(answer) {
+  const all = Object.entries(answer.samples[0].outputs), boxes = all.map(([, facts]) => facts).find((facts) => facts.boxes);
+  return all.filter(([, facts]) => !boxes || facts.boxes || facts.shape?.[0] !== boxes.shape[0]);
+}
 
 // An output in a few words.
 function words(facts) {
@@ -81,7 +84,7 @@ export function showPair(left, right, outputs) {
   for (const [place, side] of ["left", "right"].entries()) {
     const output = get(`${side}-best`), picture = all[place].map(([, facts]) => facts.picture).find(Boolean), image = get(`${side}-picture`);
     output.textContent = best[place];
-    output.classList.toggle("long", best[place].length > 6);
+    output.className = best[place].length > 5 ? "long" : best[place].length > 2 ? "word" : "";
     image.hidden = !picture;
     if (picture) Object.assign(image, { src: picture, alt: `The answer of ${shortName(pair[place].model)} as a picture` });
     else image.removeAttribute("src");
@@ -89,7 +92,7 @@ export function showPair(left, right, outputs) {
   get("bars").tBodies[0].replaceChildren(...all[0].flatMap(([name, facts], place) => {
     const head = document.createElement("tr");
     head.append(element("th", name, { colSpan: 3, scope: "rowgroup", className: "output" }));
-    const rows = rowsOfPair([facts, all[1][place][1]], outputs[place].columns ?? []);
+    const rows = rowsOfPair([facts, all[1][place][1]], outputs.find((port) => port.name === name).columns);
     return all[0].length > 1 ? [head, ...rows] : rows;
   }));
   get("bars").classList.toggle("named", [...get("bars").querySelectorAll("th[scope=row]")].some(({ textContent }) => textContent.length > 3));

@@ -9,7 +9,9 @@ from types import FrameType
 _READY = b"."
 
 
-def run_workers(count: int, work: Callable[[int, Callable[[], None]], int]) -> int:
+def run_workers(
+    count: int, work: Callable[[int, Callable[[], None]], int], *, started: Callable[[], None] = lambda: None
+) -> int:
     """Run some work in so many processes until SIGTERM or Ctrl-C, and return the exit code.
 
     The first begins alone, so that what it cannot do is said once. A process that ends by itself ends the others:
@@ -19,6 +21,7 @@ def run_workers(count: int, work: Callable[[int, Callable[[], None]], int]) -> i
         count: How many processes.
         work: Given the place of its process, from 0 on, and what to call when its work has begun, returns an exit code.
             It ends by SIGTERM. Nothing may have started a thread before, since the processes are forked.
+        started: Called here when all of them have been: what this process holds for them can be let go.
 
     Returns:
         0 if they were ended by a signal; else the code of the one that ended first, or 1 if that was 0.
@@ -47,6 +50,7 @@ def run_workers(count: int, work: Callable[[int, Callable[[], None]], int]) -> i
         os.close(reads)
         if ending or not begun:
             break
+    started()
     code = 0
     while children:
         child, status = os.wait()

@@ -135,6 +135,9 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         """Raise RequestError for what can be refused by its headers."""
         headers = _headers(scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # Proxies and servers take one or the other for the end of the body, and what follows for the next request.
+            raise RequestError(400, "got Content-Length and Transfer-Encoding, expected one of them")
         host = _host_of(headers.get("host", ""))
         if host not in self.hosts and not _is_address(host):
             raise RequestError(403, f"Host: got {host[:80]!r}, expected an address, or a name given with --name")
@@ -152,7 +155,7 @@ class Guard:
 
     def _check_post(self, headers: dict[str, str]) -> None:
         coding = headers.get("content-encoding", "identity")
-        if coding != "identity":
+        if coding.lower() != "identity":
             raise RequestError(415, f"Content-Encoding: got {coding[:32]!r}, expected none: send the body as it is")
         length = headers.get("content-length", "")
         if length.isdecimal():
@@ -212,9 +215,8 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: RequestErro
         extra.append((b"www-authenticate", b"Bearer"))
     if error.status in (429, 503):
         extra.append((b"retry-after", b"1"))
-    if scope["method"] == "POST":
-        # The body is not read to its end.
-        extra.append((b"connection", b"close"))
+    # A body is not read to its end.
+    extra.append((b"connection", b"close"))
     await _reply(send, error.status, str(error), extra)
 
 

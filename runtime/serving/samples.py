@@ -119,7 +119,8 @@ class Changes:
 def sample_at(samples: SampleSet, index: str) -> dict[str, Any]:
     """Return one sample as JSON has it; raises RequestError if there is none at that place."""
     if not (index.isascii() and index.isdigit() and int(index[:9]) < samples.total):
-        raise RequestError(404, f"got the sample {index[:32]!r}, expected 0 to {samples.total - 1}")
+        expected = f"expected 0 to {samples.total - 1}" if samples.total else "and there are none: give --data FILE"
+        raise RequestError(404, f"got the sample {index[:32]!r}, {expected}")
     place = int(index[:9])
     values = {name: plain(each[place]) for name, each in samples.values.items()}
     return {"values": values, "label": samples.labels[place] if samples.labels else None}

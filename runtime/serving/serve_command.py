@@ -78,7 +78,8 @@ def _listen(arguments: argparse.Namespace, limits: Limits, token: str | None) ->
         def work(place: int, begun: Callable[[], None]) -> int:
             return exit_code_of("edgeport", lambda: _serve(arguments, limits, token, made, place, begun))
 
-        return run_workers(arguments.workers, work)
+        # A client that comes while they end is refused, and does not wait for nobody.
+        return run_workers(arguments.workers, work, started=made.close)
 
 
 def _serve(

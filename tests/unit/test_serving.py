@@ -20,6 +20,7 @@ from serving_for_tests import Running
 from edgeport.runtime import load
 from edgeport.runtime.cli import main
 from edgeport.runtime.samples.reading import read_samples
+from edgeport.runtime.serving.serve_command import _say
 
 FILES = ("tiny.float32.onnx", "tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
 INT8 = "tiny.int8.tflite"
@@ -307,6 +308,63 @@ def test_a_process_that_dies_ends_the_others(data: Path, tmp_path: Path) -> None
         assert server.process.wait(30) == signal.SIGKILL
         assert server.process.stdout
         server.process.stdout.close()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_answers_what_has_come_and_refuses_what_comes(data: Path, tmp_path: Path, workers: str) -> None:
+    server = Running(data / INT8, "--workers", workers, log=tmp_path / "log")
+    body = json.dumps({"inputs": [tensor(np.zeros((1, 28, 28, 1), np.uint8))]})
+    statuses: list[int] = []
+
+    def ask() -> None:
+        while True:
+            try:
+                statuses.append(server.infer(INT8, body).status)
+            except ConnectionRefusedError:
+                return
+            except ConnectionError:
+                # It was not read yet: the client may ask again.
+                continue
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while len(statuses) < 50:
+        time.sleep(0.01)
+    assert server.end() == 0
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert set(statuses) == {200}
+
+
+def test_a_file_that_vanishes_is_served_on_and_a_port_belongs_to_one(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / INT8).write_bytes((data / INT8).read_bytes())
+    with Running(folder, log=tmp_path / "log") as server:
+        (folder / INT8).unlink()
+        folder.rmdir()
+        assert server.infer(INT8, {"inputs": [tensor(np.zeros((1, 28, 28, 1), np.uint8))]}).status == 200
+        command = [sys.executable, "-m", "edgeport.runtime.cli", "serve", data / INT8, "--port", str(server.port)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert ended.returncode == 2
+        assert f"cannot listen on 127.0.0.1:{server.port}: Address already in use" in ended.stderr
+
+
+def test_a_token_that_others_can_read_is_said_and_printed_on_a_terminal_alone(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("a+token/of some=length".replace(" ", "-"))
+    for mode, said in ((0o600, False), (0o640, False), (0o644, True), (0o606, True)):
+        token.chmod(mode)
+        with Running(data / INT8, "--token-file", token, log=tmp_path / "log") as server:
+            assert any(line["event"] == "token" for line in server.lines()) == said, oct(mode)
+    for terminal in (False, True):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda shown=terminal: shown)
+        _say([INT8], "127.0.0.1", 8080, token.read_text())
+        assert ("#token=a%2Btoken/of-some%3Dlength" in capsys.readouterr().out) == terminal
 
 
 def test_what_no_process_can_do_is_said_once(tmp_path: Path) -> None:

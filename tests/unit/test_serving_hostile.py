@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -95,6 +95,13 @@ def sent(server: Running, content: bytes, *, wait: float = 10) -> bytes:
         ({"inputs": [tensor(data=[0] * 783 + ["9" * 1000])]}, 400, "no number in its lists"),
         ({"inputs": [tensor(data=[[0], [0, 0]])]}, 400, "uneven lengths"),
         ({"inputs": [tensor(data=..., parameters={"binary_data_size": 784})]}, 400, "of the 0 bytes that are left"),
+        (
+            {"inputs": [tensor(data=..., parameters={"binary_data_size": -1})]},
+            400,
+            "got binary_data_size -1, expected 784",
+        ),
+        ({"inputs": [tensor(data=..., parameters={"binary_data_size": 2**70})]}, 400, "expected 784 for this shape"),
+        ({"inputs": [tensor(data=..., parameters={"binary_data_size": 784.0})]}, 400, "expected 784 for this shape"),
         ({"inputs": [tensor(parameters={"binary_data_size": 784})]}, 400, "got data and binary_data_size"),
         ({"inputs": [tensor()], "outputs": [{"name": "no"}]}, 400, "outputs: got 'no'"),
         ({"inputs": [tensor()], "id": {}}, 400, "id: expected a text"),
@@ -156,6 +163,54 @@ def test_what_is_too_large_is_refused_before_it_is_read(server: Running) -> None
     assert (answer.status, "bytes of samples" in answer.line) == (413, True)
     zipped = {**JSON, "content-encoding": "gzip"}
     assert server.ask("POST", INFER, zlib.compress(bytes(1 << 24)), zipped).status == 415
+
+
+def test_a_request_that_ends_in_two_ways_is_refused(server: Running) -> None:
+    head = f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    got = sent(server, head.encode() + b"0\r\n\r\nGET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 400")
+    assert got.count(b"HTTP/1.1") == 1, "what is behind it is no request"
+    assert b"got Content-Length and Transfer-Encoding, expected one of them" in got
+
+
+def test_a_body_without_end_and_floods_of_headers_end(server: Running) -> None:
+    held = server.memory()
+    head = f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    floods = {
+        "a chunk of any size": head + b"F" * 18 + b"\r\nxx",
+        "an extension of a chunk": head + b"1;" + b"a" * 1_000_000 + b"\r\nx\r\n0\r\n\r\n",
+        "trailers": head + b"2\r\n{}\r\n0\r\n" + b"a: b\r\n" * 200_000 + b"\r\n",
+        "headers": b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * 200_000 + b"\r\n",
+        "a header": b"GET /v2 HTTP/1.1\r\nHost: localhost\r\na: " + b"b" * 1_000_000 + b"\r\n\r\n",
+    }
+    for what, content in floods.items():
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection, suppress(ConnectionError):
+            connection.sendall(content)
+            assert connection.recv(1 << 16).startswith((b"HTTP/1.1 400", b"HTTP/1.1 408")), what
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(head)
+        with suppress(ConnectionError):
+            # Until it is let go.
+            while True:
+                connection.sendall(b"1\r\nx\r\n")
+                time.sleep(0.01)
+    assert server.memory() - held < 30 << 20
+
+
+def test_answers_that_nobody_takes_are_not_kept(server: Running) -> None:
+    held = server.memory()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=1) as connection, suppress(OSError):
+        while True:
+            connection.sendall(b"GET /page/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
+    assert server.memory() - held < 30 << 20
+
+
+def test_other_methods_are_refused_and_head_is_get_without_its_body(server: Running) -> None:
+    for method in ("OPTIONS", "PUT", "PATCH", "TRACE", "CONNECT", "get"):
+        answer = server.ask(method, "/v2")
+        assert (answer.status, answer.line) == (405, f"got the method {method!r}, expected GET or POST")
+    head, get = server.ask("HEAD", "/v2"), server.get("/v2")
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(get.body)))
 
 
 def test_a_slow_body_and_slow_headers_end(server: Running) -> None:

@@ -74,4 +74,5 @@ def test_ray_serve_gives_the_answers_of_one_process(name: str, wheel: Path, envi
     command = [str(python), "served.py", str(DATA / "golden.npz"), str(DATA / name)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=clean, cwd=tmp_path, timeout=300)
     assert ended.returncode == 0, ended.stderr[-2000:]
-    assert ended.stdout.splitlines()[-1] == "20"
+    # Ray prints too.
+    assert "20" in ended.stdout.splitlines()

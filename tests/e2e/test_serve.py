@@ -1,5 +1,6 @@
 """`edgeport serve` as others use it: its page in Chromium, which asks no other host, and tritonclient."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -15,6 +16,11 @@ from PIL import Image
 from serving_for_tests import Running
 
 from edgeport.runtime import load
+from edgeport.runtime.artefact.contract import Output
+from edgeport.runtime.prediction.showing.boxes import Boxes, show_boxes
+from edgeport.runtime.prediction.showing.maps import show_map
+from edgeport.runtime.prediction.showing.rows import show_values
+from edgeport.runtime.prediction.showing.shown import Choices
 from edgeport.train import load_dataset
 from edgeport.train.datasets.digits.strokes import drawn
 
@@ -128,6 +134,41 @@ def test_what_changed_walks_through_the_flips(page: Browser, digits: Any, publis
     until(page, "document.getElementById('verdict').textContent")
     assert settled(page) == (str(one[flips[0]]), str(other[flips[0]]))
     assert text(page, "verdict") == "they disagree"
+
+
+def test_masks_and_boxes_are_shown_as_pictures_and_every_output_has_its_rows(page: Browser) -> None:
+    values = np.random.default_rng(0).random((2, 6, 6, 3), np.float32)
+    mask = Output("mask", ending="softmax", kind="map", columns=("ground", "cat", "dog"))
+    boxes = Output("boxes", (None, 1, 4), kind="boxes")
+    price = Output("price", kind="values", columns=("low", "high"), units=("EUR", "EUR"))
+    sides = []
+    for name, each in zip(("a.float32.tflite", "a.int8.tflite"), values, strict=True):
+        answers = {"boxes": np.array([[0.1, 0.1, 0.9, 0.9]])}
+        shown = {
+            "mask": show_map(each, mask, Choices()), "price": show_values(each[0, 0, :2], price, Choices()),
+            "boxes": show_boxes(Boxes(boxes), answers, Choices(), np.zeros((9, 9, 3), np.uint8)),
+        }  # fmt: skip
+        facts = {key: dict(one.facts) for key, one in shown.items()}
+        for key in ("mask", "boxes"):
+            png = base64.b64encode(shown[key].files["picture"][1]()).decode()
+            facts[key]["picture"] = f"data:image/png;base64,{png}"
+        sides.append({"model": name, "milliseconds": 1, "samples": [{"outputs": facts}]})
+    ports = [{"name": port.name, "columns": port.columns} for port in (mask, price, boxes)]
+    page.run(f"""import(new URL('page/show.js', location.href)).then(({{ showPair, showAll }}) => {{
+        showPair(...{json.dumps(sides)}, {json.dumps(ports)});
+        showAll({json.dumps(sides)}, {json.dumps(sides[0])}, 3); }})""")
+    for side, answer in zip(("left", "right"), sides, strict=True):
+        shown_picture = page.run(f"document.getElementById('{side}-picture').src")
+        assert shown_picture == answer["samples"][0]["outputs"]["mask"]["picture"]
+        assert page.run(f"document.getElementById('{side}-picture').naturalWidth") == 6
+    rows = page.run("[...document.querySelectorAll('#bars th')].map((each) => each.textContent)")
+    order = ["ground", "cat", "dog"]
+    assert rows == ["mask", *order, "price", "low", "high", "boxes", "1"]
+    cells = page.run("[...document.querySelectorAll('#bars td:first-child .share')].map((each) => each.textContent)")
+    shares = sides[0]["samples"][0]["outputs"]["mask"]["shares"]
+    assert cells[:3] == [f"{100 * shares[name]:.0f} %" for name in order]
+    assert cells[3].endswith(" EUR")
+    assert page.run("document.querySelectorAll('#bars .spot').length") == 6
 
 
 def test_it_is_drawn_by_keyboard_alone(page: Browser) -> None:

@@ -17,6 +17,9 @@ from chromium import Browser, opened_browser
 from PIL import Image
 
 from edgeport.runtime import load
+from edgeport.runtime.artefact.contract import Output
+from edgeport.runtime.prediction.showing.maps import show_map
+from edgeport.runtime.prediction.showing.shown import Choices
 from edgeport.runtime.samples.pictures.images import read_images
 from edgeport.runtime.samples.pictures.resizing import DIGITS as AS_DIGITS
 from edgeport.runtime.samples.pictures.resizing import FITS, INTERPOLATIONS, Resizing
@@ -169,3 +172,26 @@ def test_a_digit_in_a_picture_is_answered_as_predict_does(page: Browser, publish
         got = np.array([answer["probabilities"][str(each)] for each in range(10)])
         assert np.allclose(got, expected, rtol=1e-6, atol=0)
         assert answer["label"] == str(predictor.predict(read)[0].argmax())
+
+
+@pytest.mark.parametrize(
+    ("ending", "columns", "names"),
+    [("softmax", 3, ("ground", "cat", "dog")), ("sigmoid", 1, ()), ("sigmoid", 2, ("road", "shade")), ("none", 1, ())],
+)
+def test_maps_are_the_pictures_of_predict(page: Browser, ending: str, columns: int, names: tuple[str, ...]) -> None:
+    values = np.random.default_rng(0).random((7, 5, columns), np.float32)
+    port = Output("mask", ending=ending, kind="map", columns=names)
+    shown = show_map(values, port, Choices())
+    with Image.open(io.BytesIO(shown.files["picture"][1]())) as picture:
+        expected = np.asarray(picture.convert("RGB"))
+    got, pixels = page.run(f"""import(new URL('page/maps.js', location.href)).then(async (module) => {{
+        const port = {json.dumps(port._asdict())}, real = {json.dumps(values.ravel().tolist())};
+        const found = module.mapOf(port, real, {json.dumps(values.shape)}, false, 0.5), image = new Image();
+        image.src = found.picture;
+        await image.decode();
+        const context = new OffscreenCanvas(5, 7).getContext('2d');
+        context.drawImage(image, 0, 0);
+        return [found, [...context.getImageData(0, 0, 5, 7).data]]; }})""")
+    assert np.array_equal(np.reshape(pixels, (7, 5, 4))[..., :3], expected)
+    for key in ("shares", "colours"):
+        assert got.get(key, {}) == pytest.approx(shown.facts.get(key, {}))

@@ -1,5 +1,7 @@
 """What predict shows: lines, JSON and pictures, for each kind of output."""
 
+import base64
+import io
 import json
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from edgeport.runtime.artefact.spec import Spec, TensorSpec
 from edgeport.runtime.prediction.classification import ranked
 from edgeport.runtime.prediction.showing.boxes import box_outputs, corners_of
 from edgeport.runtime.prediction.showing.drawing import box_picture, colour_of, colours
-from edgeport.runtime.prediction.showing.show import file_stems, meanings_of, show
+from edgeport.runtime.prediction.showing.show import facts_of, file_stems, meanings_of, show
 from edgeport.runtime.prediction.showing.shown import Choices
 from edgeport.runtime.samples.reading import Samples
 
@@ -160,6 +162,20 @@ def test_several_sigmoids_over_places_may_overlap(capsys: pytest.CaptureFixture[
     assert found["shares"] == {"none": 0.5, "road": 0.5, "shade": 0.5}
     with Image.open(found["picture"]) as picture:
         assert np.array(picture).tolist() == [[1, 0]]
+
+
+def test_pictures_of_the_first_samples_come_along_as_data() -> None:
+    answers = {"mask": np.eye(2)[np.random.default_rng(0).integers(0, 2, (3, 4, 5))]}
+    spec = spec_of(answers, Output("mask", ending="softmax", kind="map", columns=("ground", "cat")))
+    samples = Samples(("a", "b", "c"), {"image": np.zeros((3, 2), np.float32)})
+    found = [each["outputs"]["mask"] for each in facts_of(samples, answers, spec, Choices(), pictures=2)]
+    assert [("picture" in facts) for facts in found] == [True, True, False]
+    for facts, numbers in zip(found[:2], answers["mask"].argmax(axis=-1), strict=False):
+        assert facts["colours"] == {"ground": "#000000", "cat": "#800000"}
+        with Image.open(
+            io.BytesIO(base64.b64decode(facts["picture"].removeprefix("data:image/png;base64,")))
+        ) as picture:
+            np.testing.assert_array_equal(np.array(picture), numbers)
 
 
 def test_real_values_of_places_are_grey_and_columns_of_them_are_numbers(

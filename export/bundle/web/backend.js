@@ -52,8 +52,8 @@ export async function run(artefact, values) {
   const start = performance.now(), given = await sessions.get(artefact.name).run(feeds);
   const milliseconds = performance.now() - start, found = {};
   for (const port of artefact.outputs) {
-    const { data, dims } = given[port.name], size = data.length / artefact.batch;
-    found[port.name] = { numbers: Array.from(data.slice(0, size), Number), shape: dims.slice(1) };
+    const { data, dims, type } = given[port.name], size = data.length / artefact.batch;
+    found[port.name] = { numbers: Array.from(data.slice(0, size), Number), shape: dims.slice(1), whole: !type.startsWith("float") };
   }
   return { found, milliseconds };
 }
@@ -72,12 +72,12 @@ function activated(numbers, columns, activation) {
 }
 
 // As the server says it, for the kinds of outputs that the page shows.
-function factsOf(port, { numbers, shape }) {
+function factsOf(port, { numbers, shape, whole }) {
   const real = activated(numbers, shape.at(-1) ?? 1, port.activation);
   if (!real.every(Number.isFinite)) throw new Refused(400, `${port.name}: the answers are no numbers`);
   const named = (place) => port.columns[place] ?? String(place);
   const scores = () => Object.fromEntries(real.map((value, place) => [named(place), value]));
-  if (port.kind === "classes" && port.dtype.includes("float") === false && real.length === 1) return { kind: "classes", label: named(real[0]) };
+  if (port.kind === "classes" && whole && real.length === 1) return { kind: "classes", label: named(real[0]) };
   if (port.kind === "classes" && shape.length === 1) {
     const shares = ["softmax", "sigmoid"].includes(port.ending) || (!port.ending && real.every((value) => value >= 0 && value <= 1.000001));
     return { kind: "classes", label: named(real.indexOf(Math.max(...real))), [shares ? "probabilities" : "scores"]: scores() };
@@ -89,7 +89,7 @@ function factsOf(port, { numbers, shape }) {
     const answer = real[0] >= THRESHOLD, names = port.columns.length ? port.columns : ["no", "yes"];
     return { kind: "yes-no", answer, label: names[Number(answer)], probability: real[0] };
   }
-  const shown = port.kind === "map" ? mapOf(port, real, shape, THRESHOLD) : null;
+  const shown = port.kind === "map" ? mapOf(port, real, shape, whole, THRESHOLD) : null;
   if (shown?.shares) return shown;
   if (real.length <= 1000) return { kind: port.kind, columns: port.columns, units: port.units, values: real, ...shown };
   const [least, largest, sum] = real.reduce(([one, other, all], value) => [Math.min(one, value), Math.max(other, value), all + value], [Infinity, -Infinity, 0]);

@@ -16,8 +16,9 @@ function picture(height, width, paint) {
   return canvas.toDataURL();
 }
 
-function ofClasses(numbers, [height, width], names) {
-  const found = [...new Set(numbers)].map((number) => [number, share(numbers, number)]).sort(([one, before], [other, after]) => after - before || one - other);
+// shares: for each class its number and its part of the places.
+function shown(numbers, shares, [height, width], names) {
+  const found = shares.sort(([one, before], [other, after]) => after - before || one - other);
   const named = (number) => names[number] ?? String(number), hex = (number) => `#${colour(number).map((each) => each.toString(16).padStart(2, "0")).join("")}`;
   return {
     kind: "map", picture: picture(height, width, (at) => colour(numbers[at])),
@@ -27,20 +28,20 @@ function ofClasses(numbers, [height, width], names) {
 }
 
 // Returns what is shown of a map; null where its numbers say nothing but themselves.
-export function mapOf(port, real, shape, threshold) {
+export function mapOf(port, real, shape, whole, threshold) {
   const [height, width, columns = 1] = shape, places = height * width;
   const row = (at) => real.slice(at * columns, (at + 1) * columns), largest = (values) => values.indexOf(Math.max(...values));
-  const each = (of) => ofClasses(Array.from({ length: places }, (_, at) => of(at)), shape, names);
-  let names = port.columns;
-  if (columns === 1 && !port.dtype.includes("float")) return each((at) => real[at]);
-  if (port.ending === "softmax" && columns > 1) return each((at) => largest(row(at)));
-  if (port.ending === "sigmoid" && columns === 1) {
-    names = names.length ? names : ["no", "yes"];
-    return each((at) => Number(real[at] >= threshold));
-  }
+  const numbersOf = (of) => Array.from({ length: places }, (_, at) => of(at)), over = (value) => value >= threshold;
+  const classes = (numbers, names) => shown(numbers, [...new Set(numbers)].map((number) => [number, share(numbers, number)]), shape, names);
+  const names = port.columns;
+  if (columns === 1 && whole) return classes(real, names);
+  if (port.ending === "softmax" && columns > 1) return classes(numbersOf((at) => largest(row(at))), names);
+  if (port.ending === "sigmoid" && columns === 1) return classes(numbersOf((at) => Number(over(real[at]))), names.length ? names : ["no", "yes"]);
   if (port.ending === "sigmoid") {
-    names = ["none", ...Array.from({ length: columns }, (_, column) => names[column] ?? String(column))];
-    return each((at) => (row(at).some((value) => value >= threshold) ? largest(row(at)) + 1 : 0));
+    // Labels may overlap, so that the shares are those of each by itself.
+    const numbers = numbersOf((at) => (row(at).some(over) ? largest(row(at)) + 1 : 0)), each = Array.from({ length: columns }, (_, column) => column);
+    const parts = each.map((column) => [column + 1, numbersOf((at) => over(row(at)[column])).filter(Boolean).length / places]);
+    return shown(numbers, [[0, share(numbers, 0)], ...parts], shape, ["none", ...each.map((column) => names[column] ?? String(column))]);
   }
   if (columns > 1) return null;
   const least = real.reduce((one, other) => Math.min(one, other)), extent = real.reduce((one, other) => Math.max(one, other)) - least || 1;

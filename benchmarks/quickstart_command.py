@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     for path in (train / "predictions.png", report / "accuracy-latency.png", report / "report.html"):
         console.print(visible(f"  {path}"))
     console.print(
-        "Then train on all of MNIST: edgeport train -o runs/mnist/train (docs/tutorial.md explains each step)"
+        "Then train on all of MNIST: edgeport train -o runs/mnist/train "
+        "(docs/tutorials/pixels-to-pi.md explains each step)"
     )
     return 0
 

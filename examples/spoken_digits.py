@@ -1,4 +1,4 @@
-"""Make the network of docs/spoken-digits.md, and compose recordings if there are none.
+"""Make the network of docs/tutorials/spoken-digits.md, and compose recordings if there are none.
 
 Run it with: python examples/spoken_digits.py [--data free-spoken-digit-dataset]
 """

@@ -77,7 +77,7 @@ def export_model(
         labels: The name of each class of the first output, or by output the name of each column; by default those of
             the training.json, or of the data set for calibration.
         outputs: What the outputs mean, as ``--outputs`` takes it: ``scores=classes``, ``temperature=values:degC``; by
-            default what the graph says. See docs/outputs.md.
+            default what the graph says. See docs/reference/outputs.md.
         custom_objects: The model's own layers and functions by name, or a Python file that defines them.
         options: Which artefacts, how, and what they must reach; by default all of them.
         overwrite: Whether to replace the export that the folder holds.

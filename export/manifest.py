@@ -90,7 +90,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Search:
-    """What was found when layers were searched that must stay in floats; see docs/debug.md.
+    """What was found when layers were searched that must stay in floats; see docs/guides/debug.md.
 
     Attributes:
         format: ``tflite`` or ``onnx``.

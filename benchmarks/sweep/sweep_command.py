@@ -34,7 +34,7 @@ _NOT_ALL, _INTERRUPTED = 1, 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("sweep", metavar="SWEEP.toml", type=Path, help="what to run: see docs/sweep.md")
+    parser.add_argument("sweep", metavar="SWEEP.toml", type=Path, help="what to run: see docs/guides/sweep.md")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where all goes")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="cells at a time (default: the cores there are by the threads of a cell)"

@@ -34,10 +34,10 @@ def check_user_named_them(names: tuple[str, ...], *, record: str) -> None:
 def users_metric(name: str) -> Metric:
     """Return a function of a Python file as a metric.
 
-    The function takes truth and answers as arrays of numpy, the samples first (docs/benchmark.md has their shapes), and
-    returns a number. Its attribute ``better`` says which way is better, ``up``, ``down`` or ``zero`` (nearest to zero),
-    unless the name does; its attribute ``unit`` what the number is measured in: ``points`` for a share of 0 to 1, which
-    is shown times 100.
+    The function takes truth and answers as arrays of numpy, the samples first, and returns a number
+    (docs/explanation/benchmark.md has their shapes). Its attribute ``better`` says which way is better, ``up``,
+    ``down`` or ``zero`` (nearest to zero), unless the name does; its attribute ``unit`` what the number is measured
+    in: ``points`` for a share of 0 to 1, which is shown times 100.
 
     Args:
         name: ``FILE.py:FUNCTION``, or with the direction ``FILE.py:FUNCTION:down``.

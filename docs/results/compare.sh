@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Renew docs/results/quantizers.json, export-speed.json and export-memory.json, which docs/quantizers.md quotes.
+# Renew docs/results/quantizers.json, export-speed.json and export-memory.json, which docs/explanation/quantizers.md quotes.
 # It needs the models that `make results` trains, and: .venv/bin/pip install -e '.[all,dev,quantizers]'
 # EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
 set -euo pipefail

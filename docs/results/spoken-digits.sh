@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train, export and judge the model of docs/spoken-digits.md, and keep what that page quotes. It takes some minutes.
+# Train, export and judge the model of docs/tutorials/spoken-digits.md, and keep what that page quotes. It takes some minutes.
 # FSDD names the folder of the Free Spoken Digit Dataset, which is no part of edgeport.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

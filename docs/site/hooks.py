@@ -20,6 +20,11 @@ _PAGES = {"README.md": "index.md", "SECURITY.md": "SECURITY.md", "CONTRIBUTING.m
           "CHANGELOG.md": "CHANGELOG.md"}  # fmt: skip
 _LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)]*)?\))")
 _TERM = re.compile(r"^\| \*\*(.+?)\*\* \| (.+?) \|$", re.MULTILINE)
+# What is made from the code, and the glossary itself.
+_NO_LINKED_TERMS = {
+    "index.md", "CHANGELOG.md",
+    *(f"reference/{name}.md" for name in ("commands", "runtime", "workstation", "glossary")),
+}  # fmt: skip
 # Words of the glossary that these pages also use in their plain sense.
 _PLAIN = {"export", "group", "margin", "round", "scale", "target"}
 _NO_TERMS = {"a", "code", "pre", "h1", "h2", "h3", "h4", "th", "script", "style", "button"}
@@ -39,7 +44,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     uri = page.file.src_uri
     if uri == "reference/commands.md":
         return markdown + "".join(_help())
-    if uri == "glossary.md":
+    if uri == "reference/glossary.md":
         return _TERM.sub(lambda found: f'| <strong id="{_slug(found[1])}">{found[1]}</strong> | {found[2]} |', markdown)
     return markdown if uri in _PAGES.values() else _moved(markdown, f"docs/{uri}", uri)
 
@@ -74,12 +79,12 @@ def _help() -> Iterator[str]:
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Link each word of the glossary where it first stands on a page."""
     uri = page.file.src_uri
-    if uri.startswith("reference/") or uri in ("glossary.md", "index.md", "CHANGELOG.md"):
+    if uri in _NO_LINKED_TERMS:
         return html
     tree = BeautifulSoup(html, "html.parser")
-    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    text = (ROOT / "docs" / "reference" / "glossary.md").read_text("utf-8")
     terms = {found[1]: re.sub(r"[*`]|\[(.*?)\]\(.*?\)", r"\1", found[2]) for found in _TERM.finditer(text)}
-    place = posixpath.relpath("glossary.html", posixpath.dirname(page.file.dest_uri) or ".")
+    place = posixpath.relpath("reference/glossary.html", posixpath.dirname(page.file.dest_uri) or ".")
     for term in sorted(terms.keys() - _PLAIN, key=len, reverse=True):
         word = re.compile(rf"(?<![\w.-]){re.escape(term)}(?![\w-])")
         for piece in tree.find_all(string=word):

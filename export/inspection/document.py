@@ -1,4 +1,4 @@
-"""An inspection as the JSON object that ``edgeport inspect --json`` prints; docs/inspect.md explains every key."""
+"""An inspection as the JSON object that ``edgeport inspect --json`` prints: docs/guides/inspect.md has every key."""
 
 import json
 import math
@@ -15,7 +15,7 @@ SCHEMA = 3
 
 
 def to_document(inspection: Inspection) -> dict[str, Any]:
-    """Return an inspection in the types that JSON has; docs/inspect.md explains every key."""
+    """Return an inspection in the types that JSON has; docs/guides/inspect.md explains every key."""
     graph = inspection.graph
     document = {
         "schema": SCHEMA,

@@ -26,7 +26,9 @@ _SECONDS, _MEBIBYTES = 10.0, 2048
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("file", metavar="FILE", type=Path, help="a .tflite or .onnx file; it is not run")
-    parser.add_argument("--json", action="store_true", help="print one JSON object with everything (docs/inspect.md)")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object with everything (docs/guides/inspect.md)"
+    )
     parser.add_argument(
         "--probe",
         action="store_true",

@@ -13,7 +13,7 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.host.terminal import steers, visible
 from edgeport.runtime.prediction.showing.boxes import box_outputs
 
-# The orders in which the four numbers of a box may come: see docs/outputs.md.
+# The orders in which the four numbers of a box may come: see docs/reference/outputs.md.
 BOX_ORDERS = (
     ("ymin", "xmin", "ymax", "xmax"),
     ("xmin", "ymin", "xmax", "ymax"),

@@ -87,7 +87,7 @@ class Output(NamedTuple):
             Empty in files that do not say.
         kind: What it means: ``classes`` that exclude each other, ``labels`` that do not, ``yes-no``, real ``values``, a
             ``map`` with an answer for each place, ``boxes`` around objects, or ``any`` other thing. Empty in files that
-            do not say. docs/outputs.md has the shapes of each.
+            do not say. docs/reference/outputs.md has the shapes of each.
         columns: The names of its columns: of classes, labels or values; of the answers no and yes; of the four numbers
             of a box. Empty where nobody has named them.
         units: The unit of each of its values, such as ``degC``; of boxes ``share`` of the picture or ``pixels``, for

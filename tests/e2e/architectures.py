@@ -1,7 +1,7 @@
 """Small untrained models of every common kind, and what becomes of each of them in every format and precision.
 
 ``python tests/e2e/architectures.py`` exports them all and writes docs/results/architectures.json, which
-docs/export.md quotes.
+docs/guides/export.md quotes.
 """
 
 import json

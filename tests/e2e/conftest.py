@@ -27,7 +27,7 @@ ROOT = HERE.parents[1]
 # so that no worker is left alone with one of them at the end.
 LONG = (
     "test_architectures.py", "test_export.py", "test_killed_export.py", "test_bundle.py", "test_sweep.py",
-    "test_independent_clients.py", "test_layers.py", "test_ten_tasks.py", "test_quickstart.py",
+    "test_documented_commands.py", "test_independent_clients.py", "test_layers.py", "test_ten_tasks.py",
 )  # fmt: skip
 # What takes seconds to import, and leaves no thread at work that a fork would miss.
 IMPORTED_ONCE = (
@@ -96,21 +96,22 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 def edgeport(tmp_path_factory: pytest.TempPathFactory) -> Edgeport:
     """Run the command line, or FILE.py, as a user would, without the network settings or data of this machine's user.
 
-    The first call of each sub-command, and every one with environment variables, is a new process. The others are
-    forked from one that has imported TensorFlow and has done nothing else.
+    Any exit code but ``code`` fails; None takes all. The first call of each sub-command, and every one with environment
+    variables, is a new process. The others are forked from one that has imported TensorFlow and has done nothing else.
     """
     environment = {key: value for key, value in os.environ.items() if key != "EDGEPORT_DATA"}
     outputs = tmp_path_factory.mktemp("outputs")
     known: set[str] = set()
 
-    def run(*arguments: object, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, code: int | None = 0, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "edgeport.runtime.cli", *map(str, arguments)]
         if variables or (command[3] not in known and not command[3].endswith(".py")):
             ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment | variables)
             known.update([] if variables else command[3:4])
         else:
             ended = forked(command, outputs)
-        assert ended.returncode == code, f"{ended.stdout}\n{ended.stderr}"
+        if code is not None:
+            assert ended.returncode == code, f"{ended.stdout}\n{ended.stderr}"
         return ended
 
     return run
@@ -149,6 +150,18 @@ def exported(edgeport: Edgeport, trained: Path, shared: Shared) -> Path:
     output = trained.parent / "export"
     shared("exported", lambda _: edgeport("export", trained / "model.keras", "-o", output, "--overwrite"))
     return output
+
+
+@pytest.fixture(scope="session")
+def quickstart(edgeport: Edgeport, shared: Shared) -> Path:
+    """The folder of the main job, as `make quickstart` fills it, and beside it what was printed."""
+
+    def make(folder: Path) -> None:
+        ended = edgeport("quickstart", "-o", folder / "quickstart")
+        (folder / "console.txt").write_text(ended.stdout, encoding="utf-8")
+        (folder / "console-errors.txt").write_text(ended.stderr, encoding="utf-8")
+
+    return shared("quickstart", make) / "quickstart"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The same models, built and saved by Keras 3 and by Keras 2, in each kind of file, and what becomes of each.
 
 ``python tests/e2e/keras_files.py`` exports them all in float32 and writes docs/results/keras-files.json, which
-docs/export.md quotes. A file's answers are compared with those of the library that wrote it.
+docs/guides/export.md quotes. A file's answers are compared with those of the library that wrote it.
 """
 
 import json

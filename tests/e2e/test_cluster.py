@@ -1,4 +1,4 @@
-"""A predictor on a local Dask cluster: the example of docs/runtime.md, as it stands there."""
+"""A predictor on a local Dask cluster: the example of docs/guides/runtime.md, as it stands there."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def python(wheel: Path, environment) -> Path:
 
 @pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.int8.onnx", "tiny.float32.tflite"])
 def test_a_cluster_gives_the_answers_of_one_process(name: str, python: Path, tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "runtime.md").read_text()
+    text = (ROOT / "docs/guides/runtime.md").read_text()
     example = re.search(r"<!-- example: dask -->\n```python\n(.*?)```\n", text, re.DOTALL)[1]
     (tmp_path / "score.py").write_text(example + MAIN)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
@@ -67,7 +67,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("name", ["tiny.int8.tflite", "tiny.float32.onnx"])
 def test_ray_serve_gives_the_answers_of_one_process(name: str, wheel: Path, environment, tmp_path: Path) -> None:
     python = environment("ray", f"{wheel}[tflite,onnx]", "ray[serve]")
-    text = (ROOT / "docs" / "other-servers.md").read_text()
+    text = (ROOT / "docs" / "guides" / "other-servers.md").read_text()
     example = re.search(r"<!-- example: ray -->\n```python\n(.*?)```\n", text, re.DOTALL)[1]
     (tmp_path / "served.py").write_text(example + ASK)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}

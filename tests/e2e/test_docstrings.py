@@ -32,9 +32,9 @@ def test_the_examples_of_the_page_on_the_export_run(
     place = tmp_path / "runs" / "quickstart" / "train"
     place.parent.mkdir(parents=True)
     place.symlink_to(trained)
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guides/export.md").read_text(), re.DOTALL)
     own = [example for example in examples if "edgeport.export" in example]
     for example in own:
-        exec(compile(example, "docs/export.md", "exec"), {})
+        exec(compile(example, "docs/guides/export.md", "exec"), {})
     assert len(own) == 2
     assert "int8 (1, 10)" in capsys.readouterr().out

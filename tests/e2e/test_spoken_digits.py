@@ -1,4 +1,4 @@
-"""docs/spoken-digits.md, as it is written, on recordings that its script composes."""
+"""docs/tutorials/spoken-digits.md, as it is written, on recordings that its script composes."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from edgeport.runtime.samples.log_mel import LogMel, log_mel
 from edgeport.runtime.samples.wav_file import read_wav
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "spoken-digits.md").read_text()
+PAGE = (ROOT / "docs/tutorials/spoken-digits.md").read_text()
 RATE = 8_000
 
 

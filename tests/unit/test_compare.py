@@ -541,7 +541,7 @@ def test_every_option_is_explained_and_none_is_invented() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     existing = {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
-    text = (Path(__file__).parents[2] / "docs" / "compare.md").read_text()
+    text = (Path(__file__).parents[2] / "docs/guides/compare.md").read_text()
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
     assert existing - named == {"--help"}
     assert named - existing <= {"--baseline", "--rounds", "--profile", "--dataset"}, "options of other commands"

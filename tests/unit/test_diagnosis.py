@@ -199,7 +199,7 @@ def test_channels_can_be_equalized_where_weights_take_them() -> None:
 
 
 def test_the_documents_list_the_causes() -> None:
-    table = (ROOT / "docs" / "debug.md").read_text().partition("## The causes")[2].partition("\n## ")[0]
+    table = (ROOT / "docs/guides/debug.md").read_text().partition("## The causes")[2].partition("\n## ")[0]
     listed: Sequence[str] = re.findall(r"^\| ([a-z0-9 ]+) \| .+ \| .+ \|$", table, re.MULTILINE)
     assert listed[1:] == [*(kind for kind, _ in _RULES), "8 bits"]
 

@@ -442,7 +442,7 @@ def test_the_json_goes_round_and_sums_up(name: str, data: Path, capsys: pytest.C
 
 def test_every_key_of_the_json_is_documented(data: Path) -> None:
     found = to_document(inspect(data / "tiny.int8.onnx"))
-    text = (ROOT / "docs" / "inspect.md").read_text().partition("## Opening an untrusted file")[0]
+    text = (ROOT / "docs/guides/inspect.md").read_text().partition("## Opening an untrusted file")[0]
     rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert rows[: len(found)] == list(found)
     layer = found["layers"][0]
@@ -462,7 +462,7 @@ def test_the_text_is_short_plain_and_in_100_columns(name: str, data: Path) -> No
 
 
 def test_the_transcript_in_the_readme_is_true(data: Path) -> None:
-    shown = re.search(r"\$ edgeport inspect (\S+)\n(.*?)```", (ROOT / "docs" / "inspect.md").read_text(), re.DOTALL)
+    shown = re.search(r"\$ edgeport inspect (\S+)\n(.*?)```", (ROOT / "docs/guides/inspect.md").read_text(), re.DOTALL)
     lines = inspection_text(inspect(ROOT / shown[1]), width=100).splitlines()
     assert not set(shown[2].replace(shown[1], str(ROOT / shown[1])).splitlines()) - {"...", *lines}
 

@@ -149,7 +149,7 @@ def test_what_cannot_be_probed_is_reported_beforehand(data: Path, tmp_path: Path
 def test_the_document_tells_every_outcome_and_option_and_shows_what_is_printed(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (data.parents[1] / "docs" / "inspect.md").read_text()
+    text = (data.parents[1] / "docs/guides/inspect.md").read_text()
     for outcome in OUTCOMES:
         assert f"| `{outcome}` |" in text
     for field in fields(Probe):

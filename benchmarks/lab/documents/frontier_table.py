@@ -1,4 +1,4 @@
-"""The tables of docs/frontier.md: the family beside its goals, what int8 loses, and the designs that were tried."""
+"""The tables of the frontier: the family beside its goals, what int8 loses, and the designs that were tried."""
 
 from statistics import mean, median
 

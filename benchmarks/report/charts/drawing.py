@@ -156,7 +156,7 @@ def _names(axes: Axes, spots: Sequence[Spot], front: Sequence[Spot], width: floa
         obstacles += [Box(x - 9, y - 9, x + 9, y + 9, weight=30), Box(x - 3, ends[0], x + 3, ends[-1], weight=4)]
     steps = [pixel(spot.latency[0], spot.accuracy[0]) for spot in front]
     for (x, y), (next_x, _) in itertools.pairwise([*steps, (width, steps[-1][1])]):
-        obstacles.append(Box(x - 2, y - 3, next_x + 2, y + 3, weight=3))
+        obstacles.append(Box(x - 2, y - 3, next_x + 2, y + 3, weight=8))
     room = Box(54, 30, width - 14, height - 56)
     names = [fitted(one_line(spot.name), TEXT, 0.5 * (room.right - room.left)) for spot in spots]
     boxes = place_labels(points, [(text_width(name, TEXT) + 2, TEXT + 3) for name in names], obstacles, room)

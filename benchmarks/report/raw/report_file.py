@@ -1,4 +1,4 @@
-"""report.json: how a report is written and read; docs/report.md explains every key."""
+"""report.json: how a report is written and read; docs/reference/report.md explains every key."""
 
 import json
 from collections.abc import Callable, Mapping

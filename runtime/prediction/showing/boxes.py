@@ -42,7 +42,7 @@ class Boxes(NamedTuple):
 
 
 def box_outputs(outputs: Sequence[Output]) -> list[Boxes]:
-    """Return the outputs of kind boxes, each with those that go with it by their shapes: see docs/outputs.md.
+    """Return the outputs of kind boxes, each with those that go with it by their shapes: see docs/reference/outputs.md.
 
     Args:
         outputs: All outputs of a model, with shapes: the batch first.

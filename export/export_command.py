@@ -16,14 +16,12 @@ from edgeport.export.front_door import export_model
 from edgeport.export.manifest import Artefact, Manifest, Refusal
 from edgeport.export.verification.calibration import CalibrationSet
 from edgeport.export.verification.class_names import DATA
+from edgeport.export.verification.data_options import add_data, data_options
 from edgeport.runtime.artefact.formats import FORMATS
-from edgeport.runtime.artefact.input_kinds import add_inputs
 from edgeport.runtime.artefact.precisions import PRECISIONS
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import read_plain
 from edgeport.runtime.host.terminal import shell_word, visible
-from edgeport.runtime.samples.pictures.resizing_options import add_resizing, chosen_resizing
-from edgeport.train.datasets.forms import with_target
 
 if TYPE_CHECKING:
     from edgeport.export.conversion.exporting import Progress as Step
@@ -56,9 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="what an output means: classes, labels, yes-no, values[:[COLUMN=]UNIT,...], map, "
         "boxes[:ORDER[:share|pixels]] or any (default: what the end of the graph says); may be repeated",
-    )
-    parser.add_argument(
-        "--custom-objects", type=Path, metavar="FILE.py", help="Python file with the model's own layers and functions"
     )
     _add_choices(parser.add_argument_group("what to make"))
     data = parser.add_argument_group("what calibrates and verifies it")
@@ -151,30 +146,6 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_data(group: argparse._ArgumentGroup) -> None:
-    """Declare what says which samples calibrate, and how they become what the model takes."""
-    group.add_argument(
-        "--calibration",
-        metavar="SOURCE",
-        help="a data set, FILE.npz (x_train, or one array an input), FILE.npy, FILE.csv, a folder of images, "
-        "FILE.py:FUNCTION, which is run, or 'random' "
-        "(default: the data set that the training.json beside the model names; for zoo:NAME mnist-5k)",
-    )
-    group.add_argument("--target", metavar="COLUMN", help="a column of FILE.csv that is no input of the model")
-    group.add_argument("--calibration-count", type=int, default=500, metavar="N", help="samples to see (default 500)")
-    group.add_argument("--calibration-seed", type=int, default=0, metavar="N", help="which of them (default 0)")
-    group.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
-    group.add_argument(
-        "--input-range",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="what pixels 0 and 255 are to the model: short for --input pixels:LOW:HIGH",
-    )
-    add_inputs(group)
-    add_resizing(group)
-
-
 def _add_loss(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max-loss",
@@ -182,6 +153,11 @@ def _add_loss(group: argparse._ArgumentGroup) -> None:
         metavar="LOSS",
         help="search the fewest layers that must stay in floats so that the upper end of the loss's 95 %% interval is "
         "below this: in points of a share such as accuracy, else in the metric's own unit",
+    )
+    group.add_argument(
+        "--no-cures",
+        action="store_true",
+        help="search layers at once, without trying calibration methods, --equalize and --correct-biases first",
     )
     group.add_argument(
         "--metric",
@@ -226,18 +202,11 @@ def run(arguments: argparse.Namespace) -> int:
         manifest = export_model(
             arguments.model,
             arguments.output,
-            calibration=with_target(arguments.calibration, arguments.target),
-            calibration_count=arguments.calibration_count,
-            calibration_seed=arguments.calibration_seed,
-            data_dir=arguments.data_dir,
-            inputs=arguments.input,
-            input_range=arguments.input_range,
-            resizing=chosen_resizing(arguments),
+            **data_options(arguments),
             name=arguments.name,
             activation=arguments.activation,
             labels=_labels(arguments.labels or ()),
             outputs=arguments.outputs or (),
-            custom_objects=arguments.custom_objects,
             options=options,
             overwrite=arguments.overwrite,
             on_start=announce,
@@ -287,6 +256,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         calibration_method=arguments.calibration_method,
         equalize=arguments.equalize,
         correct_biases=arguments.correct_biases,
+        try_cures=not arguments.no_cures,
         keep_float_io=arguments.keep_float_io,
         max_loss=arguments.max_loss,
         metrics=tuple(arguments.metric),
@@ -341,8 +311,8 @@ def _end(manifest: Manifest, output: Path, console: Console) -> int:
         console.print(f"\nNext: edgeport benchmark {shell_word(output)}")
     elif manifest.artefacts:
         console.print(f"\nNext: edgeport inspect {shell_word(output / manifest.artefacts[0].file)}")
-    # Where int8 fails and a mixed file stands in for it, the user has what was asked for.
-    repaired = {each.format for each in manifest.searches if each.enough == "mixed"}
+    # Where int8 fails and another file stands in for it, the user has what was asked for.
+    repaired = {each.format for each in manifest.searches if each.enough}
     failed = [each for each in manifest.refused if each.precision != "int8" or each.format not in repaired]
     if not failed:
         return 0

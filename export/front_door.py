@@ -152,12 +152,12 @@ def open_with_samples(
     inputs: Sequence[str],
     input_range: tuple[float, float] | None,
     resizing: Resizing | None,
-    name: str | None,
-    activation: str | None,
-    labels: Sequence[str] | Mapping[str, Sequence[str]],
-    outputs: Sequence[str],
     custom_objects: Path | Mapping[str, Any] | None,
     options: Options,
+    name: str | None = None,
+    activation: str | None = None,
+    labels: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    outputs: Sequence[str] = (),
 ) -> tuple["Source", CalibrationSet]:
     """Return an opened model and its calibration samples; see ``export_model``."""
     _check_name(name)

@@ -96,15 +96,16 @@ class Search:
         format: ``tflite`` or ``onnx``.
         measure: What the loss must be below, ``0.5 points of accuracy``.
         data: On which samples it was judged.
-        enough: What is good enough: ``int8``, ``mixed``, or nothing (empty).
+        enough: What is good enough: ``int8``, ``mixed``, ``int16x8``, or nothing (empty).
         in_floats: The layers in floats, of what is good enough or came nearest.
         layers: How many layers there are.
-        trials: How many files were judged.
-        losses: By precision the upper end of the loss's interval, in words.
+        trials: How many files were made to be judged.
+        losses: By precision the upper end of the loss's interval, in words; ``plain int8`` is without cheaper cures.
         uppers: The same in the unit of the margin; None if there is none.
         macs_in_floats: The share of MACs in floats, 0 to 1; None if that is not known.
         bytes: By precision the size of the file.
         us: By precision the median time of a call, in microseconds, measured side by side; empty if not measured.
+        cures: What cheaper cures gave, and why something was not tried, a sentence each.
         advice: What may help where nothing is good enough.
     """
 
@@ -120,6 +121,7 @@ class Search:
     macs_in_floats: float | None = None
     bytes: Mapping[str, int] = field(default_factory=dict)
     us: Mapping[str, float] = field(default_factory=dict)
+    cures: tuple[str, ...] = ()
     advice: str = ""
 
 

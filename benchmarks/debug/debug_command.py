@@ -16,7 +16,7 @@ from edgeport.benchmarks.debug.debug_document import debug_document, layer_table
 from edgeport.benchmarks.report.renderers.html import html_page
 from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.export.bundle.samples import GoldenSamples, golden_samples
-from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, document, equalizable, repair, sentences
+from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, cures_of, diagnose, document, repair, sentences
 from edgeport.export.manifest import Manifest, read_manifest
 from edgeport.export.verification.calibration_files import read_parts
 from edgeport.runtime.artefact.contract import Input
@@ -229,16 +229,15 @@ def _say_next(
         return
     calibration = str(manifest.calibration.get("source", "")) if manifest else ""
     words = f"--calibration {shell_word(calibration)}" if calibration and Path(calibration).exists() else ""
+    lead = f"edgeport export {shell_word(model)} -o {shell_word(folder)}"
     begins = "Next:"
-    if equalizable(found) and manifest and not manifest.options.get("equalize"):
-        command = f"edgeport export {shell_word(model)} -o {shell_word(folder)}-equalized --equalize {words}".rstrip()
-        console.print(f"\nNext: {command}")
+    console.print()
+    untried = [cure for cure in cures_of(found) if manifest and not manifest.options.get(cure)]
+    if untried:
+        said = " ".join(f"--{cure.replace('_', '-')}" for cure in untried)
+        console.print(f"{begins} {lead}-cured {said} {words}".rstrip())
         begins = "Or, if that is not enough:"
-    else:
-        console.print()
-    layers = shell_word(",".join(repair(found)))
-    command = (
-        f"edgeport export {shell_word(model)} -o {shell_word(folder)}-mixed --keep-float {layers} {words}".rstrip()
-    )
-    console.print(f"{begins} {command}")
-    console.print("Or have the fewest layers searched that must stay in floats: --max-loss 0.5 in its place")
+    layers = repair(found)
+    if layers:
+        console.print(f"{begins} {lead}-mixed --keep-float {shell_word(','.join(layers))} {words}".rstrip())
+    console.print("Or have all of that tried, and the fewest layers searched that must stay in floats: --max-loss 0.5")

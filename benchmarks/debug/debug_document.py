@@ -18,7 +18,7 @@ from edgeport.benchmarks.report.document import (
     Table,
 )
 from edgeport.benchmarks.report.looks import FORMAT_NAMES, colour_of
-from edgeport.export.diagnosis.bought import FLOAT32, INT8, MIXED, not_reached, search_sentences
+from edgeport.export.diagnosis.bought import FLOAT32, INT8, INT16X8, MIXED, not_reached, search_sentences
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, LayerError, sentences
 from edgeport.export.diagnosis.layer_errors import StepError
 from edgeport.export.manifest import Search
@@ -63,6 +63,7 @@ def debug_document(found: Sequence[FormatDiagnosis], samples: str, searches: Seq
     return Document(
         title=f"Where the accuracy goes: {files}",
         subtitle=samples,
+        command="edgeport debug",
         lead=[],
         sections=[
             Section("costly", "What costs most", costly),
@@ -79,7 +80,7 @@ def _repairs(searches: Sequence[Search]) -> list[Block]:
     for each in searches:
         nearest = [] if each.enough else [not_reached(each)]
         blocks += [Heading(FORMAT_NAMES[each.format]), Listed([*nearest, *search_sentences(each)])]
-        if each.enough == MIXED:
+        if each.bytes:
             blocks.append(_bought_table(each))
     return blocks
 
@@ -98,10 +99,10 @@ def _bought_table(search: Search) -> Table:
             Cell(f"{search.bytes[name]:,}"),
             Cell(f"{search.us[name]:,.4g}" if name in search.us else None),
         ]
-        for name in (FLOAT32, MIXED, INT8)
+        for name in (FLOAT32, INT16X8, MIXED, INT8)
         if name in search.bytes
     ]
-    return Table(f"What layers in floats buy in {FORMAT_NAMES[search.format]}", columns, rows)
+    return Table(f"What less loss costs in {FORMAT_NAMES[search.format]}", columns, rows)
 
 
 def layer_table(found: Sequence[FormatDiagnosis]) -> Table:

@@ -333,6 +333,7 @@ class Document:
         lead: What stands first.
         sections: The rest.
         footer: What stands last.
+        command: What has made it.
     """
 
     title: str
@@ -340,6 +341,7 @@ class Document:
     lead: Sequence[Block]
     sections: Sequence[Section]
     footer: str = ""
+    command: str = "edgeport benchmark"
 
 
 def charts_in(blocks: Sequence[Block], prefix: str = "") -> list[tuple[str, "Chart | SparkLine"]]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from edgeport.export.conversion.job import Job, converted, rejected_name, verifi
 from edgeport.export.conversion.memory import cycles_freed_early, free_memory
 from edgeport.export.conversion.options import Options, check_layers
 from edgeport.export.conversion.ranges.trial import MethodChooser, check_method
-from edgeport.export.diagnosis.bought import FLOAT32, INT8, MIXED
+from edgeport.export.diagnosis.bought import FLOAT32, INT8, INT16X8, MIXED
 from edgeport.export.diagnosis.judge import Judge
 from edgeport.export.diagnosis.repairing import repaired
 from edgeport.export.graphs.weighted_ends import weighted_ends
@@ -115,7 +115,7 @@ def export(
                 on_progress(replace(now, search=event))
             else:
                 outcome, seconds = event
-                outcomes.append(outcome)
+                outcomes = _with(outcomes, outcome)
                 on_progress(replace(now, outcome=outcome, seconds=seconds))
         artefacts = tuple(outcome for outcome in outcomes if isinstance(outcome, Artefact))
         refused = tuple(outcome for outcome in outcomes if isinstance(outcome, Refusal))
@@ -127,6 +127,12 @@ def export(
         manifest = replace(_manifest(job, output, artefacts, refused), searches=tuple(searches))
         (folder / FILE_NAME).write_text(manifest_text(manifest), "utf-8")
     return manifest
+
+
+def _with(outcomes: Sequence[Artefact | Refusal], latest: Artefact | Refusal) -> list[Artefact | Refusal]:
+    """Return what became of all files; a search may have put a better one in the place of another."""
+    known = {each.file: each for each in outcomes}
+    return list({**known, latest.file: latest}.values())
 
 
 def check_pixels(source: Source, calibration: CalibrationSet) -> None:
@@ -229,12 +235,12 @@ def _outcomes(
         try:
             with interrupts_kept():
                 options = methods.options_for(row, precision, notes.append)
-                content = converted(replace(job, options=options), row, precision, notes.append)
+                content = converted(job.with_options(options), row, precision, notes.append)
         except EdgeportError as error:
             yield Refusal(file, row.name, precision.name, "failed", str(error)), time.perf_counter() - started
             continue
         (folder / file).write_bytes(content)
-        if row.name in contents and precision.name in (FLOAT32, INT8):
+        if row.name in contents and precision.name in (FLOAT32, INT8, INT16X8):
             contents[row.name][precision.name] = content
         made[file] = row, precision, tuple(notes), time.perf_counter() - started
     free_memory()
@@ -263,9 +269,9 @@ def _searched(
     notes: list[str] = []
     try:
         options = methods.options_for(row, precision_named(MIXED), notes.append)
-        # What the model answers is kept with the job.
-        job = job if options is job.options else replace(job, options=options)
-        repair = repaired(job, row, contents, job.judged_answers, folder, on_step=on_trial, on_note=notes.append)
+        repair = repaired(
+            job.with_options(options), row, contents, job.judged_answers, folder, on_step=on_trial, on_note=notes.append
+        )
     except EdgeportError as error:
         file = f"{job.source.name}.{MIXED}{row.suffix}"
         yield Refusal(file, row.name, MIXED, "failed", str(error)), time.perf_counter() - started

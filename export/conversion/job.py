@@ -5,7 +5,7 @@ import importlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +47,13 @@ class Job:
     calibration: CalibrationSet
     options: Options
     judge: Judge | None = None
+
+    def with_options(self, options: Options) -> "Job":
+        """Return the same job with other choices; what the model answers stays known."""
+        other = replace(self, options=options)
+        known = ("reference", "judged_answers", "mistakes", "naming")
+        vars(other).update({name: vars(self)[name] for name in known if name in vars(self)})
+        return other
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -90,7 +97,7 @@ def converted(job: Job, row: Format, precision: Precision, on_note: OnNote) -> b
             options=job.options,
             on_note=on_note,
         )
-    return sealed(job, row, precision, content, in_floats=job.options.keep_float if precision.for_layers else ())
+    return with_metadata(job, row, precision, content, in_floats=job.options.keep_float if precision.for_layers else ())
 
 
 @contextmanager
@@ -105,7 +112,9 @@ def foreign_errors() -> Iterator[None]:
         raise ExportError(cleaned(error)) from error
 
 
-def sealed(job: Job, row: Format, precision: Precision, content: bytes, *, in_floats: Sequence[str] = ()) -> bytes:
+def with_metadata(
+    job: Job, row: Format, precision: Precision, content: bytes, *, in_floats: Sequence[str] = ()
+) -> bytes:
     """Return the bytes of a converter with metadata and checksum."""
     metadata = _metadata(job, precision)._replace(in_floats=tuple(in_floats))
     return with_checksum(importlib.import_module(row.exporter).embed(content, metadata))

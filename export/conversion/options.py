@@ -63,6 +63,8 @@ class Options:
             input and to each output.
         max_loss: Below which loss int8 must stay, in points of a share such as accuracy, else in the metric's own unit.
             Where it does not, the fewest layers are searched that must stay in floats. None if nobody asks.
+        try_cures: Whether a search for layers in floats begins with calibration methods, equalized channels and
+            corrected biases.
         metrics: By which metrics the loss is judged, as ``edgeport benchmark`` names them; empty for the usual one. A
             function of a Python file is run.
         data: Where the samples come from that judge the loss, with what is true of them; empty for where those come
@@ -86,6 +88,7 @@ class Options:
     correct_biases: bool = False
     keep_float_io: bool = False
     max_loss: float | None = None
+    try_cures: bool = True
     metrics: tuple[str, ...] = ()
     data: str = ""
 
@@ -138,8 +141,8 @@ class Options:
                     f"--max-loss: got the precisions {', '.join(self.precisions)}, expected int8 among them, which is "
                     "what it judges first"
                 )
-        elif self.metrics or self.data:
-            said = "--metric" if self.metrics else "--data"
+        elif self.metrics or self.data or not self.try_cures:
+            said = "--metric" if self.metrics else "--data" if self.data else "--no-cures"
             raise InputError(f"{said}: got it without --max-loss, which it is for")
         elif self.wants_mixed and self.precisions and not asked:
             raise InputError(

@@ -1,48 +1,76 @@
-"""What a search for the layers that must stay in floats has found, in sentences."""
+"""What a search for a file that loses less than a margin has found, in sentences."""
 
 from collections.abc import Sequence
 
 from edgeport.export.conversion.mixing import PORTS
 from edgeport.export.manifest import Search
 
-FLOAT32, INT8, MIXED = "float32", "int8", "mixed"
+FLOAT32, INT8, INT16X8, MIXED = "float32", "int8", "int16x8", "mixed"
+# What int8 is called as it is without the cheaper cures that help it.
+PLAIN = "plain int8"
 _LISTED = 8
 _MOSTLY_FLOATS = 0.5
 
 
 def search_sentences(found: Search) -> list[str]:
     """Return what was bought for what."""
-    judged = f"judged by {found.trials} file{'s' * (found.trials > 1)} on {found.data}"
-    if found.enough == INT8:
-        return [
-            f"int8 loses {found.losses[INT8]}, where less than {found.measure} is asked for: no layer must stay in "
-            "floats",
-            judged,
-        ]
-    if found.enough != MIXED:
-        return [judged]
-    share = "" if found.macs_in_floats is None else f", {found.macs_in_floats:.1%} of the MACs"
-    int8 = f", int8 {found.losses[INT8]}" if INT8 in found.losses else ""
-    lines = [
-        f"{_counted(found)} in floats{share}: {_listed(found.in_floats)}",
-        f"loses {found.losses[MIXED]}{int8}, where less than {found.measure} is asked for",
-        f"{found.bytes[MIXED]:,} bytes{_beside({name: f'{size:,}' for name, size in found.bytes.items()})}",
-    ]
-    if MIXED in found.us:
-        times = {name: f"{time:,.4g}" for name, time in found.us.items()}
-        lines.append(f"{times[MIXED]} us a call{_beside(times)}")
-    if found.macs_in_floats is not None and found.macs_in_floats > _MOSTLY_FLOATS:
-        lines.append("most of it computes in floats: float16 may serve as well, and needs no calibration")
-    return [*lines, judged]
+    made = f"{found.trials} file{'s' * (found.trials > 1)} made and judged on {found.data}"
+    said = {
+        INT8: _of_int8,
+        INT16X8: _of_wider,
+        MIXED: _of_mixed,
+    }
+    lines = said[found.enough](found) if found.enough else []
+    return [*lines, *found.cures, made]
 
 
 def not_reached(found: Search) -> str:
     """Return how near a search came that has found nothing good enough."""
     advice = f"; {found.advice}" if found.advice else ""
+    wide = f"; {INT16X8} loses {found.losses[INT16X8]}" if INT16X8 in found.losses else ""
     return (
         f"no layers in floats are shown to bring the loss below {found.measure}: {_counted(found)} "
-        f"come nearest, {found.losses[MIXED]}{advice}"
+        f"come nearest, {found.losses[MIXED]}{wide}{advice}"
     )
+
+
+def _of_int8(found: Search) -> list[str]:
+    before = f", {found.losses[PLAIN]} without cheaper cures" if PLAIN in found.losses else ""
+    return [
+        f"int8 loses {found.losses[INT8]}{before}, where less than {found.measure} is asked for: no layer must stay in "
+        "floats"
+    ]
+
+
+def _of_mixed(found: Search) -> list[str]:
+    share = "" if found.macs_in_floats is None else f", {found.macs_in_floats:.1%} of the MACs"
+    lines = [
+        f"{_counted(found)} in floats{share}: {_listed(found.in_floats)}",
+        f"loses {found.losses[MIXED]}{_int8_of(found)}, where less than {found.measure} is asked for",
+        *_costs(found, MIXED),
+    ]
+    if found.macs_in_floats is not None and found.macs_in_floats > _MOSTLY_FLOATS:
+        lines.append("most of it computes in floats: float16 may serve as well, and needs no calibration")
+    return lines
+
+
+def _of_wider(found: Search) -> list[str]:
+    return [
+        f"{INT16X8} loses {found.losses[INT16X8]}{_int8_of(found)}, where less than {found.measure} is asked for",
+        *_costs(found, INT16X8),
+    ]
+
+
+def _int8_of(found: Search) -> str:
+    int8 = f", int8 {found.losses[INT8]}" if INT8 in found.losses else ""
+    return f"{int8} ({found.losses[PLAIN]} without cheaper cures)" if PLAIN in found.losses else int8
+
+
+def _costs(found: Search, precision: str) -> list[str]:
+    sizes = {name: f"{size:,}" for name, size in found.bytes.items()}
+    times = {name: f"{time:,.4g}" for name, time in found.us.items()}
+    lines = [f"{sizes[precision]} bytes{_beside(sizes, precision)}"]
+    return [*lines, f"{times[precision]} us a call{_beside(times, precision)}"] if precision in times else lines
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -54,6 +82,7 @@ def _counted(found: Search) -> str:
     return f"{len(set(found.in_floats) - {PORTS})} of {found.layers} layers"
 
 
-def _beside(values: dict[str, str]) -> str:
-    others = [f"{values[name]} in {name}" for name in (INT8, FLOAT32) if name in values]
+def _beside(values: dict[str, str], precision: str) -> str:
+    others = [f"{values[name]} in {name}" for name in (INT8, MIXED, INT16X8, FLOAT32) if name in values]
+    others = [each for each in others if not each.endswith(f" in {precision}")]
     return f" ({', '.join(others)})" if others else ""

@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgeport.export.diagnosis.layer_errors import StepError
+from edgeport.export.diagnosis.layer_errors import INPUT, StepError
 
 # Shares of values, ratios of sizes, and absolute sizes from which a cause is worth naming.
 _CLIPPED, _BEYOND, _KILLED = 0.001, 0.05, 0.5
 _UNLIKE, _WIDE = 10.0, 4.0
-_FLAT_BEYOND, _MASK, _UNSCALED = 16.0, 1e3, 100.0
+_FLAT_BEYOND, _MASK = 16.0, 1e3
+# What gets less of the range that it shares, as a part of it, needs a scale of its own.
+_LITTLE_ROOM = 0.1
+# From this share on, biases that take it off win 3 dB.
+_BIASED = 0.5
 _FLAT = ("LOGISTIC", "TANH", "HARD_SWISH", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Erf")
 _ADDING = ("ADD", "SUB", "Add", "Sub")
 _JOINING = (*_ADDING, "CONCATENATION", "Concat")
 _SOFTMAX = ("SOFTMAX", "Softmax")
-_OUTLIER, _DEAD = "outlier channel", "dead channel"
+_OUTLIER, _DEAD, _BIASED_WEIGHTS = "outlier channel", "dead channel", "biased weights"
 # What takes channels of any size, as far as a file shows it: weights, and what leads to them.
 _EQUALIZABLE = frozenset((
     "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "RELU", "LEAKY_RELU", "MAX_POOL_2D",
@@ -44,10 +48,12 @@ def cause_of(error: StepError) -> Cause:
     return Cause("8 bits", "256 steps are too few for what it computes; nothing else is wrong with it")
 
 
-def is_equalizable(error: StepError) -> bool:
-    """Whether the weights around the output of a step can make its channels alike, which are not."""
-    unlike = cause_of(error).kind in (_OUTLIER, _DEAD)
-    return unlike and bool(error.readers) and _EQUALIZABLE.issuperset(error.readers)
+def cure_for(error: StepError) -> str | None:
+    """Return what an export may do to the weights around a step for what it loses, as ``Options`` call it."""
+    kind = cause_of(error).kind
+    if kind in (_OUTLIER, _DEAD) and error.readers and _EQUALIZABLE.issuperset(error.readers):
+        return "equalize"
+    return "correct_biases" if kind == _BIASED_WEIGHTS else None
 
 
 def _calibration(error: StepError) -> str:
@@ -108,11 +114,16 @@ def _unlike_ranges(error: StepError) -> str:
 
 
 def _unscaled(error: StepError) -> str:
-    size = max(error.input_ranges, default=0.0)
-    if not error.first or size <= _UNSCALED:
+    if error.type != INPUT or error.limits is None:
         return ""
-    # The file alone does not say whether a converter has folded a scaling layer into the weights.
-    return f"its input reaches {size:.3g} and no operator scales it: fine if a scaling layer of the model was folded"
+    channels = error.channels if error.channels and error.channels.count > 1 else None
+    room = channels.room if channels else error.seen
+    share = (room[1] - room[0]) / (error.limits[1] - error.limits[0])
+    if share >= _LITTLE_ROOM:
+        return ""
+    what = f"column {channels.narrowest} of {channels.count}" if channels else "it"
+    why = "all columns share" if channels else "has 0 in it"
+    return f"{what} reaches from {_span(room)}, {share:.2g} of the range from {_span(error.limits)}, which {why}"
 
 
 def _wide_range(error: StepError) -> str:
@@ -132,8 +143,16 @@ def _weights(error: StepError) -> str:
     return f"{killed:.0%} of the weights of a channel are rounded to zero" if killed > _KILLED else ""
 
 
+def _biased(error: StepError) -> str:
+    if error.biased is None or error.biased < _BIASED:
+        return ""
+    return f"{error.biased:.0%} of the error that it adds is the same for all samples, as rounded weights make it"
+
+
 _RULES: tuple[tuple[str, Callable[[StepError], str]], ...] = (
     ("calibration", _calibration),
+    # Before channels of unlike size, which a table's columns are too.
+    ("unscaled input", _unscaled),
     ("mask constant", _mask),
     # Before the next two, which are seen in such a layer too: only here a narrower range would lose nothing.
     ("saturated activation", _saturated),
@@ -141,9 +160,9 @@ _RULES: tuple[tuple[str, Callable[[StepError], str]], ...] = (
     (_DEAD, _dead_channel),
     ("softmax in integers", _softmax),
     ("unlike ranges", _unlike_ranges),
-    ("unscaled input", _unscaled),
     ("wide range", _wide_range),
     ("weights", _weights),
+    (_BIASED_WEIGHTS, _biased),
 )
 
 

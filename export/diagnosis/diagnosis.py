@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.export.diagnosis.causes import Cause, cause_of, is_equalizable
-from edgeport.export.diagnosis.layer_errors import EXACT_DB, Error, StepError, measure_steps
+from edgeport.export.diagnosis.causes import Cause, cause_of, cure_for
+from edgeport.export.diagnosis.layer_errors import EXACT_DB, INPUT, Error, StepError, measure_steps
 from edgeport.export.diagnosis.pairing import QuantizedStep
 from edgeport.export.graphs.places import owner_of
 from edgeport.export.parts.graph import PartedGraph, PartOperator
@@ -31,7 +31,8 @@ class LayerError:
 
     Attributes:
         names: Its name in Keras; where that is unknown, the innermost scope or the operator's own name. Several where
-            the integer file computes layers in one piece, as it does a loop that is written out.
+            the integer file computes layers in one piece, as it does a loop that is written out. An input of the model
+            that is rounded goes by its own.
         steps: What was measured, in the order in which it runs.
     """
 
@@ -42,6 +43,11 @@ class LayerError:
     def layer(self) -> str:
         """Its name, or those of several layers."""
         return self.names[0] if len(self.names) == 1 else f"{self.names[0]} to {self.names[-1]}"
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it is an input of the model that is rounded, and no layer."""
+        return all(step.type == INPUT for step in self.steps)
 
     @property
     def built_up(self) -> Error:
@@ -154,7 +160,7 @@ def diagnose(
         # Values that are rounded only after they were moved are those of the layer that has computed them.
         floating = [each.exact for each in step.step.sources if graphs[1].quantization(each.rounded) is None]
         moved = next((owners[name] for name in floating if name in owners and not step.step.computing), None)
-        owned = moved or _layers(graphs[1], step.step, layers, format)
+        owned = (step.name,) if step.type == INPUT else moved or _layers(graphs[1], step.step, layers, format)
         owners[step.step.exact] = owned
         by_layer.setdefault(owned, []).append(step)
     found = tuple(LayerError(names, tuple(each)) for names, each in by_layer.items())
@@ -164,7 +170,7 @@ def diagnose(
 def _layers(graph: PartedGraph, step: QuantizedStep, layers: Sequence[str], format: str) -> tuple[str, ...]:
     """Return the Keras layers that a step computes, in the order in which they run."""
     found = dict.fromkeys(
-        _layer(graph, graph.operators[each], layers, format) for each in step.computing or (step.main,)
+        _layer(graph, graph.operators[each], layers, format) for each in step.computing or step.operators[-1:]
     )
     return tuple(found)
 
@@ -231,7 +237,7 @@ def _plain(value: float | None) -> float | None:
 
 
 def repair(found: Sequence[FormatDiagnosis]) -> list[str]:
-    """Return the layers to keep in floats, in the order in which they run: those that cost most, and their readers.
+    """Return the layers to keep in floats: those that cost most, and their readers.
 
     What a layer loses is mostly lost where its output is rounded, so the layers that take it must be in floats too.
     """
@@ -239,14 +245,14 @@ def repair(found: Sequence[FormatDiagnosis]) -> list[str]:
     for each in found:
         for costly in each.costliest[:1]:
             for layer in (costly, *readers_of(each, costly)):
-                wanted |= dict.fromkeys(layer.names)
+                wanted |= {} if layer.is_input else dict.fromkeys(layer.names)
     return list(wanted)
 
 
-def equalizable(found: Sequence[FormatDiagnosis]) -> bool:
-    """Return whether all that costs most are channels that the weights before and behind them can make alike."""
-    worst = [costly.worst for each in found for costly in each.costliest[:1]]
-    return bool(worst) and all(map(is_equalizable, worst))
+def cures_of(found: Sequence[FormatDiagnosis]) -> list[str]:
+    """Return the options of an export that fit what costs most in each format, where each has one: see ``CURES``."""
+    fitting = [cure_for(costly.worst) for each in found for costly in each.costliest[:1]]
+    return [] if None in fitting else sorted({each for each in fitting if each}, reverse=True)
 
 
 def readers_of(found: FormatDiagnosis, layer: LayerError) -> list[LayerError]:

@@ -12,8 +12,12 @@ from edgeport.runtime.tensors.arrays import FloatArray, Tensor
 
 # Exact equality has no finite ratio; 300 dB is beyond what float64 can resolve.
 EXACT_DB = 300.0
+# What stands for the operator where an input of the model is rounded.
+INPUT = "INPUT"
 # How much of the activations is kept for the parts, in bytes: those of a few samples.
 _KEPT_BYTES = 512 * 2**20
+# So many samples show what is the same in all of them.
+_FEWEST = 8
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,16 @@ class Channels:
         widest: Which channel that is.
         spread: How much the values of that channel vary, as a share of its largest absolute value.
         count: How many channels there are.
+        narrowest: Which of those that vary takes the least room.
+        room: Its least and its largest value.
     """
 
     ratio: float
     widest: int
     spread: float
     count: int
+    narrowest: int = 0
+    room: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,8 @@ class StepError:
 
     Attributes:
         step: The step.
-        type: What its main operator does, in the format's own words.
-        name: The main operator's name.
+        type: What its main operator does, in the format's own words; ``INPUT`` where an input of the model is rounded.
+        name: The main operator's name, or the input's.
         built_up: The error of its output in the whole integer graph.
         own: The error that it adds itself: it and the float operators, both on the same rounded inputs; None if it
             cannot run alone.
@@ -67,7 +75,8 @@ class StepError:
         weights_killed: The largest share, over channels, of weights that are not zero and become zero, 0 to 1.
         input_ranges: How wide the values of each tensor that it takes are: largest absolute value.
         readers: The types of the float graph's operators that take its output.
-        first: Whether it takes an input of the model.
+        biased: The share of its own error, 0 to 1, that is the same in all samples: the mean of each channel; None
+            without weights, or if too few samples show it.
     """
 
     step: QuantizedStep
@@ -83,7 +92,7 @@ class StepError:
     weights_killed: float
     input_ranges: tuple[float, ...]
     readers: tuple[str, ...]
-    first: bool
+    biased: float | None = None
 
 
 @dataclass(eq=False)
@@ -152,7 +161,10 @@ class _Seen:
         widest = int(sizes.argmax())
         largest = float(sizes[widest])
         spread = float(self.highs[widest] - self.lows[widest]) / largest
-        return Channels(largest / float(np.median(alive)), widest, spread, sizes.size)
+        rooms = self.highs - self.lows
+        narrowest = int(np.where(rooms > 0, rooms, np.inf).argmin())
+        room = float(self.lows[narrowest]), float(self.highs[narrowest])
+        return Channels(largest / float(np.median(alive)), widest, spread, sizes.size, narrowest, room)
 
 
 def measure_steps(
@@ -185,7 +197,7 @@ def measure_steps(
         for step in steps:
             scale = integers.quantization(step.rounded)
             array = exact[step.exact]
-            axis = 1 if channels_first and array.ndim == 4 else -1
+            axis = _channels_of(step, array, channels_first=channels_first)
             values = _real(rounded[step.rounded], scale)
             seen[step.exact].add(array.astype(np.float32), values, scale.limits if scale else None, axis)
         room -= sum(array.nbytes for array in exact.values())
@@ -194,9 +206,19 @@ def measure_steps(
         on_progress(number + 1, len(samples) + len(steps))
     results = []
     for number, step in enumerate(steps):
-        results.append(_step_error(floats, integers, step, seen, kept))
+        error = _step_error(floats, integers, step, seen, kept, channels_first=channels_first)
+        if step.main is not None or error.built_up.sqnr_db < EXACT_DB:
+            results.append(error)
         on_progress(len(samples) + number + 1, len(samples) + len(steps))
     return tuple(results)
+
+
+def _channels_of(step: QuantizedStep, array: Tensor, *, channels_first: bool) -> int:
+    """Return the axis of the channels of what a step writes."""
+    if not channels_first or array.ndim != 4:
+        return -1
+    # What goes in is as the user has it, in either order.
+    return 1 if step.main is not None or array.shape[1] < array.shape[-1] else -1
 
 
 def entered(graph: PartedGraph, sample: Sequence[Tensor]) -> list[Tensor]:
@@ -217,13 +239,18 @@ def _step_error(
     step: QuantizedStep,
     seen: Mapping[str, _Seen],
     kept: Sequence[Mapping[str, Tensor]],
+    *,
+    channels_first: bool,
 ) -> StepError:
-    main, found, scale = integers.operators[step.main], seen[step.exact], integers.quantization(step.rounded)
-    own, at_outputs = _own_errors(floats, integers, step, kept)
+    found, scale = seen[step.exact], integers.quantization(step.rounded)
+    main = None if step.main is None else integers.operators[step.main]
+    axis = _channels_of(step, kept[0][step.exact], channels_first=channels_first)
+    own, at_outputs, means = _own_errors(floats, integers, step, kept, axis)
+    weighted = main is not None and any(name in integers.constants for name in main.inputs[1:2])
     return StepError(
         step=step,
-        type=main.type,
-        name=main.name,
+        type=main.type if main else INPUT,
+        name=main.name if main else step.entered,
         built_up=found.built_up.error,
         own=own.error if own else None,
         at_outputs_db=at_outputs.sqnr_db if at_outputs else None,
@@ -231,39 +258,37 @@ def _step_error(
         seen=(found.low, found.high),
         clipped=found.clipped / max(found.built_up.count, 1),
         channels=found.channels,
-        weights_killed=_killed(integers, main.inputs),
+        weights_killed=_killed(integers, main.inputs) if main else 0.0,
         input_ranges=tuple(
             max(float(np.abs(sample[each.exact]).max(initial=0)) for sample in kept) for each in step.sources
         ),
         readers=tuple(each.type for each in floats.operators if step.exact in each.inputs),
-        first=any(each.exact in floats.inputs for each in step.sources),
+        biased=_biased(own, means) if own and weighted else None,
     )
 
 
 def _own_errors(
-    floats: PartedGraph, integers: PartedGraph, step: QuantizedStep, kept: Sequence[Mapping[str, Tensor]]
-) -> tuple[_Sums | None, _Sums | None]:
-    """Return the error that a step adds, and what it makes of the outputs."""
+    floats: PartedGraph, integers: PartedGraph, step: QuantizedStep, kept: Sequence[Mapping[str, Tensor]], axis: int
+) -> tuple[_Sums | None, _Sums | None, list[FloatArray]]:
+    """Return the error that a step adds, what it makes of the outputs, and its mean in each channel of each sample."""
     later, others = dependents(floats, step.exact)
     needed = [(integers, step.operators), (floats, step.float_operators), (floats, later)]
-    if not step.float_operators or not all(
-        graph.operators[number].stands_alone for graph, numbers in needed for number in numbers
-    ):
-        return None, None
+    if not all(graph.operators[number].stands_alone for graph, numbers in needed for number in numbers):
+        return None, None, []
+    if step.main is not None and not step.float_operators:
+        return None, None, []
     first = kept[0]
     changing = {name for number in later for name in floats.operators[number].outputs}
     ends = [end for end in map(partial(logits_of, floats), floats.outputs) if end in changing]
-    taken_first = {each.exact: first[each.exact] for each in step.sources}
-    in_integers = _integer_part(integers, step, taken_first)
-    in_floats = floats.part(step.float_operators, taken_first, [step.exact])
+    both = _both_ways(floats, integers, step, first)
     around = {name: first[name] for name in others}
     rest = floats.part(later, {step.exact: first[step.exact], **around}, ends) if ends else None
-    own, at_outputs = _Sums(), _Sums()
+    own, at_outputs, means = _Sums(), _Sums(), []
     for sample in kept:
-        taken = {each.exact: _rounded(integers, each.rounded, sample[each.exact]) for each in step.sources}
-        there = in_floats(taken)[step.exact]
-        here = in_integers(taken)
+        there, here = both(sample)
         own.add(there, here)
+        others_than = tuple(each for each in range(here.ndim) if each != axis % here.ndim)
+        means.append((here - there).mean(axis=others_than, dtype=np.float64))
         changed = sample[step.exact] + (here - there)
         if rest is None:
             at_outputs.add(sample[step.exact], changed)
@@ -271,7 +296,31 @@ def _own_errors(
         answers = rest({step.exact: changed, **{name: sample[name] for name in others}})
         for name in ends:
             at_outputs.add(sample[name].astype(np.float32), answers[name].astype(np.float32))
-    return own, at_outputs
+    return own, at_outputs, means
+
+
+def _biased(own: _Sums, means: Sequence[FloatArray]) -> float | None:
+    """Return the share of an error that is the same in all samples; None if there are too few."""
+    if len(means) < _FEWEST or not own.noise:
+        return None
+    return float(np.square(np.mean(means, axis=0)).mean() / (own.noise / own.count))
+
+
+def _both_ways(
+    floats: PartedGraph, integers: PartedGraph, step: QuantizedStep, first: Mapping[str, Tensor]
+) -> Callable[[Mapping[str, Tensor]], tuple[FloatArray, FloatArray]]:
+    """Return what computes a step in floats and in integers, both on the same rounded values."""
+    if step.main is None:
+        return lambda sample: (sample[step.exact], _rounded(integers, step.rounded, sample[step.exact]))
+    taken_first = {each.exact: first[each.exact] for each in step.sources}
+    in_integers = _integer_part(integers, step, taken_first)
+    in_floats = floats.part(step.float_operators, taken_first, [step.exact])
+
+    def both(sample: Mapping[str, Tensor]) -> tuple[FloatArray, FloatArray]:
+        taken = {each.exact: _rounded(integers, each.rounded, sample[each.exact]) for each in step.sources}
+        return in_floats(taken)[step.exact], in_integers(taken)
+
+    return both
 
 
 def _rounded(graph: PartedGraph, name: str, exact: Tensor) -> Tensor:

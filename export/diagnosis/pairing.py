@@ -38,7 +38,7 @@ class QuantizedStep:
         sources: The tensors that it takes.
         operators: Its operators in the integer graph.
         float_operators: Its operators in the float graph; empty if these take other tensors.
-        main: The operator in the integer graph that does most of it.
+        main: The operator in the integer graph that does most of it; None where it only rounds an input of the model.
         computing: Those that do more than round or move.
     """
 
@@ -47,8 +47,13 @@ class QuantizedStep:
     sources: tuple["StepInput", ...]
     operators: tuple[int, ...]
     float_operators: tuple[int, ...]
-    main: int
+    main: int | None
     computing: tuple[int, ...] = ()
+
+    @property
+    def entered(self) -> str:
+        """The input of the model that is rounded, where it does nothing else."""
+        return self.sources[0].exact if self.sources else self.exact
 
 
 def find_steps(
@@ -67,11 +72,18 @@ def find_steps(
     carriers = {own: _carrier(integers, name) for own, name in pairs.items()}
     steps = []
     for own, carrier in carriers.items():
+        if exact[own].dtype.kind != "f":
+            continue
+        if own in floats.inputs:
+            if integers.quantization(carrier) is not None:
+                steps.append(QuantizedStep(own, carrier, (), (), (), main=None))
+            continue
         operators, sources = _between(integers, carrier, entries, written=pairs[own])
-        if not operators or pairs[own] in integers.inputs or exact[own].dtype.kind != "f":
+        if not operators or pairs[own] in integers.inputs:
             continue
         taken = [entries[name] for name in sources]
         inputs = zip(taken, sources, strict=True)
+        computing = tuple(each for each in operators if _computes(integers, each))
         float_operators, needed = _between(floats, own, {name: name for name in taken}, written=own)
         if not set(needed) <= set(taken):
             float_operators = ()
@@ -82,11 +94,11 @@ def find_steps(
                 sources=tuple(StepInput(name, entry, carriers.get(name, entry)) for name, entry in inputs),
                 operators=operators,
                 float_operators=float_operators,
-                main=_main(integers, operators),
-                computing=tuple(each for each in operators if _computes(integers, each)),
+                main=_main(integers, operators) if computing or not set(taken) <= set(floats.inputs) else None,
+                computing=computing,
             )
         )
-    return tuple(sorted(steps, key=lambda step: step.operators[-1]))
+    return tuple(sorted(steps, key=lambda step: step.operators[-1:]))
 
 
 def _pairs(

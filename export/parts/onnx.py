@@ -56,7 +56,9 @@ class OnnxParts:
 
     def constant(self, name: str) -> Tensor | None:
         """See PartedGraph."""
-        stored = self._initializers.get(name)
+        # What reads weights reads them behind their DequantizeLinear.
+        integers = self._scales[name].input[0] if name in self._scales and name in self.constants else name
+        stored = self._initializers.get(integers)
         return None if stored is None else np.asarray(numpy_helper.to_array(stored))
 
     def quantization(self, name: str) -> Quantization | None:

@@ -81,7 +81,7 @@ def test_it_is_shown_with_the_command_that_repairs_it(
     lines = capsys.readouterr().out.splitlines()
     assert any(line.strip().startswith(f"{SPOILT} (CONV_2D) is to blame for") for line in lines)
     assert lines[-3].startswith("Next: edgeport export ")
-    assert "-equalized --equalize --calibration" in lines[-3]
+    assert "-cured --equalize --calibration" in lines[-3]
     assert f"--keep-float {SPOILT},{READER} --calibration" in lines[-2]
     assert "--max-loss 0.5" in lines[-1]
     assert (
@@ -112,7 +112,7 @@ def test_the_layers_that_must_stay_in_floats_are_searched(
     model = tmp_path / "model.keras"
     residual_network().save(model)
     options = ["--calibration", str(samples), "--calibration-count", "100", "--precisions", "float32,int8"]
-    assert main(["export", str(model), "-o", str(tmp_path / "out"), *options, "--max-loss", "8"]) == 0
+    assert main(["export", str(model), "-o", str(tmp_path / "out"), *options, "--max-loss", "8", "--no-cures"]) == 0
     printed = capsys.readouterr()
     assert not printed.err
     manifest = read_manifest(tmp_path / "out")
@@ -126,7 +126,9 @@ def test_the_layers_that_must_stay_in_floats_are_searched(
         assert found.uppers["mixed"] < 8 < found.uppers["int8"]
         assert 0.1 < (found.macs_in_floats or 0) < 1
         assert found.bytes["int8"] < found.bytes["mixed"]
-        assert found.us.keys() == found.bytes.keys() == {"float32", "int8", "mixed"}
+        wide = {"int16x8"} if found.format == "tflite" else set()
+        assert found.us.keys() == found.bytes.keys() == {"float32", "int8", "mixed"} | wide
+        assert found.uppers.keys() == {"int8", "mixed"} | wide
         assert artefact.in_floats == found.in_floats
         inspected = inspect(tmp_path / "out" / artefact.file)
         assert inspected.metadata is not None
@@ -135,6 +137,21 @@ def test_the_layers_that_must_stay_in_floats_are_searched(
     page = tmp_path / "page.html"
     assert main(["debug", str(tmp_path / "out"), "--precision", "mixed", "-o", str(page)]) == 0
     assert "What repairs it" in page.read_text()
+
+
+def test_cheaper_cures_come_before_layers_in_floats(samples: Path, tmp_path: Path) -> None:
+    options = Options(formats=("tflite",), precisions=("int8",), max_loss=8)
+    manifest = export_model(
+        residual_network(), tmp_path / "out", calibration=np.load(samples), calibration_count=100, options=options
+    )
+    (found,), (artefact,) = manifest.searches, manifest.artefacts
+    assert (found.enough, found.in_floats, artefact.precision) == ("int8", (), "int8")
+    assert found.uppers["int8"] < 8 < found.uppers["plain int8"]  # type: ignore[operator]
+    assert any(note.startswith("channels equalized (") for note in found.cures)
+    inspected = inspect(tmp_path / "out" / artefact.file)
+    assert inspected.metadata is not None
+    assert inspected.metadata.calibration["channels"] == "equalized"
+    assert not manifest.refused, "the file that lost too much is replaced"
 
 
 def test_the_first_and_the_last_layers_are_those_nearest_to_inputs_and_outputs() -> None:

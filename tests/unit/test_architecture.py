@@ -53,7 +53,7 @@ KERAS_LAB = {
     for name in (
         "export_cost/raw_converters", "export_cost/raw_process", "family/empty_call", "family/ensemble",
         "family/search", "peers/ways/keras_peer", "peers/mobilenet", "studies/faulty_models",
-        "studies/calibration_models",
+        "studies/calibration_models", "studies/held_out_models",
     )
 }  # fmt: skip
 ONNX_LAB = {f"{LAB}/quantizers/onnx_quantizers.py", f"{LAB}/export_cost/raw_converters.py"}

@@ -116,8 +116,18 @@ def test_a_level_is_undone_too() -> None:
         assert np.allclose(best.undone(wrong), samples, atol=1e-4)
 
 
+def test_samples_far_beyond_all_others_are_named() -> None:
+    samples = random().normal(size=(200, 64, 1)).astype(np.float32)
+    assert "outliers" not in [each.kind for each in mistakes_in(SIGNAL, samples)]
+    samples[[3, 150]] *= 20
+    (found,) = (each for each in mistakes_in(SIGNAL, samples) if each.kind == "outliers")
+    assert found.text.startswith("2 of the 200 samples of ")
+    samples[160:180] *= 20
+    assert "outliers" not in [each.kind for each in mistakes_in(SIGNAL, samples)], "so many are no outliers"
+
+
 def test_the_study_names_every_mistake_and_nothing_in_sound_samples() -> None:
-    rows = RESULT.read(RESULTS / "calibration-mistakes.json").rows
+    rows = [row for row in RESULT.read(RESULTS / "calibration-mistakes.json").rows if not row.held_out]
     sound = [row for row in rows if not row.expected]
     assert len(sound) >= 10
     assert [row for row in sound if row.named] == []

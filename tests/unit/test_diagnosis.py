@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
 
-from edgeport.export.diagnosis.causes import _RULES, cause_of, is_equalizable
+from edgeport.export.diagnosis.causes import _RULES, cause_of, cure_for
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, repair, sentences
 from edgeport.export.diagnosis.layer_errors import Channels, Error, StepError
 from edgeport.export.diagnosis.pairing import QuantizedStep, StepInput
@@ -86,7 +86,7 @@ SAMPLES = np.random.default_rng(1).normal(0, 1, (64, 8)).astype(np.float32)
 
 def test_a_sound_model_blames_no_layer_for_much(tmp_path: Path) -> None:
     found = diagnosed(network(weights()), tmp_path, calibration=SAMPLES, samples=SAMPLES[:16])
-    assert [each.layer for each in found.layers] == ["layer0", "layer1", "layer2", "layer3"]
+    assert [each.layer for each in found.layers] == ["x", "layer0", "layer1", "layer2", "layer3"]
     assert found.outputs_db > 25
     assert {each.cause.kind for each in found.layers} == {"8 bits"}
     assert sum(map(found.share, found.layers)) == pytest.approx(1)
@@ -164,7 +164,7 @@ def error(**changes: object) -> StepError:
     usual = StepError(
         step=step, type="Conv", name="a.conv_0", built_up=Error(30, 0, 0), own=Error(40, 0, 0), at_outputs_db=40,
         limits=(-1.0, 1.0), seen=(-1.0, 1.0), clipped=0.0, channels=Channels(2.0, 0, 1.0, 8), weights_killed=0.0,
-        input_ranges=(1.0,), readers=("Relu",), first=False,
+        input_ranges=(1.0,), readers=("Relu",),
     )  # fmt: skip
     return replace(usual, **changes)  # type: ignore[arg-type]
 
@@ -179,9 +179,11 @@ def error(**changes: object) -> StepError:
         ("softmax in integers", {"type": "SOFTMAX"}),
         ("saturated activation", {"readers": ("LOGISTIC",), "limits": (-90.0, 90.0), "seen": (-90.0, 90.0)}),
         ("unlike ranges", {"type": "CONCATENATION", "input_ranges": (100.0, 0.1)}),
-        ("unscaled input", {"first": True, "input_ranges": (255.0,)}),
+        ("unscaled input", {"type": "INPUT", "channels": Channels(40.0, 3, 1.0, 8, 2, (0.0, 0.1))}),
+        ("unscaled input", {"type": "INPUT", "channels": None, "limits": (0.0, 1020.0), "seen": (1000.0, 1020.0)}),
         ("wide range", {"limits": (-100.0, 100.0)}),
         ("weights", {"weights_killed": 0.9}),
+        ("biased weights", {"biased": 0.7}),
         ("8 bits", {}),
     ],
 )
@@ -189,13 +191,51 @@ def test_each_cause_is_known_by_what_is_seen(kind: str, changes: dict[str, objec
     assert cause_of(error(**changes)).kind == kind
 
 
+def test_columns_of_unlike_size_are_named_as_the_input_that_is_rounded(tmp_path: Path) -> None:
+    sizes = np.array([1000.0, *[1.0] * 7], np.float32)
+    table = SAMPLES * sizes
+    first, *others = weights()
+    found = diagnosed(network([first / sizes[:, np.newaxis], *others]), tmp_path, calibration=table, samples=table[:8])
+    (costliest, *_) = found.costliest
+    assert (costliest.layer, costliest.cause.kind) == ("x", "unscaled input")
+    assert costliest.is_input
+    assert "x" not in repair([found])
+    assert "which all columns share" in sentences(found)[0]
+
+
+@pytest.mark.parametrize("format_name", ["tflite", "onnx"])
+def test_pixels_that_a_layer_scales_are_no_unscaled_input(format_name: str) -> None:
+    """Each of their values has an integer of its own, wherever a converter has put the scaling."""
+    files = tuple(f"tiny.{precision}.{format_name}" for precision in ("float32", "int8"))
+    contents = [(DATA / name).read_bytes() for name in files]
+    samples = np.random.default_rng(0).integers(0, 256, (4, 1, 28, 28, 1)).astype(np.float32)
+    found = diagnose(*contents, [[each] for each in samples], format=format_name, names=files)
+    assert not [each.layer for each in found.layers if each.cause.kind == "unscaled input"]
+    assert sum(found.share(each) for each in found.layers if each.is_input) < 0.01
+
+
 def test_channels_can_be_equalized_where_weights_take_them() -> None:
     wide = {"channels": Channels(40.0, 3, 1.0, 8)}
-    assert is_equalizable(error(**wide, readers=("Conv", "MaxPool")))
-    assert is_equalizable(error(channels=Channels(40.0, 3, 0.0, 8), readers=("DEPTHWISE_CONV_2D",)))
+    assert cure_for(error(**wide, readers=("Conv", "MaxPool"))) == "equalize"
+    assert cure_for(error(channels=Channels(40.0, 3, 0.0, 8), readers=("DEPTHWISE_CONV_2D",))) == "equalize"
     for readers in ((), ("Conv", "Add"), ("CONCATENATION",), ("Tanh",)):
-        assert not is_equalizable(error(**wide, readers=readers))
-    assert not is_equalizable(error(readers=("Conv",)))
+        assert not cure_for(error(**wide, readers=readers))
+    assert not cure_for(error(readers=("Conv",)))
+
+
+def test_what_rounded_weights_add_to_every_sample_is_found_and_biases_take_it_off(tmp_path: Path) -> None:
+    kernels, always = weights(), np.abs(SAMPLES) + 4
+    # Every weight is a third of a step above an integer.
+    kernels[0] = (np.random.default_rng(3).integers(-126, 127, (8, 12)) + 0.33).astype(np.float32) / 300
+    kernels[0][0] = 127 / 300
+    found = diagnosed(network(kernels), tmp_path, calibration=always, samples=always[:16])
+    (layer,) = (each for each in found.layers if each.layer == "layer0")
+    assert layer.cause.kind == "biased weights"
+    assert cure_for(layer.worst) == "correct_biases"
+    around_zero = diagnosed(network(kernels), tmp_path, calibration=SAMPLES, samples=SAMPLES[:16])
+    (layer,) = (each for each in around_zero.layers if each.layer == "layer0")
+    assert layer.worst.biased is not None
+    assert layer.worst.biased < 0.5
 
 
 def test_the_documents_list_the_causes() -> None:

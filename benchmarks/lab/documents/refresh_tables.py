@@ -37,6 +37,7 @@ from edgeport.benchmarks import read_report
 from edgeport.benchmarks.lab.documents.architecture_table import architecture_table, keras_files_table
 from edgeport.benchmarks.lab.documents.frontier_table import empty_call_table, goals_table, loss_table, search_table
 from edgeport.benchmarks.lab.documents.mutants_table import mutants_table
+from edgeport.benchmarks.lab.documents.repaired_table import repaired_table
 from edgeport.benchmarks.lab.documents.same_answers_table import same_answers_table
 from edgeport.benchmarks.lab.documents.zoo_table import zoo_table
 from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
@@ -80,6 +81,7 @@ _OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "architectures": lambda content: architecture_table(content["rows"]),
     "keras-files": lambda content: keras_files_table(content["rows"]),
     "mutants": mutants_table,
+    "repaired-models": lambda content: repaired_table(content["rows"]),
     "same answers": same_answers_table,
 }
 

@@ -6,7 +6,7 @@ Run it with: python -m edgeport.benchmarks.lab.studies.calibration_mistakes -o d
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ class Row:
         expected: The kinds that name it; empty for sound samples.
         named: The kinds that were named.
         said: What was said, in words.
+        held_out: Whether no threshold was set on this model.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Row:
     expected: tuple[str, ...]
     named: tuple[str, ...]
     said: tuple[str, ...]
+    held_out: bool = False
 
     @property
     def is_right(self) -> bool:
@@ -110,6 +112,12 @@ def _noise(sound: "Sound") -> tuple[Array, str | None]:
     return random.normal(size=sound.samples.shape).astype(np.float32), None
 
 
+def _far_out(sound: "Sound") -> tuple[Array, str | None]:
+    samples = sound.samples.copy()
+    samples[::40] *= 12
+    return samples, None
+
+
 def _column(sound: "Sound") -> tuple[Array, str | None]:
     samples = sound.samples.copy()
     samples[:, 3] *= 1000
@@ -117,9 +125,19 @@ def _column(sound: "Sound") -> tuple[Array, str | None]:
 
 
 _PHOTOS = ("photos, scaled inside", "photos, -1 to 1", "photos, mean and deviation outside")
+_PORTRAITS = ("portrait, residual, scaled inside", "portrait, depthwise, 0 to 1", "portrait, mean taken off")
+_SCENES, _WAVES = "scenes of digits, segmented", "brain waves, LSTM"
+_TABLES = ("houses, Normalization", "cars, BatchNormalization first")
 PLANTED = (
-    Planted("scaled twice", ("scaling",), ("photos, scaled inside", "digits"), lambda each: (_unit(each), "real")),
+    Planted(
+        "scaled twice",
+        ("scaling",),
+        ("photos, scaled inside", "digits", _PORTRAITS[0], _SCENES),
+        lambda each: (_unit(each), "real"),
+    ),
     Planted("0 to 255, not -1 to 1", ("scaling",), ("photos, -1 to 1",), lambda each: (each.samples, "pixels:0:255")),
+    Planted("-1 to 1, not 0 to 1", ("scaling",), (_PORTRAITS[1],), lambda each: (each.samples, "pixels:-1:1")),
+    Planted("0 to 255, not 0 to 1", ("scaling",), (_PORTRAITS[1],), lambda each: (each.samples, "pixels:0:255")),
     Planted("0 to 1, not -1 to 1", ("scaling",), ("photos, -1 to 1",), lambda each: (each.samples, "pixels:0:1")),
     Planted(
         "mean and deviation missing",
@@ -130,49 +148,81 @@ PLANTED = (
             None,
         ),
     ),
-    Planted("red and blue exchanged", ("channels",), _PHOTOS, lambda each: (each.samples[..., ::-1].copy(), None)),
-    Planted("one class alone", ("one class",), ("photos, -1 to 1", "sound, waves"), _one_class),
+    Planted(
+        "mean not taken off",
+        ("normalisation",),
+        (_PORTRAITS[2],),
+        lambda each: (each.samples + np.array([103.939, 116.779, 123.68], np.float32), None),
+    ),
+    Planted(
+        "red and blue exchanged",
+        ("channels",),
+        (*_PHOTOS, *_PORTRAITS),
+        lambda each: (each.samples[..., ::-1].copy(), None),
+    ),
+    Planted("one class alone", ("one class",), ("photos, -1 to 1", "sound, waves", "chirps, log-mel"), _one_class),
     Planted(
         "one class alone, as the data say",
         ("one class",),
-        ("photos, -1 to 1", "digits", "table, BatchNormalization first", "text"),
+        ("photos, -1 to 1", "digits", "table, BatchNormalization first", "text", _PORTRAITS[1], _WAVES, "letters"),
         _one_class,
         of_one_class=True,
     ),
     Planted(
         "padding",
         ("padding",),
-        ("sound, waves", "sound, log spectra", "text", "vibration, LayerNormalization"),
+        ("sound, waves", "sound, log spectra", "text", "vibration, LayerNormalization", _WAVES, "letters"),
         _padded,
     ),
     Planted(
-        "random numbers", ("noise", "unlike the training data"), (*_PHOTOS, "digits", "sound, log spectra"), _noise
+        "random numbers",
+        ("noise", "unlike the training data"),
+        (*_PHOTOS, "digits", "sound, log spectra", *_PORTRAITS, _SCENES, "chirps, log-mel"),
+        _noise,
     ),
     Planted(
         "ten samples over and over",
         ("repeated samples",),
-        ("photos, scaled inside", "table, Normalization", "text", "photos, no normalisation layer"),
+        ("photos, scaled inside", "table, Normalization", "text", "photos, no normalisation layer", _TABLES[1], _WAVES),
         lambda each: (np.tile(each.samples[:10], (30, *[1] * (each.samples.ndim - 1))), None),
     ),
     Planted(
         "hardly any contrast",
         ("contrast",),
-        ("photos, scaled inside", "digits", "photos, no normalisation layer"),
+        ("photos, scaled inside", "digits", "photos, no normalisation layer", _PORTRAITS[1], _SCENES),
         lambda each: ((each.samples // 8 + 10).astype(np.uint8), None),
-    ),
-    Planted(
-        "sound at another level", ("level",), ("sound, waves",), lambda each: (each.samples * np.float32(0.05), None)
     ),
     Planted(
         "sound at another level",
         ("level",),
-        ("sound, log spectra",),
+        ("sound, waves", _WAVES),
+        lambda each: (each.samples * np.float32(0.05), None),
+    ),
+    Planted(
+        "sound at another level",
+        ("level",),
+        ("sound, log spectra", "chirps, log-mel"),
         lambda each: ((each.samples - np.float32(4.6)), None),
+    ),
+    Planted(
+        "a few samples far out",
+        ("outliers",),
+        (
+            "sound, waves",
+            "sound, log spectra",
+            "vibration, LayerNormalization",
+            "autoencoder",
+            _WAVES,
+            "chirps, log-mel",
+            "terrain, heights",
+            _PORTRAITS[2],
+        ),
+        _far_out,
     ),
     Planted(
         "one column in other units",
         ("units of a column",),
-        ("table, Normalization", "table, BatchNormalization first", "table, values"),
+        ("table, Normalization", "table, BatchNormalization first", "table, values", *_TABLES),
         _column,
     ),
 )
@@ -181,12 +231,14 @@ PLANTED = (
 def study(on_row: Callable[[Row], None] = lambda row: None) -> Study:
     """Return what is said of sound samples of every model, and of each mistake in those that can have it."""
     from edgeport.benchmarks.lab.studies.calibration_models import sound_models
+    from edgeport.benchmarks.lab.studies.held_out_models import held_out_models
 
     rows = []
-    for sound in sound_models():
-        for row in _rows_of(sound):
-            rows.append(row)
-            on_row(row)
+    for held_out, models in ((False, sound_models()), (True, held_out_models())):
+        for sound in models:
+            for row in _rows_of(sound):
+                rows.append(replace(row, held_out=held_out))
+                on_row(rows[-1])
     names = ("edgeport", "tensorflow", "keras", "scikit-learn")
     return Study({name: version(name) for name in names}, tuple(rows))
 
@@ -220,11 +272,14 @@ def markdown(result: Study) -> str:
     """Return a row for each mistake, and one for sound samples, as Markdown."""
     rows = []
     for planted in dict.fromkeys(row.planted for row in result.rows):
-        of = [row for row in result.rows if row.planted == planted]
-        right = sum(row.is_right for row in of)
         what = "sound samples: nothing is named" if planted == NONE else planted
-        rows.append((what, f"{right} of {len(of)}", "; ".join(row.model for row in of)))
-    return markdown_table(("planted", "named", "in the samples of"), rows, left=(0, 2))
+        rows.append((what, *(_named(result, planted, held_out=held_out) for held_out in (False, True))))
+    return markdown_table(("planted", "named", "held out"), rows, left=(0,))
+
+
+def _named(result: Study, planted: str, *, held_out: bool) -> str:
+    of = [row for row in result.rows if row.planted == planted and row.held_out == held_out]
+    return f"{sum(row.is_right for row in of)} of {len(of)}" if of else ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -70,7 +70,8 @@ def _blocks(x: Any, *filters: int, normalised: bool = True) -> Any:
     return layers.GlobalAveragePooling2D()(x)
 
 
-def _fitted(start: Any, end: Any, samples: Array, targets: Array, *, epochs: int, loss: str = "") -> Any:
+def fitted(start: Any, end: Any, samples: Array, targets: Array, *, epochs: int, loss: str = "") -> Any:
+    """Return a model fitted to targets."""
     model = keras.Model(start, end)
     model.compile("adam", loss or "sparse_categorical_crossentropy")
     model.fit(samples, targets, epochs=epochs, batch_size=32, verbose=0)
@@ -80,7 +81,7 @@ def _fitted(start: Any, end: Any, samples: Array, targets: Array, *, epochs: int
 def _photos(name: str, random: np.random.Generator) -> Sound:
     samples, classes = _photo_patches(random)
     x = _blocks(layers.Rescaling(1 / 255)(start := keras.Input((32, 32, 3), name="photo")), 16, 32, 32)
-    model = _fitted(start, layers.Dense(4, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
+    model = fitted(start, layers.Dense(4, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
     return Sound(name, model, samples, classes)
 
 
@@ -88,7 +89,7 @@ def _photos_scaled_outside(name: str, random: np.random.Generator) -> Sound:
     samples, classes = _photo_patches(random)
     real = (samples / np.float32(127.5) - 1).astype(np.float32)
     x = _blocks(start := keras.Input((32, 32, 3), name="photo"), 16, 32, 32)
-    model = _fitted(start, layers.Dense(4, activation="softmax")(x), real, classes, epochs=4)
+    model = fitted(start, layers.Dense(4, activation="softmax")(x), real, classes, epochs=4)
     return Sound(name, model, samples, classes, "pixels:-1:1")
 
 
@@ -97,7 +98,7 @@ def _photos_standardised(name: str, random: np.random.Generator) -> Sound:
     mean, deviation = (np.array(each, np.float32) for each in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     real = (samples / np.float32(255) - mean) / deviation
     x = _blocks(start := keras.Input((32, 32, 3), name="photo"), 16, 32, 32)
-    model = _fitted(start, layers.Dense(4, activation="softmax")(x), real, classes, epochs=4)
+    model = fitted(start, layers.Dense(4, activation="softmax")(x), real, classes, epochs=4)
     return Sound(name, model, real, classes, "real")
 
 
@@ -105,7 +106,7 @@ def _photos_without_normalization(name: str, random: np.random.Generator) -> Sou
     samples, classes = _photo_patches(random)
     start = keras.Input((32, 32, 3), name="photo")
     x = _blocks(layers.Rescaling(1 / 255)(start), 16, 32, normalised=False)
-    model = _fitted(start, layers.Dense(4, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
+    model = fitted(start, layers.Dense(4, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
     return Sound(name, model, samples, classes)
 
 
@@ -113,7 +114,7 @@ def _digits(name: str, random: np.random.Generator) -> Sound:
     split = load_dataset("mnist-5k").train
     samples, classes = split.samples[:2000], split.classes[:2000]
     x = _blocks(layers.Rescaling(1 / 255)(start := keras.Input((28, 28, 1), name="digit")), 16, 32)
-    model = _fitted(start, layers.Dense(10, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
+    model = fitted(start, layers.Dense(10, activation="softmax")(x), samples.astype("float32"), classes, epochs=4)
     return Sound(name, model, samples, classes)
 
 
@@ -123,7 +124,7 @@ def _small_digits(name: str, random: np.random.Generator) -> Sound:
     scaling = layers.Normalization()
     scaling.adapt(samples)
     x = layers.Dense(32, activation="relu")(scaling(start := keras.Input((64,), name="ink")))
-    model = _fitted(start, layers.Dense(10, activation="softmax")(x), samples, data.target, epochs=10)
+    model = fitted(start, layers.Dense(10, activation="softmax")(x), samples, data.target, epochs=10)
     return Sound(name, model, samples, data.target, "real")
 
 
@@ -153,7 +154,7 @@ def _waves(name: str, random: np.random.Generator) -> Sound:
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     end = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling1D()(x))
     samples = waves[..., np.newaxis]
-    return Sound(name, _fitted(start, end, samples, classes, epochs=5), samples, classes, "real")
+    return Sound(name, fitted(start, end, samples, classes, epochs=5), samples, classes, "real")
 
 
 def _spoken(name: str, random: np.random.Generator) -> Sound:
@@ -167,7 +168,7 @@ def _spoken(name: str, random: np.random.Generator) -> Sound:
     x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     end = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x))
-    return Sound(name, _fitted(start, end, samples, classes, epochs=5), samples, classes, "real")
+    return Sound(name, fitted(start, end, samples, classes, epochs=5), samples, classes, "real")
 
 
 def _breast_cancer(name: str, random: np.random.Generator) -> Sound:
@@ -177,7 +178,7 @@ def _breast_cancer(name: str, random: np.random.Generator) -> Sound:
     scaling.adapt(samples)
     x = layers.Dense(16, activation="relu")(scaling(start := keras.Input((30,), name="table")))
     end = layers.Dense(1, activation="sigmoid")(x)
-    model = _fitted(start, end, samples, data.target, epochs=15, loss="binary_crossentropy")
+    model = fitted(start, end, samples, data.target, epochs=15, loss="binary_crossentropy")
     return Sound(name, model, samples, data.target, "real", tuple(map(str, data.feature_names)))
 
 
@@ -186,7 +187,7 @@ def _wine(name: str, random: np.random.Generator) -> Sound:
     samples = data.data.astype(np.float32)
     x = layers.BatchNormalization(momentum=0.9)(start := keras.Input((13,), name="table"))
     end = layers.Dense(3, activation="softmax")(layers.Dense(16, activation="relu")(x))
-    model = _fitted(start, end, samples, data.target, epochs=40)
+    model = fitted(start, end, samples, data.target, epochs=40)
     return Sound(name, model, samples, data.target, "real", tuple(data.feature_names))
 
 
@@ -197,7 +198,7 @@ def _diabetes(name: str, random: np.random.Generator) -> Sound:
     scaling.adapt(samples)
     x = layers.Dense(16)(scaling(start := keras.Input((10,), name="table")))
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    model = _fitted(start, layers.Dense(1)(x), samples, data.target / 100, epochs=20, loss="mse")
+    model = fitted(start, layers.Dense(1)(x), samples, data.target / 100, epochs=20, loss="mse")
     return Sound(name, model, samples, None, "real", tuple(data.feature_names))
 
 
@@ -218,7 +219,7 @@ def _text(name: str, random: np.random.Generator) -> Sound:
     x = layers.Embedding(_WORDS, 16)(start := keras.Input((_LENGTH,), dtype="int32", name="words"))
     x = layers.Conv1D(16, 3)(x)
     x = layers.GlobalMaxPooling1D()(layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x)))
-    model = _fitted(start, layers.Dense(2, activation="softmax")(x), tokens, kinds, epochs=3)
+    model = fitted(start, layers.Dense(2, activation="softmax")(x), tokens, kinds, epochs=3)
     return Sound(name, model, tokens, kinds)
 
 
@@ -230,7 +231,7 @@ def _vibration(name: str, random: np.random.Generator) -> Sound:
     x = layers.Conv1D(16, 5, strides=2, activation="relu")(start := keras.Input((64, 3), name="acceleration"))
     x = layers.Conv1D(16, 5, strides=2, activation="relu")(layers.LayerNormalization()(x))
     end = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling1D()(x))
-    return Sound(name, _fitted(start, end, samples, classes, epochs=25), samples, classes)
+    return Sound(name, fitted(start, end, samples, classes, epochs=25), samples, classes)
 
 
 def _autoencoder(name: str, random: np.random.Generator) -> Sound:
@@ -238,7 +239,7 @@ def _autoencoder(name: str, random: np.random.Generator) -> Sound:
     x = start = keras.Input((64,), name="ink")
     for count in (32, 8, 32):
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(layers.Dense(count)(x)))
-    model = _fitted(start, layers.Dense(64)(x), samples, samples, epochs=8, loss="mse")
+    model = fitted(start, layers.Dense(64)(x), samples, samples, epochs=8, loss="mse")
     return Sound(name, model, samples, None, "real")
 
 

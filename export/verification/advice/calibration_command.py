@@ -7,13 +7,12 @@ from pathlib import Path
 from rich.console import Console
 
 from edgeport.export.conversion.options import Options
-from edgeport.export.export_command import add_data
 from edgeport.export.front_door import open_with_samples
 from edgeport.export.verification.calibration_files import read_parts
+from edgeport.export.verification.data_options import add_data, data_options
 from edgeport.runtime.artefact.formats import format_named
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.host.terminal import visible
-from edgeport.runtime.samples.pictures.resizing_options import chosen_resizing
 from edgeport.train.datasets.data import inputs_of
 from edgeport.train.datasets.forms import with_target
 
@@ -31,9 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", metavar="SOURCE", help="samples like those that the model will see, to compare the others with"
     )
-    parser.add_argument(
-        "--custom-objects", type=Path, metavar="FILE.py", help="Python file with the model's own layers and functions"
-    )
     add_data(parser.add_argument_group("what calibrates"))
 
 
@@ -41,22 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Look at the samples, and print what was found."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     options = Options(formats=("tflite",), precisions=("int8",))
-    source, samples = open_with_samples(
-        arguments.model,
-        calibration=with_target(arguments.calibration, arguments.target),
-        calibration_count=arguments.calibration_count,
-        calibration_seed=arguments.calibration_seed,
-        data_dir=arguments.data_dir,
-        inputs=arguments.input,
-        input_range=arguments.input_range,
-        resizing=chosen_resizing(arguments),
-        name=None,
-        activation=None,
-        labels=(),
-        outputs=(),
-        custom_objects=arguments.custom_objects,
-        options=options,
-    )
+    source, samples = open_with_samples(arguments.model, **data_options(arguments), options=options)
     from edgeport.export.conversion.exporting import check_pixels
     from edgeport.export.conversion.ranges.methods import MINMAX
     from edgeport.export.conversion.ranges.trial import judge_of

@@ -1,4 +1,4 @@
-"""What samples show by themselves: repeated, empty, padded, without contrast, or noise."""
+"""What samples show by themselves: repeated, empty, padded, with outliers, without contrast, or noise."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +16,8 @@ _REPEATED, _EMPTY, _PADDED = 0.25, 0.2, 0.75
 # Of 256 steps.
 _CONTRAST = 48
 _NOISE = 0.1
+# So few samples, as a share of all, that reach so many times as far as the others, decide the range alone.
+_FEW, _FAR = 0.05, 5.0
 
 
 def mistakes_in(port: Input, samples: Array) -> Iterator[Mistake]:
@@ -49,6 +51,12 @@ def mistakes_in(port: Input, samples: Array) -> Iterator[Mistake]:
             f"{padded:.0%} of a usual sample of {port.name} is padding: one value up to its end",
             "take samples as full as those that the model will see",
         )
+    if (far := _outliers(flat))[0]:
+        yield Mistake(
+            "outliers",
+            f"{far[0]} of the {count} samples of {port.name} reach {far[1]:.3g}, the others up to {far[2]:.3g}",
+            "leave them out if they are errors of measurement; else choose ranges with --calibration-method auto",
+        )
     if port.kind == "pixels" and samples.dtype == np.uint8 and empty < count:
         low, high = (int(each) for each in np.percentile(samples, [0.1, 99.9]))
         if high - low < _CONTRAST:
@@ -64,6 +72,16 @@ def mistakes_in(port: Input, samples: Array) -> Iterator[Mistake]:
             f"neighbouring pixels of {port.name} have nothing in common, as in random numbers",
             "give real pictures",
         )
+
+
+def _outliers(flat: Array) -> tuple[int, float, float]:
+    """Return how many samples reach far beyond the others, how far, and how far the others reach."""
+    if flat.dtype.kind != "f" or not flat.shape[1]:
+        return 0, 0.0, 0.0
+    sizes = np.abs(flat).max(axis=1)
+    usual = float(np.quantile(sizes, 1 - _FEW))
+    far = sizes > _FAR * usual
+    return (int(far.sum()), float(sizes.max()), float(sizes[~far].max())) if usual else (0, 0.0, 0.0)
 
 
 def is_noise(samples: Array) -> bool:

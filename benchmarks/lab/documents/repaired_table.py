@@ -1,0 +1,37 @@
+"""The table of docs/results/repaired-models.json: what brings the answers of each model back, and for what."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
+
+_PLAIN = ("plain int8", "int8")
+
+
+def repaired_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a row for each model and format."""
+    heads = (
+        "model", "format", "less than", "int8 loses", "delivered", "loses", "in floats", "MACs", "kB", "int8, kB",
+        "float32, kB", "files", "minutes",
+    )  # fmt: skip
+    return markdown_table(heads, [_row(row) for row in rows], left=(0, 1, 2, 4))
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    losses, sizes, enough = row["losses"], row["bytes"], row["enough"]
+    before = next((losses[name] for name in _PLAIN if name in losses), "")
+    share = "" if row["macs_in_floats"] is None else f"{row['macs_in_floats']:.1%}"
+    counted = f"{len(set(row['in_floats']) - {'inputs and outputs'})} of {row['layers']}" if row["layers"] else "0"
+    return (
+        row["model"],
+        row["format"],
+        row["measure"],
+        before,
+        enough or "none",
+        losses.get(enough or "mixed", ""),
+        counted,
+        share,
+        *(f"{sizes[name] / 1000:,.0f}" if name in sizes else "" for name in (enough, "int8", "float32")),
+        f"{row['files']}",
+        f"{row['seconds'] / 60:.1f}",
+    )

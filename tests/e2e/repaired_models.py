@@ -1,0 +1,151 @@
+"""Models whose int8 files lose too much, and what brings their answers back: ``export --max-loss``.
+
+``python tests/e2e/repaired_models.py`` exports those that docs/results/architectures.json lists as refused for
+accuracy, and two more, and writes docs/results/repaired-models.json, which docs/debug.md quotes. It takes half an hour.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from architectures import ARCHITECTURES, lively
+from keras import layers
+
+from edgeport.export import Options, export_model
+
+if TYPE_CHECKING:
+    from edgeport.export.conversion.exporting import Progress
+    from edgeport.export.manifest import Manifest
+
+KIND = "repaired-models"
+RESULT = Path(__file__).parents[2] / "docs" / "results" / "repaired-models.json"
+Samples = npt.NDArray[Any]
+# Agreement may fall so far: decisions of untrained models hang by a hair. Of real values the share of their variance.
+_POINTS, _VARIANCE = 5.0, 0.01
+_PRECISIONS = ("float32", "int8", "int16x8")
+
+
+def pictures(count: int) -> Samples:
+    return np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3)).astype(np.uint8)
+
+
+def tokens(count: int) -> Samples:
+    return np.random.default_rng(0).integers(0, 100, (count, 24)).astype(np.int32)
+
+
+def films(count: int) -> Samples:
+    return np.random.default_rng(0).normal(size=(count, 5, 12, 12, 1)).astype(np.float32)
+
+
+def causal_attention() -> keras.Model:
+    signal = keras.Input((8, 16), name="x")
+    return keras.Model(signal, layers.MultiHeadAttention(2, 8)(signal, signal, use_causal_mask=True))
+
+
+def sequences(count: int) -> Samples:
+    return np.random.default_rng(0).normal(size=(count, 8, 16)).astype(np.float32)
+
+
+def table(count: int) -> Samples:
+    return np.random.default_rng(0).uniform([0, 30, 0], [35000, 42, 10], (count, 3)).astype(np.float32)
+
+
+def columns_of_different_size() -> keras.Model:
+    samples = table(2000)
+    scaling = layers.Normalization()
+    scaling.adapt(samples)
+    row = keras.Input((3,), name="x")
+    model = keras.Model(row, layers.Dense(1)(layers.Dense(32, activation="relu")(scaling(row))))
+    model.compile("adam", "mse")
+    model.fit(samples, ((samples[:, 1] - 36) * samples[:, 2]), epochs=40, verbose=0)
+    return model
+
+
+# What is exported, with samples like those that it takes: how many calibrate and judge, and what they are to it.
+MODELS: dict[str, tuple[Callable[[], keras.Model], Callable[[int], Samples], int, float, list[str]]] = {
+    "ConvNeXtTiny": (lambda: lively(ARCHITECTURES["ConvNeXtTiny"]), pictures, 400, _POINTS, ["pixels:-1:1"]),
+    "Embedding and masked LSTM": (
+        lambda: lively(ARCHITECTURES["Embedding and masked LSTM"]), tokens, 1000, _POINTS, [],
+    ),
+    "ConvLSTM2D": (lambda: lively(ARCHITECTURES["ConvLSTM2D"]), films, 1000, _POINTS, []),
+    "causal attention": (lambda: lively(causal_attention), sequences, 1000, _VARIANCE, []),
+    "columns of different size": (lambda: lively(columns_of_different_size), table, 2000, _VARIANCE, []),
+}  # fmt: skip
+
+
+def repaired(name: str, folder: Path) -> "tuple[Manifest, dict[str, float]]":
+    """Return what an export with a largest loss made of a model, and how many seconds each format's search took."""
+    build, draw, count, margin, said = MODELS[name]
+    file = folder / "model.keras"
+    build().save(file)
+    marks: list[tuple[str, float]] = []
+
+    def mark(step: "Progress") -> None:
+        marks.append((step.doing, time.perf_counter()))
+
+    manifest = export_model(
+        file, folder / "out", calibration=draw(count), calibration_count=count // 4, inputs=said, name="model",
+        options=Options(precisions=_PRECISIONS, max_loss=margin), on_progress=mark, on_warning=lambda text: None,
+    )  # fmt: skip
+    marks.append(("", time.perf_counter()))
+    seconds = {
+        search.format: sum(
+            after[1] - before[1]
+            for before, after in pairwise(marks)
+            if before[0].partition(":")[0].removeprefix("searching ")
+            in (f"model.{each}.{search.format}" for each in ("mixed", "int8", "int16x8"))
+        )
+        for search in manifest.searches
+    }
+    return manifest, seconds
+
+
+def rows_of(name: str, manifest: "Manifest", seconds: dict[str, float]) -> Iterator[dict[str, Any]]:
+    """Yield what each format's search has found, as plain values."""
+    for found in manifest.searches:
+        yield {
+            "model": name,
+            "format": found.format,
+            "measure": found.measure,
+            "data": found.data,
+            "enough": found.enough,
+            "in_floats": list(found.in_floats),
+            "layers": found.layers,
+            "macs_in_floats": found.macs_in_floats,
+            "losses": dict(found.losses),
+            "uppers": dict(found.uppers),
+            "bytes": dict(found.bytes),
+            "us": {precision: round(us, 2) for precision, us in found.us.items()},
+            "cures": list(found.cures),
+            "files": found.trials,
+            "seconds": round(seconds[found.format], 1),
+        }
+
+
+def main() -> None:
+    """Write what repaired each model."""
+    rows: list[dict[str, Any]] = []
+    if RESULT.exists():
+        rows = [row for row in json.loads(RESULT.read_text("utf-8"))["rows"] if row["model"] not in sys.argv[1:]]
+    for name in sys.argv[1:] or MODELS:
+        with tempfile.TemporaryDirectory() as folder:
+            found = list(rows_of(name, *repaired(name, Path(folder))))
+        for row in found:
+            print(json.dumps(row), flush=True)
+        rows = [row for row in rows if row["model"] != name] + found
+        order = list(MODELS)
+        rows.sort(key=lambda row: order.index(row["model"]))
+        lines = ",\n  ".join(map(json.dumps, rows))
+        RESULT.write_text(f'{{\n "kind": "{KIND}",\n "schema": 1,\n "rows": [\n  {lines}\n ]\n}}\n', "utf-8")
+
+
+if __name__ == "__main__":
+    main()

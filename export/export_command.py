@@ -331,7 +331,7 @@ def _failure(manifest: Manifest, failed: Sequence[Refusal]) -> str:
     advice = []
     if first.status == "rejected" and not manifest.options.get("keep_rejected"):
         advice.append("see what it answers with --keep-rejected")
-    if lost and delivered:
+    if lost and delivered and manifest.options.get("max_loss") is None:
         kept = ",".join(name for name in PRECISIONS if name in delivered)
         advice.append(f"leave {' and '.join(name for name in PRECISIONS if name in lost)} out with --precisions {kept}")
     next_step = f"; {', or '.join(advice)}" if advice else ""

@@ -101,16 +101,20 @@ def run(arguments: argparse.Namespace) -> int:
     what = f"{samples.count} samples: {samples.source}"
     for note in samples.notes:
         print(visible(f"edgeport debug: {note}"), file=sys.stderr)
+    repairs = _repairs(found, arguments, manifest)
     if arguments.output:
         searches = manifest.searches if manifest else ()
-        write_whole(arguments.output, html_page(debug_document(found, what, searches)).encode())
+        write_whole(arguments.output, html_page(debug_document(found, what, repairs, searches)).encode())
     if arguments.json:
         print(
             json.dumps({"schema": SCHEMA, "kind": "diagnosis", "samples": what, "formats": list(map(document, found))})
         )
         return 0
     _show(found, what, console)
-    _say_next(found, arguments, manifest, console)
+    lines = [f"{words} {command}" for words, command in repairs]
+    if arguments.output and not lines:
+        lines = [f"Next: open {shell_word(arguments.output)}"]
+    console.print("\n".join(["", *lines]))
     return 0
 
 
@@ -211,33 +215,38 @@ def _show(found: Sequence[FormatDiagnosis], what: str, console: Console) -> None
             console.print(visible(f"  {sentence}"))
 
 
-def _say_next(
-    found: Sequence[FormatDiagnosis], arguments: argparse.Namespace, manifest: Manifest | None, console: Console
-) -> None:
-    """Print the command that repairs what costs most."""
+def _repairs(
+    found: Sequence[FormatDiagnosis], arguments: argparse.Namespace, manifest: Manifest | None
+) -> list[tuple[str, str]]:
+    """Return the commands that repair what costs most, the cheapest first, each with words in front of it."""
     file = str(manifest.source["file"]) if manifest else ""
-    if not file or not any(each.costliest for each in found):
-        if arguments.output:
-            console.print(f"\nNext: open {shell_word(arguments.output)}")
-        return
+    if manifest is None or not file or not any(each.costliest for each in found):
+        return []
     folder = arguments.paths[0]
-    model = os.path.relpath(os.path.realpath(folder / file))
+    model, output = shell_word(os.path.relpath(os.path.realpath(folder / file))), shell_word(folder)
     causes = {each.cause.kind for diagnosis in found for each in diagnosis.costliest[:1]}
+    calibration = str(manifest.calibration.get("source", ""))
+    said = [f"--calibration {shell_word(calibration)}"] if calibration and Path(calibration).exists() else []
     if causes == {"calibration"}:
-        words = f"--calibration {shell_word(arguments.data or 'SAMPLES')}"
-        console.print(f"\nNext: edgeport export {shell_word(model)} -o {shell_word(folder)}-mixed {words}")
-        return
-    calibration = str(manifest.calibration.get("source", "")) if manifest else ""
-    words = f"--calibration {shell_word(calibration)}" if calibration and Path(calibration).exists() else ""
-    lead = f"edgeport export {shell_word(model)} -o {shell_word(folder)}"
-    begins = "Next:"
-    console.print()
-    untried = [cure for cure in cures_of(found) if manifest and not manifest.options.get(cure)]
+        said = [f"--calibration {shell_word(arguments.data or 'SAMPLES')}"]
+    said += [_said_of(port, alone=len(manifest.inputs) == 1) for port in manifest.inputs if port.kind == "pixels"]
+
+    def command(name: str, *options: str) -> str:
+        return " ".join(["edgeport export", model, "-o", f"{output}-{name}", *options, *said])
+
+    if causes == {"calibration"}:
+        return [("Next:", command("calibrated"))]
+    repairs = []
+    untried = [f"--{cure.replace('_', '-')}" for cure in cures_of(found) if not manifest.options.get(cure)]
     if untried:
-        said = " ".join(f"--{cure.replace('_', '-')}" for cure in untried)
-        console.print(f"{begins} {lead}-cured {said} {words}".rstrip())
-        begins = "Or, if that is not enough:"
-    layers = repair(found)
-    if layers:
-        console.print(f"{begins} {lead}-mixed --keep-float {shell_word(','.join(layers))} {words}".rstrip())
-    console.print("Or have all of that tried, and the fewest layers searched that must stay in floats: --max-loss 0.5")
+        repairs.append(("Next:", command("cured", *untried)))
+    if layers := repair(found):
+        begins = "Or, if that is not enough:" if repairs else "Next:"
+        repairs.append((begins, command("mixed", "--keep-float", shell_word(",".join(layers)))))
+    searched = "Or try all of that, then search the fewest layers that must stay in floats:"
+    return [*repairs, (searched, command("repaired", "--max-loss 0.5"))]
+
+
+def _said_of(port: Input, *, alone: bool) -> str:
+    low, high = port.range or (0.0, 255.0)
+    return f"--input {'' if alone else f'{shell_word(port.name)}='}pixels:{low:g}:{high:g}"

@@ -9,6 +9,7 @@ from edgeport.benchmarks.report.document import (
     Block,
     Cell,
     Chart,
+    Code,
     Column,
     Document,
     Heading,
@@ -31,12 +32,18 @@ _EXPLAINED = (
 )
 
 
-def debug_document(found: Sequence[FormatDiagnosis], samples: str, searches: Sequence[Search] = ()) -> Document:
+def debug_document(
+    found: Sequence[FormatDiagnosis],
+    samples: str,
+    repairs: Sequence[tuple[str, str]] = (),
+    searches: Sequence[Search] = (),
+) -> Document:
     """Return a diagnosis as a page shows it.
 
     Args:
         found: What was measured in each format.
         samples: On what, in words.
+        repairs: The commands that repair what costs most, each with words in front of it.
         searches: What an export with a largest loss has found, if there was one.
     """
     files = " and ".join(each.integer_file for each in found)
@@ -67,19 +74,23 @@ def debug_document(found: Sequence[FormatDiagnosis], samples: str, searches: Seq
         lead=[],
         sections=[
             Section("costly", "What costs most", costly),
-            *([Section("repair", "What repairs it", _repairs(searches))] if searches else []),
+            *([Section("repair", "What repairs it", _repairs(repairs, searches))] if repairs or searches else []),
             Section("network", "Along the network", [chart, Paragraph(_EXPLAINED, "note")]),
             Section("layers", "All layers", [layer_table(found), *(_range_table(each) for each in found)]),
         ],
     )
 
 
-def _repairs(searches: Sequence[Search]) -> list[Block]:
-    """Return what was bought for what, of each format."""
-    blocks: list[Block] = []
+def _repairs(repairs: Sequence[tuple[str, str]], searches: Sequence[Search]) -> list[Block]:
+    """Return the commands, and what was bought for what in each format."""
+    commands = [(f"{words} ", Code(command)) for words, command in repairs]
+    blocks: list[Block] = [Listed(commands)] if commands else []
     for each in searches:
         nearest = [] if each.enough else [not_reached(each)]
-        blocks += [Heading(FORMAT_NAMES[each.format]), Listed([*nearest, *search_sentences(each)])]
+        blocks += [
+            Heading(FORMAT_NAMES[each.format]),
+            Listed([f"{text[0].upper()}{text[1:]}" for text in (*nearest, *search_sentences(each))]),
+        ]
         if each.bytes:
             blocks.append(_bought_table(each))
     return blocks
@@ -113,7 +124,7 @@ def layer_table(found: Sequence[FormatDiagnosis]) -> Table:
         columns += [
             Column(name, "dB", rank=1),
             Column("own", "dB", rank=2),
-            Column("share", rank=0),
+            Column("share", "%", rank=0),
         ]
     rows = []
     by_name = [{layer.layer: layer for layer in each.layers} for each in found]

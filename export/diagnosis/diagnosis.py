@@ -157,9 +157,9 @@ def diagnose(
     by_layer: dict[tuple[str, ...], list[StepError]] = {}
     owners: dict[str, tuple[str, ...]] = {}
     for step in steps:
-        # Values that are rounded only after they were moved are those of the layer that has computed them.
-        floating = [each.exact for each in step.step.sources if graphs[1].quantization(each.rounded) is None]
-        moved = next((owners[name] for name in floating if name in owners and not step.step.computing), None)
+        # What is only moved is of the layer that has computed it.
+        sources = [each.exact for each in step.step.sources if each.exact in owners]
+        moved = owners[sources[0]] if sources and not step.step.computing else None
         owned = (step.name,) if step.type == INPUT else moved or _layers(graphs[1], step.step, layers, format)
         owners[step.step.exact] = owned
         by_layer.setdefault(owned, []).append(step)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgeport.export.diagnosis.causes import Cause, cause_of, cure_for
-from edgeport.export.diagnosis.layer_errors import EXACT_DB, INPUT, Error, StepError, measure_steps
+from edgeport.export.diagnosis.layer_errors import INPUT, StepError, measure_steps
+from edgeport.export.diagnosis.output_errors import EXACT_DB, Error
 from edgeport.export.diagnosis.pairing import QuantizedStep
 from edgeport.export.graphs.places import owner_of
 from edgeport.export.parts.graph import PartedGraph, PartOperator

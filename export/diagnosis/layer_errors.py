@@ -2,37 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from edgeport.export.diagnosis.pairing import QuantizedStep, dependents, find_steps, logits_of
+from edgeport.export.diagnosis.output_errors import EXACT_DB, Error, Outputs, Sums
+from edgeport.export.diagnosis.pairing import QuantizedStep, dependents, find_steps
 from edgeport.export.parts.graph import Part, PartedGraph, Quantization
 from edgeport.runtime.tensors.arrays import FloatArray, Tensor
 
-# Exact equality has no finite ratio; 300 dB is beyond what float64 can resolve.
-EXACT_DB = 300.0
 # What stands for the operator where an input of the model is rounded.
 INPUT = "INPUT"
 # How much of the activations is kept for the parts, in bytes: those of a few samples.
 _KEPT_BYTES = 512 * 2**20
 # So many samples show what is the same in all of them.
 _FEWEST = 8
-
-
-@dataclass(frozen=True)
-class Error:
-    """How far rounded values are from exact ones.
-
-    Attributes:
-        sqnr_db: ``10 log10(sum(exact^2) / sum((exact - rounded)^2))``.
-        largest: The largest difference, in the tensor's own units.
-        bias: The mean difference, rounded less exact.
-    """
-
-    sqnr_db: float
-    largest: float
-    bias: float
 
 
 @dataclass(frozen=True)
@@ -96,40 +79,10 @@ class StepError:
 
 
 @dataclass(eq=False)
-class _Sums:
-    """Sums over samples."""
-
-    signal: float = 0.0
-    noise: float = 0.0
-    difference: float = 0.0
-    largest: float = 0.0
-    count: int = 0
-
-    def add(self, exact: FloatArray, rounded: FloatArray) -> None:
-        wide = exact.astype(np.float64)
-        error = rounded.astype(np.float64) - wide
-        self.signal += float(np.square(wide).sum())
-        self.noise += float(np.square(error).sum())
-        self.difference += float(error.sum())
-        self.largest = max(self.largest, float(np.abs(error).max(initial=0.0)))
-        self.count += error.size
-
-    @property
-    def sqnr_db(self) -> float:
-        if self.noise <= self.signal * 1e-30:
-            return EXACT_DB
-        return 10 * float(np.log10(max(self.signal, 1e-30) / self.noise))
-
-    @property
-    def error(self) -> Error:
-        return Error(self.sqnr_db, self.largest, self.difference / max(self.count, 1))
-
-
-@dataclass(eq=False)
 class _Seen:
     """What is seen of one step over all samples."""
 
-    built_up: _Sums = field(default_factory=_Sums)
+    built_up: Sums = field(default_factory=Sums)
     low: float = np.inf
     high: float = -np.inf
     clipped: int = 0
@@ -204,9 +157,9 @@ def measure_steps(
         if not kept or room > 0:
             kept.append({name: exact[name] for name in exact if name not in floats.constants})
         on_progress(number + 1, len(samples) + len(steps))
-    results = []
+    results, outputs = [], Outputs(floats, steps, kept)
     for number, step in enumerate(steps):
-        error = _step_error(floats, integers, step, seen, kept, channels_first=channels_first)
+        error = _step_error(floats, integers, step, seen, outputs, channels_first=channels_first)
         if step.main is not None or error.built_up.sqnr_db < EXACT_DB:
             results.append(error)
         on_progress(len(samples) + number + 1, len(samples) + len(steps))
@@ -238,14 +191,15 @@ def _step_error(
     integers: PartedGraph,
     step: QuantizedStep,
     seen: Mapping[str, _Seen],
-    kept: Sequence[Mapping[str, Tensor]],
+    outputs: Outputs,
     *,
     channels_first: bool,
 ) -> StepError:
     found, scale = seen[step.exact], integers.quantization(step.rounded)
     main = None if step.main is None else integers.operators[step.main]
+    kept = outputs.kept
     axis = _channels_of(step, kept[0][step.exact], channels_first=channels_first)
-    own, at_outputs, means = _own_errors(floats, integers, step, kept, axis)
+    own, at_outputs, means = _own_errors(floats, integers, step, outputs, axis)
     weighted = main is not None and any(name in integers.constants for name in main.inputs[1:2])
     return StepError(
         step=step,
@@ -268,38 +222,25 @@ def _step_error(
 
 
 def _own_errors(
-    floats: PartedGraph, integers: PartedGraph, step: QuantizedStep, kept: Sequence[Mapping[str, Tensor]], axis: int
-) -> tuple[_Sums | None, _Sums | None, list[FloatArray]]:
+    floats: PartedGraph, integers: PartedGraph, step: QuantizedStep, outputs: Outputs, axis: int
+) -> tuple[Sums | None, Sums | None, list[FloatArray]]:
     """Return the error that a step adds, what it makes of the outputs, and its mean in each channel of each sample."""
-    later, others = dependents(floats, step.exact)
+    later, _ = dependents(floats, step.exact)
     needed = [(integers, step.operators), (floats, step.float_operators), (floats, later)]
     if not all(graph.operators[number].stands_alone for graph, numbers in needed for number in numbers):
         return None, None, []
     if step.main is not None and not step.float_operators:
         return None, None, []
-    first = kept[0]
-    changing = {name for number in later for name in floats.operators[number].outputs}
-    ends = [end for end in map(partial(logits_of, floats), floats.outputs) if end in changing]
-    both = _both_ways(floats, integers, step, first)
-    around = {name: first[name] for name in others}
-    rest = floats.part(later, {step.exact: first[step.exact], **around}, ends) if ends else None
-    own, at_outputs, means = _Sums(), _Sums(), []
-    for sample in kept:
+    both, own, errors = _both_ways(floats, integers, step, outputs.kept[0]), Sums(), []
+    for sample in outputs.kept:
         there, here = both(sample)
         own.add(there, here)
-        others_than = tuple(each for each in range(here.ndim) if each != axis % here.ndim)
-        means.append((here - there).mean(axis=others_than, dtype=np.float64))
-        changed = sample[step.exact] + (here - there)
-        if rest is None:
-            at_outputs.add(sample[step.exact], changed)
-            continue
-        answers = rest({step.exact: changed, **{name: sample[name] for name in others}})
-        for name in ends:
-            at_outputs.add(sample[name].astype(np.float32), answers[name].astype(np.float32))
-    return own, at_outputs, means
+        errors.append(here - there)
+    others = tuple(each for each in range(errors[0].ndim) if each != axis % errors[0].ndim)
+    return own, outputs.error(step, errors), [each.mean(axis=others, dtype=np.float64) for each in errors]
 
 
-def _biased(own: _Sums, means: Sequence[FloatArray]) -> float | None:
+def _biased(own: Sums, means: Sequence[FloatArray]) -> float | None:
     """Return the share of an error that is the same in all samples; None if there are too few."""
     if len(means) < _FEWEST or not own.noise:
         return None

@@ -10,6 +10,8 @@ from edgeport.runtime.tensors.arrays import FloatArray, Tensor
 
 # Runs some operators: the values of the tensors that they take, to those of the tensors that are asked for.
 Part = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+# Runs the whole graph: its inputs in order, and what is added to some of its tensors, to what is asked for.
+Disturbed = Callable[[Sequence[Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,5 +117,14 @@ class PartedGraph(Protocol):
         Args:
             operators: Their numbers, in order.
             given: The tensors that they get, with values of the right shapes and dtypes.
+            written: The tensors that are asked for.
+        """
+
+    def disturbed(self, names: Sequence[str], first: Mapping[str, Tensor], written: Sequence[str]) -> Disturbed:
+        """Return the whole graph as one in which something can be added to tensors, opened once for all of them.
+
+        Args:
+            names: The tensors.
+            first: Every tensor of one call, by name: see ``values``.
             written: The tensors that are asked for.
         """

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from edgeport.export.parts.graph import Part, PartOperator, Quantization, with_makers
+from edgeport.export.parts.graph import Disturbed, Part, PartOperator, Quantization, with_makers
 from edgeport.runtime.tensors.arrays import Tensor
 
 _DEQUANTIZE = "DequantizeLinear"
@@ -97,15 +97,49 @@ class OnnxParts:
 
         return run
 
+    def disturbed(self, names: Sequence[str], first: Mapping[str, Tensor], written: Sequence[str]) -> Disturbed:
+        """See PartedGraph."""
+        whole = onnx.ModelProto()
+        whole.CopyFrom(self._model)
+        graph = whole.graph
+        del graph.node[:]
+        changed = {name: f"{name} disturbed" for name in names}
+
+        def disturb(name: str) -> None:
+            graph.node.append(helper.make_node("Add", [name, f"{name} added"], [changed[name]]))
+            kind = helper.np_dtype_to_tensor_dtype(first[name].dtype)
+            graph.input.append(helper.make_tensor_value_info(f"{name} added", kind, [None] * first[name].ndim))
+
+        for name in (each for each in self.inputs if each in changed):
+            disturb(name)
+        for each in self._nodes:
+            graph.node.append(each)
+            graph.node[-1].input[:] = [changed.get(name, name) for name in each.input]
+            for name in (each for each in each.output if each in changed):
+                disturb(name)
+        del graph.output[:], graph.value_info[:]
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in written)
+        session, ends = _session(whole, fused=True), list(written)
+        nothing = {name: np.zeros([1] * first[name].ndim, first[name].dtype) for name in names}
+
+        def run(inputs: Sequence[Tensor], added: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            given = {f"{name} added": array for name, array in {**nothing, **added}.items()}
+            return dict(
+                zip(ends, session.run(ends, {**dict(zip(self.inputs, inputs, strict=True)), **given}), strict=True)
+            )
+
+        return run
+
 
 def _alone(node: onnx.NodeProto) -> bool:
     """Whether an operator needs its inputs alone: loops and branches read tensors of the graph around them too."""
     return not any(each.HasField("g") or each.graphs for each in node.attribute)
 
 
-def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+def _session(model: onnx.ModelProto, *, fused: bool = False) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = 1, 1, 4
-    # Fused operators would leave no tensors between them.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not fused:
+        # That would leave no tensors between operators.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

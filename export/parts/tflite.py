@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from edgeport.export.parts.graph import Part, PartOperator, Quantization, with_makers
+from edgeport.export.parts.graph import Disturbed, Part, PartOperator, Quantization, with_makers
 from edgeport.runtime.tensors.arrays import Tensor
 
 _TYPES: dict[int, Any] = {
@@ -16,6 +16,7 @@ _TYPES: dict[int, Any] = {
     schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64, schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16, schema.TensorType.BOOL: np.bool_,
 }  # fmt: skip
+_PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 _NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
 
 
@@ -89,6 +90,65 @@ class TfliteParts:
 
         return run
 
+    def disturbed(self, names: Sequence[str], first: Mapping[str, Tensor], written: Sequence[str]) -> Disturbed:
+        """See PartedGraph."""
+        content = self._with_additions(names, first, written)
+        nothing = {name: np.zeros_like(first[name]) for name in names}
+        interpreter = _opened(content, [*(first[name] for name in self.inputs), *nothing.values()], delegated=True)
+        places = [details["index"] for details in interpreter.get_input_details()]
+        of_inputs, of_additions = places[: len(self.inputs)], dict(zip(names, places[len(self.inputs) :], strict=True))
+        ends = [details["index"] for details in interpreter.get_output_details()]
+
+        def run(inputs: Sequence[Tensor], added: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            interpreter.reset_all_variables()
+            for place, value in zip(of_inputs, inputs, strict=True):
+                interpreter.set_tensor(place, value)
+            for name, value in added.items():
+                interpreter.set_tensor(of_additions[name], value)
+            interpreter.invoke()
+            for name in added:
+                interpreter.set_tensor(of_additions[name], nothing[name])
+            return {name: interpreter.get_tensor(place) for name, place in zip(written, ends, strict=True)}
+
+        return run
+
+    def _with_additions(self, names: Sequence[str], first: Mapping[str, Tensor], written: Sequence[str]) -> bytes:
+        """Return the model with an input for each of some tensors, which is added to it, and with other outputs."""
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(self._content))
+        graph = model.subgraphs[0]
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ADD
+        code.version = 1
+        model.operatorCodes.append(code)
+        changed: dict[int, int] = {}
+        additions = {}
+        for name in names:
+            index = self._index[name]
+            for suffix in ("added", "disturbed"):
+                tensor = schema.TensorT()
+                vars(tensor).update(vars(graph.tensors[index]))
+                tensor.name, tensor.buffer = f"{name} {suffix}".encode(), 0
+                tensor.shape, tensor.shapeSignature = list(first[name].shape), None
+                graph.tensors.append(tensor)
+            changed[index] = len(graph.tensors) - 1
+            add = schema.OperatorT()
+            add.opcodeIndex = len(model.operatorCodes) - 1
+            add.inputs, add.outputs = [index, changed[index] - 1], [changed[index]]
+            add.builtinOptionsType, add.builtinOptions = schema.BuiltinOptions.AddOptions, schema.AddOptionsT()
+            additions[index] = add
+        operators = [additions[index] for index in graph.inputs if index in additions]
+        for each in graph.operators:
+            each.inputs = [changed.get(int(index), int(index)) for index in each.inputs]
+            operators += [each, *(additions[index] for index in each.outputs if index in additions)]
+        graph.operators = operators
+        graph.inputs = [*graph.inputs, *(changed[self._index[name]] - 1 for name in names)]
+        graph.outputs = [self._index[name] for name in written]
+        # These name the outputs that it had.
+        model.signatureDefs = None
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        return bytes(builder.Output())
+
     def _operator(self, stored: Any) -> PartOperator:
         code = self._model.operatorCodes[stored.opcodeIndex]
         kind = _NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
@@ -151,15 +211,18 @@ def _unique(tensors: Sequence[Any]) -> list[str]:
     return names
 
 
-def _opened(content: bytes, inputs: Sequence[Tensor], *, keeps_all: bool = False) -> Interpreter:
+def _opened(
+    content: bytes, inputs: Sequence[Tensor], *, keeps_all: bool = False, delegated: bool = False
+) -> Interpreter:
     """Return an interpreter that has got its inputs.
 
-    The plain kernels run: they leave every tensor in place, and answer as XNNPACK does but for the last digit.
+    The plain kernels run: they leave every tensor in place, and answer as XNNPACK does but for the last digit. Where it
+    is ``delegated``, XNNPACK itself does.
     """
     interpreter = Interpreter(
         model_content=content,
         num_threads=1,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=OpResolverType.BUILTIN if delegated else _PLAIN,
         experimental_preserve_all_tensors=keeps_all,
     )
     for details, value in zip(interpreter.get_input_details(), inputs, strict=True):

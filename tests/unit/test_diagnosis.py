@@ -14,7 +14,8 @@ from onnxruntime import quantization
 
 from edgeport.export.diagnosis.causes import _RULES, cause_of, cure_for
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, repair, sentences
-from edgeport.export.diagnosis.layer_errors import Channels, Error, StepError
+from edgeport.export.diagnosis.layer_errors import Channels, StepError
+from edgeport.export.diagnosis.output_errors import Error
 from edgeport.export.diagnosis.pairing import QuantizedStep, StepInput
 from edgeport.export.graphs.places import layers_of_tflite_tensor
 from edgeport.export.parts.graph import Quantization

@@ -10,7 +10,7 @@ from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.job import Job, own_answers
 from edgeport.export.conversion.options import Options
 from edgeport.export.diagnosis.judge import Arrays, Judge, Judgement
-from edgeport.export.inspection.facts import ArtefactGraph
+from edgeport.export.inspection.facts import INTEGER, ArtefactGraph
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
 from edgeport.runtime.artefact.formats import Format
 from edgeport.runtime.artefact.precisions import precision_named
@@ -98,6 +98,10 @@ class Bench:
             found = self.job.reference.verify(own_answers(self.job, held_out, path), row)
         missed = found.misses(row.limits, self.job.options.required)
         return Trial(judgement, missed, content=content, answer=held_out)
+
+    def has_integers(self, content: bytes) -> bool:
+        """Return whether a file computes anything in integers."""
+        return any(operator.arithmetic == INTEGER for operator in self.graph(content).operators)
 
     def seconds_of(self, precision: str) -> float:
         """Return about how long a file takes to answer all samples of the judge; raises ExportError if it cannot."""

@@ -1,5 +1,6 @@
 """What a search for a file that loses less than a margin has found, in sentences."""
 
+import math
 from collections.abc import Sequence
 
 from edgeport.export.conversion.mixing import PORTS
@@ -51,6 +52,8 @@ def _of_mixed(found: Search) -> list[str]:
     ]
     if found.macs_in_floats is not None and found.macs_in_floats > _MOSTLY_FLOATS:
         lines.append("most of it computes in floats: float16 may serve as well, and needs no calibration")
+    if found.bytes[MIXED] >= found.bytes.get(FLOAT32, math.inf):
+        lines.append("it is larger than float32, which loses nothing")
     return lines
 
 

@@ -107,6 +107,8 @@ def wider(bench: Bench, made: bytes | None, *, on_step: Callable[[str], None]) -
     on_step(f"{path.name}: are wider integers enough?")
     try:
         content = made or converted(bench.job, bench.row, precision, ignored)
+        if not bench.has_integers(content):
+            return Wider(None, note=f"{INT16X8} has nothing in integers")
         path.write_bytes(content)
         seconds = bench.seconds_of(INT16X8)
     except EdgeportError as error:

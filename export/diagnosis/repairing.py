@@ -20,7 +20,7 @@ from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, reade
 from edgeport.export.diagnosis.judge import Arrays
 from edgeport.export.diagnosis.search import MOST_TRIALS, Found, search
 from edgeport.export.graphs.places import owner_of
-from edgeport.export.inspection.facts import FLOAT, INTEGER, ArtefactGraph
+from edgeport.export.inspection.facts import FLOAT, ArtefactGraph
 from edgeport.export.manifest import Artefact, Refusal, Search
 from edgeport.runtime.artefact.formats import Format
 from edgeport.runtime.artefact.precisions import precision_named
@@ -176,7 +176,7 @@ def _searched(
         except ExportError as error:
             # onnxruntime's quantizer stops where it is left nothing.
             return Trial(None, str(error), too_many=True)
-        if not any(operator.arithmetic == INTEGER for operator in bench.graph(content).operators):
+        if not bench.has_integers(content):
             return Trial(None, "nothing is left in integers", too_many=True)
         return bench.tried(content, precision=MIXED)
 

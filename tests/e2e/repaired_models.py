@@ -8,8 +8,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ RESULT = Path(__file__).parents[2] / "docs" / "results" / "repaired-models.json"
 Samples = npt.NDArray[Any]
 # Agreement may fall so far: decisions of untrained models hang by a hair. Of real values the share of their variance.
 _POINTS, _VARIANCE = 5.0, 0.01
-_PRECISIONS = ("float32", "int8", "int16x8")
+_PRECISIONS, _FORMATS = ("float32", "int8"), ("tflite", "onnx")
 
 
 def pictures(count: int) -> Samples:
@@ -81,69 +80,60 @@ MODELS: dict[str, tuple[Callable[[], keras.Model], Callable[[int], Samples], int
 }  # fmt: skip
 
 
-def repaired(name: str, folder: Path) -> "tuple[Manifest, dict[str, float]]":
-    """Return what an export with a largest loss made of a model, and how many seconds each format's search took."""
+def repaired(name: str, format_name: str, folder: Path) -> "tuple[Manifest, float]":
+    """Return what an export with a largest loss made of a model in one format, and how many seconds the search took."""
     build, draw, count, margin, said = MODELS[name]
     file = folder / "model.keras"
     build().save(file)
-    marks: list[tuple[str, float]] = []
+    began: list[float] = []
 
     def mark(step: "Progress") -> None:
-        marks.append((step.doing, time.perf_counter()))
+        print(f"{time.strftime('%X')} {step.doing}", file=sys.stderr, flush=True)
+        if step.doing.startswith("searching ") and not began:
+            began.append(time.perf_counter())
 
     manifest = export_model(
         file, folder / "out", calibration=draw(count), calibration_count=count // 4, inputs=said, name="model",
-        options=Options(precisions=_PRECISIONS, max_loss=margin), on_progress=mark, on_warning=lambda text: None,
+        options=Options(formats=(format_name,), precisions=_PRECISIONS, max_loss=margin),
+        on_progress=mark, on_warning=lambda text: None,
     )  # fmt: skip
-    marks.append(("", time.perf_counter()))
-    seconds = {
-        search.format: sum(
-            after[1] - before[1]
-            for before, after in pairwise(marks)
-            if before[0].partition(":")[0].removeprefix("searching ")
-            in (f"model.{each}.{search.format}" for each in ("mixed", "int8", "int16x8"))
-        )
-        for search in manifest.searches
+    return manifest, time.perf_counter() - began[0]
+
+
+def row_of(name: str, manifest: "Manifest", seconds: float) -> dict[str, Any]:
+    """Return what a search has found, as plain values."""
+    (found,) = manifest.searches
+    return {
+        "model": name,
+        "format": found.format,
+        "measure": found.measure,
+        "data": found.data,
+        "enough": found.enough,
+        "in_floats": list(found.in_floats),
+        "layers": found.layers,
+        "macs_in_floats": found.macs_in_floats,
+        "losses": dict(found.losses),
+        "uppers": dict(found.uppers),
+        "bytes": dict(found.bytes),
+        "us": {precision: round(us, 2) for precision, us in found.us.items()},
+        "cures": list(found.cures),
+        "files": found.trials,
+        "seconds": round(seconds, 1),
     }
-    return manifest, seconds
-
-
-def rows_of(name: str, manifest: "Manifest", seconds: dict[str, float]) -> Iterator[dict[str, Any]]:
-    """Yield what each format's search has found, as plain values."""
-    for found in manifest.searches:
-        yield {
-            "model": name,
-            "format": found.format,
-            "measure": found.measure,
-            "data": found.data,
-            "enough": found.enough,
-            "in_floats": list(found.in_floats),
-            "layers": found.layers,
-            "macs_in_floats": found.macs_in_floats,
-            "losses": dict(found.losses),
-            "uppers": dict(found.uppers),
-            "bytes": dict(found.bytes),
-            "us": {precision: round(us, 2) for precision, us in found.us.items()},
-            "cures": list(found.cures),
-            "files": found.trials,
-            "seconds": round(seconds[found.format], 1),
-        }
 
 
 def main() -> None:
-    """Write what repaired each model."""
-    rows: list[dict[str, Any]] = []
+    """Write what repaired each model: ``[MODEL [FORMAT]]`` for one of them, the others stay as they are."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     if RESULT.exists():
-        rows = [row for row in json.loads(RESULT.read_text("utf-8"))["rows"] if row["model"] not in sys.argv[1:]]
-    for name in sys.argv[1:] or MODELS:
+        rows = {(row["model"], row["format"]): row for row in json.loads(RESULT.read_text("utf-8"))["rows"]}
+    names, formats = sys.argv[1:2] or list(MODELS), sys.argv[2:] or list(_FORMATS)
+    for name, format_name in ((name, each) for name in names for each in formats):
         with tempfile.TemporaryDirectory() as folder:
-            found = list(rows_of(name, *repaired(name, Path(folder))))
-        for row in found:
-            print(json.dumps(row), flush=True)
-        rows = [row for row in rows if row["model"] != name] + found
-        order = list(MODELS)
-        rows.sort(key=lambda row: order.index(row["model"]))
-        lines = ",\n  ".join(map(json.dumps, rows))
+            rows[name, format_name] = row_of(name, *repaired(name, format_name, Path(folder)))
+        print(json.dumps(rows[name, format_name]), flush=True)
+        ordered = (rows[key] for key in ((each, other) for each in MODELS for other in _FORMATS) if key in rows)
+        lines = ",\n  ".join(map(json.dumps, ordered))
         RESULT.write_text(f'{{\n "kind": "{KIND}",\n "schema": 1,\n "rows": [\n  {lines}\n ]\n}}\n', "utf-8")
 
 

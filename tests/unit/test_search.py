@@ -169,6 +169,9 @@ def test_cheaper_cures_and_wider_integers_are_said() -> None:
 def test_a_file_that_is_mostly_in_floats_says_so() -> None:
     assert "float16" not in " ".join(search_sentences(FOUND))
     assert "float16 may serve as well" in " ".join(search_sentences(replace(FOUND, macs_in_floats=0.9)))
+    larger = replace(FOUND, bytes={**FOUND.bytes, "mixed": 4100})
+    assert "it is larger than float32, which loses nothing" in search_sentences(larger)
+    assert "larger" not in " ".join(search_sentences(FOUND))
 
 
 def test_how_near_it_came_is_said() -> None:

@@ -114,7 +114,7 @@ def _noise(sound: "Sound") -> tuple[Array, str | None]:
 
 def _far_out(sound: "Sound") -> tuple[Array, str | None]:
     samples = sound.samples.copy()
-    samples[::40] *= 12
+    samples[::40] *= 30
     return samples, None
 
 

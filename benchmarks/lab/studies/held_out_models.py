@@ -145,7 +145,8 @@ def _housing(name: str, random: np.random.Generator) -> Sound:
 
 def _cars(name: str, random: np.random.Generator) -> Sound:
     rows, miles = mlxtend_data.autompg_data()
-    samples = rows.astype(np.float32)
+    # The last column has their names, which are no numbers.
+    samples = rows[:, :-1].astype(np.float32)
     x = layers.BatchNormalization(momentum=0.9)(start := keras.Input((samples.shape[1],), name="car"))
     x = layers.Dense(32, activation="elu")(x)
     model = fitted(start, layers.Dense(1)(x), samples, miles / 10, epochs=40, loss="mse")

@@ -57,7 +57,7 @@ def found_in(faulty: Faulty, folder: Path, *, margin: float) -> list[Planted]:
         # A sequence is a map of one axis.
         outputs=["scores=map"] if faulty.task in ("map", "sequence") else [],
         calibration_count=300,
-        options=Options(precisions=("float32", "int8"), max_loss=margin, keep_rejected=True),
+        options=Options(precisions=("float32", "int8"), max_loss=margin, keep_rejected=True, try_cures=False),
         overwrite=True,
         on_warning=lambda text: None,
     )

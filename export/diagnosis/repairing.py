@@ -164,12 +164,12 @@ def _searched(
     integers = made[INT8] if int8 and int8 is tried.int8 and not always else _mixed(job, row, mixing, always)
     on_step(f"{name}: which layers lose most?")
     diagnosis = _diagnosed(bench, floats, integers)
-    layers = sum(not each.is_input for each in diagnosis.layers)
+    layers = {name for each in diagnosis.layers if not each.is_input for name in each.names}
 
     def attempt(in_floats: tuple[str, ...]) -> Trial:
         if not in_floats and int8 is not None:
             return int8
-        on_step(f"{name}: {len(set(in_floats) - {PORTS})} of {layers} layers in floats")
+        on_step(f"{name}: {len(set(in_floats) - {PORTS})} of {len(layers)} layers in floats")
         free_memory()
         try:
             content = _mixed(job, row, mixing, in_floats)
@@ -184,7 +184,7 @@ def _searched(
     ranked = _ranked(diagnosis, mixing.layers)
     most = MOST_TRIALS - (MOST_CURES if tried.cures else 0) - 1
     found = search(ranked, attempt, always=always, cost=lambda layer: float(macs.get(layer, 0)), most=most)
-    return replace(tried, layers=layers), found
+    return replace(tried, layers=len(layers.union(found.layers) - {PORTS})), found
 
 
 def _mixed(job: Job, row: Format, mixing: Mixing, in_floats: Sequence[str]) -> bytes:

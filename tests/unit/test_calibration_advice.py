@@ -134,3 +134,14 @@ def test_the_study_names_every_mistake_and_nothing_in_sound_samples() -> None:
     planted = {row.planted for row in rows if row.expected}
     assert len(planted) >= 10
     assert [row for row in rows if not row.is_right] == []
+
+
+def test_what_is_named_on_models_that_nothing_was_set_on_is_said() -> None:
+    rows = [row for row in RESULT.read(RESULTS / "calibration-mistakes.json").rows if row.held_out]
+    planted, sound = [row for row in rows if row.expected], [row for row in rows if not row.expected]
+    assert len(sound) >= 10
+    assert len({row.planted for row in planted}) >= 10
+    named, silent = sum(row.is_right for row in planted), sum(row.is_right for row in sound)
+    said = " ".join((RESULTS.parent / "calibration.md").read_text("utf-8").split())
+    assert f"{named} of {len(planted)} mistakes named" in said
+    assert f"nothing named in sound samples of {silent} of {len(sound)} models" in said

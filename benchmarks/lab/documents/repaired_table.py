@@ -18,17 +18,17 @@ def repaired_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    losses, sizes, enough = row["losses"], row["bytes"], row["enough"]
-    before = next((losses[name] for name in _PLAIN if name in losses), "")
+    uppers, sizes, enough = row["uppers"], row["bytes"], row["enough"]
+    before = next((uppers[name] for name in _PLAIN if name in uppers), None)
     share = "" if row["macs_in_floats"] is None else f"{row['macs_in_floats']:.1%}"
     counted = f"{len(set(row['in_floats']) - {'inputs and outputs'})} of {row['layers']}" if row["layers"] else "0"
     return (
         row["model"],
         row["format"],
         row["measure"],
-        before,
+        "" if before is None else f"{before:.3g}",
         enough or "none",
-        losses.get(enough or "mixed", ""),
+        f"{uppers[enough or 'mixed']:.3g}",
         counted,
         share,
         *(f"{sizes[name] / 1000:,.0f}" if name in sizes else "" for name in (enough, "int8", "float32")),

@@ -1,7 +1,8 @@
 """Models whose int8 files lose too much, and what brings their answers back: ``export --max-loss``.
 
 ``python tests/e2e/repaired_models.py`` exports those that docs/results/architectures.json lists as refused for
-accuracy, and two more, and writes docs/results/repaired-models.json, which docs/debug.md quotes. It takes half an hour.
+accuracy, and two more, and writes docs/results/repaired-models.json, which docs/guides/debug.md
+quotes. It takes half an hour; ``[MODEL [FORMAT]]`` makes a part of it anew.
 """
 
 import json

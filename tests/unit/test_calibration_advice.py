@@ -142,6 +142,6 @@ def test_what_is_named_on_models_that_nothing_was_set_on_is_said() -> None:
     assert len(sound) >= 10
     assert len({row.planted for row in planted}) >= 10
     named, silent = sum(row.is_right for row in planted), sum(row.is_right for row in sound)
-    said = " ".join((RESULTS.parent / "calibration.md").read_text("utf-8").split())
+    said = " ".join((RESULTS.parent / "guides" / "calibration.md").read_text("utf-8").split())
     assert f"{named} of {len(planted)} mistakes named" in said
     assert f"nothing named in sound samples of {silent} of {len(sound)} models" in said

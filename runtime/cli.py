@@ -50,21 +50,21 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "quickstart",
         "edgeport.benchmarks.quickstart_command",
-        "train, export, predict and benchmark on real digits that are already installed",
+        "train, export, predict and benchmark on real digits that are installed",
         "edgeport quickstart -o runs/quickstart",
         "all",
     ),
     Command(
         "train",
         "edgeport.train.train_command",
-        "train a CNN",
+        "train a CNN, or a model of your own further",
         "edgeport train --dataset photos --model mobilenet.keras --input pixels:-1:1 -o runs/train",
         "train",
     ),
     Command(
         "zoo",
         "edgeport.train.zoo.zoo_command",
-        "the trained models that are installed, and what they have right",
+        "list the trained models that are installed, with their accuracy",
         "edgeport zoo",
     ),
     Command(
@@ -77,54 +77,54 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "inspect",
         "edgeport.export.inspection.inspect_command",
-        "tensors, operators, sizes and quantization of a TFLite or ONNX file",
+        "show tensors, operators, sizes and quantization of a TFLite or ONNX file",
         "edgeport inspect exported/model.int8.tflite",
         "export",
     ),
     Command(
         "predict",
         "edgeport.runtime.prediction.predict_command",
-        "labels and probabilities for image files",
+        "run an artefact on pictures, arrays, tables or sound",
         "edgeport predict exported/model.int8.tflite picture.png",
     ),
     Command(
         "serve",
         "edgeport.runtime.serving.serve_command",
-        "artefacts behind HTTP: the Open Inference Protocol, and a page to draw and try",
+        "serve artefacts over HTTP: the Open Inference Protocol, and a page to draw on",
         "edgeport serve exported",
         "serve",
     ),
     Command(
         "selftest",
         "edgeport.runtime.golden.selftest_command",
-        "compare what the engines here answer with golden answers from another machine",
+        "compare the answers of the engines here with golden answers from another machine",
         "edgeport selftest artefacts",
     ),
     Command(
         "benchmark",
         "edgeport.benchmarks.benchmark_command",
-        "what each artefact costs in accuracy, latency, start-up and memory",
+        "measure what each artefact costs in accuracy, latency, start-up and memory",
         "edgeport benchmark exported --data samples.npz",
         "device",
     ),
     Command(
         "calibration",
         "edgeport.export.verification.advice.calibration_command",
-        "are calibration samples like what the model will see, and are they enough?",
+        "check calibration samples: like what the model will see, and enough?",
         "edgeport calibration model.keras --calibration samples.npz",
         "export",
     ),
     Command(
         "debug",
         "edgeport.benchmarks.debug.debug_command",
-        "which layers lose accuracy in integers, why, and what repairs it",
+        "name the layers that lose accuracy in integers, why, and what repairs it",
         "edgeport debug exported -o layers.html",
         "all",
     ),
     Command(
         "sweep",
         "edgeport.benchmarks.sweep.sweep_command",
-        "models x recipes x seeds, each trained, exported and scored; a table and a picture at the end",
+        "train, export and score models x recipes x seeds; ends in a table and a picture",
         "edgeport sweep sweep.toml -o runs/sweep",
         "all",
     ),
@@ -138,21 +138,21 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "report",
         "edgeport.benchmarks.report.report_command",
-        "one HTML page from the benchmarks of one or several machines",
+        "make one HTML page of the benchmarks of one or several machines",
         "edgeport report workstation.json pi.json -o report.html",
         "report",
     ),
     Command(
         "bundle",
         "edgeport.export.bundle.bundle_command",
-        "one archive for a device: artefacts, packages, golden answers, installer",
+        "pack artefacts, packages, golden answers and an installer for a device",
         "edgeport bundle exported --target raspberry-pi -o edge.tar.gz",
         "export",
     ),
     Command(
         "completion",
         "edgeport.runtime.host.completion_command",
-        "what makes a shell complete edgeport's commands and options",
+        "print what makes a shell complete commands and options",
         "edgeport completion bash",
         "completion",
     ),
@@ -309,6 +309,7 @@ def empty_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argumen
     """Return the parser of the command line, and by name those of its commands, which have no options yet."""
     parser = _Parser(prog="edgeport", description="Take a Keras model to a small computer.")
     parser.add_argument("--version", action="version", version=f"edgeport {version_of('edgeport')}")
+    parser.set_defaults(example=next(known.example for known in COMMANDS if known.name == "export"))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     return parser, {known.name: commands.add_parser(known.name, help=known.help) for known in COMMANDS}
 
@@ -320,7 +321,7 @@ def with_options(command: Command, parser: argparse.ArgumentParser) -> Any:
         ModuleNotFoundError: A package that the command needs is not installed.
     """
     module = importlib.import_module(command.module)
-    parser.description = (module.__doc__ or "").split(": ", 1)[-1]
+    parser.description = f"{command.help[0].upper()}{command.help[1:]}."
     parser.set_defaults(example=command.example)
     module.add_arguments(parser)
     return module

@@ -72,7 +72,7 @@ def _help() -> Iterator[str]:
     _, parsers = empty_parsers()
     for command in COMMANDS:
         with_options(command, parsers[command.name])
-        yield f"\n## edgeport {command.name}\n\n{command.help[0].upper()}{command.help[1:]}.\n\n"
+        yield f"\n## edgeport {command.name}\n\n"
         yield f"```text\n{parsers[command.name].format_help()}```\n"
 
 

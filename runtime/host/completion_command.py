@@ -14,7 +14,11 @@ from edgeport.runtime.cli import COMMANDS, empty_parsers, with_options
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``edgeport completion``."""
-    parser.add_argument("shell", choices=shtab.SUPPORTED_SHELLS, help="the shell that reads the script")
+    parser.add_argument(
+        "shell",
+        choices=shtab.SUPPORTED_SHELLS,
+        help="the shell; bash reads it from ~/.local/share/bash-completion/completions/edgeport",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from edgeport.benchmarks.mlperf.loadgen import LoadgenResult, run_loadgen
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
 from edgeport.benchmarks.profile.profile_facts import from_document
 from edgeport.benchmarks.profile.profile_table import profile_table
+from edgeport.benchmarks.report.raw.engine_choice import fastest_of
 from edgeport.benchmarks.report.raw.record import BASELINE, KERAS, Report
 from edgeport.benchmarks.report.raw.report_file import FILE_NAME as REPORT_FILE
 from edgeport.benchmarks.report.raw.report_file import with_visible_texts
@@ -34,6 +35,7 @@ from edgeport.benchmarks.report.sections.notes import notes_of
 from edgeport.runtime.artefact.formats import FORMATS
 from edgeport.runtime.artefact.input_kinds import add_inputs
 from edgeport.runtime.cli import needing
+from edgeport.runtime.engines.installed import engines_listed
 from edgeport.runtime.errors import EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.files.claim import claimed_folder
 from edgeport.runtime.files.output import check_output_folder
@@ -78,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=_PROTOCOL.launches,
         metavar="N",
         help=f"how often each candidate is started anew and timed (default {_PROTOCOL.launches})",
+    )
+    parser.add_argument(
+        "--engines",
+        metavar="all|NAME,NAME",
+        default="",
+        help="measure each file under these engines too, in the same turns, and name the fastest that answers alike",
     )
     # Its former name.
     parser.add_argument("--launches", dest="rounds", type=int, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -162,6 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
         batches=_numbers("--batches", arguments.batches, _LARGEST_BATCH),
         threads=_numbers("--threads", arguments.threads, len(usable_cores())),
         protocol=Protocol(launches=0 if arguments.only == "accuracy" else arguments.rounds),
+        engines=engines_listed(arguments.engines) if arguments.engines else (),
     )
     folder = _folder(arguments)
     output = arguments.output or (folder.parent if folder.name in _STAGES else folder) / "benchmark"
@@ -200,13 +209,10 @@ def run(arguments: argparse.Namespace) -> int:
         from edgeport.benchmarks.compare.compare_command import judge
 
         code = max(code, judge(baseline.report, report, limits=limits, metrics=arguments.metric, console=console))
-    best = min((each for each in report.artefacts if each.format != KERAS), key=lambda each: each.latency_us(50))
     page = "report.html" if findings else REPORT_FILE
     step = "open" if findings else "on a workstation, or after pip install 'edgeport[report]': edgeport report"
     console.print(f"\nNext: {step} {shell_word(output / page)}")
-    path = job.files.get(best.file, folder / best.file)
-    trust = " --trust" if job.files and not best.precision else ""
-    console.print(f"      edgeport predict {shell_word(path)} {job.example}{trust}")
+    console.print(f"      {job.command_for(fastest_of(report), folder)}")
     return code
 
 
@@ -349,7 +355,7 @@ def _profiles(report: Report, job: Job, folder: Path, threads: int, on_step: OnS
     from edgeport.benchmarks.profile.profile import profile_files
 
     if job.files:
-        paths = [job.files[each.file] for each in report.artefacts if each.format != KERAS]
+        paths = [job.files[each.file] for each in report.artefacts if each.format != KERAS and not each.same_as]
     else:
         paths = [path for path in _files(report, folder) if any(f".{each}." in path.name for each in _PROFILED)]
     return profile_files(paths, threads=threads, trust=bool(job.files), on_step=on_step)
@@ -360,7 +366,7 @@ def _mlperf(report: Report, folder: Path, job: Job, threads: int, on_step: OnSte
     found = {}
     paths = _files(report, folder)
     if job.files:
-        paths = [job.files[each.file] for each in report.artefacts if each.timed and each.format != KERAS]
+        paths = [job.files[name] for name in _timed(report)]
     names = {path: name for name, path in job.files.items()}
     for path in paths:
         name = names.get(path, path.name)
@@ -372,8 +378,12 @@ def _mlperf(report: Report, folder: Path, job: Job, threads: int, on_step: OnSte
 
 def _files(report: Report, folder: Path) -> list[Path]:
     """Return the artefacts of the export folder that were timed; those of a baseline are not in it."""
-    names = [each.file for each in report.artefacts if each.timed and each.format != KERAS]
-    return [folder / name for name in names if not name.startswith(BASELINE)]
+    return [folder / name for name in _timed(report) if not name.startswith(BASELINE)]
+
+
+def _timed(report: Report) -> list[str]:
+    """Return the artefacts that were timed, each under its default engine."""
+    return [each.file for each in report.artefacts if each.timed and each.format != KERAS and not each.same_as]
 
 
 def _numbers(option: str, text: str, largest: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
     EdgeportError
       ArtefactError(ValueError)             unreadable, truncated, altered, or not the format its name says
       InputError(ValueError)                a wrong argument: shape, dtype, range, NaN, name, path
+        WrongEngineError                    an engine that does not run such a file
       MissingDependencyError(ImportError)   a package that this job needs is not installed
       ExportError(RuntimeError)             a conversion or its verification failed
 
@@ -32,6 +33,10 @@ class ArtefactError(EdgeportError, ValueError):
 
 class InputError(EdgeportError, ValueError):
     """An argument or an input tensor is wrong: its shape, dtype, range, name or path."""
+
+
+class WrongEngineError(InputError):
+    """The engine that was chosen would run a file otherwise than the format means it, or not at all."""
 
 
 class MissingDependencyError(EdgeportError, ImportError):

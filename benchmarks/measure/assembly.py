@@ -18,7 +18,17 @@ from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, Timings, answers_of, time_candidates
 from edgeport.benchmarks.report.raw.changed import DRAWN, change_of
 from edgeport.benchmarks.report.raw.packed import packed
-from edgeport.benchmarks.report.raw.record import ENGINE_CALL, LABEL, PREDICT, JudgedOutput, Measured, Report
+from edgeport.benchmarks.report.raw.record import (
+    BASELINE,
+    ENGINE_CALL,
+    LABEL,
+    PREDICT,
+    JudgedOutput,
+    Measured,
+    Report,
+)
+from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.runtime.engines.installed import engine_for
 from edgeport.runtime.errors import ArtefactError, EdgeportError, InputError, MissingDependencyError
 from edgeport.runtime.golden.answers import digest_of
 from edgeport.runtime.host.machine import version_of
@@ -44,6 +54,7 @@ class Entry:
         candidate: How it is run; None if its answers were recorded elsewhere.
         recorded: The recorded answers, for each output (n, ...); one of any name for a model that chooses a class.
         engine: ``name`` and ``version`` of what gave the recorded answers.
+        same_as: The entry of the same file under its default engine, by ``file``; empty for that one itself.
     """
 
     file: str
@@ -54,6 +65,7 @@ class Entry:
     candidate: Candidate | None = None
     recorded: Mapping[str, Tensor] | None = None
     engine: Mapping[str, str] | None = None
+    same_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,12 +77,20 @@ class Timing:
         threads: Threads of each engine; the first one's latency on one image is what tables show.
         protocol: How.
         labels: Whether the answers are classes, for which ``classify`` is timed too.
+        engines: Under which engines each file is measured beside its default one, by their import names.
     """
 
     batches: tuple[int, ...] = (1,)
     threads: tuple[int, ...] = (1,)
     protocol: Protocol = field(default_factory=Protocol)
     labels: bool = True
+    engines: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a report says of it."""
+        facts = {**asdict(self.protocol), "batches": list(self.batches), "threads": list(self.threads)}
+        return facts | ({"engines": list(self.engines)} if self.engines else {})
 
     @property
     def ways(self) -> tuple[tuple[str, int], ...]:
@@ -119,6 +139,7 @@ def assembled_report(
         return _answered(entry, answers, count=count_of(samples), classes=len(dataset["labels"]))
 
     timing = replace(timing, labels=not judged)
+    entries = [each for entry in entries for each in (entry, *_under(entry, timing.engines))]
     measured, running, left_out, stopped = _asked(
         entries, samples, answered, skip_refused=skip_refused, on_step=on_step
     )
@@ -142,7 +163,7 @@ def assembled_report(
         host=host_facts(),
         dataset=dataset,
         truth=[] if truth is None else [int(each) for each in truth],
-        protocol={**asdict(timing.protocol), "batches": list(timing.batches), "threads": list(timing.threads)},
+        protocol=timing.facts,
         artefacts=tuple(_timed(each, running.get(each.file), timings, timing.threads) for each in measured),
         skipped=tuple(left_out),
         conditions=tuple(timings.conditions),
@@ -151,6 +172,23 @@ def assembled_report(
         groups=list(groups),
     )
     return replace(report, pictures=pictures_of(report, samples))
+
+
+def _under(entry: Entry, engines: Sequence[str]) -> list[Entry]:
+    """Return the same file under other engines than its default one, each as a candidate of its own."""
+    row = next((each for each in FORMATS if each.name == entry.format), None)
+    if row is None or entry.candidate is None or entry.file.startswith(BASELINE):
+        return []
+    others = [name for name in row.engines if name in engines and name != engine_for(row)]
+    return [
+        replace(
+            entry,
+            file=(file := f"{entry.file} ({name.replace('_', '-')})"),
+            candidate=replace(entry.candidate, name=file, arguments={**entry.candidate.arguments, "engine": name}),
+            same_as=entry.file,
+        )
+        for name in others
+    ]
 
 
 def check_file(path: Path, sha256: str, *, described_by: str, cure: str) -> None:
@@ -213,7 +251,7 @@ def _asked(
         for candidate, found in answers_of(candidates, samples, on_step=on_step):
             entry = asked[candidate.name]
             if isinstance(found, EdgeportError):
-                if not skip_refused:
+                if not (skip_refused or entry.same_as):
                     raise found
                 # The file is the right one, so it is the engine that is missing, or too old for it.
                 left_out.append({"file": entry.file, "reason": str(found)})
@@ -283,6 +321,7 @@ def _record(
         predictions=classes,
         confidence_ppm=confidence_ppm,
         answers=tuple(map(packed, answers)),
+        same_as=entry.same_as,
     )
 
 

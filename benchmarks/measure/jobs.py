@@ -12,14 +12,14 @@ from edgeport.benchmarks.measure.any_model import Evaluation, benchmark_any, eva
 from edgeport.benchmarks.measure.candidates.candidate import Samples
 from edgeport.benchmarks.measure.compiled_metrics import compiled_metrics
 from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden, golden_evaluation, samples_digest
-from edgeport.benchmarks.report.raw.record import Report
+from edgeport.benchmarks.report.raw.record import Measured, Report
 from edgeport.export.manifest import Manifest, read_manifest
 from edgeport.runtime.artefact.contract import Input, Output
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.golden.answers import FILE_NAME, read_golden
-from edgeport.runtime.host.terminal import visible
+from edgeport.runtime.host.terminal import shell_word, visible
 from edgeport.runtime.tensors.checks import few_steps
 from edgeport.train.datasets.data import Data, numbered_as
 from edgeport.train.zoo import find_published
@@ -45,6 +45,18 @@ class Job:
     files: Mapping[str, Path] = field(default_factory=dict)
     opened_by: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     example: str = "IMAGE.png"
+
+    def command_for(self, measured: Measured, folder: Path) -> str:
+        """Return the command that predicts with a candidate.
+
+        Args:
+            measured: The candidate.
+            folder: Where artefacts are that ``files`` lacks.
+        """
+        path = self.files.get(measured.artefact, folder / measured.artefact)
+        options = " --trust" if self.files and not measured.precision else ""
+        options += f" --engine {measured.under}" if measured.under else ""
+        return f"edgeport predict {shell_word(path)} {self.example}{options}"
 
 
 def on_golden_samples(arguments: argparse.Namespace, folder: Path, baseline: Baseline | None) -> Job:

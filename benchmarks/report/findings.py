@@ -374,6 +374,7 @@ def _is_base(report: Report, candidate: Measured, measured: Measured) -> bool:
         and (candidate.format, candidate.precision) == (measured.format, "float32")
         and measured.precision != "float32"
         and candidate.file.startswith(BASELINE) == measured.file.startswith(BASELINE)
+        and candidate.under == measured.under
     )
 
 

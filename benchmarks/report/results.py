@@ -6,8 +6,10 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from edgeport.benchmarks.report.raw.engine_choice import engine_choices, engines_text
 from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.raw.report_file import FILE_NAME, report_text
+from edgeport.runtime.engines.fastest import FILE_NAME as ENGINES
 from edgeport.runtime.files.claim import Claim
 from edgeport.runtime.files.output import staged_result
 from edgeport.runtime.tensors.arrays import Pixels
@@ -39,8 +41,10 @@ def write_results(
     Raises:
         InputError: The folder cannot be written to.
     """
-    with staged_result(claim, record=FILE_NAME, stale=(FLIPS, *_SHOWN)) as staging:
+    with staged_result(claim, record=FILE_NAME, stale=(FLIPS, ENGINES, *_SHOWN)) as staging:
         (staging / FILE_NAME).write_bytes(report_text(report).encode())
+        if choices := engine_choices(report):
+            (staging / ENGINES).write_text(engines_text(report, choices), encoding="utf-8")
         flipped = None if images is None else flipped_images(report, images)
         if flipped is not None:
             (staging / FLIPS).write_bytes(flipped)

@@ -77,7 +77,8 @@ def _run_probes(arguments: argparse.Namespace) -> int:
         print(json.dumps(document, indent=2))
     else:
         print("\n".join(map(_line, probes)))
-    return 0 if all(each.outcome == "runs" for each in probes) else 1
+    outcomes = {each.outcome for each in probes}
+    return 0 if "runs" in outcomes <= {"runs", "left out"} else 1
 
 
 def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:

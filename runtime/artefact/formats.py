@@ -1,12 +1,36 @@
-"""The table of artefact formats and of the engines that run them, each a row here and a module."""
+"""The two tables of artefacts: the formats, and the engines that run them, each a row here and a module."""
 
 from typing import NamedTuple
 
 from edgeport.runtime.errors import ArtefactError, unknown_name
 
 
+class EngineRow(NamedTuple):
+    """One package that runs artefacts, as strings, so that reading the table imports none.
+
+    Attributes:
+        module: The module of ours that runs them with it: its ``open_engine`` opens a file, and its ``import_package``
+            imports what that takes.
+        formats: The names of the formats that it runs.
+        extra: The extra of the edgeport distribution that installs it.
+    """
+
+    module: str
+    formats: tuple[str, ...]
+    extra: str
+
+
+# By the import names of the packages. Of those that run a format, the first one that is installed is its default.
+ENGINES: dict[str, EngineRow] = {
+    "ai_edge_litert": EngineRow("edgeport.runtime.engines.tflite", ("tflite",), "tflite"),
+    "tflite_runtime": EngineRow("edgeport.runtime.engines.tflite", ("tflite",), "tflite-runtime"),
+    "onnxruntime": EngineRow("edgeport.runtime.engines.onnx", ("onnx",), "onnx"),
+    "openvino": EngineRow("edgeport.runtime.engines.openvino", ("onnx", "tflite"), "openvino"),
+}
+
+
 class Format(NamedTuple):
-    """One artefact format, as strings, so that reading the table imports no engine.
+    """One artefact format, likewise.
 
     Attributes:
         name: What the user calls it (``--formats``); also the file suffix without its dot.
@@ -15,9 +39,6 @@ class Format(NamedTuple):
         exporter: The module that converts a Keras model to this format.
         structure_module: The module that knows how a file is built; its ``sound_content`` looks at one that nobody
             vouches for.
-        engines: The import names of the packages that can run it, the preferred one first, and the module of ours that
-            does so: its ``open_engine`` opens a file, and its ``import_package`` imports what that takes.
-        extra: The extra of the edgeport distribution that installs an engine.
     """
 
     name: str
@@ -25,13 +46,16 @@ class Format(NamedTuple):
     magic_offset: int
     exporter: str
     structure_module: str
-    engines: dict[str, str]
-    extra: str
 
     @property
     def suffix(self) -> str:
         """The file suffix, with its dot."""
         return f".{self.name}"
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """The import names of the packages that can run it, the preferred one first, and the module of each."""
+        return {package: row.module for package, row in ENGINES.items() if self.name in row.formats}
 
 
 FORMATS: tuple[Format, ...] = (
@@ -41,11 +65,6 @@ FORMATS: tuple[Format, ...] = (
         magic_offset=4,
         exporter="edgeport.export.tflite.convert",
         structure_module="edgeport.runtime.artefact.foreign.tflite",
-        engines={
-            "ai_edge_litert": "edgeport.runtime.engines.tflite",
-            "tflite_runtime": "edgeport.runtime.engines.tflite",
-        },
-        extra="tflite",
     ),
     Format(
         name="onnx",
@@ -53,8 +72,6 @@ FORMATS: tuple[Format, ...] = (
         magic_offset=0,
         exporter="edgeport.export.onnx.convert",
         structure_module="edgeport.runtime.artefact.foreign.onnx",
-        engines={"onnxruntime": "edgeport.runtime.engines.onnx"},
-        extra="onnx",
     ),
 )
 

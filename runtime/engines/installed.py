@@ -3,7 +3,7 @@
 import sys
 from importlib.util import find_spec
 
-from edgeport.runtime.artefact.formats import Format
+from edgeport.runtime.artefact.formats import ENGINES, Format
 from edgeport.runtime.errors import MissingDependencyError, unknown_name
 
 
@@ -40,5 +40,25 @@ def engine_for(chosen: Format, wanted: str | None = None) -> str:
         )
     raise MissingDependencyError(
         f"no engine for {chosen.name} files is installed (looked for {name or ', '.join(chosen.engines)}): "
-        f"pip install 'edgeport[{'tflite-runtime' if name == 'tflite_runtime' else chosen.extra}]'"
+        f"pip install 'edgeport[{ENGINES[sought].extra}]'"
     )
+
+
+def engines_listed(text: str) -> tuple[str, ...]:
+    """Return the import names of the engines that a user lists, ``NAME,NAME``, or of all that are installed (``all``).
+
+    Raises:
+        InputError: There is no engine of that name.
+        MissingDependencyError: It is not installed.
+    """
+    if text == "all":
+        return tuple(name for name in ENGINES if find_spec(name) is not None)
+    names = tuple(dict.fromkeys(each.strip().replace("-", "_") for each in text.split(",")))
+    for name in names:
+        if name not in ENGINES:
+            raise unknown_name("engine", name, ENGINES)
+        if find_spec(name) is None:
+            raise MissingDependencyError(
+                f"the engine {name} is not installed: pip install 'edgeport[{ENGINES[name].extra}]'"
+            )
+    return names

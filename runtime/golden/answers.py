@@ -219,12 +219,13 @@ def _known_engines(file: str) -> tuple[str, ...]:
 
 def _answers(folder: Path, file: str, inputs: Mapping[str, Array]) -> list[GoldenAnswer]:
     """Return what an artefact answers in each engine that can open it; the first error if none can."""
-    errors: list[ArtefactError | MissingDependencyError] = []
+    errors: list[ArtefactError | InputError | MissingDependencyError] = []
     answers = []
     for engine in installed_engines(format_called(file)) or (None,):
         try:
             predictor = load(folder / file, engine=engine)
-        except (ArtefactError, MissingDependencyError) as error:
+            raw = raw_answers(predictor, inputs)
+        except (ArtefactError, InputError, MissingDependencyError) as error:
             # Such as tflite-runtime beside numpy 2, or an operator that is too new for it.
             errors.append(error)
             continue
@@ -236,7 +237,7 @@ def _answers(folder: Path, file: str, inputs: Mapping[str, Array]) -> list[Golde
                 precision=spec.metadata.precision if spec.metadata else "",
                 engine=spec.engine,
                 engine_version=spec.engine_version,
-                raw=raw_answers(predictor, inputs),
+                raw=raw,
             )
         )
     if not answers:

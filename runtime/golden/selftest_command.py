@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeport.runtime.artefact.formats import ENGINES
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.files.plain_file import MOST_JSON, read_plain
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--server", metavar="URL", help="ask a running edgeport serve too, such as http://localhost:8080"
     )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="what its clients must know")
-    parser.add_argument("--engine", metavar="NAME", help="ai_edge_litert, tflite_runtime or onnxruntime alone")
+    parser.add_argument("--engine", metavar="NAME", help=f"one of {', '.join(ENGINES)} alone")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

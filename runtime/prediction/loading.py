@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,12 @@ from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.plain_file import MOST_MODEL, read_plain
 from edgeport.runtime.prediction.predictor import Predictor
 
+if TYPE_CHECKING:
+    from edgeport.runtime.engines.fastest import Choice
+
 _LARGEST_THREADS = 64
+# What stands in the place of an engine's name where a benchmark has chosen it.
+_FASTEST = "fastest"
 
 
 def load(
@@ -23,15 +29,17 @@ def load(
 
     Args:
         source: A ``.tflite`` or ``.onnx`` file, or the bytes of one.
-        engine: The package that shall run it (``ai_edge_litert``, ``tflite_runtime`` or ``onnxruntime``);
-            by default the first of that list that is installed and can run the format.
+        engine: The package that shall run it (``ai_edge_litert``, ``tflite_runtime``, ``onnxruntime`` or ``openvino``);
+            by default the first of that list that is installed and can run the format. ``fastest`` is the one that
+            ``edgeport benchmark --engines all`` has found to be so on this machine.
         threads: How many threads the engine may use for one call, from 1 to 64.
         verify: Refuse a file that does not match the SHA-256 inside it, and one that has none. Turn it off
             only for a file that another tool made and that you trust.
 
     Raises:
         ArtefactError: The file is missing, unreadable, altered, or not the format that its name says.
-        InputError: ``threads`` is out of range, or ``engine`` cannot run this format.
+        InputError: ``threads`` is out of range, ``engine`` cannot run this file, or nobody has measured here which one
+            is the fastest.
         MissingDependencyError: No engine for this format is installed.
 
     Examples:
@@ -57,9 +65,24 @@ def load(
     metadata = read_metadata(content, name=name, verify=verify)
     if path is None and metadata is not None:
         name = f"{metadata.model}.{metadata.precision}.{chosen.name}"
+    choice = _choice(path, content, threads=int(threads)) if engine == _FASTEST else None
+    package = engine_for(chosen, choice.engine if choice else engine)
     if not verify:
         content = _sound(content, chosen, name=name, path=path)
-    return Predictor(Origin(content, name, chosen.name, engine_for(chosen, engine), int(threads)), metadata)
+    predictor = Predictor(Origin(content, name, chosen.name, package, int(threads)), metadata)
+    if choice:
+        choice.check_version(predictor.spec.engine_version)
+    return predictor
+
+
+def _choice(path: str | None, content: bytes, *, threads: int) -> "Choice":
+    """Return what a benchmark says of a file."""
+    if path is None:
+        raise InputError(f"engine: got {_FASTEST!r} with bytes, expected a path, near which engines.json lies")
+    # Those who name an engine, or none, need none of it.
+    from edgeport.runtime.engines.fastest import fastest_engine
+
+    return fastest_engine(path, content, threads=threads)
 
 
 def _sound(content: bytes, chosen: Format, *, name: str, path: str | None) -> bytes:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.runtime.artefact.formats import ENGINES
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import check_output_folder
@@ -18,7 +18,7 @@ from edgeport.runtime.tensors.batches import samples_at_a_time
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    engines = ", ".join(engine for row in FORMATS for engine in row.engines)
+    engines = ", ".join(ENGINES)
     parser.add_argument("artefact", metavar="ARTEFACT", type=Path, help="a .tflite or .onnx file")
     forms = ", ".join(form.what for form in FORMS)
     parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help=f"what to answer: {forms}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
-from edgeport.runtime.artefact.formats import FORMATS
+from edgeport.runtime.artefact.formats import ENGINES
 from edgeport.runtime.cli import exit_code_of
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.temporary import temporary_folder
@@ -27,7 +27,7 @@ _MEGABYTE = 1 << 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     usual = Limits()
-    engines = ", ".join(engine for row in FORMATS for engine in row.engines)
+    engines = ", ".join(ENGINES)
     parser.add_argument("paths", metavar="DIR|FILE", type=Path, nargs="+", help="an export folder, or artefacts")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine alone)")
     parser.add_argument("--port", type=int, default=8080, metavar="N", help="the port; 0 for a free one (default 8080)")

@@ -32,14 +32,13 @@ from edgeport.runtime.artefact.foreign.onnx import _CHILDREN
 from edgeport.runtime.artefact.foreign.probing import probe
 from edgeport.runtime.artefact.foreign.protobuf import BYTES, fields
 from edgeport.runtime.artefact.foreign.tflite import check_structure
-from edgeport.runtime.artefact.formats import format_of
+from edgeport.runtime.artefact.formats import ENGINES, format_of
 from edgeport.runtime.files.output import write_whole
 
 ROOT = Path(__file__).parents[2]
 KIND = "mutants"
 SCHEMA = 1
 KINDS = ("truncate", "change", "zero", "structure", "random")
-ENGINES = ("ai_edge_litert", "tflite_runtime", "onnxruntime")
 SECONDS = 10.0
 WIDTHS = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8}
 
@@ -278,7 +277,10 @@ def main() -> int:
     options = {"seed": arguments.seed, "count": arguments.count, "jobs": arguments.jobs}
     rows: list[dict[str, object]] = []
     for engine in (arguments.engine,) if arguments.engine else ENGINES:
-        suitable = [path for path in paths if (path.suffix == ".onnx") == (engine == "onnxruntime")]
+        suitable = [path for path in paths if path.suffix[1:] in ENGINES[engine].formats]
+        if engine == "openvino":
+            # Integers of TFLite it does not run.
+            suitable = [path for path in suitable if path.suffix == ".onnx" or ".float" in path.name]
         if suitable and find_spec(engine) is None and engine == "tflite_runtime":
             if sys.version_info >= (3, 12):
                 raise SystemExit("tflite-runtime has wheels up to Python 3.11: run this with one of those")

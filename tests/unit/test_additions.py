@@ -20,7 +20,7 @@ from edgeport.benchmarks.tasks.table import TASKS, Task
 from edgeport.benchmarks.tasks.targets import TARGETS, Targets
 from edgeport.runtime import InputError, load
 from edgeport.runtime.artefact.contract import Input, Output
-from edgeport.runtime.artefact.formats import format_named
+from edgeport.runtime.artefact.formats import ENGINES, EngineRow, format_named
 from edgeport.runtime.artefact.precisions import PRECISIONS
 from edgeport.runtime.cli import main
 from edgeport.runtime.engines.installed import installed_engines
@@ -36,7 +36,7 @@ FILE = "tiny.float32.onnx"
 def added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     # This is all that is added beside the module.
-    monkeypatch.setitem(format_named("onnx").engines, "onnx", "reference_engine")
+    monkeypatch.setitem(ENGINES, "onnx", EngineRow("reference_engine", ("onnx",), "export"))
 
 
 def test_an_engine_that_is_in_no_row_runs_nothing(data: Path) -> None:
@@ -48,7 +48,7 @@ def test_an_engine_that_is_in_no_row_runs_nothing(data: Path) -> None:
 def test_a_new_engine_is_its_module_and_its_name_in_a_row(
     data: Path, golden: dict[str, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert installed_engines(format_named("onnx")) == ("onnxruntime", "onnx")
+    assert installed_engines(format_named("onnx")) == ("onnxruntime", "openvino", "onnx")
     predictor = load(data / FILE, engine="onnx")
     assert predictor.spec.engine == "onnx"
     np.testing.assert_allclose(predictor.predict(golden["images"]), golden[FILE], atol=1e-5)
@@ -60,12 +60,12 @@ def test_a_new_engine_is_its_module_and_its_name_in_a_row(
 
     (tmp_path / "golden.npz").write_bytes(golden_bytes(data, [FILE], {"image": golden["images"][..., np.newaxis]}))
     answers = read_golden(tmp_path / "golden.npz")
-    assert [answer.engine for answer in answers.answers] == ["onnxruntime", "onnx"]
+    assert [answer.engine for answer in answers.answers] == ["onnxruntime", "openvino", "onnx"]
     assert {check.status for check in check_golden(answers, data)} == {"passed"}
 
     with pytest.raises(SystemExit):
         main(["predict", "--help"])
-    assert "onnxruntime, onnx" in " ".join(capsys.readouterr().out.split())
+    assert "onnxruntime, openvino, onnx" in " ".join(capsys.readouterr().out.split())
 
 
 def test_each_precision_has_a_mark_of_its_own() -> None:

@@ -92,7 +92,7 @@ ENGINES = {
     "litert_quantizer": {f"{LAB}/quantizers/tflite_quantizers.py"},
     "mlperf_loadgen": {"benchmarks/mlperf/loadgen_process.py"},
     "ray": {"benchmarks/sweep/pools/ray_pool.py"},
-    "openvino": {f"{LAB}/peers/ways/openvino_peer.py"},
+    "openvino": {"runtime/engines/openvino.py", f"{LAB}/peers/ways/openvino_peer.py"},
     "shtab": {"runtime/host/completion_command.py"},
     "starlette": {"runtime/serving/application.py"},
     "uvicorn": {"runtime/serving/server.py"},

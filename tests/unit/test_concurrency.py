@@ -14,13 +14,21 @@ import pytest
 
 from edgeport.runtime import InputError, load
 
-NAMES = ("tiny.int8.tflite", "tiny.int8.onnx")
+# Under each engine; None is the default one.
+RUNS = (
+    ("tiny.int8.tflite", None),
+    ("tiny.int8.onnx", None),
+    ("tiny.int8.onnx", "openvino"),
+    ("tiny.float32.tflite", "openvino"),
+)
 THREADS, CALLS = 8, 4000
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_threads_get_their_own_answers(name: str, data: Path, golden: dict[str, np.ndarray]) -> None:
-    predictor = load(data / name)
+@pytest.mark.parametrize(("name", "engine"), RUNS)
+def test_threads_get_their_own_answers(
+    name: str, engine: str | None, data: Path, golden: dict[str, np.ndarray]
+) -> None:
+    predictor = load(data / name, engine=engine)
     tensors = [predictor.encode(golden["images"][index : index + 1]) for index in range(20)]
     expected = [predictor.run(tensor) for tensor in tensors]
     wrong: list[int] = []
@@ -65,7 +73,7 @@ def test_an_interpreter_that_got_lost_in_an_exception_is_replaced(data: Path, go
     expected = predictor.run(tensor)
     for _ in range(20):
         # As when Ctrl-C or a timeout by signal comes right after an interpreter was taken.
-        predictor._engine._take()
+        predictor._engine.take()
     answers: list[np.ndarray] = []
     worker = threading.Thread(target=lambda: answers.append(predictor.run(tensor)), daemon=True)
     worker.start()
@@ -74,14 +82,14 @@ def test_an_interpreter_that_got_lost_in_an_exception_is_replaced(data: Path, go
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_forked_child_answers_and_ends(name: str, threads: int, data: Path) -> None:
+@pytest.mark.parametrize(("name", "engine"), RUNS)
+def test_a_forked_child_answers_and_ends(name: str, engine: str | None, threads: int, data: Path) -> None:
     code = f"""
 import os, sys
 import numpy as np
 from edgeport.runtime import load
 images = np.load({str(data / "golden.npz")!r})["images"]
-predictor = load({str(data / name)!r}, threads={threads})
+predictor = load({str(data / name)!r}, engine={engine!r}, threads={threads})
 expected = predictor.predict(images)
 if os.fork():
     sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
@@ -90,18 +98,21 @@ sys.exit(0 if np.array_equal(predictor.predict(images), expected) else 5)
     ends_well([sys.executable, "-c", code])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_predictor_is_pickled_with_its_bytes(name: str, data: Path, golden: dict, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "engine"), RUNS)
+def test_a_predictor_is_pickled_with_its_bytes(
+    name: str, engine: str | None, data: Path, golden: dict, tmp_path: Path
+) -> None:
     (tmp_path / name).write_bytes((data / name).read_bytes())
-    predictor = load(tmp_path / name, threads=2)
+    predictor = load(tmp_path / name, engine=engine, threads=2)
     (tmp_path / name).unlink()
     copy = pickle.loads(pickle.dumps(predictor))
     assert copy.spec == predictor.spec
     np.testing.assert_array_equal(copy.predict(golden["images"]), predictor.predict(golden["images"]))
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
-def test_a_predictor_goes_to_a_pool_of_processes(start_method: str, data: Path, tmp_path: Path) -> None:
+def test_a_predictor_goes_to_a_pool_of_processes(start_method: str, engine: str, data: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(f"""
 import numpy as np
@@ -110,7 +121,7 @@ from multiprocessing import get_context
 from edgeport.runtime import load
 if __name__ == "__main__":
     images = np.load({str(data / "golden.npz")!r})["images"]
-    predictor = load({str(data / "tiny.int8.onnx")!r})
+    predictor = load({str(data / "tiny.int8.onnx")!r}, engine={engine!r})
     with ProcessPoolExecutor(2, mp_context=get_context({start_method!r})) as pool:
         answers = list(pool.map(predictor.predict, np.split(images, 4)))
     np.testing.assert_array_equal(np.concatenate(answers), predictor.predict(images))

@@ -17,6 +17,8 @@ from edgeport.runtime import ArtefactError, InputError, MissingDependencyError, 
 from edgeport.runtime.tensors.checks import TensorCheck
 
 NAMES = ("tiny.float32.tflite", "tiny.int8.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
+# Under each engine; None is the default one.
+RUNS = (*((name, None) for name in NAMES), ("tiny.int8.onnx", "openvino"), ("tiny.float32.tflite", "openvino"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -411,12 +413,12 @@ class EnoughError(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "engine"), RUNS)
 @pytest.mark.parametrize("kind", [EnoughError, ValueError, RuntimeError])
 def test_what_a_signal_handler_raises_passes_through_the_engine(
-    name: str, kind: type[Exception], data: Path, golden: dict
+    name: str, engine: str | None, kind: type[Exception], data: Path, golden: dict
 ) -> None:
-    predictor = load(data / name)
+    predictor = load(data / name, engine=engine)
     error = kind("enough")
 
     def handler(number: int, frame: object) -> None:
@@ -444,11 +446,13 @@ def test_what_a_signal_handler_raises_passes_through_the_engine(
     assert predictor.predict(golden["images"][:1]).shape == (1, 10)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_signal_handler_may_predict(name: str, data: Path, golden: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "engine"), RUNS)
+def test_a_signal_handler_may_predict(
+    name: str, engine: str | None, data: Path, golden: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # As on a machine with as many threads as cores: there is one interpreter, and it is in use.
-    monkeypatch.setattr("edgeport.runtime.engines.tflite._cores", lambda: 1)
-    predictor = load(data / name)
+    monkeypatch.setattr("edgeport.runtime.engines.pool._cores", lambda: 1)
+    predictor = load(data / name, engine=engine)
     expected = predictor.predict(golden["images"][:1])
     answers = []
 

@@ -93,6 +93,7 @@ class Measured:
         series: Its timed calls; empty for a reference whose answers were recorded elsewhere, and for answers alone.
         starts: Each start of a process that ran it.
         answers: For a model that does not choose one class, what it answers: an array for each of ``Report.judged``.
+        same_as: The candidate of the same file under its default engine, by ``file``; empty for that one itself.
     """
 
     file: str
@@ -106,14 +107,29 @@ class Measured:
     series: tuple[Series, ...] = ()
     starts: tuple[Start, ...] = ()
     answers: tuple[Packed, ...] = ()
+    same_as: str = ""
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it: format and precision, or its file name where that does not say both."""
-        if self.format != KERAS and not self.file.endswith(f".{self.precision}.{self.format}"):
-            return self.file
-        prefix = "baseline " if self.file.startswith(BASELINE) else ""
-        return f"{prefix}{FORMAT_NAMES.get(self.format, self.format)} {self.precision}"
+        """How tables and pictures call it: format and precision, or its file name where that does not say both.
+
+        Under another engine than its default one, that engine's name follows.
+        """
+        file, under = self.artefact, f" ({self.under})" if self.under else ""
+        if self.format != KERAS and not file.endswith(f".{self.precision}.{self.format}"):
+            return f"{file}{under}"
+        prefix = "baseline " if file.startswith(BASELINE) else ""
+        return f"{prefix}{FORMAT_NAMES.get(self.format, self.format)} {self.precision}{under}"
+
+    @property
+    def artefact(self) -> str:
+        """The name of the file that it runs, which candidates under several engines share."""
+        return self.same_as or self.file
+
+    @property
+    def under(self) -> str:
+        """The engine that it was put under; empty for the default one of its file."""
+        return self.engine["name"] if self.same_as else ""
 
     @property
     def timed(self) -> bool:

@@ -53,6 +53,11 @@ def _wrong_values(content: Mapping[str, Any]) -> str:
     files = [entry["file"] for entry in content["artefacts"]]
     if len(set(files)) < len(files):
         return "two artefacts have the same file name"
+    for entry in content["artefacts"]:
+        if entry.get("same_as") and (
+            entry["same_as"] not in files or not {"name", "version"} <= entry["engine"].keys()
+        ):
+            return f"{entry['file']} is under another engine without a name, or under that of a file that is not there"
     return next(filter(None, (_wrong_measurement(entry, count) for entry in content["artefacts"])), "")
 
 

@@ -19,10 +19,11 @@ from edgeport.benchmarks.report.charts.data import (
     Strip,
     Strips,
 )
-from edgeport.benchmarks.report.document import Block, Cell, Chart, Column, Heading, Section, Table
+from edgeport.benchmarks.report.document import Block, Cell, Chart, Column, Heading, Paragraph, Section, Table
 from edgeport.benchmarks.report.findings import Candidate, Findings
 from edgeport.benchmarks.report.looks import colour_of, mark_of
 from edgeport.benchmarks.report.percentiles import PERCENTS
+from edgeport.benchmarks.report.raw.engine_choice import engine_choices
 from edgeport.benchmarks.report.raw.record import LABEL, PREDICT
 from edgeport.benchmarks.report.sections.names import ARTEFACT, is_bounded, latency_cell, named, scaled
 from edgeport.benchmarks.report.words import THIN, amount, counted, enumerated, figures, span
@@ -67,6 +68,43 @@ def with_front(spots: Sequence[Spot]) -> list[Spot]:
             best = spot.accuracy[0]
             front.add(spot.name)
     return [replace(spot, front=spot.name in front) for spot in spots]
+
+
+def engines(findings: Findings) -> Section | None:
+    """Return the section with each file under several engines; None if each was measured under one."""
+    choices = engine_choices(findings.report)
+    if not choices:
+        return None
+    names = {candidate.measured.file: candidate for candidate in findings.candidates}
+    columns = [
+        ARTEFACT,
+        Column("threads"),
+        Column("median", "\u00b5s"),
+        Column("rounds faster"),
+        Column("decisions changed"),
+        Column("largest change", "% of range"),
+        Column("choice", numeric=False),
+    ]
+    rows = [
+        [
+            named(names[run.measured.file], look="best" if run is choice.chosen else ""),
+            Cell(choice.threads, "count"),
+            Cell(run.median_ns / 1e3, "amount"),
+            Cell(None if run.rounds_faster is None else f"{run.rounds_faster} of {choice.rounds}"),
+            Cell(None if run.rounds_faster is None else run.changed, "count"),
+            Cell(None if run.rounds_faster is None else 100 * run.largest, "amount"),
+            Cell("fastest" if run is choice.chosen else "" if run.alike else "not alike"),
+        ]
+        for choice in choices
+        for run in choice.runs
+    ]
+    note = (
+        "Each file under its default engine, which comes first, and under others, in the same turns. The fastest is "
+        "another than the default engine if it was faster in every round, takes no decision otherwise, and is off by "
+        "no more than golden answers of its precision may be in another engine. load(..., engine='fastest') takes this "
+        "choice from engines.json."
+    )
+    return Section("engines", "Engines", [Table("Each file under each engine", columns, rows), Paragraph(note, "note")])
 
 
 def latency(findings: Findings) -> Section | None:

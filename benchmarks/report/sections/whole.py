@@ -8,7 +8,7 @@ from edgeport.benchmarks.report.raw.record import Report
 from edgeport.benchmarks.report.sections.accuracy import accuracy
 from edgeport.benchmarks.report.sections.answer import lead
 from edgeport.benchmarks.report.sections.judged import judged
-from edgeport.benchmarks.report.sections.latency import latency, startup, throughput, trade_off
+from edgeport.benchmarks.report.sections.latency import engines, latency, startup, throughput, trade_off
 from edgeport.benchmarks.report.sections.machine import legend, machine, reproduce
 from edgeport.benchmarks.report.sections.machines import lead_of_all, machine_names, machines, same_answers
 from edgeport.benchmarks.report.sections.pictures.flips import confusions, flips
@@ -19,8 +19,8 @@ from edgeport.benchmarks.report.words import counted, enumerated, moment
 
 _Maker = Callable[[Findings], Section | None]
 _MAKERS: tuple[_Maker, ...] = (
-    summary, trade_off, latency, throughput, judged, shown_answers, accuracy, flips, confusions, startup, profiles,
-    mlperf, machine, reproduce,
+    summary, trade_off, engines, latency, throughput, judged, shown_answers, accuracy, flips, confusions, startup,
+    profiles, mlperf, machine, reproduce,
 )  # fmt: skip
 _OF_ANSWERS = (judged, shown_answers, accuracy, flips, confusions)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.engines.empty_axes import EmptyAxes
-from edgeport.runtime.errors import EdgeportError, InputError
+from edgeport.runtime.errors import EdgeportError, InputError, WrongEngineError
 from edgeport.runtime.prediction.loading import load
 
 _OUT_OF_MEMORY = ("bad_alloc", "failed to map segment", "failed to allocate", "cannot allocate", "out of memory")
@@ -24,13 +24,15 @@ def main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)
     sys.dont_write_bytecode = True
-    _limit(request["seconds"], request["memory_bytes"])
+    _limit(request["seconds"], request["memory_bytes"], request["file_bytes"])
     EmptyAxes.in_a_process_of_its_own = True
     source = sys.stdin.buffer.read() if request["path"] is None else request["path"]
     try:
         said = {"outcome": "runs", "detail": _answer(source, request["engine"], request["shapes"])}
     except _WrongShapeError as error:
         said = {"outcome": "wrong shape", "detail": str(error)}
+    except WrongEngineError as error:
+        said = {"outcome": "left out", "detail": str(error)}
     except MemoryError:
         said = {"outcome": "too much memory", "detail": "it wanted more memory than it may have"}
     # An engine's errors share no base class below Exception, and any of them is an answer here.
@@ -42,12 +44,13 @@ def main() -> None:
     os.write(answers, json.dumps({**said, "peak_rss_bytes": _peak_rss_bytes()}).encode())
 
 
-def _limit(seconds: float, memory_bytes: int) -> None:
+def _limit(seconds: float, memory_bytes: int, file_bytes: int) -> None:
     limits = {
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_CPU: math.ceil(seconds) + 1,
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
+        # OpenVINO reads TFLite from files alone, so that a copy is written.
+        resource.RLIMIT_FSIZE: file_bytes,
     }
     for limit, most in limits.items():
         allowed = resource.getrlimit(limit)[1]

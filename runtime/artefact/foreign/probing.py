@@ -22,7 +22,7 @@ from edgeport.runtime.errors import InputError, MissingDependencyError
 from edgeport.runtime.files.plain_file import MOST_MODEL, open_plain
 from edgeport.runtime.host.terminal import visible
 
-OUTCOMES = ("runs", "refused", "crashed", "timed out", "too much memory")
+OUTCOMES = ("runs", "left out", "refused", "crashed", "timed out", "too much memory")
 
 # No folder that the caller happens to stand in may bring modules of its own: those are the empty names.
 _START = (
@@ -42,8 +42,9 @@ class Probe:
     Attributes:
         file: The file, as it was named.
         engine: The import name of the package that was asked to run it.
-        outcome: ``runs``: it gave an answer to zeros; ``refused``: it was turned down with an error; ``crashed``: the
-            process died; ``timed out`` or ``too much memory``: it reached a limit.
+        outcome: ``runs``: it gave an answer to zeros; ``left out``: the engine is not for such files; ``refused``: it
+            was turned down with an error; ``crashed``: the process died; ``timed out`` or ``too much memory``: it
+            reached a limit.
         detail: The same in words, in one line.
         seconds: How long the process lived.
         peak_rss_bytes: The most memory that the process had at a time; None if it did not live to tell.
@@ -122,6 +123,7 @@ def _probed(
         "shapes": {key: list(map(int, shape)) for key, shape in (shapes or {}).items()},
         "seconds": seconds,
         "memory_bytes": memory_bytes,
+        "file_bytes": os.stat(name).st_size if content is None else len(content),
     }
     started = time.monotonic()
     command = [sys.executable, "-c", f"{_START}c.main()", json.dumps(request)]

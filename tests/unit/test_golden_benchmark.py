@@ -112,12 +112,12 @@ def test_what_cannot_be_judged_of_golden_samples_is_refused(
 def test_an_engine_that_is_missing_is_reported(
     artefacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    hide(("onnxruntime",), tmp_path / "hidden", monkeypatch)
+    hide(("onnxruntime", "openvino"), tmp_path / "hidden", monkeypatch)
     report = benchmark_golden(artefacts, golden_of(artefacts), timing=FAST)
     assert [each.file for each in report.artefacts] == ["tiny.keras", "tiny.float32.tflite", "tiny.int8.tflite"]
     assert [each["file"] for each in report.skipped] == ["tiny.int8.onnx"]
     assert "pip install 'edgeport[onnx]'" in report.skipped[0]["reason"]
-    hide(("onnxruntime", "ai_edge_litert", "tflite_runtime"), tmp_path / "hidden", monkeypatch)
+    hide(("onnxruntime", "openvino", "ai_edge_litert", "tflite_runtime"), tmp_path / "hidden", monkeypatch)
     with pytest.raises(MissingDependencyError, match="nothing could be measured"):
         benchmark_golden(artefacts, golden_of(artefacts), timing=FAST)
 

@@ -16,6 +16,10 @@ from edgeport.runtime.files.array_archive import archive_bytes, read_archive
 from edgeport.runtime.golden.answers import golden_bytes
 
 FILES = ("tiny.float32.onnx", "tiny.float32.tflite", "tiny.int8.onnx", "tiny.int8.tflite")
+ENGINES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
+RUNS = [(file, engine) for file in FILES for engine in (ENGINES[file.split(".")[-1]], "openvino")]
+# It does not run what TFLite computes in integers.
+LEFT_OUT = ("tiny.int8.tflite", "openvino")
 
 
 @pytest.fixture
@@ -54,33 +58,37 @@ def test_all_pass_on_the_machine_that_answered(
         printed = capsys.readouterr().out.splitlines()
         assert printed[0] == "5 files match SHA256SUMS"
         assert "20 samples" in printed[1]
-        for file, line in zip(FILES, printed[2:6], strict=True):
-            assert line.startswith(f"  {file}  ")
+        for (file, engine), line in zip(RUNS, printed[2:10], strict=True):
+            assert line.startswith(f"  {file}  {engine} ")
+            if (file, engine) == LEFT_OUT:
+                assert "skipped: " in line
+                continue
             assert "20 rows compared, 0 different" in line
             assert "0 labels changed  ok" in line
-        assert printed[6] == "4 passed"
+        assert printed[10] == "7 passed, 1 skipped"
     monkeypatch.chdir(bundle)
     assert main(["selftest"]) == 0
 
 
 def test_altered_golden_answers_fail(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    alter_answers(bundle, FILES.index("tiny.int8.tflite"))
+    alter_answers(bundle, RUNS.index(("tiny.int8.tflite", "ai-edge-litert")))
     assert main(["selftest", str(bundle)]) == 1
     printed = capsys.readouterr().out
     (line,) = [line for line in printed.splitlines() if "FAILED" in line]
     assert line.startswith("  tiny.int8.tflite  ai-edge-litert ")
     assert "20 rows compared, 1 different, largest difference 1 steps (limit 0), 0 labels changed  FAILED" in line
-    assert printed.endswith("3 passed, 1 failed\n")
+    assert printed.endswith("6 passed, 1 failed, 1 skipped\n")
 
 
 def test_json_tells_all_of_it(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    alter_answers(bundle, FILES.index("tiny.int8.onnx"))
+    alter_answers(bundle, RUNS.index(("tiny.int8.onnx", "onnxruntime")))
     assert main(["selftest", str(bundle), "--json"]) == 1
     printed = json.loads(capsys.readouterr().out)
     assert (printed["schema"], printed["passed"], printed["files_checked"]) == (1, False, 5)
     assert printed["golden"]["samples"] == 20
-    assert [(check["file"], check["status"]) for check in printed["checks"]] == [
-        (file, "failed" if file == "tiny.int8.onnx" else "passed") for file in FILES
+    unlike = {("tiny.int8.onnx", "onnxruntime"): "failed", LEFT_OUT: "skipped"}
+    assert [(check["file"], check["engine"], check["status"]) for check in printed["checks"]] == [
+        (*run, unlike.get(run, "passed")) for run in RUNS
     ]
 
 
@@ -88,9 +96,11 @@ def test_it_checks_the_artefacts_and_the_engine_that_are_asked_for(
     bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["selftest", str(bundle), "--artefact", "tiny.int8.onnx", "--threads", "2"]) == 0
-    assert capsys.readouterr().out.endswith("1 passed\n")
+    assert capsys.readouterr().out.endswith("2 passed\n")
     assert main(["selftest", str(bundle), "--engine", "ai-edge-litert"]) == 0
     assert capsys.readouterr().out.endswith("2 passed, 2 skipped\n")
+    assert main(["selftest", str(bundle), "--engine", "openvino"]) == 0
+    assert capsys.readouterr().out.endswith("3 passed, 1 skipped\n")
 
 
 def test_an_engine_that_is_missing_is_reported(
@@ -100,14 +110,14 @@ def test_an_engine_that_is_missing_is_reported(
         for name in missing:
             monkeypatch.setitem(sys.modules, name, None)
 
-    without("onnxruntime")
+    without("onnxruntime", "openvino")
     assert main(["selftest", str(bundle)]) == 0
     printed = capsys.readouterr().out
     assert printed.count("skipped: no engine for onnx files is installed") == 2
     assert printed.endswith("2 passed, 2 skipped\n")
     assert main(["selftest", str(bundle), "--engine", "onnxruntime"]) == 2
     assert "pip install 'edgeport[onnx]'" in capsys.readouterr().err
-    without("onnxruntime", "ai_edge_litert", "tflite_runtime")
+    without("ai_edge_litert", "tflite_runtime")
     assert main(["selftest", str(bundle)]) == 2
     assert "nothing could be checked" in capsys.readouterr().err
 

@@ -49,7 +49,6 @@ def _limit(seconds: float, memory_bytes: int, file_bytes: int) -> None:
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_CPU: math.ceil(seconds) + 1,
         resource.RLIMIT_CORE: 0,
-        # OpenVINO reads TFLite from files alone, so that a copy is written.
         resource.RLIMIT_FSIZE: file_bytes,
     }
     for limit, most in limits.items():

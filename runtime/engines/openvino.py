@@ -170,6 +170,7 @@ class OpenvinoEngine(PooledEngine):
         self._wide = [place for place, tensor in enumerate(self.inputs) if tensor.dtype == "int64"]
         self._empty_axes = EmptyAxes(origin, [tensor.name for tensor in self.inputs])
         first = self._compiled(model, self._one)
+        self._by_sample = self._gives_one_for_one(first.compiled) if self._one else []
         # By the shapes that they are for: what a handler uses, which cannot wait until a model is compiled.
         self._first = {self._one: first.compiled}
         super().__init__(threads=origin.threads, first=first)
@@ -203,7 +204,21 @@ class OpenvinoEngine(PooledEngine):
                 ) from error
             raise
         self.idle.put(slot)
+        if any(len(answers[place]) != len(tensors[0]) for place in self._by_sample):
+            raise _wrong(
+                self._origin, f"gives {len(answers[self._by_sample[0]])} answers for {len(tensors[0])} samples"
+            )
         return answers
+
+    def _gives_one_for_one(self, compiled: Any) -> list[int]:
+        """Return the outputs of one answer a sample; raises WrongEngineError for several for one, as it has given."""
+        by_sample = []
+        for place, (port, output) in enumerate(zip(compiled.outputs, self.outputs, strict=True)):
+            if output.shape[:1] == (None,) and port.partial_shape[0].is_static:
+                if port.partial_shape[0].get_length() != 1:
+                    raise _wrong(self._origin, f"gives {port.partial_shape} for {output} of one sample")
+                by_sample.append(place)
+        return by_sample
 
     def _open(self, shapes: _Shapes, slot: _Slot) -> _Request:
         """Return a request for inputs of these shapes, of a model of its own or, below another call, of that one's."""
@@ -304,8 +319,10 @@ def _wrong(origin: Origin, why: str) -> WrongEngineError:
 
 
 def _spec(port: Any, origin: Origin) -> TensorSpec:
-    kind = port.element_type.get_type_name()
-    name = min(port.get_names(), default=port.get_node().get_friendly_name())
+    kind, names = port.element_type.get_type_name(), port.get_names()
+    name = min(names, default=port.get_node().get_friendly_name())
+    if len(names) > 1:
+        raise _wrong(origin, f"has several names for one tensor ({', '.join(sorted(names))})")
     if kind not in _DTYPES:
         raise ArtefactError(f"{origin.name}: its tensor {name} is a {kind}, which edgeport cannot feed to openvino")
     return TensorSpec(

@@ -92,13 +92,13 @@ ENGINES = {
     "litert_quantizer": {f"{LAB}/quantizers/tflite_quantizers.py"},
     "mlperf_loadgen": {"benchmarks/mlperf/loadgen_process.py"},
     "ray": {"benchmarks/sweep/pools/ray_pool.py"},
-    "openvino": {"runtime/engines/openvino.py", f"{LAB}/peers/ways/openvino_peer.py"},
+    "openvino": {"runtime/engines/openvino.py"},
     "shtab": {"runtime/host/completion_command.py"},
     "starlette": {"runtime/serving/application.py"},
     "uvicorn": {"runtime/serving/server.py"},
     "h11": {"runtime/serving/server.py"},
     "prometheus_client": {"runtime/serving/metrics.py"},
-    "tflite_runtime": {f"{LAB}/peers/ways/tflite_runtime_peer.py"},
+    "tflite_runtime": set(),
 }  # fmt: skip
 
 

@@ -71,8 +71,6 @@ def test_by_hand_quantizes_as_the_runtime_does() -> None:
         ("tiny.int8.tflite", "litert_peer", "open_tflite"),
         ("tiny.float32.onnx", "onnxruntime_peer", "open_onnx"),
         ("tiny.int8.onnx", "onnxruntime_peer", "open_onnx"),
-        ("tiny.float32.onnx", "openvino_peer", "open_onnx"),
-        ("tiny.int8.onnx", "openvino_peer", "open_onnx"),
     ],
 )
 def test_a_peer_answers_like_the_predictor(
@@ -84,11 +82,9 @@ def test_a_peer_answers_like_the_predictor(
     images = golden["images"] if golden["images"].ndim == 4 else golden["images"][..., np.newaxis]
     peer = getattr(peer_module, function)(path=str(data / file), threads=1, activation=predictor.spec.activation)
     expected = predictor.predict(images)
-    # Another engine's integers may be a step away.
-    tolerance = 0.02 if module == "openvino_peer" and "int8" in file else 1e-5
-    np.testing.assert_allclose(peer.answers(images), expected, atol=tolerance)
+    np.testing.assert_allclose(peer.answers(images), expected, atol=1e-5)
     one = images[:1]
-    np.testing.assert_allclose(peer.call(PREDICT, one)(), expected[:1], atol=tolerance)
+    np.testing.assert_allclose(peer.call(PREDICT, one)(), expected[:1], atol=1e-5)
     assert peer.call(LABEL, one)() == expected[:1].argmax(axis=1)
     assert np.shape(peer.call(ENGINE_CALL, one)()) == np.shape(expected[:1])
 

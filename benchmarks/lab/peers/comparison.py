@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.benchmarks.lab.peers.environments import tflite_runtime_python
-from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, EDGEPORT, KERAS_FILE, Entrant, line_up
+from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, EDGEPORT, KERAS_FILE, Entrant, line_up, under
 from edgeport.benchmarks.lab.peers.peers_report import RESULT, ModelFacts, PeersReport, Row, markdown
 from edgeport.benchmarks.lab.peers.subjects import Subject, exported_subject, mobilenet_subject
 from edgeport.benchmarks.lab.script import check_output_file, run_script
@@ -82,7 +82,7 @@ def compare_with_peers(
         try:
             if isinstance(tflite_runtime, str):
                 files = ("float32.tflite", "int8.tflite")
-                found.skipped += [_skip(subject, file, "tflite-runtime", tflite_runtime) for file in files]
+                found.skipped += [_skip(subject, file, under("tflite-runtime"), tflite_runtime) for file in files]
             python = tflite_runtime if isinstance(tflite_runtime, Path) else None
             _measure(found, subject, python, protocol, on_step)
         except KeyboardInterrupt:

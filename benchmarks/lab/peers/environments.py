@@ -52,7 +52,7 @@ def _link_edgeport(python: Path) -> None:
 
 
 def _works(python: Path) -> bool:
-    command = [str(python), "-c", "import edgeport.benchmarks.lab.peers.ways.tflite_runtime_peer"]
+    command = [str(python), "-c", "import tflite_runtime.interpreter, edgeport.benchmarks.measure.candidates.openers"]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:

@@ -47,23 +47,29 @@ def line_up(subject: Subject, *, tf2onnx_file: Path | None, tflite_runtime: Path
         entrants.append(_edgeport(subject, tflite))
         entrants.append(_raw(subject, tflite, "ai-edge-litert", "litert_peer:open_tflite"))
         if tflite_runtime is not None:
-            opener = "tflite_runtime_peer:open_tflite"
-            entrants.append(_raw(subject, tflite, "tflite-runtime", opener, python=str(tflite_runtime)))
+            entrants.append(_edgeport(subject, tflite, "tflite-runtime", python=str(tflite_runtime)))
         entrants.append(_edgeport(subject, onnx))
         entrants.append(_raw(subject, onnx, "onnxruntime", "onnxruntime_peer:open_onnx"))
-        entrants.append(_raw(subject, onnx, "openvino", "openvino_peer:open_onnx"))
+        entrants.append(_edgeport(subject, onnx, "openvino"))
     if tf2onnx_file is not None:
         entrants.append(_tf2onnx(subject, tf2onnx_file))
     return entrants
 
 
-def _edgeport(subject: Subject, file: str) -> Entrant:
+def under(engine: str) -> str:
+    """Return what edgeport is called under another engine than a file's default one."""
+    return f"{EDGEPORT}, {engine}"
+
+
+def _edgeport(subject: Subject, file: str, engine: str = "", *, python: str = sys.executable) -> Entrant:
+    by = under(engine) if engine else EDGEPORT
     candidate = Candidate(
-        f"{subject.name} {file}, {EDGEPORT}",
+        f"{subject.name} {file}, {by}",
         "edgeport.benchmarks.measure.candidates.openers:open_artefact",
-        {"path": str(subject.path(file).resolve())},
+        {"path": str(subject.path(file).resolve()), "engine": engine or None},
+        python=python,
     )
-    return Entrant(file, EDGEPORT, file, candidate)
+    return Entrant(file, by, file, candidate)
 
 
 def _keras(subject: Subject, way: str) -> Entrant:
@@ -77,9 +83,9 @@ def _keras(subject: Subject, way: str) -> Entrant:
     return Entrant(KERAS_FILE, by, "float32.tflite", candidate)
 
 
-def _raw(subject: Subject, file: str, by: str, opener: str, *, python: str = sys.executable) -> Entrant:
+def _raw(subject: Subject, file: str, by: str, opener: str) -> Entrant:
     arguments = {"path": str(subject.path(file).resolve()), "activation": subject.artefacts[file].activations[0]}
-    candidate = Candidate(f"{subject.name} {file}, {by}", f"{_PEERS}.{opener}", arguments, python=python)
+    candidate = Candidate(f"{subject.name} {file}, {by}", f"{_PEERS}.{opener}", arguments)
     return Entrant(file, by, file, candidate)
 
 

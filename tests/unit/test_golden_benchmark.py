@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from edgeport.benchmarks import Protocol, Timing, read_report
 from edgeport.benchmarks.measure.golden_benchmark import benchmark_golden
 from edgeport.benchmarks.report.findings import findings_of
+from edgeport.benchmarks.report.raw.engine_choice import engine_choices
 from edgeport.runtime import ArtefactError, InputError, MissingDependencyError
 from edgeport.runtime.cli import main
 from edgeport.runtime.golden.answers import Golden, golden_bytes, read_golden
@@ -107,6 +109,28 @@ def test_what_cannot_be_judged_of_golden_samples_is_refused(
     assert main(["benchmark", str(artefacts), option, "labels"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_each_file_is_measured_under_the_engines_that_are_asked_for(artefacts: Path) -> None:
+    timing = replace(FAST, engines=("openvino", "onnxruntime"))
+    report = benchmark_golden(artefacts, golden_of(artefacts), timing=timing)
+    under = {(each.file, each.same_as): each.engine["name"] for each in report.artefacts[1:]}
+    assert under == {
+        ("tiny.float32.tflite", ""): "ai-edge-litert",
+        ("tiny.float32.tflite (openvino)", "tiny.float32.tflite"): "openvino",
+        ("tiny.int8.onnx", ""): "onnxruntime",
+        ("tiny.int8.onnx (openvino)", "tiny.int8.onnx"): "openvino",
+        ("tiny.int8.tflite", ""): "ai-edge-litert",
+    }
+    (skipped,) = report.skipped
+    assert skipped["file"] == "tiny.int8.tflite (openvino)"
+    assert "holds integers" in skipped["reason"]
+    assert all(each.timed for each in report.artefacts[1:])
+    choices = {choice.file: choice for choice in engine_choices(report)}
+    assert list(choices) == list(FILES)
+    assert [run.alike for run in choices["tiny.int8.onnx"].runs] == [True, True]
+    # One round decides nothing.
+    assert all(choice.chosen is choice.runs[0] for choice in choices.values())
 
 
 def test_an_engine_that_is_missing_is_reported(

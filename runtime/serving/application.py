@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from edgeport.runtime.artefact.spec import Spec
 from edgeport.runtime.errors import InputError, unknown_name
 from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.prediction.classification import ranked
@@ -37,6 +38,7 @@ from edgeport.runtime.serving.metrics import CONTENT_TYPE, Metrics
 from edgeport.runtime.serving.page_files import PageFile, page_files
 from edgeport.runtime.serving.samples import Changes, SampleSet, plain, sample_at
 from edgeport.runtime.serving.served import Served, contract_of
+from edgeport.runtime.tensors.arrays import Tensor
 
 _Result = TypeVar("_Result")
 _MOST_TOP = 1000
@@ -217,19 +219,13 @@ async def _infer(service: Service, request: Request) -> Response:
 
 async def _classify(service: Service, request: Request) -> Response:
     kind = picture_type(request.scope[BODY], request.headers.get("content-type"))
-
     top = _whole(request, "top", 3, _MOST_TOP)
 
-    def described(served: Served, read: Any) -> dict[str, Any]:
-        answers = served.answer(read.values)
-        service.metrics.computed(served.name, answers.seconds)
-        first = answers.values[served.predictor.spec.output.name]
-        (best,) = ranked(first, served.predictor.spec, top=top)
-        classes = [found._asdict() for found in best]
-        notes = list(read.notes)
-        return {"model": served.name, "milliseconds": answers.seconds * 1000, "classes": classes, "notes": notes}
+    def classes(spec: Spec, read: Samples, values: Mapping[str, Tensor]) -> dict[str, Any]:
+        (best,) = ranked(values[spec.output.name], spec, top=top)
+        return {"classes": [found._asdict() for found in best]}
 
-    answers, _ = await _each(service, request, kind, described)
+    answers, _ = await _each(service, request, kind, classes)
     return _json({"answers": answers})
 
 
@@ -238,14 +234,10 @@ async def _predict(service: Service, request: Request) -> Response:
     choices = Choices(threshold=_share(request, "threshold", 0.5))
     pictures = _MOST_PICTURES if _switch(request, "pictures") else 0
 
-    def described(served: Served, read: Any) -> dict[str, Any]:
-        answers = served.answer(read.values)
-        service.metrics.computed(served.name, answers.seconds)
-        samples = facts_of(read, answers.values, served.predictor.spec, choices, pictures=pictures)
-        notes = list(read.notes)
-        return {"model": served.name, "milliseconds": answers.seconds * 1000, "samples": samples, "notes": notes}
+    def samples(spec: Spec, read: Samples, values: Mapping[str, Tensor]) -> dict[str, Any]:
+        return {"samples": facts_of(read, values, spec, choices, pictures=pictures)}
 
-    answers, first = await _each(service, request, kind, described)
+    answers, first = await _each(service, request, kind, samples)
     if not _switch(request, "pixels"):
         return _json({"answers": answers})
     seen = next(iter(first.values.values()))[0]
@@ -255,7 +247,10 @@ async def _predict(service: Service, request: Request) -> Response:
 
 
 async def _each(
-    service: Service, request: Request, kind: str, described: Callable[[Served, Any], dict[str, Any]]
+    service: Service,
+    request: Request,
+    kind: str,
+    shown: Callable[[Spec, Samples, Mapping[str, Tensor]], dict[str, Any]],
 ) -> tuple[list[dict[str, Any]], Samples]:
     """Return what the artefacts that a request is for answer to its body, and the samples of the first of them.
 
@@ -263,14 +258,21 @@ async def _each(
     """
     body, invert = request.scope[BODY], _switch(request, "invert")
     read: dict[Any, Samples] = {}
+
+    def answer(served: Served) -> dict[str, Any]:
+        samples = read[served.ports]
+        answers = served.answer(samples.values)
+        service.metrics.computed(served.name, answers.seconds)
+        facts = shown(served.predictor.spec, samples, answers.values)
+        return {"model": served.name, "milliseconds": answers.seconds * 1000, **facts, "notes": list(samples.notes)}
+
     found = []
     for served in service.chosen(request):
         if served.ports not in read:
             reading = functools.partial(read_body, body, kind, served.predictor.spec, service.limits, invert=invert)
             pool = service.engines if kind == JSON else service.readers
             read[served.ports] = await service.within(pool, reading)
-        work = functools.partial(described, served, read[served.ports])
-        found.append(await service.within(service.engines, work))
+        found.append(await service.within(service.engines, functools.partial(answer, served)))
     return found, next(iter(read.values()))
 
 

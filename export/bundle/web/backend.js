@@ -1,6 +1,7 @@
 // What answers: onnxruntime-web, in this browser alone. It stands in the place of the module that asks a server.
 
 import * as ort from "./onnxruntime/ort.wasm.min.mjs";
+import { nested } from "./form.js";
 import { mapOf } from "./maps.js";
 import { pixelsOfPicture } from "./pictures.js";
 
@@ -109,12 +110,6 @@ export async function ask(values) {
 }
 
 export const sample = async (index) => samples[index];
-
-const nested = (flat, shape) => {
-  if (shape.length === 1) return flat;
-  const step = flat.length / shape[0];
-  return Array.from({ length: shape[0] }, (_, place) => nested(flat.slice(place * step, (place + 1) * step), shape.slice(1)));
-};
 
 const decisions = new Map();
 

@@ -1,6 +1,7 @@
 // The OpenAPI document as a page.
 
-const element = (name, text = "", properties = {}) => Object.assign(document.createElement(name), { textContent: text, ...properties });
+import { element } from "./show.js";
+
 const response = await fetch("page/openapi.json");
 const api = await response.json();
 const main = document.getElementById("operations");
@@ -17,10 +18,9 @@ function details(method, path, operation) {
   if (operation.description) made.append(element("p", operation.description));
   const list = element("dl");
   for (const parameter of operation.parameters ?? []) list.append(element("dt", parameter.name), element("dd", parameter.description));
-  for (const [kind, { example }] of Object.entries(operation.requestBody?.content ?? {})) {
-    list.append(element("dt", "body"), element("dd", kind));
-    if (example) made.append(element("pre", typeof example === "string" ? example : JSON.stringify(example)));
-  }
+  const bodies = operation.requestBody?.content ?? {};
+  if (operation.requestBody) list.append(element("dt", "body"), element("dd", Object.keys(bodies).join(", ")));
+  for (const { example } of Object.values(bodies)) if (example) made.append(element("pre", typeof example === "string" ? example : JSON.stringify(example)));
   for (const [status, { description }] of Object.entries(operation.responses)) list.append(element("dt", status), element("dd", description));
   made.append(list);
   return made;

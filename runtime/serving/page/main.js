@@ -161,6 +161,7 @@ async function look() {
   } catch (error) {
     notice(error.name === "NotAllowedError" ? "The browser does not let this page use the camera: allow it, and choose Camera again."
       : `There is no camera that this page can use (${error.message}).`);
+    showNothing("");
     return;
   }
   // Something else may have been chosen while the user was asked.

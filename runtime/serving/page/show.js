@@ -1,7 +1,7 @@
 // Answers on the page: two artefacts beside each other, and all of them in a table.
 
 const get = (id) => document.getElementById(id);
-const element = (name, text = "", properties = {}) => Object.assign(document.createElement(name), { textContent: text, ...properties });
+export const element = (name, text = "", properties = {}) => Object.assign(document.createElement(name), { textContent: text, ...properties });
 const share = (value) => (value >= 0.9995 ? "100 %" : `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`);
 const short = (value) => (Number.isInteger(value) ? String(value) : Number(value).toPrecision(4));
 const MOST_VALUES = 24;

@@ -22,7 +22,9 @@ def search_sentences(found: Search) -> list[str]:
         MIXED: _of_mixed,
     }
     lines = said[found.enough](found) if found.enough else []
-    return [*lines, *found.cures, made]
+    # Those of an int8 file stand under it.
+    cures = () if found.enough == INT8 else found.cures
+    return [*lines, *cures, made]
 
 
 def not_reached(found: Search) -> str:

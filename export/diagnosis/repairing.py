@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.export.conversion.interrupts import interrupts_kept
-from edgeport.export.conversion.job import Job, converted, foreign_errors, verified, with_metadata
+from edgeport.export.conversion.job import Job, converted, foreign_errors, rejected_name, verified, with_metadata
 from edgeport.export.conversion.memory import free_memory
 from edgeport.export.conversion.mixing import PORTS, Mixing
 from edgeport.export.conversion.options import OnNote, ignored
@@ -116,6 +116,8 @@ def repaired(
             if job.options.try_cures:
                 tried = replace(tried, cures=cured(bench, tried.int8, on_step=on_step))
         if tried.cures and tried.cures.trial and tried.cures.trial.good:
+            for note in tried.cures.notes:
+                on_note(note)
             return _delivered(bench.with_options(tried.cures.options), tried, INT8, tried.cures.trial, output)
         if tried.cures:
             bench = bench.with_options(tried.cures.in_floats)
@@ -135,6 +137,8 @@ def _delivered(bench: Bench, tried: _Tried, enough: str, trial: Trial, output: P
     assert trial.answer is not None, "what is good was verified"
     path = output / bench.path(enough).name
     path.write_bytes(trial.content)
+    # What failed verification under this name is replaced.
+    path.with_name(rejected_name(path.name, bench.row)).unlink(missing_ok=True)
     in_floats = tried.mixed.layers if enough == MIXED and tried.mixed else ()
     outcome = verified(bench.job, path, bench.row, precision_named(enough), trial.answer, in_floats=in_floats)
     return Repair(_record(bench, tried, enough), outcome)

@@ -140,7 +140,7 @@ def test_the_layers_that_must_stay_in_floats_are_searched(
 
 
 def test_cheaper_cures_come_before_layers_in_floats(samples: Path, tmp_path: Path) -> None:
-    options = Options(formats=("tflite",), precisions=("int8",), max_loss=8)
+    options = Options(formats=("tflite",), precisions=("int8",), max_loss=8, keep_rejected=True)
     manifest = export_model(
         residual_network(), tmp_path / "out", calibration=np.load(samples), calibration_count=100, options=options
     )
@@ -152,6 +152,8 @@ def test_cheaper_cures_come_before_layers_in_floats(samples: Path, tmp_path: Pat
     assert inspected.metadata is not None
     assert inspected.metadata.calibration["channels"] == "equalized"
     assert not manifest.refused, "the file that lost too much is replaced"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", artefact.file]
+    assert any(note.startswith("channels equalized (") for note in artefact.notes)
 
 
 def test_the_first_and_the_last_layers_are_those_nearest_to_inputs_and_outputs() -> None:

@@ -34,6 +34,7 @@ USES: Mapping[str, Sequence[str]] = {
     "": ("edgeport --version", "edgeport zoo"),
     "tflite": (f"edgeport predict {DATA}/tiny.int8.tflite digit.png",),
     "onnx": (f"edgeport predict {DATA}/tiny.int8.onnx digit.png",),
+    "openvino": (f"edgeport predict {DATA}/tiny.int8.onnx digit.png --engine openvino",),
     "report": (f"edgeport report {REPORT} -o report.html",),
     "train": ("edgeport train --dataset mnist-5k --model edge-2k --epochs 1 -o train",),
     "export": ("edgeport export zoo:edge-2k -o export --precisions float32",),

@@ -299,8 +299,23 @@ def test_numbers_are_asked_in_a_form(browser: Browser, tmp_path: Path) -> None:
         assert shares == ["5", "9"]
         browser.run("""(() => { const field = document.querySelector('#fields input'); field.value = '';
             field.dispatchEvent(new Event('input', { bubbles: true })); })()""")
-        assert text(browser, "notice") == "x: number 1 is missing"
-        assert not browser.complaints()
+        assert text(browser, "notice") == "x 1 is missing"
+        assert text(browser, "left-best") == ""
+        choose(browser, "file")
+        root = browser.ask("DOM.getDocument")["root"]["nodeId"]
+        field = browser.ask("DOM.querySelector", nodeId=root, selector="#file input")["nodeId"]
+        for content, best, line in (
+            ("1,2,3\n9,9,9\n", "1", "The file has 2 samples; this is the first."),
+            ("1,2\n", "", "the file: got 2 numbers a row, expected 3"),
+        ):
+            rows = tmp_path / f"{len(content)}.csv"
+            rows.write_text(content)
+            browser.ask("DOM.setFileInputFiles", nodeId=field, files=[str(rows)])
+            until(browser, f"document.getElementById('notice').textContent.startsWith({json.dumps(line)})")
+            assert text(browser, "left-best") == best
+        # Chromium itself says that the second file was refused.
+        (refused,) = browser.complaints()
+        assert "status of 400" in refused["params"]["entry"]["text"]
     finally:
         server.end()
 

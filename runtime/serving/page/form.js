@@ -35,7 +35,8 @@ export class Form {
       const fields = this.fields.get(port.name);
       const texts = fields[0].tagName === "TEXTAREA" ? fields[0].value.split(/[\s,;]+/).filter(Boolean) : fields.map((field) => field.value);
       const numbers = texts.map(Number), wrong = texts.findIndex((text, place) => text === "" || !Number.isFinite(numbers[place]));
-      if (wrong >= 0) throw new Error(`${port.name}: number ${wrong + 1} is ${texts[wrong] === "" ? "missing" : `'${texts[wrong]}'`}`);
+      const named = fields.length > 1 || fields[0].type === "number" ? fields[wrong]?.labels[0].textContent : `${port.name}: number ${wrong + 1}`;
+      if (wrong >= 0) throw new Error(texts[wrong] === "" ? `${named} is missing` : `${named} is '${texts[wrong]}', which is no number`);
       const known = size(port), many = numbers.length / known;
       if (free(port) ? !Number.isInteger(many) || !many : numbers.length !== known) throw new Error(`${port.name}: got ${numbers.length} numbers, expected ${known}`);
       let left = many;

@@ -11,7 +11,8 @@ const get = (id) => document.getElementById(id);
 const state = { artefacts: [], source: "", answers: [], asking: false, next: null, index: 0, flips: null, count: 0, file: null };
 let pad, form, camera, port;
 
-const notice = (line) => { get("notice").textContent = line; get("notice").hidden = !line; };
+// To a server a file is the body of a request.
+const notice = (line) => { get("notice").textContent = line.replace(/\bthe body\b/g, "the file"); get("notice").hidden = !line; };
 const inverted = () => get("invert").firstChild.checked;
 // Digits and other strokes: small, and grey.
 const drawable = ({ shape: [, height, width, channels] }) => channels === 1 && Math.min(height, width) >= 8 && Math.max(height, width) <= 64;
@@ -22,12 +23,15 @@ const WAITING = {
   camera: "Waiting for the camera …", changed: "Looking for samples that are answered differently …",
 };
 
-// Does some work; what cannot be answered is said on the page.
-async function saying(work) {
+// Does some work; what is refused is said on the page, and nothing else stands beside it.
+async function saying(work, source = state.source) {
   try {
     await work();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    if (source !== state.source) return;
+    state.answers = [];
+    showNothing("");
     notice(error.message);
   }
 }
@@ -186,7 +190,7 @@ async function later(question) {
       const { answers, seen } = await now();
       // What was asked before another source was chosen is no answer to it.
       if (source === state.source) present(answers, seen, performance.now() - start);
-    });
+    }, source);
   }
   state.asking = false;
   get("answer").parentElement.setAttribute("aria-busy", "false");
@@ -197,7 +201,7 @@ function present(answers, seen, total) {
   const notes = [...new Set(answers.flatMap((answer) => answer.notes ?? []))].map((note) => note.replace(/: add --invert$/, ": tick 'dark on light'"));
   const rows = answers[0].samples.length;
   if (rows > 1) notes.unshift(`The file has ${rows} samples; this is the first.`);
-  notice(notes.join(" "));
+  notice(notes.join("\n"));
   if (seen) see(seen.data, seen.shape, state.source !== "camera");
   show();
 }
@@ -241,5 +245,7 @@ get("clear").addEventListener("click", () => pad.clear());
 get("back").addEventListener("click", () => go(state.index - 1));
 get("on").addEventListener("click", () => go(state.index + 1));
 get("invert").firstChild.addEventListener("change", () => (state.source === "draw" ? askPixels() : askChosen()));
+// The same file may have changed since.
+get("file").querySelector("input").addEventListener("click", (event) => { event.target.value = ""; });
 get("file").querySelector("input").addEventListener("change", (event) => { [state.file] = event.target.files; askChosen(); });
 start();

@@ -238,7 +238,19 @@ def _check_file(golden: Golden, path: Path, *, engine: str, asked: bool, spare: 
         return replace(check, note=str(error))
     except Exception as error:  # an engine raises whatever it likes, and that is an answer about this artefact
         return replace(check, note=f"{type(error).__name__}: {' '.join(str(error).split())}")
-    return _compare(check, expected, raw)
+    return _compare_also(check, expected, _expected(golden, path.name, ""), raw)
+
+
+def _compare_also(
+    check: GoldenCheck, expected: GoldenAnswer, default: GoldenAnswer, raw: dict[str, Array]
+) -> GoldenCheck:
+    """Compare with an engine's own golden answers, and say how far these answers are from the default engine's."""
+    compared = _compare(check, expected, raw)
+    apart = _compare(check, default, raw)
+    if default is expected or not apart.rows_different:
+        return compared
+    by = f"{apart.largest_difference:.3g}{' steps' if apart.unit == 'steps' else ''}"
+    return replace(compared, note=f"{apart.rows_different} rows differ from those of {default.engine}, by up to {by}")
 
 
 def _compare(check: GoldenCheck, expected: GoldenAnswer, raw: dict[str, Array]) -> GoldenCheck:

@@ -176,6 +176,19 @@ def test_another_class_fails_unless_it_was_a_near_tie(answers: Golden, data: Pat
     assert (near.status, near.labels_changed, near.near_ties) == ("passed", 1, 1)
 
 
+def test_how_far_an_engine_is_from_the_default_one_is_said(answers: Golden, data: Path) -> None:
+    def one_step(values: np.ndarray) -> None:
+        grid = np.unique(values)
+        place = int(np.diff(grid).argmin())
+        values[np.unravel_index((values == grid[place]).argmax(), values.shape)] = grid[place + 1]
+
+    ours = [each for each in answers.answers if (each.file, each.engine) == ("tiny.int8.onnx", "openvino")]
+    for change, said in ((nothing, ""), (one_step, "1 rows differ from those of onnxruntime, by up to 1 steps")):
+        default = altered(answers, "tiny.int8.onnx", change)
+        checks = check_golden(replace(default, answers=(*default.answers, *ours)), data, engine="openvino")
+        assert [(check.status, check.rows_different, check.note) for check in checks] == [("passed", 0, said)]
+
+
 def test_another_file_is_not_compared(answers: Golden, data: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.int8.onnx").write_bytes((data / "tiny.float32.onnx").read_bytes())
     checks = check_golden(answers, tmp_path, files=("tiny.int8.onnx", "tiny.float32.onnx"))

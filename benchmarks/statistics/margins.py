@@ -34,6 +34,8 @@ def margin_of(change: Change, most: float) -> Margin:
     below = change.high * (100 if metric.unit == SHARE else 1) < most
     if change.same and not change.high:
         return Margin(below, "all answers are the same")
+    if change.high < 0:
+        return Margin(below, "nothing")
     return Margin(below, f"{'at most' if below else 'up to'} {metric.shown(change.high)}")
 
 

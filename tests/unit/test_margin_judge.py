@@ -67,6 +67,9 @@ def test_labels_of_the_validation_split_judge(files: Path) -> None:
         assert found.loss == pytest.approx(100 * wrong / len(true))
         assert found.upper > found.loss
         assert found.words.startswith("at most 0." if below else "up to ")
+    better = judge.judge(scores(answers), scores(true))
+    assert better.below
+    assert better.words == "nothing"
 
 
 def test_what_calibrates_judges_nothing(files: Path) -> None:

@@ -52,7 +52,13 @@ def make_photos(*classes: str, each: int = 20, size: int = 96) -> None:
             Image.fromarray(picture.astype(np.uint8)).save(f"photos/{name}/{place:03}.png")
 
 
-def export(model: keras.Model | str, folder: str, calibration: Path | str, **options: object) -> None:
+def export(model: keras.Model | str, folder: str, calibration: str, **options: object) -> None:
+    """Export a model, which a benchmark finds again where it is saved."""
+    if not isinstance(model, str):
+        place = Path(folder).parent
+        place.mkdir(parents=True, exist_ok=True)
+        model.save(place / "model.keras")
+        model = f"{place}/model.keras"
     export_model(
         model, folder, calibration=calibration, options=Options(precisions=("float32", "int8")),
         on_warning=lambda text: None, **options,
@@ -167,9 +173,7 @@ def benchmarks(page: str) -> None:
     (function,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     Path("metrics.py").write_text(function, encoding="utf-8")
     make_photos("cat", "dog", size=32)
-    model = pictures(32, 3, softmax("animal", 2), scaled=False)
-    model.save("model.keras")
-    export(model, "theirs", "photos", inputs=["pixels:-1:1"])
+    export(pictures(32, 3, softmax("animal", 2), scaled=False), "theirs", "photos", inputs=["pixels:-1:1"])
     for precision, name in (
         ("float32.tflite", "float.tflite"),
         ("int8.tflite", "int8.tflite"),

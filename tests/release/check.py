@@ -38,7 +38,6 @@ USES: Mapping[str, Sequence[str]] = {
     "report": (f"edgeport report {REPORT} -o report.html",),
     "train": ("edgeport train --dataset mnist-5k --model edge-2k --epochs 1 -o train",),
     "export": ("edgeport export zoo:edge-2k -o export --precisions float32",),
-    "openvino": (f"edgeport predict {DATA}/tiny.int8.onnx digit.png --engine openvino",),
     "serve": ("edgeport serve --help",),
     "completion": ("edgeport completion bash",),
 }

@@ -73,7 +73,7 @@ def cured(bench: Bench, plain: Trial, *, on_step: Callable[[str], None]) -> Cure
     trial = better.tried(content, precision=INT8)
     if trial.upper >= plain.upper:
         bench.path(INT8).write_bytes(before)
-        return Cured(None, given, given, (*notes, "together they lose no less, so all of them are left"), files + 1)
+        return Cured(None, given, given, (*notes, "none of these is used: for the judge they lose no less"), files + 1)
     return Cured(trial, options, in_floats, tuple(notes), files + 1)
 
 

@@ -276,7 +276,7 @@ def _record(bench: Bench, tried: _Tried, enough: str) -> Search:
         bench.path(MIXED).unlink(missing_ok=True)
     if mixed and mixed.trial.good:
         bench.path(MIXED).write_bytes(mixed.trial.content)
-    sizes, us = _costs(bench) if enough in (MIXED, INT16X8) else ({}, {})
+    sizes, us = _costs(bench, trials) if enough in (MIXED, INT16X8) else ({}, {})
     judgement = mixed.trial.judgement if mixed and not enough else None
     more = bench.judge.enough(judgement) if judgement else None
     return Search(
@@ -297,8 +297,9 @@ def _record(bench: Bench, tried: _Tried, enough: str) -> Search:
     )
 
 
-def _costs(bench: Bench) -> tuple[dict[str, int], dict[str, float]]:
-    """Return the bytes and the time of a call, in microseconds, of all files that lie on the bench."""
-    files = {name: bench.path(name) for name in (FLOAT32, INT8, MIXED, INT16X8) if bench.path(name).is_file()}
+def _costs(bench: Bench, trials: Mapping[str, Trial]) -> tuple[dict[str, int], dict[str, float]]:
+    """Return the bytes and the time of a call, in microseconds, of float32 and of all trials that gave answers."""
+    ran = [FLOAT32, *(name for name in (INT8, MIXED, INT16X8) if name in trials and trials[name].judgement)]
+    files = {name: bench.path(name) for name in ran}
     times = bench.judge.times(list(files.values()))
     return {name: file.stat().st_size for name, file in files.items()}, dict(zip(files, times, strict=True))

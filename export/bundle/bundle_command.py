@@ -47,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of {engines} (default: the preferred one of each format)",
     )
     device.add_argument(
+        "--fastest",
+        type=Path,
+        metavar="FILE|DIR",
+        help="engines.json of a benchmark with --engines on such a device, or the folder of its results: the programs "
+        "take the engines that it chooses",
+    )
+    device.add_argument(
         "--with-wheels", action="store_true", help="take the wheels of all packages along: for a device without network"
     )
     _add_content(parser)
@@ -127,6 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         tasks=tuple(arguments.task),
         metrics=tuple(arguments.metric),
         group_by=arguments.group_by,
+        fastest=arguments.fastest,
     )
     # The lines of the progress are gone when the work is done; the engines' own chatter is never shown.
     with console.status("Reading the export", spinner="line") as status, quiet_stderr():
@@ -140,7 +148,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_web(arguments: argparse.Namespace, console: Console) -> int:
     """Write the folder of a page that needs no server of ours."""
-    for name in ("arch", "python", "engine", "with_wheels", "serve", "include", "task"):
+    for name in ("arch", "python", "engine", "fastest", "with_wheels", "serve", "include", "task"):
         if getattr(arguments, name):
             raise InputError(f"--{name.replace('_', '-')}: got it with --target web, expected it with a device")
     output: Path = arguments.output

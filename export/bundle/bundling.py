@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeport.export.bundle.archive import SUMS, sums_text
+from edgeport.export.bundle.choice import read_choice
 from edgeport.export.bundle.device import text_of
 from edgeport.export.bundle.included import FOLDER as INCLUDED
 from edgeport.export.bundle.included import read_included
-from edgeport.export.bundle.packages.targets import System, choose_system, engine_named, requirements
+from edgeport.export.bundle.packages.targets import System, choose_system, default_engines, engine_named, requirements
 from edgeport.export.bundle.packages.vendored import download_wheels
 from edgeport.export.bundle.packages.wheel import own_wheel
 from edgeport.export.bundle.programs import SERVER, programs_for
@@ -24,6 +25,7 @@ from edgeport.export.manifest import FILE_NAME as MANIFEST
 from edgeport.export.manifest import Artefact, Manifest, manifest_text, read_manifest
 from edgeport.runtime.artefact.contract import JUDGED_KINDS
 from edgeport.runtime.artefact.formats import format_named
+from edgeport.runtime.engines.fastest import FILE_NAME as CHOICE
 from edgeport.runtime.engines.installed import installed_engines
 from edgeport.runtime.errors import unknown_name
 from edgeport.runtime.golden.answers import FILE_NAME as GOLDEN
@@ -32,7 +34,7 @@ from edgeport.runtime.host.machine import version_of
 from edgeport.runtime.host.terminal import visible
 from edgeport.runtime.serving.bodies import type_of_file
 
-SCHEMA = 1
+SCHEMA = 2
 
 _SPECIAL = re.compile(r"[^A-Za-z0-9._-]+")
 _BENCHMARK = "venv/bin/edgeport benchmark artefacts -o benchmark"
@@ -46,7 +48,7 @@ class BundleOptions:
         target: ``raspberry-pi`` or ``linux``.
         arch: The architecture of the device's programs; empty for that of the newest system.
         python: The Python of the device; empty for that of the newest system.
-        engines: The engines to install; empty for the preferred one of each format.
+        engines: The engines to install; empty for the preferred one of each format, and those that ``fastest`` chooses.
         artefacts: Names of files, or ``precision.format``; empty for all that the device can run.
         samples: How many golden samples to take along, at most.
         samples_from: Where they come from, see golden_samples; empty for the model's own data set.
@@ -57,6 +59,8 @@ class BundleOptions:
         tasks: What outputs mean to a benchmark, where the export does not say it: ``anomaly``, ``scores=values``.
         metrics: What judges on the device, as ``--metric`` of a benchmark takes it.
         group_by: Which samples belong together, as ``--group-by`` of a benchmark takes it; empty if nobody says.
+        fastest: The ``engines.json`` of a benchmark on such a device, or the folder of its results, whose choice the
+            programs follow; None for each format's preferred engine.
     """
 
     target: str = "raspberry-pi"
@@ -73,6 +77,7 @@ class BundleOptions:
     tasks: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     group_by: str = ""
+    fastest: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,16 +123,14 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
         >>> [name for name in bundle.files if name.endswith(".tflite")]
         ['artefacts/gesture.int8.tflite']
     """
-    engines = tuple(dict.fromkeys(map(engine_named, options.engines)))
-    system = choose_system(options.target, arch=options.arch, python=options.python, engines=engines)
-    included = {f"{INCLUDED}/{name}": content for name, content in read_included(options.include).items()}
     exported = read_manifest(folder)
-    selection = select(exported, system=system, engines=engines, wanted=options.artefacts)
+    system, selection, choice = _chosen(exported, options)
     manifest = selection.manifest
+    included = {f"{INCLUDED}/{name}": content for name, content in read_included(options.include).items()}
     on_step(f"Checking {len(manifest.artefacts)} artefacts")
     files = {f"artefacts/{file}": content for file, content in read_artefacts(folder, manifest).items()}
     files[f"artefacts/{MANIFEST}"] = manifest_text(manifest).encode()
-    files |= included
+    files |= included | choice
     on_step("Choosing the golden samples")
     samples = golden_samples(
         exported,
@@ -172,6 +175,21 @@ def make_bundle(folder: Path, options: BundleOptions, *, on_step: Callable[[str]
     return Bundle(name, files, system, manifest.artefacts, engine_names, samples, notes)
 
 
+def _chosen(exported: Manifest, options: BundleOptions) -> tuple[System, Selection, dict[str, bytes]]:
+    """Return what a bundle is for, what goes along, and the record of the choice of engines, if there is one."""
+    engines = tuple(dict.fromkeys(map(engine_named, options.engines)))
+    choice = read_choice(options.fastest) if options.fastest is not None else None
+    needed = engines or (choice.engines if choice else ())
+    system = choose_system(options.target, arch=options.arch, python=options.python, engines=needed)
+    if choice and not engines:
+        engines = tuple(dict.fromkeys((*default_engines(system), *choice.engines)))
+    selection = select(exported, system=system, engines=engines, wanted=options.artefacts)
+    if choice is None:
+        return system, selection, {}
+    choice.check(system, selection)
+    return system, selection, {f"artefacts/{CHOICE}": choice.content}
+
+
 def _tasks(texts: Sequence[str], manifest: Manifest) -> dict[str, str]:
     """Return what ``--task`` says of outputs, by their names; one without a name is of the first output."""
     names = [output.name for output in manifest.outputs]
@@ -211,7 +229,10 @@ def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAn
     """Return what the golden answers do not show."""
     doubts = []
     for engine in selection.engines:
-        others = [name.replace("_", "-") for name in installed_engines(format_named(engine.format))]
+        formats = {each.format for each in selection.manifest.artefacts if engine.runs(each.precision, each.format)}
+        others = dict.fromkeys(
+            name.replace("_", "-") for each in sorted(formats) for name in installed_engines(format_named(each))
+        )
         if engine.name not in others:
             doubts.append(
                 f"{engine.name} is not installed here: the golden answers are those of {' and '.join(others)}, so the "
@@ -239,6 +260,11 @@ def _texts(
     # A model may have any name: with spaces, quotes, or what a shell and systemd would expand.
     first = shlex.quote(f"artefacts/{preferred.file}")
     programs = programs_for(manifest)
+    engine = " --engine fastest" if options.fastest is not None else ""
+    several = any(
+        sum(each.runs(one.precision, one.format) for each in selection.engines) > 1 for one in manifest.artefacts
+    )
+    benchmark = _BENCHMARK + " --engines all" * several
     values = {
         "TOP": name,
         "NAME": manifest.name,
@@ -250,11 +276,13 @@ def _texts(
         "APT": " ".join(package for _, package in system.from_apt),
         "FIRST": first,
         "UNIT": _in_a_unit(f"/opt/{name}/artefacts/{preferred.file}"),
-        "PREDICT": f"venv/bin/edgeport predict {first} {programs.given}",
+        "PREDICT": f"venv/bin/edgeport predict {first} {programs.given}{engine}",
+        "ENGINE": engine,
+        "DENY": "no" if any(each.writes_code for each in selection.engines) else "yes",
         "SERVICE": "yes" if programs.serves else "",
         "SERVER": "yes" if options.serve else "",
         "BODY": f"-H 'Content-Type: {type_of_file(programs.given)}' --data-binary @{programs.given}",
-        "BENCHMARK": _BENCHMARK if measures else "",
+        "BENCHMARK": benchmark if measures else "",
     }
     device = {"install.sh": text_of("install.sh", {key: shlex.quote(value) for key, value in values.items()})}
     for program in (*programs.files, *((SERVER,) if options.serve else ())):
@@ -277,7 +305,7 @@ def _told(
     manifest = selection.manifest
     rows = []
     for artefact in manifest.artefacts:
-        runs = [e for e in selection.engines if e.format == artefact.format and artefact.precision not in e.cannot_read]
+        runs = [e for e in selection.engines if e.runs(artefact.precision, artefact.format)]
         rows.append(f"| `{artefact.file}` | {artefact.bytes:,} | {', '.join(f'{e.name} {e.version}' for e in runs)} |")
     programs, vendored = programs_for(manifest), options.with_wheels
     included = ", ".join(f"`{path.name}`" for path in options.include)
@@ -321,7 +349,7 @@ def _facts(
         "system": system.what,
         "python": system.python,
         "arch": system.arch,
-        "engines": [{"name": e.name, "version": e.version, "format": e.format} for e in selection.engines],
+        "engines": [{"name": e.name, "version": e.version, "formats": e.formats} for e in selection.engines],
         "artefacts": [
             {"file": each.file, "format": each.format, "precision": each.precision, "bytes": each.bytes,
              "sha256": each.sha256}

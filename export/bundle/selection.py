@@ -51,11 +51,11 @@ def select(manifest: Manifest, *, system: System, engines: Sequence[BundledEngin
     if not chosen:
         reason = "; ".join(left_out) or "the export has delivered none"
         raise InputError(f"no artefact of {manifest.name} can be bundled for {system}: {reason}")
-    formats = {artefact.format for artefact in chosen}
     # The model and its data stay behind, so nothing says where they lie.
     source, calibration = ({**facts, "file": ""} for facts in (manifest.source, manifest.calibration))
     restricted = replace(manifest, source=source, calibration=calibration, artefacts=tuple(chosen), refused=())
-    return Selection(restricted, tuple(each for each in allowed if each.format in formats), tuple(left_out))
+    used = tuple(each for each in allowed if any(each.runs(one.precision, one.format) for one in chosen))
+    return Selection(restricted, used, tuple(left_out))
 
 
 def read_artefacts(folder: Path, manifest: Manifest) -> Mapping[str, bytes]:
@@ -88,19 +88,20 @@ def _named(manifest: Manifest, name: str) -> Artefact:
 
 def _obstacle(artefact: Artefact, system: System, allowed: Sequence[BundledEngine]) -> str:
     """Return why an artefact does not run on the device and what to do; empty if it runs in every engine there."""
-    runners = [engine for engine in allowed if engine.format == artefact.format]
-    unable = next((engine for engine in runners if artefact.precision in engine.cannot_read), None)
-    if runners and unable is None:
+    runners = [engine for engine in allowed if artefact.format in engine.formats]
+    kind = f"{artefact.precision}.{artefact.format}"
+    unable = next((engine for engine in runners if kind in engine.cannot_read), None)
+    if unable is None and any(engine.runs(artefact.precision, artefact.format) for engine in runners):
         return ""
     others = [
-        engine.name
-        for engine in map(engine_named, system.engines)
-        if engine.format == artefact.format and artefact.precision not in engine.cannot_read
+        engine.name for engine in map(engine_named, system.engines) if engine.runs(artefact.precision, artefact.format)
     ]
     if unable is not None:
         # The selftest tries every engine that is installed, so one that cannot load the file is one too many.
         ways = f"take --engine {others[0]} in its place" if others else "take another precision, or --arch aarch64"
         return f"{unable.name} {unable.version} does not load it ({unable.why_not}): {ways}"
+    if others and runners:
+        return f"it is not for {runners[0].name} ({runners[0].why_not}): add --engine {others[0]}"
     if others:
         return f"none of the chosen engines runs {artefact.format} files: add --engine {others[0]}"
     ways = f"take another format, or {other_systems(system, artefact.format)}"

@@ -1,6 +1,7 @@
 """Which engine is the fastest for a file on this machine, as it was measured here: engines.json."""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,21 +51,21 @@ def fastest_engine(path: str, content: bytes, *, threads: int) -> Choice:
         InputError: Nobody has measured it, or on another CPU, or with other threads.
         ArtefactError: The record is damaged.
     """
-    record = _record_of(Path(path).resolve())
-    facts = _read(record)
     here = cpu_model(), platform.machine()
+    records = _records_of(Path(path).resolve())
+    # A bundle may bring one along, beside which lies what was measured on the device itself.
+    record, facts = next((each for each in records if (each[1]["cpu"], each[1]["architecture"]) == here), records[0])
     if (facts["cpu"], facts["architecture"]) != here:
         raise InputError(
             f"{record}: measured on {facts['cpu']} ({facts['architecture']}), and this is {here[0]} ({here[1]}), where "
             f"another engine may be the fastest: {_MEASURE}, or name an engine"
         )
     digest = sha256_hex([content], size=len(content))
-    of_file = [each for each in facts["choices"] if each["sha256"] == digest]
+    of_file = choices_of(facts, digest)
     if not of_file:
         raise InputError(f"{record} does not speak of {Path(path).name}, or of another state of it: {_MEASURE}")
-    for each in of_file:
-        if each["threads"] == threads:
-            return Choice(each["engine"], each["version"], record)
+    for each in choices_of(facts, digest, threads=threads):
+        return Choice(each["engine"], each["version"], record)
     measured = " and ".join(str(each["threads"]) for each in of_file)
     raise InputError(
         f"threads: got {threads}, and {record} says that {Path(path).name} was measured with {measured}: {_MEASURE} "
@@ -72,20 +73,27 @@ def fastest_engine(path: str, content: bytes, *, threads: int) -> Choice:
     )
 
 
-def _record_of(path: Path) -> Path:
-    """Return the record that is nearest to an artefact."""
+def choices_of(facts: Mapping[str, Any], sha256: str, *, threads: int | None = None) -> list[dict[str, Any]]:
+    """Return the choices of a record for a file, with any number of threads or with one."""
+    choices: list[dict[str, Any]] = facts["choices"]
+    return [each for each in choices if each["sha256"] == sha256 and threads in (None, each["threads"])]
+
+
+def _records_of(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the records near an artefact, the nearest first."""
     folder = path.parent
     places = [folder, folder / _RESULTS, folder.parent / _RESULTS]
-    for place in places:
-        if (place / FILE_NAME).is_file():
-            return place / FILE_NAME
+    found = [place / FILE_NAME for place in places if (place / FILE_NAME).is_file()]
+    if found:
+        return [(each, read_record(each)) for each in found]
     raise InputError(
         f"{path.name}: nobody has measured which engine is the fastest (no {FILE_NAME} in "
         f"{', '.join(map(str, places))}): {_MEASURE}, or name an engine"
     )
 
 
-def _read(record: Path) -> dict[str, Any]:
+def read_record(record: Path) -> dict[str, Any]:
+    """Return what a record says; raises ArtefactError if it is missing or damaged."""
     facts = read_json(record, hint=_MEASURE)
     texts = ("cpu", "architecture")
     sound = (

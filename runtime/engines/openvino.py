@@ -66,6 +66,8 @@ _SETTINGS = {
 # Where in its source a complaint was raised, which begins each line of one.
 _WHERE = re.compile(r"(?:Exception from |Check '[^\n]*' failed at )\S*src/\S+:\d+:?")
 _LONGEST = 300
+# What its generator of machine code says where the memory that it has written may not be run.
+_CANNOT_RUN = "can't protect"
 
 # One for each input; None for any that they may have.
 _Shapes = tuple[tuple[int | None, ...], ...] | None
@@ -284,6 +286,8 @@ def _refusal(error: RuntimeError, origin: Origin) -> Exception:
 
 def _reason(error: RuntimeError) -> str:
     words = " ".join(_WHERE.sub(" ", str(error)).split())
+    if words == _CANNOT_RUN:
+        return "it writes machine code while it runs, which this process may not: MemoryDenyWriteExecute of a service"
     return words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..."
 
 

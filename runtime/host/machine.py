@@ -27,9 +27,10 @@ def cpu_facts() -> dict[str, str]:
 
 
 def cpu_model() -> str:
-    """Return the name of the CPU, or on a Raspberry Pi that of the board."""
+    """Return the name of the CPU, or on ARM that of the board: the model of a Raspberry Pi, or the kind of cores."""
     # Likewise.
     import platform
 
     facts = cpu_facts()
-    return facts.get("model name") or facts.get("Model") or platform.processor() or platform.machine()
+    cores = " ".join(f"{name} {facts[name]}" for name in ("CPU implementer", "CPU part") if name in facts)
+    return facts.get("model name") or facts.get("Model") or cores or platform.processor() or platform.machine()

@@ -255,11 +255,24 @@ def in_own_environment(paths: list[Path], seed: int, count: int, jobs: int) -> l
         return rows
 
 
+def of_others(file: Path, about: dict[str, object], engine: str) -> list[dict[str, object]]:
+    """Return the rows of the other engines in a summary of as many mutants by the same seed, which stay there."""
+    if not file.exists():
+        return []
+    known = json.loads(file.read_text("utf-8"))
+    rows: list[dict[str, object]] = known.pop("rows")
+    if known != about:
+        raise SystemExit(f"{file} is of {known}, and this of {about}: choose another file")
+    return [row for row in rows if row["engine"] != engine]
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("paths", metavar="FOLDER_OR_FILE", type=Path, nargs="+", help="artefacts that edgeport made")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="where the summary goes, as JSON")
-    parser.add_argument("--engine", choices=ENGINES, help="this engine alone; it must be installed")
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="this engine alone, which must be installed; FILE keeps what it has of others"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=1500, help="mutants of each copy (1500)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="probes at a time")
@@ -288,11 +301,12 @@ def main() -> int:
             continue
         for path in suitable:
             rows += measure(path, engine, **options)
-    counts = {"seed": arguments.seed, "mutants": len(_plan(arguments.count)), "rows": rows}
-    document = {"kind": KIND, "schema": SCHEMA, **counts}
-    text = json.dumps(document, indent=1) + "\n"
     if arguments.output:
-        write_whole(arguments.output, text.encode())
+        about = {"kind": KIND, "schema": SCHEMA, "seed": arguments.seed, "mutants": len(_plan(arguments.count))}
+        kept = of_others(arguments.output, about, arguments.engine) if arguments.engine else []
+        order = list(ENGINES)
+        document = {**about, "rows": sorted(kept + rows, key=lambda row: order.index(str(row["engine"])))}
+        write_whole(arguments.output, (json.dumps(document, indent=1) + "\n").encode())
     for row in rows:
         total: Counter[str] = sum((Counter(each) for each in row["outcomes"].values()), Counter())  # type: ignore[attr-defined]
         print(f"{row['file']} {row['engine']} {row['origin']}: {dict(total)}")

@@ -128,6 +128,10 @@ def test_it_holds_the_artefacts_that_are_asked_for_and_the_engines_that_they_nee
         ({"python": "3.13", "engines": ("tflite-runtime",)},
          "tflite-runtime has no wheel for Python 3.13 on aarch64: take --arch aarch64 --python 3.11"),
         ({"engines": ("onnxruntime",), "artefacts": ("int8.tflite",)}, "add --engine ai-edge-litert"),
+        ({"engines": ("openvino",), "artefacts": ("int8.tflite",)},
+         "tiny.int8.tflite: it is not for openvino (it computes the integers of TFLite files otherwise than TensorFlow "
+         "Lite does): add --engine ai-edge-litert"),
+        ({"engines": ("openvino",), "arch": "armv7l"}, "openvino has no wheel for Python 3.11 on armv7l: take --arch"),
         ({"samples": 0}, "--samples: got 0"),
         ({"samples_from": "nowhere/at/all"}, "no such file, or folder of class folders"),
     ],
@@ -198,7 +202,8 @@ def test_pins_are_the_versions_that_are_tested_together(system) -> None:
         if python is None or {"<": system.python < python[2], "==": system.python in python[2],
                               ">=": system.python >= python[2]}[python[1]]:  # fmt: skip
             tested[name] = version
-    for pin in requirements(system, default_engines(system), serve=True):
+    engines = [engine for engine in map(engine_named, system.engines) if not engine.numpy_1]
+    for pin in requirements(system, engines or default_engines(system), serve=True):
         name, version = pin.split("==")
         assert tested[name] == version, pin
 
@@ -484,6 +489,82 @@ def test_nothing_is_left_to_fill_in_and_no_host_is_named(bundle: Bundle) -> None
         assert "://" not in text.replace("http://localhost:8080", ""), name
     service = bundle.files["examples/edgeport.service"].decode()
     assert f"/opt/{bundle.name}/artefacts/tiny.int8.tflite" in service
+
+
+def test_openvino_comes_along_for_what_it_runs_and_its_service_may_write_code(data: Path, bundle: Bundle) -> None:
+    made = make_bundle(data, BundleOptions(samples=1, samples_from="random", engines=("openvino",)))
+    assert [each.file for each in made.artefacts] == ["tiny.float32.tflite", "tiny.float32.onnx", "tiny.int8.onnx"]
+    assert sum("tiny.int8.tflite is left out: it is not for openvino" in note for note in made.notes) == 1
+    facts = json.loads(made.files["bundle.json"])
+    assert facts["engines"] == [{"name": "openvino", "version": "2026.4.1", "formats": ["onnx", "tflite"]}]
+    assert "openvino==2026.4.1\n" in made.files["requirements.txt"].decode()
+    assert "telemetry" not in made.files["requirements.txt"].decode(), "it reports to its maker, and nothing needs it"
+    for each, allowed in ((made, "no"), (bundle, "yes")):
+        assert f"\nMemoryDenyWriteExecute={allowed}\n" in each.files["examples/edgeport.service"].decode()
+    both = ("onnxruntime", "openvino", "ai-edge-litert")
+    text = make_bundle(data, BundleOptions(samples=1, samples_from="random", engines=both)).files["README.md"].decode()
+    assert re.search(r"`tiny.int8.tflite` \| [\d,]+ \| ai-edge-litert [\d.]+ \|", text)
+    assert re.search(r"`tiny.int8.onnx` \| [\d,]+ \| onnxruntime [\d.]+, openvino [\d.]+ \|", text)
+
+
+def choice_of(data: Path, folder: Path, **facts: object) -> Path:
+    """The record of a benchmark on a Pi, by which OpenVINO is the fastest for one file of four."""
+    rows = []
+    for artefact in read_manifest(data).artefacts:
+        name = "openvino" if artefact.file == "tiny.int8.onnx" else {"onnx": "onnxruntime"}.get(
+            artefact.format, "ai-edge-litert")  # fmt: skip
+        version = engine_named(name).version
+        rows.append({"sha256": artefact.sha256, "threads": 1, "engine": name, "version": version})
+    path = folder / "engines.json"
+    here = {"kind": "engines", "schema": 1, "cpu": "Raspberry Pi 5", "architecture": "aarch64", "choices": rows}
+    path.write_text(json.dumps({**here, **facts}))
+    return path
+
+
+def test_a_choice_that_was_measured_comes_along_with_its_engines(data: Path, tmp_path: Path) -> None:
+    path = choice_of(data, tmp_path)
+    for given in (path, tmp_path):
+        made = make_bundle(data, BundleOptions(samples=1, samples_from="random", fastest=given))
+        assert [each.split()[0] for each in made.engines] == ["ai-edge-litert", "onnxruntime", "openvino"]
+        assert json.loads(made.files["artefacts/engines.json"]) == json.loads(path.read_text())
+        assert "  artefacts/engines.json\n" in made.files["SHA256SUMS"].decode()
+        unit = made.files["examples/edgeport.service"].decode()
+        assert "/srv/edgeport/inbox --engine fastest\n" in unit
+        assert "IMAGE.png --engine fastest" in made.files["install.sh"].decode()
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "message"),
+    [
+        ({"architecture": "x86_64"}, {}, "measured on Raspberry Pi 5 (x86_64), expected one of aarch64: measure it on"),
+        (
+            {"choices": []},
+            {},
+            "has no choice for tiny.float32.tflite with 1 thread: measure it on the device: venv",
+        ),
+        ({}, {"engines": ("onnxruntime",)}, "chooses openvino for tiny.int8.onnx, which is not among the engines"),
+        ({"schema": 9}, {}, "is no record of engines of schema 1, or a damaged one"),
+        (
+            {"version": "1.0"},
+            {},
+            "has openvino 1.0 for tiny.int8.onnx, and the bundle installs 2026.4.1: measure it on",
+        ),
+        ({"engine": "openvin"}, {}, "did you mean openvino"),
+        ({}, {"target": "linux"}, "measured on Raspberry Pi 5 (aarch64), expected one of x86_64"),
+    ],
+)
+def test_a_choice_that_a_device_could_not_follow_is_refused(
+    data: Path, tmp_path: Path, facts: dict, options: dict, message: str
+) -> None:
+    path = choice_of(data, tmp_path, **{key: facts[key] for key in facts if key not in ("version", "engine")})
+    text = json.loads(path.read_text())
+    for row in text["choices"]:
+        if row["engine"] == "openvino":
+            row.update({key: facts[key] for key in facts if key in ("version", "engine")})
+    path.write_text(json.dumps(text))
+    with pytest.raises(EdgeportError, match=re.escape(message)) as refused:
+        make_bundle(data, BundleOptions(samples=1, samples_from="random", fastest=path, **options))
+    assert "\n" not in str(refused.value)
 
 
 def test_the_server_comes_along_with_its_packages_and_a_hardened_service(bundle: Bundle, data: Path) -> None:

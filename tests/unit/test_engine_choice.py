@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,34 @@ def test_the_fastest_is_loaded_where_it_was_measured(recorded: Path, capsys: pyt
     )
     with pytest.raises(InputError, match=r"onnxruntime .* was measured, and .* is installed: measure again"):
         load(recorded, engine="fastest")
+
+
+def test_what_was_measured_here_goes_before_what_a_bundle_has_brought_along(recorded: Path) -> None:
+    here = json.loads((recorded.parents[1] / "benchmark" / "engines.json").read_text())
+    brought = recorded.parent / "engines.json"
+    brought.write_text(json.dumps({**here, "cpu": "Cortex-A72", "architecture": "aarch64"}))
+    assert load(recorded, engine="fastest").spec.engine == "openvino"
+    record(recorded, cpu="Cortex-A76")
+    with pytest.raises(InputError, match=r"export/engines\.json: measured on Cortex-A72 \(aarch64\), and this is "):
+        load(recorded, engine="fastest")
+    brought.write_text(brought.read_text()[:200])
+    with pytest.raises(ArtefactError, match=r"export/engines\.json is damaged .*: measure it with edgeport benchmark"):
+        load(recorded, engine="fastest")
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ("model name\t: Intel(R) Xeon(R)\nmodel name\t: other\n", "Intel(R) Xeon(R)"),
+        ("CPU part\t: 0xd0b\n\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0\n", "Raspberry Pi 5 Model B Rev 1.0"),
+        ("CPU implementer\t: 0x41\nCPU part\t: 0xd08\n", "CPU implementer 0x41 CPU part 0xd08"),
+    ],
+)
+def test_computers_with_other_cores_have_other_names(fields: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.open", lambda path, **how: StringIO(fields))
+    found = cpu_model()
+    monkeypatch.undo()
+    assert found == name
 
 
 @pytest.mark.parametrize(

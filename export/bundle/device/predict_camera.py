@@ -47,8 +47,9 @@ def run() -> int:
     parser = argparse.ArgumentParser(description="Print the answer to what the camera sees.")
     parser.add_argument("artefact", type=Path, help="a .tflite or .onnx file")
     parser.add_argument("--invert", action="store_true", help="the scene is dark on light (ink on paper)")
+    parser.add_argument("--engine", help="what runs it, or 'fastest' for what was measured to be so")
     arguments = parser.parse_args()
-    predictor = load(arguments.artefact)
+    predictor = load(arguments.artefact, engine=arguments.engine)
     camera = open_camera()
     try:
         while failed_output() is None:

@@ -100,8 +100,9 @@ def run() -> int:
     parser.add_argument("folder", type=Path, help="the folder to watch; it may come into being later")
     parser.add_argument("--seconds", type=float, default=1.0, help="between two looks (default 1)")
     parser.add_argument("--invert", action="store_true", help="the pictures are dark on light (ink on paper)")
+    parser.add_argument("--engine", help="what runs it, or 'fastest' for what was measured to be so")
     arguments = parser.parse_args()
-    predictor = load(arguments.artefact)
+    predictor = load(arguments.artefact, engine=arguments.engine)
     print(visible(f"Watching {arguments.folder} with {predictor}"), flush=True)
     return watch(predictor, arguments.folder, seconds=arguments.seconds, invert=arguments.invert)
 

@@ -70,8 +70,9 @@ def run() -> int:
     parser = argparse.ArgumentParser(description="Print the answer to each line of CSV, or to the samples in files.")
     parser.add_argument("artefact", type=Path, help="a .tflite or .onnx file")
     parser.add_argument("files", metavar="FILE", type=Path, nargs="*", help=".csv, .npy, .npz or .wav (default: stdin)")
+    parser.add_argument("--engine", help="what runs it, or 'fastest' for what was measured to be so")
     arguments = parser.parse_args()
-    predictor = load(arguments.artefact)
+    predictor = load(arguments.artefact, engine=arguments.engine)
     if arguments.files:
         answer_files(predictor, arguments.files)
     else:

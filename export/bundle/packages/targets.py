@@ -24,6 +24,7 @@ _VERSIONS = {
     "mdurl": "0.1.2",
     "ml-dtypes": "0.6.0",
     "onnxruntime": "1.32.0",
+    "openvino": "2026.4.1",
     "packaging": "26.3",
     "pillow": "13.0.0",
     "prometheus-client": "0.26.0",
@@ -47,40 +48,57 @@ class BundledEngine:
 
     Attributes:
         name: Its name on the package index.
-        format: The format that it runs.
+        formats: The formats that it runs.
         needs: Every package that it brings along, numpy apart.
         numpy_1: Whether it needs numpy 1.
-        cannot_read: The precisions whose files it does not load.
-        why_not: Why it does not load them.
+        cannot_read: The files that it does not load, by ``precision.format``: a selftest that tries them fails.
+        leaves_out: Those that edgeport does not give it, likewise: a selftest skips them.
+        why_not: Why that is so.
+        writes_code: Whether it writes machine code while it runs, which a hardened service has to allow.
     """
 
     name: str
-    format: str
+    formats: tuple[str, ...]
     needs: tuple[str, ...] = ()
     numpy_1: bool = False
     cannot_read: tuple[str, ...] = ()
+    leaves_out: tuple[str, ...] = ()
     why_not: str = ""
+    writes_code: bool = False
 
     @property
     def version(self) -> str:
         """The version that a bundle pins."""
         return _VERSIONS[self.name]
 
+    def runs(self, precision: str, format_name: str) -> bool:
+        """Return whether it runs files of a precision in a format."""
+        kind = f"{precision}.{format_name}"
+        return format_name in self.formats and kind not in self.cannot_read + self.leaves_out
+
 
 ENGINES: tuple[BundledEngine, ...] = (
     BundledEngine(
         "ai-edge-litert",
-        "tflite",
+        ("tflite",),
         needs=("backports-strenum", "flatbuffers", "ml-dtypes", "protobuf", "tqdm", "typing-extensions"),
     ),
     BundledEngine(
         "tflite-runtime",
-        "tflite",
+        ("tflite",),
         numpy_1=True,
-        cannot_read=("dynamic",),
+        cannot_read=("dynamic.tflite",),
         why_not="it knows FULLY_CONNECTED up to version 11, and dynamic files hold version 12",
     ),
-    BundledEngine("onnxruntime", "onnx", needs=("flatbuffers", "packaging", "protobuf")),
+    BundledEngine("onnxruntime", ("onnx",), needs=("flatbuffers", "packaging", "protobuf")),
+    # Without openvino-telemetry, which it declares and does not need: that reports to its maker.
+    BundledEngine(
+        "openvino",
+        ("onnx", "tflite"),
+        leaves_out=("dynamic.tflite", "int8.tflite", "int16x8.tflite", "mixed.tflite"),
+        why_not="it computes the integers of TFLite files otherwise than TensorFlow Lite does",
+        writes_code=True,
+    ),
 )
 
 
@@ -110,8 +128,8 @@ class System:
         return f"Python {self.python} on {self.arch}"
 
 
-_ALL = ("ai-edge-litert", "onnxruntime", "tflite-runtime")
-_CURRENT = ("ai-edge-litert", "onnxruntime")
+_ALL = ("ai-edge-litert", "onnxruntime", "tflite-runtime", "openvino")
+_CURRENT = ("ai-edge-litert", "onnxruntime", "openvino")
 _DEBIAN = (("numpy", "python3-numpy"), ("pillow", "python3-pil"))
 
 # The first row that fits is taken, so the newest system of each kind stands first.
@@ -167,8 +185,8 @@ def choose_system(target: str, *, arch: str = "", python: str = "", engines: Seq
             return row
     lacking = next(engine for engine in engines if engine.name not in alike[0].engines)
     having = _ways([row for row in rows if lacking.name in row.engines and row not in alike])
-    others = [name for name in alike[0].engines if engine_named(name).format == lacking.format]
-    instead = f"--engine {others[0]}" if others else f"another format than {lacking.format}"
+    others = [name for name in alike[0].engines if set(engine_named(name).formats) & set(lacking.formats)]
+    instead = f"--engine {others[0]}" if others else f"another format than {' or '.join(lacking.formats)}"
     raise InputError(f"{lacking.name} has no wheel for {alike[0]}: take {having + ', or ' if having else ''}{instead}")
 
 
@@ -178,7 +196,7 @@ def other_systems(system: System, format_name: str) -> str:
         [
             row
             for row in SYSTEMS
-            if row.target == system.target and any(engine_named(name).format == format_name for name in row.engines)
+            if row.target == system.target and any(format_name in engine_named(name).formats for name in row.engines)
         ]
     )
 
@@ -188,8 +206,9 @@ def default_engines(system: System) -> tuple[BundledEngine, ...]:
     preferred: dict[str, BundledEngine] = {}
     for name in system.engines:
         engine = engine_named(name)
-        preferred.setdefault(engine.format, engine)
-    return tuple(preferred.values())
+        for format_name in engine.formats:
+            preferred.setdefault(format_name, engine)
+    return tuple(dict.fromkeys(preferred.values()))
 
 
 def requirements(system: System, engines: Sequence[BundledEngine], *, serve: bool = False) -> tuple[str, ...]:

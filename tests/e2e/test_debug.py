@@ -40,6 +40,21 @@ def residual_network() -> keras.Model:
     return model
 
 
+def whispering_network() -> keras.Model:
+    """Return the same network with such small values behind one layer that integers of 16 bits cannot hold its bound.
+
+    A ReLU6 is bounded by 6, which is more steps of that size than 32 bits count.
+    """
+    model = residual_network()
+    spoilt, reader = model.get_layer(SPOILT), model.get_layer(READER)
+    kernel, bias = spoilt.get_weights()
+    reader_kernel, reader_bias = reader.get_weights()
+    spoilt.set_weights([kernel * 1e-8, bias * 1e-8])
+    reader.set_weights([reader_kernel * 1e8, reader_bias])
+    spoilt.activation = keras.activations.relu6
+    return model
+
+
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("samples") / "samples.npy"
@@ -154,6 +169,17 @@ def test_cheaper_cures_come_before_layers_in_floats(samples: Path, tmp_path: Pat
     assert not manifest.refused, "the file that lost too much is replaced"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", artefact.file]
     assert any(note.startswith("channels equalized (") for note in artefact.notes)
+
+
+def test_wider_integers_that_no_engine_opens_end_no_search(samples: Path, tmp_path: Path) -> None:
+    options = Options(formats=("tflite",), precisions=("float32", "int8"), max_loss=8, try_cures=False)
+    manifest = export_model(
+        whispering_network(), tmp_path / "out", calibration=np.load(samples), calibration_count=100, options=options
+    )
+    (found,) = manifest.searches
+    assert found.enough == "mixed"
+    assert any(note.startswith("int16x8 cannot be made or run: ") for note in found.cures)
+    assert found.uppers.keys() == found.bytes.keys() - {"float32"} == {"int8", "mixed"}
 
 
 def test_the_first_and_the_last_layers_are_those_nearest_to_inputs_and_outputs() -> None:

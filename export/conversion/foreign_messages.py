@@ -1,7 +1,12 @@
 """What another library's error says, as one line for the user: whole sentences, without colours, paths and stacks."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from edgeport.runtime.engines.quiet import quiet_stderr
+from edgeport.runtime.errors import EdgeportError, ExportError
 
 _LONGEST = 400
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -29,6 +34,18 @@ _ARGUMENTS = re.compile(
 # Keras says the cause last, after whole configurations.
 _CAUSE = re.compile(r".*Exception encountered(?: when calling \S+\(\)\.?)?:?\s*(?=\S)", re.DOTALL)
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=\S)")
+
+
+@contextmanager
+def foreign_errors() -> Iterator[None]:
+    """Keep converters quiet, and raise what they raise as ExportError."""
+    try:
+        with quiet_stderr():
+            yield
+    except EdgeportError:
+        raise
+    except Exception as error:  # the converters raise whatever they meet
+        raise ExportError(cleaned(error)) from error
 
 
 def cleaned(error: BaseException | str, *, file: Path | str | None = None) -> str:

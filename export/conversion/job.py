@@ -3,14 +3,13 @@
 import hashlib
 import importlib
 import platform
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from edgeport.export.conversion.foreign_messages import cleaned
+from edgeport.export.conversion.foreign_messages import cleaned, foreign_errors
 from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.options import OnNote, Options
 from edgeport.export.conversion.ranges.choice import CURES
@@ -27,8 +26,7 @@ from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_checksum
 from edgeport.runtime.artefact.formats import Format
 from edgeport.runtime.artefact.precisions import Precision
-from edgeport.runtime.engines.quiet import quiet_stderr
-from edgeport.runtime.errors import EdgeportError, ExportError
+from edgeport.runtime.errors import ExportError
 from edgeport.runtime.tensors.arrays import Tensor
 
 
@@ -98,18 +96,6 @@ def converted(job: Job, row: Format, precision: Precision, on_note: OnNote) -> b
             on_note=on_note,
         )
     return with_metadata(job, row, precision, content, in_floats=job.options.keep_float if precision.for_layers else ())
-
-
-@contextmanager
-def foreign_errors() -> Iterator[None]:
-    """Keep converters quiet, and raise what they raise as ExportError."""
-    try:
-        with quiet_stderr():
-            yield
-    except EdgeportError:
-        raise
-    except Exception as error:  # the converters raise whatever they meet
-        raise ExportError(cleaned(error)) from error
 
 
 def with_metadata(

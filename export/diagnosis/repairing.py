@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeport.export.conversion.foreign_messages import foreign_errors
 from edgeport.export.conversion.interrupts import interrupts_kept
-from edgeport.export.conversion.job import Job, converted, foreign_errors, rejected_name, verified, with_metadata
+from edgeport.export.conversion.job import Job, converted, rejected_name, verified, with_metadata
 from edgeport.export.conversion.memory import free_memory
 from edgeport.export.conversion.mixing import PORTS, Mixing
 from edgeport.export.conversion.options import OnNote, ignored

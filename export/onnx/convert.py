@@ -1,6 +1,7 @@
 """From a model to the bytes of a .onnx file."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -82,9 +83,38 @@ def convert(
     check_chosen(options)
     if precision_named(precision).for_layers:
         return mixing(source, calibration=calibration, options=options, on_note=on_note).mixed(options.keep_float)
+    made = by_method(source, precision=precision, calibration=calibration, options=options, on_note=on_note)
+    return made(options.calibration_method)
+
+
+def by_method(
+    source: Source,
+    *,
+    precision: str,
+    calibration: CalibrationSet | None,
+    options: Options,
+    on_note: OnNote = ignored,
+) -> Callable[[str], bytes]:
+    """Return what makes ONNX models whose activations get their ranges by a method, with one pass for their values.
+
+    Args:
+        source: The model.
+        precision: One of ``SCHEMES`` without layers in floats.
+        calibration: Decides the ranges.
+        options: See ``convert``; the method is that which is asked for.
+        on_note: See there.
+
+    Raises:
+        ExportError: See ``convert``; what is returned raises it too.
+    """
     model, material = _prepared(source, precision, calibration, options, on_note)
-    content: bytes = SCHEMES[precision](model, material).SerializeToString(deterministic=True)
-    return content
+
+    def made(method: str) -> bytes:
+        wanted = replace(material, options=replace(options, calibration_method=method))
+        content: bytes = SCHEMES[precision](model, wanted).SerializeToString(deterministic=True)
+        return content
+
+    return made
 
 
 def mixing(

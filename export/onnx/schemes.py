@@ -1,12 +1,13 @@
 """The precisions that ONNX knows: what each makes of the float32 model."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import onnx
 
 from edgeport.export.conversion.options import Options
+from edgeport.export.conversion.ranges.histogram import Histogram
 from edgeport.export.conversion.ranges.methods import MINMAX
 from edgeport.export.onnx.passes.quantize_dynamic import quantize_dynamic
 from edgeport.export.onnx.passes.quantize_static import quantize_static
@@ -25,12 +26,14 @@ class Material:
         at_once: How many samples to compute at a time.
         trained: The steps of tensors whose ranges are known from quantization-aware training.
         options: The choices of the export.
+        seen: The values of the activations on the calibration samples, for all methods; empty until one asks for them.
     """
 
     calibration: CalibrationSet | None
     at_once: int
     trained: Mapping[str, Steps]
     options: Options
+    seen: dict[str, Histogram] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
@@ -60,6 +63,7 @@ def _int8(model: onnx.ModelProto, material: Material) -> onnx.ModelProto:
         reduce_range=material.options.reduce_range,
         known=material.trained,
         method=material.method,
+        seen=material.seen,
     )
 
 
@@ -82,7 +86,7 @@ def with_layers_in_floats(
     if activation_steps(mixed).keys() <= calibrated.keys():
         return mixed
     # Where a layer behind it stays in floats, a tensor may be rounded that int8 has no steps for.
-    return quantize(model, material.calibration, known=material.trained, method=material.method)
+    return quantize(model, material.calibration, known=material.trained, method=material.method, seen=material.seen)
 
 
 SCHEMES: dict[str, Callable[[onnx.ModelProto, Material], onnx.ModelProto]] = {

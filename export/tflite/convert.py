@@ -1,24 +1,20 @@
 """From a model to the bytes of a .tflite file."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.lite.python.conversion_metadata_schema_py_generated import ModelType
-from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.tools import flatbuffer_utils
 
 from edgeport.export.conversion.foreign_messages import cleaned
 from edgeport.export.conversion.mixing import Mixing
 from edgeport.export.conversion.options import OnNote, Options, check_chosen, ignored
-from edgeport.export.conversion.ranges.methods import MINMAX
-from edgeport.export.graphs.graph import Graph, live_graph, with_outputs
+from edgeport.export.graphs.graph import Graph, with_outputs
 from edgeport.export.graphs.integers.cures import cured
 from edgeport.export.graphs.integers.fake_quantization import call_of, has_fake_quantization, with_rounded_weights
 from edgeport.export.graphs.integers.masks import with_clamped_masks
@@ -29,7 +25,7 @@ from edgeport.export.tflite.embedded_metadata import embed_metadata
 from edgeport.export.tflite.float_front import Front, find_front
 from edgeport.export.tflite.joining import joined
 from edgeport.export.tflite.mixed import Mixer
-from edgeport.export.tflite.ranges import with_ranges
+from edgeport.export.tflite.ranges import FrozenGraphConverter, Seen
 from edgeport.export.tflite.rules import rules
 from edgeport.export.tflite.schemes import SCHEMES, Integers
 from edgeport.export.tflite.standard_metadata import embed_standard_metadata
@@ -48,47 +44,6 @@ _TENSOR = re.compile(r"tensor<([^<>]*?)(?:[^\w?*][^<>]*)?>")
 _KINDS = {"f64": "float64", "f32": "float32", "f16": "float16", "i1": "bool", "!tf_type.string": "text"} | {
     f"{sign}i{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)
 }
-
-
-class _FrozenGraphConverter(tf.lite.TFLiteConverter):  # type: ignore[misc]
-    """TFLiteConverter on a graph whose weights are constants already.
-
-    ``from_concrete_functions`` would make a function of the graph and freeze that again, with ten copies of all weights
-    on the way.
-    """
-
-    def __init__(self, graph: Graph, *, method: str = MINMAX, kept: Collection[str] = ()) -> None:
-        live = live_graph(graph.definition)
-        super().__init__([SimpleNamespace(graph=live)])
-        self._metadata.environment.modelType = ModelType.TF_CONCRETE_FUNCTIONS
-        self._frozen = graph
-        self._method, self._kept = method, kept
-        self._experimental_calibrate_only: bool = False
-        self._inputs, self._outputs = (
-            [live.get_tensor_by_name(f"{port.name}:0") for port in ports] for ports in (graph.inputs, graph.outputs)
-        )
-
-    def _freeze_concrete_function(self) -> tuple[Any, list[Any], list[Any], Any]:
-        return self._frozen.definition, self._inputs, self._outputs, None
-
-    def _quantize(self, result: bytes, *settings: Any) -> Any:
-        """Quantize with the ranges that the method finds, which TensorFlow has no word for."""
-        if self._method == MINMAX:
-            return super()._quantize(result, *settings)
-        input_type, output_type, *_, with_variables, debugging = settings
-        wanted, self._experimental_calibrate_only = self._experimental_calibrate_only, True
-        calibrated = super()._quantize(result, *settings)
-        self._experimental_calibrate_only = wanted
-        calibrated = with_ranges(calibrated, self.representative_dataset.input_gen(), self._method, kept=self._kept)
-        if wanted:
-            return calibrated
-        return mlir_quantize(
-            calibrated,
-            input_data_type=input_type,
-            output_data_type=output_type,
-            enable_variable_quantization=with_variables,
-            debug_options_str=debugging.SerializeToString(),
-        )
 
 
 def convert(
@@ -121,11 +76,8 @@ def convert(
     if precision_named(precision).for_layers:
         return mixing(source, calibration=calibration, options=options, on_note=on_note).mixed(options.keep_float)
     source = source.for_precision(precision_named(precision))
-    graph, front = _prepared(source, precision, calibration, options, on_note)
-    converter = _part_converter(graph, front, precision, calibration, options)
-    content = _converted(graph, front, converter.convert)
-    if has_fake_quantization(graph):
-        content = _with_port_names(content, graph)
+    made = by_method(source, precision=precision, calibration=calibration, options=options, on_note=on_note)
+    content = made(options.calibration_method)
     pixels = calibration.inputs[0].range if calibration is not None and options.tflite_metadata else None
     in_integers = SCHEMES[precision].integers is not None
     if pixels is not None and calibration is not None and not in_integers and source.ends_in_probabilities:
@@ -138,6 +90,40 @@ def convert(
             channels=source.inputs[0].shape[3] or 0,
         )
     return content
+
+
+def by_method(
+    source: Source,
+    *,
+    precision: str,
+    calibration: CalibrationSet | None,
+    options: Options,
+    on_note: OnNote = ignored,
+) -> Callable[[str], bytes]:
+    """Return what makes TFLite models whose activations get their ranges by a method, calibrated once for all of them.
+
+    Args:
+        source: The model.
+        precision: One of ``SCHEMES`` without layers in floats.
+        calibration: Decides the ranges.
+        options: See ``convert``; the method is that which is asked for.
+        on_note: See there.
+
+    Raises:
+        ExportError: TFLite lacks an operator of the model; what is returned raises it too, or that it cannot be
+            quantized.
+    """
+    source = source.for_precision(precision_named(precision))
+    graph, front = _prepared(source, precision, calibration, options, on_note)
+    seen = Seen()
+
+    def made(method: str) -> bytes:
+        converter = _part_converter(graph, front, precision, calibration, options)
+        converter.method, converter.seen = method, seen
+        content = _converted(graph, front, converter.convert)
+        return _with_port_names(content, graph) if has_fake_quantization(graph) else content
+
+    return made
 
 
 def mixing(
@@ -158,6 +144,7 @@ def mixing(
     source = source.for_precision(precision_named("mixed"))
     graph, front = _prepared(source, "mixed", calibration, options, on_note)
     converter = _part_converter(graph, front, "mixed", calibration, options)
+    converter.method = options.calibration_method
     with _readable_errors(graph):
         mixer = Mixer(converter, graph.layers, options)
     return Mixing(mixer.layers, lambda in_floats: _converted(graph, front, partial(mixer, in_floats)))
@@ -226,7 +213,7 @@ def _converted(graph: Graph, front: Front | None, convert: Callable[[], bytes]) 
         content = convert()
         if front is None:
             return content
-        head = _FrozenGraphConverter(_with_outputs_apart(front.head)).convert()
+        head = FrozenGraphConverter(_with_outputs_apart(front.head)).convert()
     return joined(head, content, front.fed, [port.name for port in graph.inputs])
 
 
@@ -252,10 +239,9 @@ def _part_converter(
 
 def _converter(graph: Graph, precision: str, calibration: CalibrationSet | None, options: Options) -> Any:
     scheme = SCHEMES[precision]
-    wide = precision_named(precision).wide_activations
     # Every pixel can come, whatever the samples have.
     kept = [port.name for port in calibration.inputs if port.kind == "pixels"] if calibration else []
-    converter = _FrozenGraphConverter(graph, method=MINMAX if wide else options.calibration_method, kept=kept)
+    converter = FrozenGraphConverter(graph, kept=kept)
     if scheme.optimized:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if scheme.weights is not None:

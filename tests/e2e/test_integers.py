@@ -1,6 +1,8 @@
 """What int8 and int16x8 once could not: loops, masks in front of a softmax, and tables whose columns differ in size."""
 
+import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,6 +12,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from edgeport.export import Manifest, Options, export, load_calibration, load_source
+from edgeport.export.conversion.ranges.methods import METHODS
 from edgeport.export.graphs.graph import freeze
 from edgeport.export.graphs.integers.fake_quantization import call_of
 from edgeport.export.graphs.integers.unrolling import unroll
@@ -363,6 +366,28 @@ def test_auto_takes_the_ranges_that_lose_least_on_samples_of_its_own(tmp_path: P
         metadata = load(tmp_path / "auto" / "out" / f"model.{name}").spec.metadata
         assert metadata is not None
         assert metadata.calibration["method"] == method
+
+
+@pytest.mark.parametrize("format_name", ["tflite", "onnx"])
+def test_methods_that_share_one_pass_make_the_files_that_each_makes_alone(format_name: str) -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((12, 12, 3), name="x")
+    inner = layers.Conv2D(8, 3, activation="relu6")(layers.Rescaling(1 / 255)(image))
+    inner = layers.Conv2D(8, 3, activation="tanh")(layers.BatchNormalization()(inner))
+    model = keras.Model(image, layers.Dense(4, activation="softmax")(layers.Flatten()(inner)))
+    source = load_source(model, name="model", inputs=["pixels:0:255"])
+    drawn = R.integers(0, 200, (120, 12, 12, 3)).astype(np.uint8)
+    calibration = load_calibration(drawn, inputs=source.inputs)
+    exporter = importlib.import_module(f"edgeport.export.{format_name}.convert")
+    options = Options(precisions=("int8",))
+    by_method = exporter.by_method(source, precision="int8", calibration=calibration, options=options)
+    # The least and largest values come last, so that they are still what was seen.
+    together = {method: by_method(method) for method in reversed(METHODS)}
+    for method in METHODS:
+        wanted = replace(options, calibration_method=method)
+        alone = exporter.convert(source, precision="int8", calibration=calibration, options=wanted)
+        assert together[method] == alone, method
+    assert len(set(together.values())) == len(METHODS)
 
 
 def test_a_column_that_never_varies_does_not_take_the_steps_of_the_others(tmp_path: Path) -> None:

@@ -113,8 +113,8 @@ def _rows_of(name: str, model: Any, samples: Any, said: str, means: str) -> list
     rows = []
     for row in FORMATS:
         judge = judge_of(source, calibration, held_out, Options(precisions=("int8",)), row=row, reference=reference)
-        found: dict[str, Judged] = {method: judge(calibration, method) for method in METHODS}
-        found |= {way: judge(calibration, MINMAX, cures=cures) for way, cures in _CURES.items()}
+        found: dict[str, Judged] = dict(zip(METHODS, map(judge(calibration), METHODS), strict=True))
+        found |= {way: judge(calibration, cures=cures)(MINMAX) for way, cures in _CURES.items()}
         rows += [
             Row(name, row.name, method, round(each.sqnr_db, 2), each.flips, is_better(each, found[MINMAX]))
             for method, each in found.items()

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 # On each side of 0. The bins of a range that was guessed four times too wide are still finer than an integer step.
 _BINS = 4_096
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Histogram:
@@ -25,15 +26,21 @@ class Histogram:
     def add(self, values: npt.NDArray[Any]) -> None:
         """Count values of any shape; those that are no numbers are left out."""
         flat = values.reshape(-1)
-        flat = flat[np.isfinite(flat)].astype(np.float32, copy=False)
+        if not flat.size or not np.isfinite([flat.min(), flat.max()]).all():
+            flat = flat[np.isfinite(flat)]
         if not flat.size:
             return
+        flat = flat.astype(np.float32, copy=False)
         low, high = float(flat.min()), float(flat.max())
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._reach(max(-low, high))
         if self._limit:
-            places = np.floor(flat * np.float64(_BINS / self._limit)).astype(np.int64) + _BINS
-            self._counts += np.bincount(places.clip(0, 2 * _BINS - 1), minlength=2 * _BINS)
+            # A power of two, so that products are exact, also in the values' own type.
+            scale = _BINS / self._limit
+            places = flat * (np.float32(scale) if scale < _LARGEST else scale)
+            numbers = np.floor(places, out=places).astype(np.int64)
+            numbers += _BINS
+            self._counts += np.bincount(numbers.clip(0, 2 * _BINS - 1, out=numbers), minlength=2 * _BINS)
 
     @property
     def edges(self) -> npt.NDArray[np.float64]:

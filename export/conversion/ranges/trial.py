@@ -1,13 +1,13 @@
 """Try each way of finding ranges on a model: make the file, and let its engine answer."""
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from edgeport.export.conversion.foreign_messages import cleaned
+from edgeport.export.conversion.foreign_messages import foreign_errors
 from edgeport.export.conversion.options import OnNote, Options
 from edgeport.export.conversion.ranges.choice import CURES, SIGN, Judged, chosen, cured, divided, judged
 from edgeport.export.conversion.ranges.methods import AUTO, MINMAX
@@ -20,7 +20,7 @@ from edgeport.runtime.artefact.embedded_metadata import EmbeddedMetadata, with_c
 from edgeport.runtime.artefact.formats import Format
 from edgeport.runtime.artefact.precisions import Precision
 from edgeport.runtime.engines.quiet import quiet_stderr
-from edgeport.runtime.errors import EdgeportError, ExportError, InputError
+from edgeport.runtime.errors import ExportError, InputError
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.tensors.arrays import Tensor
 
@@ -30,10 +30,10 @@ _WITHOUT: dict[str, Any] = dict.fromkeys(CURES, False)
 
 
 class Judge(Protocol):
-    """Judges a file whose ranges come from some samples by some method."""
+    """Judges files whose ranges come from some samples."""
 
-    def __call__(self, ranged: CalibrationSet, method: str, *, cures: Collection[str] = ()) -> Judged:
-        """Return what it does to the answers."""
+    def __call__(self, ranged: CalibrationSet, *, cures: Collection[str] = ()) -> Callable[[str], Judged]:
+        """Return what a method does to the answers; the samples are looked at once for all methods."""
 
 
 def _asked(options: Options) -> tuple[str, ...]:
@@ -105,15 +105,15 @@ class MethodChooser:
         notes: dict[str, str] = {}
         method = wanted.calibration_method
         if method == AUTO:
-            choice = chosen(lambda each: judge(ranged, each))
+            choice = chosen(judge(ranged))
             method, plain = choice.method, choice.judged
             notes[AUTO] = choice.text
         else:
-            plain = judge(ranged, method)
+            plain = judge(ranged)(method)
         options = replace(wanted, calibration_method=method, **_WITHOUT)
         kept: tuple[str, ...] = ()
         for cure in _asked(wanted):
-            tried = judge(ranged, method, cures=(*kept, cure))
+            tried = judge(ranged, cures=(*kept, cure))(method)
             better, notes[cure] = cured(cure, tried, plain)
             if better:
                 kept, plain = (*kept, cure), tried
@@ -131,7 +131,7 @@ def judge_of(
     reference: Reference,
     precision: str = _INT8,
 ) -> Judge:
-    """Return what judges files in integers whose ranges come from some samples by some method.
+    """Return what judges files in integers whose ranges come from some samples.
 
     Args:
         source: The model, with the lengths that the samples have.
@@ -152,22 +152,25 @@ def judge_of(
     inputs = tuple(known._replace(shape=port.shape) for port, known in shapes)
     metadata = EmbeddedMetadata(source.name, precision, inputs, source.outputs)
 
-    def judge(ranged: CalibrationSet, method: str, *, cures: Collection[str] = ()) -> Judged:
+    def judge(ranged: CalibrationSet, *, cures: Collection[str] = ()) -> Callable[[str], Judged]:
         wanted: dict[str, Any] = {cure: cure in cures for cure in CURES}
-        chosen_options = replace(options, calibration_method=method, **wanted)
-        with temporary_folder() as folder, quiet_stderr():
-            try:
-                content = exporter.convert(source, precision=precision, calibration=ranged, options=chosen_options)
-            except EdgeportError:
-                raise
-            except Exception as error:  # the converters raise whatever they meet
-                raise ExportError(cleaned(error)) from error
-            file = f"model{row.suffix}"
-            (folder / file).write_bytes(with_checksum(exporter.embed(content, metadata)))
-            (answer,) = run_in_engines(folder, [file], judging, at_once=source.samples_at_once)
-        if answer.answers is None:
-            raise ExportError(answer.error)
-        return judged(answer.answers, expected, decisions)
+        with foreign_errors():
+            made = exporter.by_method(
+                source, precision=precision, calibration=ranged, options=replace(options, **wanted)
+            )
+
+        def by(method: str) -> Judged:
+            with foreign_errors():
+                content = with_checksum(exporter.embed(made(method), metadata))
+            with temporary_folder() as folder, quiet_stderr():
+                file = f"model{row.suffix}"
+                (folder / file).write_bytes(content)
+                (answer,) = run_in_engines(folder, [file], judging, at_once=source.samples_at_once)
+            if answer.answers is None:
+                raise ExportError(answer.error)
+            return judged(answer.answers, expected, decisions)
+
+        return by
 
     return judge
 

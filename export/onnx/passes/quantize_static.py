@@ -30,6 +30,7 @@ def quantize_static(
     known: Mapping[str, Steps] | None = None,
     in_floats: Collection[str] = (),
     method: str = MINMAX,
+    seen: dict[str, Histogram] | None = None,
 ) -> onnx.ModelProto:
     """Return the model with int8 weights per channel and 8-bit activations (uint8), where integers pay.
 
@@ -42,6 +43,7 @@ def quantize_static(
         known: The steps of tensors whose ranges are known: from quantization-aware training, or an earlier calibration.
         in_floats: The layers whose operators stay in floats; what is in no layer goes by its own name.
         method: See ``range_of``.
+        seen: The values of the activations on the same samples; what is missing is added.
     """
     with prepared_files(model) as (prepared, quantized):
         graph = onnx.load(prepared).graph
@@ -50,12 +52,17 @@ def quantize_static(
         if not nodes:
             raise ExportError(_no_kernels(graph))
         overrides = _overrides(graph, known or {})
+        calibrating = calibration
         if method != MINMAX:
-            overrides |= _ranges(prepared, _Reader(model, calibration, at_once), method, calibration)
+            seen = {} if seen is None else seen
+            seen.update({} if seen else _seen(prepared, _Reader(model, calibration, at_once)))
+            overrides |= _ranges(seen, method, calibration)
+            # It asks for samples all the same.
+            calibrating = calibration.first(at_once)
         quantization.quantize_static(
             prepared,
             quantized,
-            _Reader(model, calibration, at_once),
+            _Reader(model, calibrating, at_once),
             quant_format=quantization.QuantFormat.QDQ,
             nodes_to_quantize=nodes,
             # int8 would be turned into uint8 on x86 when the file is loaded, but not around residual connections.
@@ -102,14 +109,21 @@ def _overrides(graph: Any, known: Mapping[str, Steps]) -> dict[str, list[dict[st
     }
 
 
-def _ranges(
-    prepared: Path, reader: "_Reader", method: str, calibration: CalibrationSet
-) -> dict[str, list[dict[str, Any]]]:
+def _ranges(seen: Mapping[str, Histogram], method: str, calibration: CalibrationSet) -> dict[str, list[dict[str, Any]]]:
     """Return the ranges that a method finds for the tensors of a prepared model, as overrides."""
-    model = onnx.load(prepared)
     # Every pixel can come, whatever the samples have.
     kept = {port.name for port in calibration.inputs if port.kind == "pixels"}
-    names = [value.name for value in model.graph.input if value.name not in kept]
+    found = {name: range_of(each, MINMAX if name in kept else method) for name, each in seen.items()}
+    return {
+        name: [{"quant_type": quantization.QuantType.QUInt8, "rmin": np.float32(low), "rmax": np.float32(high)}]
+        for name, (low, high) in found.items()
+    }
+
+
+def _seen(prepared: Path, reader: "_Reader") -> dict[str, Histogram]:
+    """Return the values of the tensors of a prepared model, but for those that are 0 alone."""
+    model = onnx.load(prepared)
+    names = [value.name for value in model.graph.input]
     computed = [name for node in model.graph.node for name in node.output if name]
     stated = {value.name for value in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed if name not in stated)
@@ -123,11 +137,7 @@ def _ranges(
         for name, values in (*zip(computed, session.run(computed, given), strict=True), *given.items()):
             if name in histograms and isinstance(values, np.ndarray) and values.dtype.kind == "f":
                 histograms[name].add(values)
-    found = {name: range_of(each, method) for name, each in histograms.items() if each.counts.any()}
-    return {
-        name: [{"quant_type": quantization.QuantType.QUInt8, "rmin": np.float32(low), "rmax": np.float32(high)}]
-        for name, (low, high) in found.items()
-    }
+    return {name: each for name, each in histograms.items() if each.counts.any()}
 
 
 class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     judge = judge_of(source, samples, judging, options, row=format_named("tflite"), reference=reference)
     console.print(f"int8 in TFLite, on {len(next(iter(judging.values())))} others, with the ranges of")
     steps = []
-    for step in steps_of(counts_up_to(samples.count), lambda count: judge(samples.first(count), MINMAX)):
+    for step in steps_of(counts_up_to(samples.count), lambda count: judge(samples.first(count))(MINMAX)):
         steps.append(step)
         flips = f", {step.judged.flips} other decisions" if reference.decisions else ""
         console.print(f"  {step.count:>6} samples: {step.judged.sqnr_db:.1f} dB{flips}")

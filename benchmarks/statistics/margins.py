@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from edgeport.benchmarks.statistics.paired_change import FEWEST, Change
 from edgeport.benchmarks.tasks.metric import SHARE
 
+# Points.
+_SMALL = 0.1
+
 
 @dataclass(frozen=True)
 class Margin:
@@ -36,7 +39,10 @@ def margin_of(change: Change, most: float) -> Margin:
         return Margin(below, "all answers are the same")
     if change.high < 0:
         return Margin(below, "nothing")
-    return Margin(below, f"{'at most' if below else 'up to'} {metric.shown(change.high)}")
+    # What is asked for may be less than the digits of a report show.
+    small = metric.unit == SHARE and 0 < 100 * change.high < _SMALL
+    shown = f"{100 * change.high:.2g}" if small else metric.shown(change.high)
+    return Margin(below, f"{'at most' if below else 'up to'} {shown}")
 
 
 def margin_text(change: Change, most: float) -> str:

@@ -299,8 +299,8 @@ def _record(bench: Bench, tried: _Tried, enough: str) -> Search:
 
 
 def _costs(bench: Bench, trials: Mapping[str, Trial]) -> tuple[dict[str, int], dict[str, float]]:
-    """Return the bytes and the time of a call, in microseconds, of float32 and of all trials that gave answers."""
+    """Return the bytes and the time of a call, in microseconds, of the files on the bench that gave answers."""
     ran = [FLOAT32, *(name for name in (INT8, MIXED, INT16X8) if name in trials and trials[name].judgement)]
-    files = {name: bench.path(name) for name in ran}
+    files = {name: bench.path(name) for name in ran if bench.path(name).is_file()}
     times = bench.judge.times(list(files.values()))
     return {name: file.stat().st_size for name, file in files.items()}, dict(zip(files, times, strict=True))

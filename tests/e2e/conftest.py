@@ -1,6 +1,7 @@
 """How the slow tests share the machine, and what they share: each made once for all workers of pytest-xdist."""
 
 import fcntl
+import gc
 import itertools
 import multiprocessing
 import os
@@ -45,23 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.slow)
-    # Files with tests that run alone come last, when little else is left to wait for them.
-    last = {item.path for item in ours if item.get_closest_marker("alone")}
-    ranks = {HERE / name: rank - len(LONG) for rank, name in enumerate(LONG)} | dict.fromkeys(last, 1)
+    ranks = {HERE / name: rank - len(LONG) for rank, name in enumerate(LONG)}
     items.sort(key=lambda item: ranks.get(item.path, 0))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let tests that are marked ``alone`` run while no other test does, those of another worker included."""
-    places = ROOT / "build" / "tests"
-    places.mkdir(parents=True, exist_ok=True)
-    with (places / "door").open("w") as door, (places / "room").open("w") as room:
-        # Who waits for the whole room stands in the door, so that nobody else comes in before.
-        fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
-        fcntl.flock(door, fcntl.LOCK_UN)
-        return (yield)
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +55,19 @@ def same_weights() -> None:
     """Give the models of a test the same weights in every run: with others, a close call may fall the other way."""
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_are_set_aside() -> Iterator[None]:
+    """Look for cycles among the objects of a module alone: among all of TensorFlow's it takes half a second an export.
+
+    What an export sets aside is looked at again at the end of the module, and not at its own end.
+    """
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "unfreeze", lambda: None)
+        yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,13 @@
 conftest.py runs this, in a process of multiprocessing's fork server, with ARGUMENTS, STDOUT and STDERR set.
 """
 
+import gc
 import os
 import runpy
 import sys
 
+# What was imported before the fork stays: nobody looks for cycles in it.
+gc.freeze()
 for path, descriptor in ((STDOUT, 1), (STDERR, 2)):  # noqa: F821
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, descriptor)

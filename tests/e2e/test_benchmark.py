@@ -114,15 +114,21 @@ def test_a_report_compares_with_itself_and_makes_a_page(edgeport, report: tuple[
     assert "exists" in edgeport("report", folder, "-o", tmp_path / "both.html", code=2).stderr
 
 
-@pytest.mark.alone
 def test_another_export_is_measured_side_by_side_and_judged(edgeport, exported: Path, tmp_path: Path) -> None:
-    base = shutil.copytree(exported, tmp_path / "export")
+    for place in ("new", "base"):
+        folder = shutil.copytree(exported, tmp_path / place)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        integers = [each for each in manifest["artefacts"] if each["precision"] == "int8"]
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "artefacts": integers}))
+    # Six rounds are the fewest that bear an interval.
+    options = ("--rounds", 6, "--max-slowdown", 3, "--reference", exported.parent / "train" / "model.keras")
     printed = edgeport(
-        "benchmark", exported, "--baseline", base, "--rounds", 6, "--max-slowdown", 3, "-o", tmp_path / "out"
+        "benchmark", tmp_path / "new", "--baseline", tmp_path / "base", *options, "-o", tmp_path / "out"
     ).stdout
     assert "OK: no loss of accuracy" in printed
     measured = read_report(tmp_path / "out" / "report.json")
     own = [each for each in measured.artefacts[1:] if not each.file.startswith("baseline/")]
+    assert len(own) == 2
     assert [f"baseline/{each.file}" for each in own] == [each.file for each in measured.artefacts[1 + len(own) :]]
     for each in own:
         assert each.predictions == measured.named(f"baseline/{each.file}").predictions

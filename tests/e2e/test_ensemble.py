@@ -1,7 +1,5 @@
 """Several models as one teacher."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -9,20 +7,16 @@ import numpy as np
 
 from edgeport.train import build_model
 
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgeport.benchmarks.lab.family.ensemble", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "lab" / "family" / "ensemble.py"
 
 
-def test_it_gives_the_mean_of_their_answers_and_refuses_what_does_not_fit(tmp_path: Path) -> None:
+def test_it_gives_the_mean_of_their_answers_and_refuses_what_does_not_fit(edgeport, tmp_path: Path) -> None:
     models = [build_model("edge-10k", image_shape=(28, 28, 1), class_count=10) for _ in range(2)]
     paths = [tmp_path / f"{number}.keras" for number in range(2)]
     for model, path in zip(models, paths, strict=True):
         model.save(path)
     output = tmp_path / "new" / "teacher.keras"
-    ended = run(*paths, "-o", output)
-    assert ended.returncode == 0, ended.stderr
+    ended = edgeport(SCRIPT, *paths, "-o", output)
     assert "--teacher" in ended.stdout
     pixels = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1)).astype("float32")
     mean = sum(model.predict(pixels, verbose=0) for model in models) / 2
@@ -40,8 +34,7 @@ def test_it_gives_the_mean_of_their_answers_and_refuses_what_does_not_fit(tmp_pa
         ((*paths, "-o", output), "expected the name of a new .keras file"),
         ((paths[0], tmp_path / "none.keras", "-o", tmp_path / "x.keras"), "none.keras: No such file"),
     ):
-        ended = run(*arguments)
-        assert ended.returncode == 2
+        ended = edgeport(SCRIPT, *arguments, code=2)
         assert words in ended.stderr
         assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
     assert not (tmp_path / "x.keras").exists()

@@ -28,7 +28,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("memory") / "model.keras"
     keras.Model(image, layers.Dense(10, activation="softmax")(x)).save(file)
     random = np.random.default_rng(0)
-    train, held_out = (random.integers(0, 256, (count, _SIDE, _SIDE, 3), np.uint8) for count in (50, 50))
+    train, held_out = (random.integers(0, 256, (count, _SIDE, _SIDE, 3), np.uint8) for count in (20, 20))
     np.savez(file.with_name("samples.npz"), x_train=train.astype(np.float32), x_val=held_out.astype(np.float32))
     return file
 

@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-KILLS = 20
+KILLS = 14
 MINE = {"mine.txt": "mine", "notes/day.txt": "sunny"}
 LAST_ARTEFACT, DONE = b"digits.float32.onnx", b"Written to"
 IMPORTED = (

@@ -15,10 +15,8 @@ from edgeport.runtime.errors import ArtefactError, InputError
 
 pytest.importorskip("mlperf_loadgen")
 
-pytestmark = pytest.mark.alone
-
 DATA = Path(__file__).parents[1] / "data"
-# The documents show 5 % on a quiet machine; a test must hold on any.
+# The documents show 5 % on a quiet machine; a test must hold on any, and beside other tests.
 NOISE = 0.5
 
 
@@ -28,7 +26,7 @@ def pixels(count: int) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=["float32.tflite", "float32.onnx"])
 def result(request: pytest.FixtureRequest, exported: Path) -> LoadgenResult:
-    return run_loadgen(exported / f"classic.{request.param}", pixels(300), seconds=5)
+    return run_loadgen(exported / f"classic.{request.param}", pixels(300), seconds=1)
 
 
 def test_loadgen_calls_the_tests_valid_and_agrees_with_our_clock(result: LoadgenResult) -> None:

@@ -1,7 +1,5 @@
 """The comparison with peers as a user runs it: every engine for real, on the same weights and images."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,8 @@ from edgeport.benchmarks.lab.peers.subjects import FILES, exported_subject, mobi
 from edgeport.benchmarks.report.raw.record import ENGINE_CALL, PREDICT
 from edgeport.runtime import load
 
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "lab" / "peers" / "comparison.py"
+# One more than Keras' slower ways take part in.
 LAUNCHES, IMAGES = 3, 100
 PEERS = {
     "float32.tflite": (EDGEPORT, "ai-edge-litert", under("tflite-runtime")),
@@ -23,21 +23,14 @@ PEERS = {
 }
 
 
-def compare(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgeport.benchmarks.lab.peers.comparison", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
-def compared(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[PeersReport, str]:
+def compared(edgeport, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[PeersReport, str]:
     folder = tmp_path_factory.mktemp("peers")
     arguments = (exported, "-o", folder / "peers.json", "--no-mobilenet", "--processes", LAUNCHES, "--images", IMAGES)
-    ended = compare(*arguments, "--tflite-runtime", folder / "old engine")
-    assert ended.returncode == 0, ended.stderr
+    ended = edgeport(SCRIPT, *arguments, "--tflite-runtime", folder / "old engine")
     return RESULT.read(folder / "peers.json"), ended.stdout
 
 
-@pytest.mark.alone
 def test_everyone_has_taken_part_or_is_listed_with_the_reason(compared: tuple[PeersReport, str]) -> None:
     report, printed = compared
     found = {(row.file, row.by) for row in report.rows}
@@ -48,7 +41,6 @@ def test_everyone_has_taken_part_or_is_listed_with_the_reason(compared: tuple[Pe
     assert markdown(report) in printed
 
 
-@pytest.mark.alone
 def test_everyone_was_timed_in_every_launch(compared: tuple[PeersReport, str]) -> None:
     few = {KERAS_WAYS[way]: min(count, LAUNCHES) for way, count in KERAS_LAUNCHES.items()}
     for row in compared[0].rows:
@@ -60,7 +52,6 @@ def test_everyone_was_timed_in_every_launch(compared: tuple[PeersReport, str]) -
         assert compared[0].find(row.model, row.beside, EDGEPORT) is not None
 
 
-@pytest.mark.alone
 def test_everyone_answers_like_the_keras_model(compared: tuple[PeersReport, str], exported: Path) -> None:
     report, _ = compared
     assert report.models[0].images["count"] == IMAGES
@@ -75,7 +66,6 @@ def test_everyone_answers_like_the_keras_model(compared: tuple[PeersReport, str]
         assert row.agreeing == (ours[file] == ours["float32.onnx"]).sum()
 
 
-@pytest.mark.alone
 def test_a_bare_engine_and_edgeport_are_close(compared: tuple[PeersReport, str]) -> None:
     report, _ = compared
     for file, by in (("float32.tflite", "ai-edge-litert"), ("float32.onnx", "onnxruntime")):
@@ -87,7 +77,7 @@ def test_a_bare_engine_and_edgeport_are_close(compared: tuple[PeersReport, str])
         assert 0.4 < ratio.ratio < 2.5
 
 
-def test_what_cannot_be_compared_is_reported_before_anything_runs(exported: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_reported_before_anything_runs(edgeport, exported: Path, tmp_path: Path) -> None:
     output = tmp_path / "peers.json"
     for arguments, expected in (
         ((tmp_path, "-o", output), "is no export folder"),
@@ -95,8 +85,7 @@ def test_what_cannot_be_compared_is_reported_before_anything_runs(exported: Path
         ((exported, "-o", output, "--processes", 1), "--processes: got 1, expected 2 or more"),
         ((exported, "-o", output, "--no-mobilenet", "--tflite-runtime", exported), "it holds something else"),
     ):
-        ended = compare(*arguments)
-        assert ended.returncode == 2
+        ended = edgeport(SCRIPT, *arguments, code=2)
         assert expected in ended.stderr
         assert len(ended.stderr.splitlines()) == 1, ended.stderr
     assert not output.exists()

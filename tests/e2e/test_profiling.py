@@ -10,9 +10,7 @@ from edgeport.benchmarks.profile.profile_facts import AT_LOAD, PLAIN, XNNPACK, P
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.export.inspection import inspect
 
-pytestmark = pytest.mark.alone
-
-SECONDS = 0.5
+SECONDS = 0.2
 
 
 @pytest.fixture(scope="module")

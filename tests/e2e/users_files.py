@@ -52,7 +52,9 @@ def make_photos(*classes: str, each: int = 20, size: int = 96) -> None:
             Image.fromarray(picture.astype(np.uint8)).save(f"photos/{name}/{place:03}.png")
 
 
-def export(model: keras.Model | str, folder: str, calibration: str, **options: object) -> None:
+def export(
+    model: keras.Model | str, folder: str, calibration: str, precisions: tuple[str, ...] = ("int8",), **options: object
+) -> None:
     """Export a model, which a benchmark finds again where it is saved."""
     if not isinstance(model, str):
         place = Path(folder).parent
@@ -60,7 +62,7 @@ def export(model: keras.Model | str, folder: str, calibration: str, **options: o
         model.save(place / "model.keras")
         model = f"{place}/model.keras"
     export_model(
-        model, folder, calibration=calibration, options=Options(precisions=("float32", "int8")),
+        model, folder, calibration=calibration, options=Options(precisions=precisions),
         on_warning=lambda text: None, **options,
     )  # fmt: skip
 
@@ -161,7 +163,7 @@ def everything_to_judge(_: str) -> None:
 
 
 def fewer_files() -> None:
-    """Put four files in the place of the quickstart's nine, which take minutes to time."""
+    """Put two files in the place of the quickstart's nine, which take minutes to time."""
     shutil.rmtree("runs/quickstart/export")
     export("runs/quickstart/train/model.keras", "runs/quickstart/export", "mnist-5k")
     shutil.copytree("runs/quickstart/export", "runs/before/export")
@@ -173,7 +175,8 @@ def benchmarks(page: str) -> None:
     (function,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     Path("metrics.py").write_text(function, encoding="utf-8")
     make_photos("cat", "dog", size=32)
-    export(pictures(32, 3, softmax("animal", 2), scaled=False), "theirs", "photos", inputs=["pixels:-1:1"])
+    both = ("float32", "int8")
+    export(pictures(32, 3, softmax("animal", 2), scaled=False), "theirs", "photos", both, inputs=["pixels:-1:1"])
     for precision, name in (
         ("float32.tflite", "float.tflite"),
         ("int8.tflite", "int8.tflite"),

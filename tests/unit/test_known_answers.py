@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from edgeport.benchmarks.lab.judging import verdicts
 from edgeport.benchmarks.lab.judging.known_answers import Known
 from edgeport.benchmarks.lab.judging.verdicts import Verdicts, VerdictTrial, markdown, tried
 
@@ -20,12 +22,20 @@ KNOWN = Known(
 )
 
 
+@pytest.fixture(autouse=True)
+def few_margins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw samples twenty times for the last column, which has 400 in the documents."""
+    monkeypatch.setattr(verdicts, "MARGINS", 20)
+
+
 def test_a_loss_of_twice_what_is_detectable_is_planted_and_found_and_a_fifth_is_not_claimed() -> None:
     trial = tried(KNOWN, repetitions=4)
     assert (trial.twice, trial.found, trial.claimed) == (4, 4, 0)
     assert trial.equal >= 3
     assert 2 <= trial.large < 2.05
     assert trial.small < 0.5
+    assert trial.below <= 4
+    assert trial.margins == 20
     assert (trial.metric, trial.count) == ("MAE", 300)
     table = markdown(Verdicts("2026", {}, 4, (trial,)))
     assert "| values | made here | MAE | 300 |" in table

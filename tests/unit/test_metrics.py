@@ -175,7 +175,7 @@ def _moved(truth: Array, scores: Array, wanted: float) -> float:
     """Return by how much the scores of class 1 must fall for the AUC to lose so much."""
     low, high = 0.0, 3.0
     start = ROC_AUC.value(truth, scores)
-    for _ in range(30):
+    for _ in range(12):
         middle = (low + high) / 2
         lost = start - ROC_AUC.value(truth, scores - truth * middle)
         low, high = (middle, high) if lost < wanted else (low, middle)

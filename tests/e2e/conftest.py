@@ -71,15 +71,21 @@ def imports_are_set_aside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
-    """Return the folder of a name, which the first who asks fills; nobody changes it after that."""
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a run have in common."""
     own = tmp_path_factory.getbasetemp()
-    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
-    place.mkdir(exist_ok=True)
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared(common: Path) -> Shared:
+    """Return the folder of a name, which the first who asks fills; nobody changes it after that."""
 
     def made(name: str, make: Callable[[Path], object]) -> Path:
-        folder, done = place / name, place / f"{name}.done"
-        with (place / f"{name}.lock").open("w") as lock:
+        folder, done = common / name, common / f"{name}.done"
+        with (common / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -92,7 +98,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 
 
 @pytest.fixture(scope="session")
-def edgeport(tmp_path_factory: pytest.TempPathFactory) -> Edgeport:
+def edgeport(tmp_path_factory: pytest.TempPathFactory, common: Path) -> Edgeport:
     """Run the command line, or FILE.py, as a user would, without the network settings or data of this machine's user.
 
     Any exit code but ``code`` fails; None takes all. The first call of each sub-command, and every one with environment
@@ -100,13 +106,18 @@ def edgeport(tmp_path_factory: pytest.TempPathFactory) -> Edgeport:
     """
     environment = {key: value for key, value in os.environ.items() if key != "EDGEPORT_DATA"}
     outputs = tmp_path_factory.mktemp("outputs")
-    known: set[str] = set()
+
+    def is_first(command: str) -> bool:
+        try:
+            (common / f"{command}.known").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def run(*arguments: object, code: int | None = 0, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "edgeport.runtime.cli", *map(str, arguments)]
-        if variables or (command[3] not in known and not command[3].endswith(".py")):
+        if variables or (not command[3].endswith(".py") and is_first(command[3])):
             ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment | variables)
-            known.update([] if variables else command[3:4])
         else:
             ended = forked(command, outputs)
         if code is not None:

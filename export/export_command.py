@@ -87,7 +87,7 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         "--tensor-type",
         default="int8",
         metavar="TYPE",
-        help="input and output of int8 TFLite: int8, uint8 or float32 (default int8)",
+        help="input and output of int8 TFLite: int8, uint8 (pixels of int8 ONNX too) or float32 (default int8)",
     )
     group.add_argument(
         "--unroll-limit",

@@ -45,7 +45,8 @@ class Options:
             the format (1 in TFLite, any in ONNX).
         opset: The ONNX operator set, 13 to 21.
         reduce_range: Whether integer ONNX uses 7 bits of its weights, so that CPUs without VNNI answer alike.
-        tensor_type: The type of the input and output of int8 TFLite: ``int8``, ``uint8`` or ``float32``.
+        tensor_type: The type of the input and output of int8 TFLite: ``int8``, ``uint8`` or ``float32``. With ``uint8``
+            int8 ONNX takes bytes too where an input is of pixels from 0 to 255; what it gives stays float32.
         require_agreement: The least share of samples with the same top-1 class, 0 to 1, beyond each precision's own.
         require_sqnr_db: The least signal-to-quantization-noise ratio in dB, beyond each precision's own.
         keep_rejected: Whether artefacts that miss a limit are written too, with ``rejected`` in their names.

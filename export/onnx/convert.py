@@ -23,9 +23,10 @@ from edgeport.export.graphs.integers.masks import with_clamped_masks
 from edgeport.export.graphs.operators.rewriting import rewritten
 from edgeport.export.graphs.places import layer_of_onnx_node
 from edgeport.export.onnx import tf2onnx_select  # noqa: F401  (registers with tf2onnx)
-from edgeport.export.onnx.passes.fold_flatten import fold_flatten
+from edgeport.export.onnx.passes.byte_pixels import take_bytes
 from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
 from edgeport.export.onnx.passes.keep_outputs import keep_outputs
+from edgeport.export.onnx.passes.keep_transposes import keep_transposes
 from edgeport.export.onnx.passes.mend_sizes import mend_sizes
 from edgeport.export.onnx.passes.name_tensors import name_tensors
 from edgeport.export.onnx.passes.take_ranges import activation_steps, take_ranges
@@ -63,8 +64,8 @@ def convert(
 ) -> bytes:
     """Return an ONNX model with named inputs and outputs, and images as Keras has them (NHWC).
 
-    The usual batch is free. Inputs and outputs keep the model's own types in every precision; ``int8`` (QDQ, weights
-    per channel) ends at the logits.
+    The usual batch is free. Inputs and outputs keep the model's own types in every precision, but for pixels as bytes
+    on request (``Options.tensor_type``); ``int8`` (QDQ, weights per channel) ends at the logits.
 
     It carries no embedded metadata yet, and nothing of it is verified: ``export`` does both.
 
@@ -111,7 +112,10 @@ def by_method(
 
     def made(method: str) -> bytes:
         wanted = replace(material, options=replace(options, calibration_method=method))
-        content: bytes = SCHEMES[precision](model, wanted).SerializeToString(deterministic=True)
+        quantized = SCHEMES[precision](model, wanted)
+        if precision == "int8" and options.tensor_type == "uint8" and calibration is not None:
+            _take_bytes(quantized, calibration, on_note)
+        content: bytes = quantized.SerializeToString(deterministic=True)
         return content
 
     return made
@@ -173,6 +177,13 @@ def _prepared(
     return model, Material(calibration, source.samples_at_once, trained, options)
 
 
+def _take_bytes(model: onnx.ModelProto, calibration: CalibrationSet, on_note: OnNote) -> None:
+    others = [port.name for port in calibration.inputs if port.name not in calibration.raw_pixels]
+    if others:
+        on_note(f"{' and '.join(others)} as in float32: bytes are for inputs of pixels from 0 to 255")
+    take_bytes(model, calibration.raw_pixels)
+
+
 def embed(content: bytes, metadata: EmbeddedMetadata) -> bytes:
     """Return the ONNX model with the metadata in its metadata_props."""
     model = onnx.load_from_string(content)
@@ -202,7 +213,7 @@ def _converted(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
     if opset > _LAST_OPSET:
         model = onnx.version_converter.convert_version(model, opset)
     fold_input_scaling(model)
-    fold_flatten(model)
+    keep_transposes(model)
     name_tensors(model, _layers(model, graph))
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -78,6 +78,11 @@ class CalibrationSet:
         """The shape of the samples of each input; the first axis counts them."""
         return {name: array.shape for name, array in self.samples.items()}
 
+    @property
+    def raw_pixels(self) -> tuple[str, ...]:
+        """The inputs that take pixels from 0 to 255 as they are."""
+        return tuple(port.name for port in self.inputs if port.kind == "pixels" and port.range == RAW)
+
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What a manifest records: source, count, seed and the SHA-256 of the samples."""

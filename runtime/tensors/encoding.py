@@ -9,7 +9,7 @@ from edgeport.runtime.artefact.spec import TensorSpec
 from edgeport.runtime.tensors.arrays import FloatArray, Pixels, Tensor
 from edgeport.runtime.tensors.quantization import quantize
 
-_FLOAT32, _INT8 = np.dtype(np.float32), np.dtype(np.int8)
+_FLOAT32, _INT8, _UINT8 = np.dtype(np.float32), np.dtype(np.int8), np.dtype(np.uint8)
 # A byte with its first bit turned over is the byte less 128, as a signed one.
 _FIRST_BIT = np.array(0x80, np.uint8)
 
@@ -51,6 +51,8 @@ def pixel_encoder(table: Tensor) -> Callable[[Pixels], Tensor]:
     """
     if table.dtype == _FLOAT32 and np.array_equal(table, np.arange(256)):
         return _as_float32
+    if table.dtype == _UINT8 and np.array_equal(table, np.arange(256)):
+        return np.ascontiguousarray
     if table.dtype == _INT8 and np.array_equal(table, np.arange(-128, 128)):
         return _as_int8
 

@@ -20,9 +20,3 @@ def only_consumer(graph: onnx.GraphProto, tensor: str) -> onnx.NodeProto | None:
 def uses(graph: onnx.GraphProto, name: str) -> int:
     """Return how many nodes take a tensor."""
     return sum(name in node.input for node in graph.node)
-
-
-def permutation_of(transpose: onnx.NodeProto, *, rank: int) -> list[int]:
-    """Return the axes of a Transpose's input in the order of its output; without ``perm`` it turns them round."""
-    given = next((attribute.ints for attribute in transpose.attribute if attribute.name == "perm"), None)
-    return list(given) if given is not None else list(reversed(range(rank)))

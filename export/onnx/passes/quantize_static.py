@@ -14,6 +14,7 @@ from edgeport.export.conversion.options import check_layers
 from edgeport.export.conversion.ranges.histogram import Histogram
 from edgeport.export.conversion.ranges.methods import MINMAX, range_of
 from edgeport.export.graphs.places import layer_of_onnx_node
+from edgeport.export.onnx.passes.byte_pixels import moved, steps_of_pixels
 from edgeport.export.onnx.passes.chained_nodes import chained_nodes
 from edgeport.export.onnx.passes.prepare import prepared_files
 from edgeport.export.onnx.passes.take_ranges import Steps
@@ -51,12 +52,14 @@ def quantize_static(
         nodes = chained_nodes(graph, in_floats=in_floats)
         if not nodes:
             raise ExportError(_no_kernels(graph))
-        overrides = _overrides(graph, known or {})
+        overrides = _overrides(graph, {**steps_of_pixels(graph, calibration.raw_pixels), **(known or {})})
         calibrating = calibration
         if method != MINMAX:
             seen = {} if seen is None else seen
             seen.update({} if seen else _seen(prepared, _Reader(model, calibration, at_once)))
-            overrides |= _ranges(seen, method, calibration)
+            # Every pixel can come, whatever the samples have.
+            kept = {name for port in calibration.inputs if port.kind == "pixels" for name in moved(graph, port.name)}
+            overrides = _ranges(seen, method, kept) | overrides
             # It asks for samples all the same.
             calibrating = calibration.first(at_once)
         quantization.quantize_static(
@@ -109,10 +112,8 @@ def _overrides(graph: Any, known: Mapping[str, Steps]) -> dict[str, list[dict[st
     }
 
 
-def _ranges(seen: Mapping[str, Histogram], method: str, calibration: CalibrationSet) -> dict[str, list[dict[str, Any]]]:
-    """Return the ranges that a method finds for the tensors of a prepared model, as overrides."""
-    # Every pixel can come, whatever the samples have.
-    kept = {port.name for port in calibration.inputs if port.kind == "pixels"}
+def _ranges(seen: Mapping[str, Histogram], method: str, kept: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the ranges that a method finds for the tensors of a prepared model, as overrides; some keep theirs."""
     found = {name: range_of(each, MINMAX if name in kept else method) for name, each in seen.items()}
     return {
         name: [{"quant_type": quantization.QuantType.QUInt8, "rmin": np.float32(low), "rmax": np.float32(high)}]

@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 # What gives the values that it takes, in another shape.
-_MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
+MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def take_ranges(model: onnx.ModelProto) -> dict[str, Steps]:
             scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
             steps[node.input[0]] = Steps(float(scale), int(zero_point))
             sources[node.output[0]] = node.input[0]
-        elif node.op_type in _MOVES and node.input[0] in sources:
+        elif node.op_type in MOVES and node.input[0] in sources:
             # tf2onnx may move integers, between the two of a pair: they become floats as well.
             node.input[0] = sources[node.input[0]]
             sources[node.output[0]] = node.output[0]
@@ -56,7 +56,7 @@ def take_ranges(model: onnx.ModelProto) -> dict[str, Steps]:
         _rename(kept, renamed[output], output)
         steps[output] = steps.pop(renamed[output])
     for node in reversed(kept):
-        if node.op_type in _MOVES and node.output[0] in steps:
+        if node.op_type in MOVES and node.output[0] in steps:
             # onnxruntime gives both ends the steps of the first.
             steps.setdefault(node.input[0], steps[node.output[0]])
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]

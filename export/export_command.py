@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "boxes[:ORDER[:share|pixels]] or any (default: what the end of the graph says); may be repeated",
     )
     _add_choices(parser.add_argument_group("what to make"))
+    _add_floats(parser.add_argument_group("what stays in floats in one more precision, mixed"))
     data = parser.add_argument_group("what calibrates and verifies it")
     add_data(data)
     _add_method(data)
@@ -65,16 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_choices(group: argparse._ArgumentGroup) -> None:
     formats, precisions = ", ".join(row.name for row in FORMATS), ", ".join(PRECISIONS)
     group.add_argument("--formats", metavar="LIST", help=f"comma-separated, of {formats} (default: all)")
-    group.add_argument(
-        "--keep-float",
-        metavar="LAYER,...",
-        help="layers that stay in floats in one more precision, mixed: int8 but for these (edgeport debug names them)",
-    )
-    group.add_argument(
-        "--keep-float-io",
-        action="store_true",
-        help="the first and the last layers with weights stay in floats too: those nearest to each input and output",
-    )
     group.add_argument("--precisions", metavar="LIST", help=f"comma-separated, of {precisions} (default: all)")
     group.add_argument("--batch", metavar="N|dynamic", help="samples at a time (default: 1 in TFLite, dynamic in ONNX)")
     group.add_argument("--opset", type=int, default=OPSET, metavar="N", help=f"of ONNX, 13 to 21 (default {OPSET})")
@@ -121,6 +112,22 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         "--keep-rejected",
         action="store_true",
         help="write artefacts that fail verification too, as NAME.rejected.FORMAT",
+    )
+
+
+def _add_floats(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--keep-float", metavar="LAYER,...", help="these layers (edgeport debug names them); all else is int8"
+    )
+    group.add_argument(
+        "--keep-float-io",
+        action="store_true",
+        help="the first and the last layers with weights too: those nearest to each input and output",
+    )
+    group.add_argument(
+        "--keep-float-where-faster",
+        action="store_true",
+        help="the layers that run faster in floats on this CPU, found by timing files side by side",
     )
 
 
@@ -258,6 +265,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         correct_biases=arguments.correct_biases,
         try_cures=not arguments.no_cures,
         keep_float_io=arguments.keep_float_io,
+        keep_float_where_faster=arguments.keep_float_where_faster,
         max_loss=arguments.max_loss,
         metrics=tuple(arguments.metric),
         data=arguments.data or "",
@@ -312,7 +320,7 @@ def _end(manifest: Manifest, output: Path, console: Console) -> int:
     elif manifest.artefacts:
         console.print(f"\nNext: edgeport inspect {shell_word(output / manifest.artefacts[0].file)}")
     # Where int8 fails and another file stands in for it, the user has what was asked for.
-    repaired = {each.format for each in manifest.searches if each.enough}
+    repaired = {each.format for each in manifest.searches if each.enough and each.losses}
     failed = [each for each in manifest.refused if each.precision != "int8" or each.format not in repaired]
     if not failed:
         return 0

@@ -24,10 +24,10 @@ from edgeport.train.zoo import find_published
 
 if TYPE_CHECKING:
     from edgeport.export.conversion.exporting import Progress
-    from edgeport.export.diagnosis.judge import Judge, JudgeOf
+    from edgeport.export.diagnosis.judge import Judge, JudgeOf, Times
     from edgeport.export.sources.source import Source
 
-_JUDGE = "edgeport.benchmarks.debug.margin_judge"
+_JUDGE, _TIMES = "edgeport.benchmarks.debug.margin_judge", "edgeport.benchmarks.debug.call_times"
 
 
 def _warn(text: str) -> None:
@@ -132,11 +132,11 @@ def export_model(
 
     check_pixels(source, samples)
     source = named(source, samples)
-    judge = _judge(source, samples, options, data_dir)
+    judge, times = _judge(source, samples, options, data_dir), _times(options)
     for warning in samples.warnings:
         on_warning(warning)
     on_start(source, samples)
-    manifest = export(source, output, samples, options=options, judge=judge, on_progress=on_progress)
+    manifest = export(source, output, samples, options=options, judge=judge, times=times, on_progress=on_progress)
     for warning in manifest.warnings[len(samples.warnings) :]:
         on_warning(warning)
     return manifest
@@ -195,6 +195,15 @@ def _judge(source: "Source", samples: CalibrationSet, options: Options, data_dir
     with needing("benchmarks", "--max-loss"):
         judge_of: JudgeOf = importlib.import_module(_JUDGE).margin_judge
     return judge_of(source, samples, options, data_dir=data_dir)
+
+
+def _times(options: Options) -> "Times | None":
+    """Return what times files, which is known a layer above too."""
+    if not options.keep_float_where_faster:
+        return None
+    with needing("benchmarks", "--keep-float-where-faster"):
+        times: Times = importlib.import_module(_TIMES).call_times
+    return times
 
 
 def _opened(

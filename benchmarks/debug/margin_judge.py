@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeport.benchmarks.compare.limits import Limits
+from edgeport.benchmarks.debug.call_times import call_times
 from edgeport.benchmarks.debug.judged_data import judged_data
 from edgeport.benchmarks.measure.any_model import evaluation_of
-from edgeport.benchmarks.measure.candidates.candidate import Candidate
 from edgeport.benchmarks.measure.jobs import numbered_for
-from edgeport.benchmarks.measure.protocol import Protocol
-from edgeport.benchmarks.measure.rounds import time_candidates
 from edgeport.benchmarks.report.judging import PATIENCE_SECONDS, metrics_of_output
-from edgeport.benchmarks.report.raw.record import ENGINE_CALL
 from edgeport.benchmarks.statistics.margins import margin_of, margin_of_metrics
 from edgeport.benchmarks.statistics.paired import Paired, loss_interval
 from edgeport.benchmarks.statistics.paired_change import FEWEST, Change, drawn_figures, paired_change
@@ -35,10 +32,6 @@ from edgeport.train.datasets.data import Data, inputs_of
 
 if TYPE_CHECKING:
     from edgeport.export.sources.source import Source
-
-# Some seconds for each format: what is bought is a ratio, no benchmark.
-_TIMED = Protocol(launches=3, turns=5, turn_seconds=0.03, warmup_seconds=0.2)
-_OPENER = "edgeport.benchmarks.measure.candidates.openers:open_artefact"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +88,7 @@ class MarginJudge:
 
     def times(self, files: Sequence[Path]) -> list[float]:
         """See Judge."""
-        candidates = [Candidate(file.name, _OPENER, {"path": str(file)}) for file in files]
-        one = {name: array[:1] for name, array in self.samples.items()}
-        samples = one if len(one) > 1 else next(iter(one.values()))
-        found = time_candidates(candidates, samples, protocol=_TIMED, ways=((ENGINE_CALL, 1),))
-        series = [found.series[each.name][0] for each in candidates]
-        return [float(np.median([np.median(launch) for launch in each.launches])) / 1e3 for each in series]
+        return call_times(files, {name: array[:1] for name, array in self.samples.items()})
 
     @property
     def _count(self) -> int:

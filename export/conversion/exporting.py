@@ -12,7 +12,8 @@ from edgeport.export.conversion.memory import cycles_freed_early, free_memory
 from edgeport.export.conversion.options import Options, check_layers
 from edgeport.export.conversion.ranges.trial import MethodChooser, check_method
 from edgeport.export.diagnosis.bought import FLOAT32, INT8, INT16X8, MIXED
-from edgeport.export.diagnosis.judge import Judge
+from edgeport.export.diagnosis.faster import faster
+from edgeport.export.diagnosis.judge import Judge, Times
 from edgeport.export.diagnosis.repairing import repaired
 from edgeport.export.graphs.weighted_ends import weighted_ends
 from edgeport.export.manifest import FILE_NAME, Artefact, Manifest, Refusal, Search, manifest_text, read_manifest
@@ -59,6 +60,7 @@ def export(
     *,
     options: Options | None = None,
     judge: Judge | None = None,
+    times: Times | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Manifest:
     """Write the verified artefacts of a model, and the manifest, to a folder.
@@ -72,6 +74,7 @@ def export(
         calibration: What the quantizer sees, and what the artefacts are verified on.
         options: Which artefacts, how, and what they must reach.
         judge: Who says whether int8 is good enough, where the options ask for a largest loss.
+        times: What times files, where the options ask for the layers that run faster in floats.
         on_progress: Called at every step, and with every artefact as soon as its fate is known.
 
     Raises:
@@ -85,15 +88,11 @@ def export(
     _check_kept(source, options)
     check_method(source, options)
     assert (judge is None) == (options.max_loss is None), "who asks for a largest loss says who judges it"
-    job = Job(source.with_lengths(calibration.shapes), calibration, options, judge)
+    assert (times is None) == (not options.keep_float_where_faster), "who asks for the fastest says who times it"
+    job = Job(source.with_lengths(calibration.shapes), calibration, options, judge, times)
     options.batch_of(job.source.inputs[0], usual=None)
-    if options.tflite_metadata and not (source.ends_in_probabilities and calibration.inputs[0].range):
-        raise InputError(
-            "TFLite metadata is for classifiers of one image that end in a softmax or sigmoid, and "
-            f"{source.opened.what} is none: leave --tflite-metadata out"
-        )
-    if options.tflite_metadata and calibration.inputs[0].channels == "bgr":
-        raise InputError("TFLite metadata has no word for channels with blue first: leave --tflite-metadata out")
+    if options.tflite_metadata:
+        _check_described(source, calibration)
     steps = 2 * len(options.variants) + len(options.searched) + 1
     now = Progress(0, steps, f"answers of {source.opened.what}")
     on_progress(now)
@@ -152,6 +151,17 @@ def check_pixels(source: Source, calibration: CalibrationSet) -> None:
         )
 
 
+def _check_described(source: Source, calibration: CalibrationSet) -> None:
+    """Raise InputError if the standard TFLite metadata cannot describe the model."""
+    if not (source.ends_in_probabilities and calibration.inputs[0].range):
+        raise InputError(
+            "TFLite metadata is for classifiers of one image that end in a softmax or sigmoid, and "
+            f"{source.opened.what} is none: leave --tflite-metadata out"
+        )
+    if calibration.inputs[0].channels == "bgr":
+        raise InputError("TFLite metadata has no word for channels with blue first: leave --tflite-metadata out")
+
+
 def _with_ends(source: Source, options: Options) -> Options:
     """Return the options with the names of the first and last layers, if these shall stay in floats."""
     if not options.keep_float_io:
@@ -168,7 +178,7 @@ def _with_ends(source: Source, options: Options) -> Options:
 def _check_kept(source: Source, options: Options) -> None:
     """Raise InputError if a layer that shall stay in floats is none of the model's."""
     if options.wants_mixed and source.is_quantization_aware:
-        said = "--keep-float" if options.keep_float else "--max-loss"
+        said = "--max-loss" if options.max_loss else "--keep-float"
         raise InputError(
             f"{said}: {source.opened.what} was trained quantization-aware, with the ranges of int8: leave it out"
         )
@@ -269,9 +279,12 @@ def _searched(
     notes: list[str] = []
     try:
         options = methods.options_for(row, precision_named(MIXED), notes.append)
-        repair = repaired(
-            job.with_options(options), row, contents, job.judged_answers, folder, on_step=on_trial, on_note=notes.append
-        )
+        job = job.with_options(options)
+        if options.keep_float_where_faster:
+            repair = faster(job, row, contents, folder, on_step=on_trial, on_note=notes.append)
+        else:
+            answers = job.judged_answers
+            repair = repaired(job, row, contents, answers, folder, on_step=on_trial, on_note=notes.append)
     except EdgeportError as error:
         file = f"{job.source.name}.{MIXED}{row.suffix}"
         yield Refusal(file, row.name, MIXED, "failed", str(error)), time.perf_counter() - started

@@ -14,7 +14,7 @@ from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.options import OnNote, Options
 from edgeport.export.conversion.ranges.choice import CURES
 from edgeport.export.conversion.ranges.methods import MINMAX
-from edgeport.export.diagnosis.judge import Judge
+from edgeport.export.diagnosis.judge import Judge, Times
 from edgeport.export.manifest import Artefact, Refusal
 from edgeport.export.sources.source import Source
 from edgeport.export.verification.advice.advising import warnings_of
@@ -39,12 +39,14 @@ class Job:
         calibration: What the quantizer sees, and what the artefacts are verified on.
         options: Which artefacts, how, and what they must reach.
         judge: Who says whether int8 is good enough; None if nobody asks.
+        times: What times files, for layers that run faster in floats; None if nobody asks.
     """
 
     source: Source
     calibration: CalibrationSet
     options: Options
     judge: Judge | None = None
+    times: Times | None = None
 
     def with_options(self, options: Options) -> "Job":
         """Return the same job with other choices; what the model answers stays known."""

@@ -62,6 +62,7 @@ class Options:
             in a file with layers in floats.
         keep_float_io: Whether the first and the last layers with weights stay in floats too: those nearest to each
             input and to each output.
+        keep_float_where_faster: Whether layers are searched that run faster in floats, to stay in floats.
         max_loss: Below which loss int8 must stay, in points of a share such as accuracy, else in the metric's own unit.
             Where it does not, the fewest layers are searched that must stay in floats. None if nobody asks.
         try_cures: Whether a search for layers in floats begins with calibration methods, equalized channels and
@@ -88,6 +89,7 @@ class Options:
     equalize: bool = False
     correct_biases: bool = False
     keep_float_io: bool = False
+    keep_float_where_faster: bool = False
     max_loss: float | None = None
     try_cures: bool = True
     metrics: tuple[str, ...] = ()
@@ -132,19 +134,13 @@ class Options:
         if not self.wants_mixed and asked:
             raise InputError(
                 "precisions: got mixed without layers that stay in floats: name them with --keep-float LAYER,..., or "
-                "have them searched with --max-loss"
+                "have them searched with --max-loss or --keep-float-where-faster"
             )
-        if self.max_loss is not None:
-            if not 0 < self.max_loss < math.inf:
-                raise InputError(f"--max-loss: got {self.max_loss:g}, expected a number above 0, such as 0.5")
-            if self.precisions and "int8" not in self.precisions:
-                raise InputError(
-                    f"--max-loss: got the precisions {', '.join(self.precisions)}, expected int8 among them, which is "
-                    "what it judges first"
-                )
-        elif self.metrics or self.data or not self.try_cures:
+        if self.max_loss is None and (self.metrics or self.data or not self.try_cures):
             said = "--metric" if self.metrics else "--data" if self.data else "--no-cures"
             raise InputError(f"{said}: got it without --max-loss, which it is for")
+        if self.searches:
+            self._check_search()
         elif self.wants_mixed and self.precisions and not asked:
             raise InputError(
                 f"--keep-float: got layers for mixed, and precisions without it ({', '.join(self.precisions)})"
@@ -152,15 +148,36 @@ class Options:
         if self.wants_mixed and self.tensor_type == "uint8":
             raise InputError("--tensor-type: got uint8 with layers in floats, expected int8 or float32")
 
+    def _check_search(self) -> None:
+        """Raise InputError if the layers that are searched cannot be found."""
+        if self.max_loss is not None and not 0 < self.max_loss < math.inf:
+            raise InputError(f"--max-loss: got {self.max_loss:g}, expected a number above 0, such as 0.5")
+        said = "--max-loss"
+        if self.keep_float_where_faster:
+            said = "--keep-float-where-faster"
+            if self.keep_float or self.keep_float_io or self.max_loss is not None:
+                other = "--keep-float" if self.max_loss is None else "--max-loss"
+                raise InputError(f"{said}: got it with {other}, which chooses layers too: leave one of them out")
+        if self.precisions and "int8" not in self.precisions:
+            raise InputError(
+                f"{said}: got the precisions {', '.join(self.precisions)}, expected int8 among them, which it begins "
+                "with"
+            )
+
     @property
     def wants_mixed(self) -> bool:
         """Whether some layers shall stay in floats, or be searched that must."""
-        return bool(self.keep_float) or self.keep_float_io or self.max_loss is not None
+        return bool(self.keep_float) or self.keep_float_io or self.searches
+
+    @property
+    def searches(self) -> bool:
+        """Whether layers are searched that stay in floats."""
+        return self.max_loss is not None or self.keep_float_where_faster
 
     @property
     def searched(self) -> list[Format]:
-        """The formats in which layers are searched that must stay in floats."""
-        if self.max_loss is None:
+        """The formats in which layers are searched that stay in floats."""
+        if not self.searches:
             return []
         return [row for row, precision in self.variants if precision.name == "int8"]
 
@@ -170,7 +187,7 @@ class Options:
         formats = [format_named(name) for name in self.formats] or list(FORMATS)
         wanted = [precision_named(name) for name in self.precisions] or list(PRECISIONS.values())
         # A search makes its own.
-        named = (self.keep_float or self.keep_float_io) and self.max_loss is None
+        named = (self.keep_float or self.keep_float_io) and not self.searches
         precisions = [row for row in wanted if named or not row.for_layers]
         return [
             (row, precision)

@@ -7,6 +7,8 @@ from edgeport.export.conversion.mixing import PORTS
 from edgeport.export.manifest import Search
 
 FLOAT32, INT8, INT16X8, MIXED = "float32", "int8", "int16x8", "mixed"
+# What a search measures that is for time.
+TIME = "microseconds a call"
 # What int8 is called as it is without the cheaper cures that help it.
 PLAIN = "plain int8"
 _LISTED = 8
@@ -15,6 +17,8 @@ _MOSTLY_FLOATS = 0.5
 
 def search_sentences(found: Search) -> list[str]:
     """Return what was bought for what."""
+    if found.measure == TIME:
+        return [_of_time(found), f"{found.trials + 2} files timed side by side on this CPU; another may differ"]
     made = f"{found.trials} file{'s' * (found.trials > 1)} made and judged on {found.data}"
     said = {
         INT8: _of_int8,
@@ -64,6 +68,16 @@ def _of_wider(found: Search) -> list[str]:
         f"{INT16X8} loses {found.losses[INT16X8]}{_int8_of(found)}, where less than {found.measure} is asked for",
         *_costs(found, INT16X8),
     ]
+
+
+def _of_time(found: Search) -> str:
+    others = {name: f"{time:,.4g} in {name}" for name, time in found.us.items() if name != found.enough}
+    took = f"{found.us[found.enough]:,.4g} us a call ({', '.join(others.values())})"
+    if found.enough == INT8:
+        return f"int8 is the fastest as it is, {took}: no layer is worth floats"
+    if found.enough == FLOAT32:
+        return f"float32 is the fastest, {took}: integers do not pay in a model of so little work"
+    return f"{_counted(found)} in floats is the fastest, {took}: {_listed(found.in_floats)}"
 
 
 def _int8_of(found: Search) -> str:

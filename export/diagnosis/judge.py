@@ -55,7 +55,19 @@ class Judge(Protocol):
         """Return about how many samples would show that a loss is below the margin; None if none would."""
 
     def times(self, files: Sequence[Path]) -> list[float]:
-        """Return the median time of a call of each file, measured side by side, in microseconds."""
+        """Return the median time of a call of each file on one sample; see Times."""
+
+
+class Times(Protocol):
+    """What times files."""
+
+    def __call__(self, files: Sequence[Path], sample: Arrays) -> list[float]:
+        """Return the median time of a call of each file, measured side by side, in microseconds.
+
+        Args:
+            files: Artefacts of one model.
+            sample: One sample by input, as ``Judge.samples``.
+        """
 
 
 class JudgeOf(Protocol):

@@ -18,6 +18,7 @@ cp runs/teachers/results.json $results/teachers.json
 
 .venv/bin/python -m edgeport.benchmarks.lab.family.search runs/teacher/model.keras -o $results/search.json
 .venv/bin/python -m edgeport.benchmarks.lab.family.empty_call runs/frontier -o $results/empty-call.json
+.venv/bin/python -m edgeport.benchmarks.lab.family.fastest_onnx -o $results/fastest-onnx.json
 .venv/bin/python -m edgeport.benchmarks.lab.family.ptq_loss runs/frontier -o $results/ptq-loss.json
 .venv/bin/python -m edgeport.benchmarks.lab.family.qat_recovery runs/frontier runs/teacher/model.keras -o $results/qat-recovery.json
 # A sweep exports float32 and int8 alone. The seed that is published needs all that a user gets from the zoo.

@@ -41,7 +41,7 @@ from edgeport.benchmarks.lab.documents.repaired_table import repaired_table
 from edgeport.benchmarks.lab.documents.same_answers_table import same_answers_table
 from edgeport.benchmarks.lab.documents.zoo_table import zoo_table
 from edgeport.benchmarks.lab.export_cost import export_memory, export_speed
-from edgeport.benchmarks.lab.family import family_results
+from edgeport.benchmarks.lab.family import family_results, fastest_onnx
 from edgeport.benchmarks.lab.judging import judging_time_report, verdicts
 from edgeport.benchmarks.lab.peers import peers_report
 from edgeport.benchmarks.lab.quantizers import quantizer_report
@@ -88,9 +88,18 @@ _OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
     judging = verdicts, judging_time_report
-    studies = runtime_cost_report, trust, planted_faults_report, search_cost, serve_load
+    studies = runtime_cost_report, trust, planted_faults_report, search_cost, serve_load, fastest_onnx
     calibrating = calibration_mistakes, calibration_methods
-    for module in (export_memory, export_speed, *judging, *studies, *calibrating, peers_report, quantizer_report):
+    for module in (
+        export_memory,
+        export_speed,
+        fastest_onnx,
+        *judging,
+        *studies,
+        *calibrating,
+        peers_report,
+        quantizer_report,
+    ):
         yield module.RESULT, module.markdown
     yield loadgen.RESULT, lambda report: loadgen_markdown(report.results)
     yield family_results.EMPTY_CALL, empty_call_table

@@ -85,8 +85,7 @@ class Candidate:
     launches: int | None = None
 
 
-def artefact_candidate(name: str, path: Path) -> Candidate:
-    """Return an artefact in edgeport's own predictor as a candidate."""
-    return Candidate(
-        name, "edgeport.benchmarks.measure.candidates.openers:open_artefact", {"path": str(path.resolve())}
-    )
+def artefact_candidate(name: str, path: Path, *, engine: str | None = None) -> Candidate:
+    """Return an artefact in edgeport's own predictor as a candidate; without an engine under the preferred one."""
+    arguments = {"path": str(path.resolve()), **({"engine": engine} if engine else {})}
+    return Candidate(name, "edgeport.benchmarks.measure.candidates.openers:open_artefact", arguments)

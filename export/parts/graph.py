@@ -1,6 +1,6 @@
 """Graphs that can be cut: any operators of an artefact, run alone on values that are given to them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,13 +75,16 @@ class PartOperator:
     stands_alone: bool = True
 
 
-def with_makers(graph: "PartedGraph", operators: Sequence[int]) -> list[int]:
-    """Return the numbers of some operators and of those that make their constants, in the order of the file."""
+def with_makers(graph: "PartedGraph", operators: Sequence[int], given: Collection[str]) -> list[int]:
+    """Return the numbers of some operators and of those that make their constants, in the order of the file.
+
+    What is given needs nobody who makes it.
+    """
     writer = {name: number for number, each in enumerate(graph.operators) for name in each.outputs}
     found, waiting = set(operators), list(operators)
     while waiting:
         for name in graph.operators[waiting.pop()].inputs:
-            if name in graph.constants and name in writer and writer[name] not in found:
+            if name in graph.constants and name not in given and name in writer and writer[name] not in found:
                 found.add(writer[name])
                 waiting.append(writer[name])
     return sorted(found)

@@ -76,7 +76,18 @@ class OnnxParts:
 
     def part(self, operators: Sequence[int], given: Mapping[str, Tensor], written: Sequence[str]) -> Part:
         """See PartedGraph."""
-        nodes = [self._nodes[number] for number in with_makers(self, operators)]
+        session, names = _session(self.model_of(operators, given, written)), list(written)
+
+        def run(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return dict(zip(names, session.run(names, {name: values[name] for name in given}), strict=True))
+
+        return run
+
+    def model_of(
+        self, operators: Sequence[int], given: Mapping[str, Tensor], written: Sequence[str]
+    ) -> onnx.ModelProto:
+        """Return the model of a part; see ``part``."""
+        nodes = [self._nodes[number] for number in with_makers(self, operators, given)]
         small = onnx.ModelProto(ir_version=self._model.ir_version)
         small.opset_import.extend(self._model.opset_import)
         small.functions.extend(self._model.functions)
@@ -90,12 +101,7 @@ class OnnxParts:
             for name, value in given.items()
         )
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in written)
-        session, names = _session(small), list(written)
-
-        def run(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return dict(zip(names, session.run(names, {name: values[name] for name in given}), strict=True))
-
-        return run
+        return small
 
     def disturbed(self, names: Sequence[str], first: Mapping[str, Tensor], written: Sequence[str]) -> Disturbed:
         """See PartedGraph."""

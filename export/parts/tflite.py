@@ -16,6 +16,9 @@ _TYPES: dict[int, Any] = {
     schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64, schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16, schema.TensorType.BOOL: np.bool_,
 }  # fmt: skip
+_DTYPES: dict[int, str] = {
+    number: name.lower() for name, number in vars(schema.TensorType).items() if isinstance(number, int)
+}
 _PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 _NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
 
@@ -27,11 +30,12 @@ class TfliteParts:
         self._content = content
         self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
         self._graph = self._model.subgraphs[0]
-        self._names = _unique(self._graph.tensors)
-        self._index = {name: index for index, name in enumerate(self._names)}
+        # By the number of the tensor.
+        self.names = _unique(self._graph.tensors)
+        self._index = {name: index for index, name in enumerate(self.names)}
         self.operators = tuple(map(self._operator, self._graph.operators))
-        self.inputs = tuple(self._names[index] for index in self._graph.inputs)
-        self.outputs = tuple(self._names[index] for index in self._graph.outputs)
+        self.inputs = tuple(self.names[index] for index in self._graph.inputs)
+        self.outputs = tuple(self.names[index] for index in self._graph.outputs)
         held = {name for name, index in self._index.items() if self._buffer(index) is not None}
         for each in self.operators:
             read = [name for name in each.inputs if name]
@@ -50,9 +54,9 @@ class TfliteParts:
         interpreter.invoke()
         found = {}
         for details in interpreter.get_tensor_details():
-            if details["index"] < len(self._names):
+            if details["index"] < len(self.names):
                 try:
-                    found[self._names[details["index"]]] = interpreter.get_tensor(details["index"])
+                    found[self.names[details["index"]]] = interpreter.get_tensor(details["index"])
                 except ValueError:  # a tensor without data: a resource, or one that no operator wrote
                     continue
         return found
@@ -63,6 +67,10 @@ class TfliteParts:
         if buffer is None or tensor.type not in _TYPES:
             return None
         return np.frombuffer(np.asarray(buffer, np.uint8).tobytes(), _TYPES[tensor.type]).reshape(tensor.shape)
+
+    def dtype(self, name: str) -> str:
+        """Return the type of what a tensor holds, such as ``int4``."""
+        return _DTYPES[self._graph.tensors[self._index[name]].type]
 
     def quantization(self, name: str) -> Quantization | None:
         """See PartedGraph."""
@@ -77,8 +85,7 @@ class TfliteParts:
 
     def part(self, operators: Sequence[int], given: Mapping[str, Tensor], written: Sequence[str]) -> Part:
         """See PartedGraph."""
-        content = self._small(with_makers(self, operators), given, written)
-        interpreter = _opened(content, list(given.values()))
+        interpreter = _opened(self.file_of(operators, given, written), list(given.values()))
         order = list(given)
 
         def run(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -145,16 +152,13 @@ class TfliteParts:
         graph.outputs = [self._index[name] for name in written]
         # These name the outputs that it had.
         model.signatureDefs = None
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-        return bytes(builder.Output())
+        return packed(model)
 
     def _operator(self, stored: Any) -> PartOperator:
         code = self._model.operatorCodes[stored.opcodeIndex]
         kind = _NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
         inputs, outputs = (
-            tuple(self._names[index] if index >= 0 else "" for index in side)
-            for side in (stored.inputs, stored.outputs)
+            tuple(self.names[index] if index >= 0 else "" for index in side) for side in (stored.inputs, stored.outputs)
         )
         kept = any(self._graph.tensors[index].isVariable for index in stored.inputs if index >= 0)
         options = [name for each in (stored.builtinOptions, stored.builtinOptions2) if each for name in vars(each)]
@@ -165,8 +169,9 @@ class TfliteParts:
         data = self._model.buffers[self._graph.tensors[index].buffer].data
         return data if data is not None and len(data) else None
 
-    def _small(self, operators: Sequence[int], given: Mapping[str, Tensor], written: Sequence[str]) -> bytes:
-        steps = [self._graph.operators[number] for number in operators]
+    def file_of(self, operators: Sequence[int], given: Mapping[str, Tensor], written: Sequence[str]) -> bytes:
+        """Return the file of a part; see ``part``."""
+        steps = [self._graph.operators[number] for number in with_makers(self, operators, given)]
         used = {int(index) for each in steps for index in (*each.inputs, *each.outputs) if index >= 0}
         used |= {self._index[name] for name in (*given, *written)}
         place = {-1: -1, **{index: number for number, index in enumerate(sorted(used))}}
@@ -178,7 +183,7 @@ class TfliteParts:
             tensor = schema.TensorT()
             vars(tensor).update(vars(self._graph.tensors[index]))
             tensor.buffer = 0
-            if (value := given.get(self._names[index])) is not None:
+            if (value := given.get(self.names[index])) is not None:
                 tensor.shape, tensor.shapeSignature = list(value.shape), None
             elif self._buffer(index) is not None:
                 tensor.buffer = len(small.buffers)
@@ -193,9 +198,14 @@ class TfliteParts:
         graph.inputs = [place[self._index[name]] for name in given]
         graph.outputs = [place[self._index[name]] for name in written]
         small.subgraphs = [graph]
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(small.Pack(builder), file_identifier=b"TFL3")
-        return bytes(builder.Output())
+        return packed(small)
+
+
+def packed(model: Any) -> bytes:
+    """Return the file of a model that is built of the schema's objects."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def _unique(tensors: Sequence[Any]) -> list[str]:

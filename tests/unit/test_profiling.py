@@ -36,10 +36,10 @@ from edgeport.benchmarks.profile.profile_facts import (
     profile_document,
 )
 from edgeport.benchmarks.profile.profile_table import profile_markdown, profile_table
-from edgeport.benchmarks.profile.tflite.parts import packed
 from edgeport.export.inspection import inspect
 from edgeport.export.inspection.facts import Operator
 from edgeport.export.inspection.ownership import Node
+from edgeport.export.parts.tflite import packed
 from edgeport.runtime.errors import ArtefactError, InputError
 
 ARTEFACTS = ("tiny.float32.tflite", "tiny.int8.tflite", "tiny.float32.onnx", "tiny.int8.onnx")
@@ -172,11 +172,11 @@ def test_a_planted_slow_onnx_operator_is_the_one_that_is_named(tmp_path: Path) -
 
 
 def dense_chain(*sizes: int) -> bytes:
-    """A TFLite file with a chain of dense layers."""
+    """A TFLite file with a chain of dense layers, the square of what the last one writes, and its sign."""
     random = np.random.default_rng(0)
     model, graph = schema.ModelT(), schema.SubGraphT()
     model.version, model.buffers = 3, [schema.BufferT()]
-    codes = (schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.SIGN)
+    codes = (schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.MUL, schema.BuiltinOperator.SIGN)
     model.operatorCodes = []
     for code in codes:
         made = schema.OperatorCodeT()
@@ -205,9 +205,11 @@ def dense_chain(*sizes: int) -> bytes:
         step.builtinOptions = schema.FullyConnectedOptionsT()
         graph.operators.append(step)
         given = written
-    signs = schema.OperatorT()
-    signs.opcodeIndex, signs.inputs, signs.outputs = 1, [given], [tensor("signs", 1, sizes[-1])]
-    graph.operators.append(signs)
+    squares, signs = schema.OperatorT(), schema.OperatorT()
+    squares.opcodeIndex, squares.inputs, squares.outputs = 1, [given, given], [tensor("squares", 1, sizes[-1])]
+    squares.builtinOptionsType, squares.builtinOptions = schema.BuiltinOptions.MulOptions, schema.MulOptionsT()
+    signs.opcodeIndex, signs.inputs, signs.outputs = 2, squares.outputs, [tensor("signs", 1, sizes[-1])]
+    graph.operators += [squares, signs]
     graph.outputs = [len(graph.tensors) - 1]
     model.subgraphs = [graph]
     return packed(model)
@@ -217,14 +219,15 @@ def test_a_planted_slow_tflite_operator_and_one_outside_xnnpack_are_named(tmp_pa
     path = tmp_path / "planted.tflite"
     path.write_bytes(dense_chain(16, 16, 900, 900, 16))
     profile = profile_artefact(path, threads=1, seconds=SECONDS, trust=True)
-    assert [each.name for each in profile.operators] == ["layer_0", "layer_1", "layer_2", "layer_3", "signs"]
+    names = ["layer_0", "layer_1", "layer_2", "layer_3", "squares", "signs"]
+    assert [each.name for each in profile.operators] == names
     largest = max(profile.operators, key=lambda each: each.us)
     assert largest.name == "layer_2"
     assert largest.share > 0.5
     # XNNPACK has no kernel for SIGN.
     assert profile.outside == ("signs",)
-    assert [each.where for each in profile.operators] == [XNNPACK] * 4 + [PLAIN]
-    assert any("1 of 5 operators run outside XNNPACK" in each for each in profile.sentences)
+    assert [each.where for each in profile.operators] == [XNNPACK] * 5 + [PLAIN]
+    assert any("1 of 6 operators run outside XNNPACK" in each for each in profile.sentences)
 
 
 def test_a_convolution_that_no_quantizer_surrounds_is_reported_to_compute_in_floats(tmp_path: Path) -> None:

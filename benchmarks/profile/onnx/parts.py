@@ -14,6 +14,7 @@ from edgeport.benchmarks.profile.profile_facts import AT_LOAD, MLAS, PLAIN, UNTI
 from edgeport.export.inspection.facts import Inspection
 from edgeport.export.inspection.onnx.file import inlined
 from edgeport.export.inspection.ownership import Node
+from edgeport.export.parts.onnx import OnnxParts
 from edgeport.runtime.files.temporary import temporary_folder
 from edgeport.runtime.tensors.arrays import Tensor
 
@@ -31,20 +32,24 @@ def cut(content: bytes, inspection: Inspection, inputs: Sequence[Tensor], *, thr
         threads: Threads that the engine may use.
     """
     optimized = _optimized(content, threads)
-    graph = optimized.graph
-    constants = {each.name: each for each in graph.initializer}
-    values = _values(optimized, inputs)
+    graph, whole = onnx.load_from_string(optimized).graph, OnnxParts(optimized)
+    stored = {each.name for each in graph.initializer}
+    values = whole.values(inputs)
     fused = [Fused(node.name, multiplies(node.op_type)) for node in graph.node]
     origins = find_origins(fused, _nodes(inlined(onnx.load_from_string(content))), inspection.graph.operators)
     parts = []
-    for node, origin in zip(graph.node, origins, strict=True):
-        given = list(dict.fromkeys(name for name in node.input if name and name not in constants))
+    for number, (node, origin) in enumerate(zip(graph.node, origins, strict=True)):
+        # What the engine has not folded it computes in every call.
+        given = list(dict.fromkeys(name for name in node.input if name and name not in stored))
+        written = [name for name in node.output if name]
         dtype = values[given[0]].dtype.name if given and given[0] in values else ""
         dtype = _INT8 if quantizes_on_the_way(node.op_type) else dtype
         accelerated = in_mlas(node.op_type, domain=node.domain, dtype=dtype)
         call = None
-        if given and _stands_alone(node, values, given):
-            call = _alone(optimized, node, {name: values[name] for name in given}, values, threads)
+        if given and whole.operators[number].stands_alone and all(name in values for name in (*given, *written)):
+            taken = {name: values[name] for name in given}
+            small = whole.model_of([number], taken, written)
+            call = _bound(small, taken, {name: values[name] for name in written}, threads)
         parts.append(
             OperatorPart(
                 name=origin.name if origin else plain_name(node.name) or node.op_type,
@@ -57,11 +62,10 @@ def cut(content: bytes, inspection: Inspection, inputs: Sequence[Tensor], *, thr
                 call=call,
             )
         )
-    return Cut(tuple(parts), _empty(threads), _notes(inspection, optimized))
+    return Cut(tuple(parts), _empty(threads), _notes(len(inspection.graph.operators), len(graph.node)))
 
 
-def _notes(inspection: Inspection, optimized: onnx.ModelProto) -> tuple[str, ...]:
-    before, after = len(inspection.graph.operators), len(optimized.graph.node)
+def _notes(before: int, after: int) -> tuple[str, ...]:
     return (f"onnxruntime makes {after} operators of the {before} in the file.",) if before != after else ()
 
 
@@ -75,13 +79,13 @@ def session_options(threads: int, *, optimize: bool = True) -> onnxruntime.Sessi
     return options
 
 
-def _optimized(content: bytes, threads: int) -> onnx.ModelProto:
+def _optimized(content: bytes, threads: int) -> bytes:
     with temporary_folder() as folder:
         path = folder / "optimized.onnx"
         options = session_options(threads)
         options.optimized_model_filepath = str(path)
         onnxruntime.InferenceSession(content, options, providers=_PROVIDERS)
-        return onnx.load(path)
+        return path.read_bytes()
 
 
 def _nodes(model: onnx.ModelProto) -> list[Node]:
@@ -91,59 +95,16 @@ def _nodes(model: onnx.ModelProto) -> list[Node]:
     ]
 
 
-def _values(model: onnx.ModelProto, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Return every tensor of one call."""
-    everything = onnx.ModelProto()
-    everything.CopyFrom(model)
-    graph = everything.graph
-    stated = {each.name for each in graph.output}
-    names = [name for node in graph.node for name in node.output if name]
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in stated)
-    session = _session(everything, 1)
-    given = {each.name: value for each, value in zip(session.get_inputs(), inputs, strict=True)}
-    found = zip(names, session.run(names, given), strict=True)
-    return {**given, **{name: value for name, value in found if isinstance(value, np.ndarray)}}
-
-
-def _stands_alone(node: onnx.NodeProto, values: Mapping[str, Tensor], given: Sequence[str]) -> bool:
-    """Whether an operator needs its inputs alone: loops and branches read tensors of the graph around them too."""
-    inner = any(each.HasField("g") or each.graphs for each in node.attribute)
-    return not inner and all(name in values for name in (*given, *filter(None, node.output)))
-
-
-def _alone(
-    model: onnx.ModelProto,
-    node: onnx.NodeProto,
-    given: Mapping[str, Tensor],
-    values: Mapping[str, Tensor],
-    threads: int,
-) -> Callable[[], object]:
-    small = onnx.ModelProto(ir_version=model.ir_version)
-    small.opset_import.extend(model.opset_import)
-    graph = small.graph
-    graph.name = "part"
-    graph.node.append(node)
-    graph.initializer.extend(each for each in model.graph.initializer if each.name in node.input)
-    written = [name for name in node.output if name]
-    graph.input.extend(_stated(name, value) for name, value in given.items())
-    graph.output.extend(_stated(name, values[name]) for name in written)
-    return _bound(small, given, {name: values[name] for name in written}, threads)
-
-
 def _stated(name: str, value: Tensor) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
-
-
-def _session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
-    options = session_options(threads, optimize=False)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=_PROVIDERS)
 
 
 def _bound(
     model: onnx.ModelProto, given: Mapping[str, Tensor], written: Mapping[str, Tensor], threads: int
 ) -> Callable[[], object]:
     """Return a call whose inputs and outputs lie in place, so that none is copied."""
-    session = _session(model, threads)
+    options = session_options(threads, optimize=False)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=_PROVIDERS)
     binding = session.io_binding()
     for name, value in given.items():
         binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(value))

@@ -6,7 +6,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeport.benchmarks.profile.peaks import CONVOLUTIONS, PRODUCTS, Effort
-from edgeport.benchmarks.profile.tflite.parts import opened, packed
+from edgeport.benchmarks.profile.tflite.parts import opened
+from edgeport.export.parts.tflite import packed
 from edgeport.runtime.tensors.arrays import Tensor
 
 _RANDOM_BELOW = 60

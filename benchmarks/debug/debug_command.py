@@ -18,9 +18,11 @@ from edgeport.benchmarks.report.renderers.terminal import terminal_table
 from edgeport.export.bundle.samples import GoldenSamples, golden_samples
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, cures_of, diagnose, document, repair, sentences
 from edgeport.export.manifest import Manifest, read_manifest
+from edgeport.export.verification.calibration import check_fits
 from edgeport.export.verification.calibration_files import read_parts
 from edgeport.runtime.artefact.contract import Input
 from edgeport.runtime.artefact.formats import FORMATS, format_called
+from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.files.output import write_whole
 from edgeport.runtime.host.terminal import shell_word, visible
@@ -83,11 +85,11 @@ def run(arguments: argparse.Namespace) -> int:
             def show(done: int, of: int, task: TaskID = task) -> None:
                 bar.update(task, total=of, completed=done)
 
-            inputs = _inputs_of(pair, manifest)
-            if samples is None:
-                samples = _samples(manifest, arguments.paths[0], inputs, source, arguments)
-            found.append(
-                diagnose(
+            with quiet_stderr():
+                inputs = _inputs_of(pair, manifest)
+                if samples is None:
+                    samples = _samples(manifest, arguments.paths[0], inputs, source, arguments)
+                diagnosis = diagnose(
                     pair.floats.read_bytes(),
                     pair.integers.read_bytes(),
                     _values(samples, inputs),
@@ -96,9 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
                     layers=manifest.layers if manifest else (),
                     on_progress=show,
                 )
-            )
+            found.append(diagnosis)
     assert samples is not None
-    what = f"{samples.count} samples: {samples.source}"
+    what = f"{samples.count} sample{'s' * (samples.count != 1)}: {samples.source}"
     for note in samples.notes:
         print(visible(f"edgeport debug: {note}"), file=sys.stderr)
     repairs = _repairs(found, arguments, manifest)
@@ -190,6 +192,9 @@ def _samples(
     data = read_parts(source, inputs, data_dir=arguments.data_dir)
     part = data.parts.get("test") or next(iter(data.parts.values()))
     arrays = {name: array[: arguments.samples] for name, array in inputs_of(part, inputs, named=source).items()}
+    # A file that takes integers is none in floats, which is said later.
+    if not any(port.dtype == "int8" for port in inputs):
+        check_fits(arrays, inputs, kind="first", source=source)
     return GoldenSamples(f"the first of {Path(source).name}", arrays)
 
 

@@ -101,6 +101,8 @@ class MarginJudge:
         count = FEWEST
         while loss_interval(Paired(count, 0, 0, 0))[1] * 100 >= self.margin:
             count += max(1, count // 100)
+        while count > FEWEST and loss_interval(Paired(count - 1, 0, 0, 0))[1] * 100 < self.margin:
+            count -= 1
         return count
 
     def _change(self, place: int, reference: Arrays, answers: Arrays) -> Change:

@@ -235,10 +235,10 @@ def balanced(classes: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64
 def _checked(samples: GoldenSamples, manifest: Manifest) -> GoldenSamples:
     """Return the samples, or raise InputError if an input of the model does not take them."""
     if not samples.count:
-        raise InputError(f"golden samples: got none of {samples.source}, expected at least one")
+        raise InputError(f"{samples.source}: got none, expected at least one")
     lengths = {len(array) for array in samples.inputs.values()}
     if len(lengths) > 1:
-        raise InputError(f"golden samples: got {_listed(sorted(lengths))} of the inputs, expected as many of each")
+        raise InputError(f"{samples.source}: got {_listed(sorted(lengths))} of the inputs, expected as many of each")
     for each in manifest.inputs:
         _check_input(samples.inputs[each.name], each, samples.source)
     return samples
@@ -250,11 +250,10 @@ def _check_input(array: npt.NDArray[Any], spec: Input, source: str) -> None:
     if not fits or pixels_for_real or array.dtype.kind not in ("uif" if "float" in spec.dtype else "uib"):
         expected = f"{spec.dtype} (n, {_listed(spec.shape[1:])})" + (" or uint8 pixels" if spec.range else "")
         raise InputError(
-            f"golden samples: got {array.dtype} {array.shape} of {source} for {spec.name}, expected {expected}; "
-            "give others with --samples-from"
+            f"{source}: got {array.dtype} {array.shape} for {spec.name}, expected {expected}: give other samples"
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"golden samples: got NaN or infinity in {source} for {spec.name}, expected numbers")
+        raise InputError(f"{source}: got NaN or infinity for {spec.name}, expected numbers")
 
 
 def _listed(numbers: Sequence[int | None]) -> str:

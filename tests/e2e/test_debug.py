@@ -236,12 +236,23 @@ def test_files_that_edgeport_does_not_know_are_compared_too(
         (["DIR", "-o", "DIR/none/layers.html"], "there is no folder"),
         (["DIR/model.mixed.tflite", "DIR/model.float32.tflite", "--data", "SAMPLES"], "got a file with integers"),
         (["DIR/model.float32.tflite", "DIR/model.float32.tflite", "--data", "SAMPLES"], "got a file without integers"),
+        (["DIR/model.float32.tflite", "DIR/model.mixed.tflite", "--data", "NAN"], "got NaN, infinity"),
+        (["DIR/model.float32.onnx", "DIR/model.mixed.onnx", "--data", "SMALL"], "got float32 (20, 8, 8, 3) for image"),
+        (["DIR", "--data", "SMALL"], "(20, 8, 8, 3) for image, expected float32 (n, 16, 16, 3): give other samples"),
     ],
 )
 def test_bad_input_is_one_line(
-    arguments: list[str], line: str, exported: Path, samples: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], line: str, exported: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [each.replace("DIR", str(exported)).replace("SAMPLES", str(samples)) for each in arguments]
+    spoilt = np.load(samples)[:20]
+    np.save(tmp_path / "small.npy", spoilt[:, :8, :8])
+    spoilt[3, 0, 0, 0] = np.nan
+    np.save(tmp_path / "nan.npy", spoilt)
+    files = {"DIR": exported, "SAMPLES": samples, "NAN": tmp_path / "nan.npy", "SMALL": tmp_path / "small.npy"}
+    given = [
+        next((each.replace(word, str(file)) for word, file in files.items() if each.startswith(word)), each)
+        for each in arguments
+    ]
     assert main(["debug", *given]) == 2
     printed = capsys.readouterr().err.strip()
     assert line in printed

@@ -5,6 +5,7 @@ import sys
 from _thread import RLock
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from edgeport.runtime.engines.pool import PooledEngine, Slot
 from edgeport.runtime.engines.protocol import Origin, distinct
 from edgeport.runtime.engines.signal_errors import raised_within
 from edgeport.runtime.errors import ArtefactError, InputError, WrongEngineError
-from edgeport.runtime.files.temporary import temporary_folder
+from edgeport.runtime.files.checksum import sha256_hex
+from edgeport.runtime.files.temporary import full_temporary_folder, temporary_folder
 from edgeport.runtime.tensors.arrays import Tensor
 
 
@@ -237,9 +239,36 @@ class OpenvinoEngine(PooledEngine):
             if shapes is not None:
                 model.reshape({port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
             fixed = shapes is not None or not self._free
+            if self._origin.cache:
+                return _Request(self._kept(model, shapes, settings), fixed=fixed)
             return _Request(_core().compile_model(model, "CPU", settings), fixed=fixed)
         except RuntimeError as error:
             raise _refusal(error, self._origin) from error
+
+    def _kept(self, model: Any, shapes: _Shapes, settings: dict[str, Any]) -> Any:
+        """Return the compiled model of the user's cache, or compile it and keep it there."""
+        # Those who have no cache need none of it.
+        from edgeport.runtime.engines.compiled import CompiledFolder, machine_facts
+
+        content = self._origin.content
+        folder = CompiledFolder(self._origin.cache)
+        facts = {
+            **machine_facts(),
+            "artefact": sha256_hex([content], size=len(content)),
+            "openvino": openvino.__version__,
+            "settings": settings,
+            "shapes": shapes,
+        }
+        compiled = folder.find(facts)
+        if compiled is not None:
+            try:
+                # It keeps the settings of none.
+                return _core().import_model(BytesIO(compiled), "CPU", settings)
+            except RuntimeError as error:
+                raise folder.damaged(facts, _reason(error)) from error
+        made = _core().compile_model(model, "CPU", settings)
+        folder.keep(facts, made.export_model().getvalue())
+        return made
 
     def _check_wide(self, name: str, tensor: Tensor) -> None:
         if _beyond_32_bits(tensor):
@@ -275,6 +304,9 @@ def _read(origin: Origin) -> Any:
             return _core().read_model(str(path))
     except RuntimeError as error:
         raise _refusal(error, origin) from error
+    except OSError as error:
+        why = full_temporary_folder(error) or f"cannot write temporary files to TMPDIR ({error.strerror})"
+        raise InputError(f"{origin.name}: openvino reads TFLite from a file of its own: {why}") from error
 
 
 def _refusal(error: RuntimeError, origin: Origin) -> Exception:

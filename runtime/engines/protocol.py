@@ -40,6 +40,7 @@ class Origin(NamedTuple):
         format: The format's name.
         package: The import name of the engine.
         threads: How many threads the engine may use.
+        cache: The folder where an engine that starts faster by it keeps what it has compiled; empty for none.
     """
 
     content: bytes
@@ -47,6 +48,7 @@ class Origin(NamedTuple):
     format: str
     package: str
     threads: int
+    cache: str = ""
 
     def __repr__(self) -> str:
         # Without the content.

@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and nothing that a user has is lost."""
 
 import os
+from _thread import get_ident
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,7 +84,7 @@ def write_whole(path: Path, content: bytes) -> None:
         InputError: The file cannot be written.
     """
     # Two that write the same file at a time must not share what they have written so far.
-    partial = path.with_name(f"{_PARTIAL_PREFIX}{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{_PARTIAL_PREFIX}{os.getpid()}-{get_ident()}-{path.name}")
     try:
         partial.write_bytes(content)
         os.replace(partial, path)

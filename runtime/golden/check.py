@@ -9,7 +9,7 @@ What counts as the same, for an artefact in the engine that made its golden answ
 
 In another engine, as a TFLite file in tflite-runtime whose answers are those of ai-edge-litert, integers may be up to
 2 steps apart, and those of 16 bits, whose steps are 256 times finer, up to 16: the two round differently between
-layers. So may those of OpenVINO on another architecture, where it computes in floats what it computes in integers here.
+layers. So may those of OpenVINO on another architecture, where its kernels are others.
 docs/results/test-pi.json has how far apart they were, for each CPU and engine.
 
 So a class can only change where the two largest golden answers are within twice the limit of each other, and where a

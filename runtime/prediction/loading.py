@@ -23,7 +23,12 @@ _FASTEST = "fastest"
 
 
 def load(
-    source: str | os.PathLike[str] | bytes, *, engine: str | None = None, threads: int = 1, verify: bool = True
+    source: str | os.PathLike[str] | bytes,
+    *,
+    engine: str | None = None,
+    threads: int = 1,
+    verify: bool = True,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Predictor:
     """Load an artefact and return its predictor.
 
@@ -35,11 +40,14 @@ def load(
         threads: How many threads the engine may use for one call, from 1 to 64.
         verify: Refuse a file that does not match the SHA-256 inside it, and one that has none. Turn it off
             only for a file that another tool made and that you trust.
+        cache: A folder of your own where OpenVINO keeps what it has compiled, so that it starts faster the next time.
+            The other engines start no faster by one, and leave it alone.
 
     Raises:
-        ArtefactError: The file is missing, unreadable, altered, or not the format that its name says.
-        InputError: ``threads`` is out of range, ``engine`` cannot run this file, or nobody has measured here which one
-            is the fastest.
+        ArtefactError: The file is missing, unreadable, altered, or not the format that its name says; or what the
+            cache has of it is damaged.
+        InputError: ``threads`` is out of range, ``engine`` cannot run this file, nobody has measured here which one
+            is the fastest, or others may write to the cache.
         MissingDependencyError: No engine for this format is installed.
 
     Examples:
@@ -69,7 +77,8 @@ def load(
     package = engine_for(chosen, choice.engine if choice else engine)
     if not verify:
         content = _sound(content, chosen, name=name, path=path)
-    predictor = Predictor(Origin(content, name, chosen.name, package, int(threads)), metadata)
+    kept = os.path.abspath(os.fsdecode(cache)) if cache is not None else ""
+    predictor = Predictor(Origin(content, name, chosen.name, package, int(threads), kept), metadata)
     if choice:
         choice.check_version(predictor.spec.engine_version)
     return predictor

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier call has written to DIR")
     parser.add_argument("--engine", metavar="NAME", help=f"one of {engines}")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default 1)")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where OpenVINO keeps what it has compiled")
     parser.add_argument("--trust", action="store_true", help="load a file that edgeport did not make")
     parser.add_argument("--json", action="store_true", help="print one JSON object a sample, with everything")
 
@@ -51,7 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
         check_output_folder(arguments.output, overwrite=arguments.overwrite)
     with quiet_stderr():
         predictor = load(
-            arguments.artefact, engine=arguments.engine, threads=arguments.threads, verify=not arguments.trust
+            arguments.artefact,
+            engine=arguments.engine,
+            threads=arguments.threads,
+            verify=not arguments.trust,
+            cache=arguments.cache,
         )
     samples = read_samples(arguments.files, predictor.spec, invert=arguments.invert)
     for note in samples.notes:

@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--engine", metavar="NAME", help=f"one of {engines}")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each engine (default 1)")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where OpenVINO keeps what it has compiled")
     parser.add_argument("--trust", action="store_true", help="load files that edgeport did not make")
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes, each with the artefacts (default 1)"
@@ -96,7 +97,11 @@ def _serve(
     from edgeport.runtime.serving.server import server_of
 
     artefacts = load_served(
-        arguments.paths, engine=arguments.engine, threads=arguments.threads, verify=not arguments.trust
+        arguments.paths,
+        engine=arguments.engine,
+        threads=arguments.threads,
+        verify=not arguments.trust,
+        cache=arguments.cache,
     )
     hosts = frozenset({"localhost", *_own_names(), *(name.lower() for name in arguments.name)})
     service = Service(artefacts, limits, find_samples(arguments.paths, arguments.data, next(iter(artefacts.values()))))

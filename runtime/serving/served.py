@@ -64,7 +64,12 @@ class Served(NamedTuple):
 
 
 def load_served(
-    paths: Sequence[Path], *, engine: str | None = None, threads: int = 1, verify: bool = True
+    paths: Sequence[Path],
+    *,
+    engine: str | None = None,
+    threads: int = 1,
+    verify: bool = True,
+    cache: Path | None = None,
 ) -> dict[str, Served]:
     """Return the artefacts of files and folders by name, in their order.
 
@@ -73,6 +78,7 @@ def load_served(
         engine: See ``load``.
         threads: See ``load``.
         verify: See ``load``.
+        cache: See ``load``.
 
     Raises:
         InputError: A folder has no artefact, two files have one name, or the inputs of one are no samples.
@@ -84,7 +90,7 @@ def load_served(
         if file.name in found:
             raise InputError(f"{file}: two artefacts are called {file.name}: rename one, or give one of them")
         with quiet_stderr():
-            predictor = load(file, engine=engine, threads=threads, verify=verify)
+            predictor = load(file, engine=engine, threads=threads, verify=verify, cache=cache)
         found[file.name] = Served(file.name, predictor, ports_of(predictor.spec), meanings_of(predictor.spec))
     return found
 

@@ -56,6 +56,20 @@ def test_the_probe_runs_what_is_sound(name: str, data: Path) -> None:
     assert ended.outcome == "runs", ended.detail
 
 
+def test_tflite_that_finds_no_space_for_its_copy_is_one_line(data: Path) -> None:
+    code = (
+        "import resource, signal, sys; from edgeport.runtime import load, InputError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try: load(sys.argv[1], engine='openvino')\n"
+        "except InputError as error: print(error)"
+    )
+    command = [sys.executable, "-B", "-c", code, str(data / "tiny.float32.tflite")]
+    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    start = "tiny.float32.tflite: openvino reads TFLite from a file of its own: cannot write temporary files"
+    assert printed.startswith(start)
+    assert printed.count("\n") == 1
+
+
 def test_what_it_would_compute_in_fewer_bits_is_refused(tmp_path: Path) -> None:
     add = helper.make_node("Add", ["x", "c"], ["y"])
     path = save_onnx(tmp_path / "wide.onnx", add, TensorProto.INT64, constant=np.array([2**33], np.int64))

@@ -109,6 +109,16 @@ def test_equal_integers_keep_the_promise_and_so_do_floats_that_differ_in_value_a
     assert broken_promises([real], [PASSED], expected=EXPECTED, rows=500) == []
 
 
+def test_of_openvino_the_selftest_alone_decides_whether_integers_are_near_enough() -> None:
+    engine = {"engine": "openvino", "version": "2026.4.1", "reference_version": "2026.4.1"}
+    apart = replace(SAME, **engine, difference=Difference(500, 4, 0.04, 0))
+    key = ("arm64-bookworm", "cortex-a72", "openvino")
+    for status, broken in (("passed", 0), ("failed", 1)):
+        tested = replace(PASSED, engine="openvino", status=status)
+        lines = broken_promises([apart], [tested], expected={key: ["edge.int8.onnx"]}, rows=500)
+        assert len(lines) == broken, lines
+
+
 @pytest.mark.parametrize(
     ("change", "broken"),
     [
@@ -151,9 +161,11 @@ def test_a_failed_selftest_breaks_the_promise_with_its_reason() -> None:
 def test_the_systems_engines_and_cpus_of_the_pi_are_tried() -> None:
     tried = {(trial.device.userland.name, trial.engine, trial.cpu) for trial in EMULATED}
     for cpu in ("cortex-a53", "cortex-a72", "cortex-a76"):
-        for system in ("arm64-bookworm", "arm64-trixie"):
-            assert {(system, "ai-edge-litert", cpu), (system, "onnxruntime", cpu)} <= tried
-        assert ("arm64-bookworm", "tflite-runtime", cpu) in tried
+        for engine in ("ai-edge-litert", "onnxruntime", "tflite-runtime"):
+            assert ("arm64-bookworm", engine, cpu) in tried
+    for cpu in ("cortex-a72", "cortex-a76"):
+        assert {("arm64-trixie", "ai-edge-litert", cpu), ("arm64-trixie", "onnxruntime", cpu)} <= tried
+        assert ("arm64-bookworm", "openvino", cpu) in tried
     assert ("armhf-bookworm", "tflite-runtime", "cortex-a7") in tried
     assert ("amd64-bookworm", "onnxruntime", "Haswell") in tried
     native = {(trial.device, trial.engine) for trial in NATIVE}

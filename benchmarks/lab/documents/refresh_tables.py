@@ -54,6 +54,7 @@ from edgeport.benchmarks.lab.studies import (
     runtime_cost_report,
     search_cost,
     serve_load,
+    start_up,
     trust,
 )
 from edgeport.benchmarks.mlperf.loadgen import markdown as loadgen_markdown
@@ -88,7 +89,7 @@ _OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
     judging = verdicts, judging_time_report
-    studies = runtime_cost_report, trust, planted_faults_report, search_cost, serve_load, fastest_onnx
+    studies = runtime_cost_report, trust, planted_faults_report, search_cost, serve_load, start_up
     calibrating = calibration_mistakes, calibration_methods
     for module in (
         export_memory,

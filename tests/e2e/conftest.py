@@ -27,8 +27,9 @@ ROOT = HERE.parents[1]
 # A worker takes all tests of a file, which share what its fixtures make. These files run for minutes and come first,
 # so that no worker is left alone with one of them at the end.
 LONG = (
-    "test_architectures.py", "test_export.py", "test_killed_export.py", "test_bundle.py", "test_sweep.py",
-    "test_documented_commands.py", "test_independent_clients.py", "test_layers.py", "test_ten_tasks.py",
+    "test_documented_commands.py", "test_architectures.py", "test_examples.py", "test_bundle.py", "test_sweep.py",
+    "test_export.py", "test_layers.py", "test_ten_tasks.py", "test_benchmark.py", "test_independent_clients.py",
+    "test_peers.py", "test_odd_places.py",
 )  # fmt: skip
 # What takes seconds to import, and leaves no thread at work that a fork would miss.
 IMPORTED_ONCE = (

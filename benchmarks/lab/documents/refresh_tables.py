@@ -87,20 +87,28 @@ _OF_TESTS: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
+# Modules of the lab with a RESULT and its ``markdown``: by name and a line each, so that two additions do not meet.
+_MODULES = (
+    calibration_methods,
+    calibration_mistakes,
+    export_memory,
+    export_speed,
+    fastest_onnx,
+    judging_time_report,
+    peers_report,
+    planted_faults_report,
+    quantizer_report,
+    runtime_cost_report,
+    search_cost,
+    serve_load,
+    start_up,
+    trust,
+    verdicts,
+)
+
+
 def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
-    judging = verdicts, judging_time_report
-    studies = runtime_cost_report, trust, planted_faults_report, search_cost, serve_load, start_up
-    calibrating = calibration_mistakes, calibration_methods
-    for module in (
-        export_memory,
-        export_speed,
-        fastest_onnx,
-        *judging,
-        *studies,
-        *calibrating,
-        peers_report,
-        quantizer_report,
-    ):
+    for module in _MODULES:
         yield module.RESULT, module.markdown
     yield loadgen.RESULT, lambda report: loadgen_markdown(report.results)
     yield family_results.EMPTY_CALL, empty_call_table

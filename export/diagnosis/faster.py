@@ -47,7 +47,8 @@ class _Track:
         mixing: What makes files with layers in floats.
         operators: Those of each layer that can stay in floats, in the order of computation.
         folder: Where the files lie.
-        contents: What was made, by the layers in floats; nothing where nothing is left in integers.
+        contents: What was made, by the layers in floats; nothing where that cannot be.
+        problem: Why the last one could not be made, of those that leave layers in integers.
     """
 
     job: Job
@@ -56,6 +57,7 @@ class _Track:
     operators: Mapping[str, Sequence[Operator]]
     folder: Path
     contents: dict[Layers, bytes] = field(default_factory=dict)
+    problem: str = ""
 
     def path(self, precision: str) -> Path:
         """Return where a file lies."""
@@ -84,9 +86,11 @@ class _Track:
             try:
                 with foreign_errors():
                     content = self.mixing.mixed(order)
-            except ExportError:
+            except ExportError as error:
                 # onnxruntime's quantizer stops where it is left nothing.
                 self.contents[in_floats] = b""
+                if in_floats < self.operators.keys():
+                    self.problem = str(error)
                 return False
             self.contents[in_floats] = with_metadata(
                 self.job, self.row, precision_named(MIXED), content, in_floats=order
@@ -128,6 +132,8 @@ def faster(
         track.path(FLOAT32).write_bytes(floats)
         track.path(INT8).write_bytes(made[INT8])
         us, in_floats = _fastest(track, on_step)
+    if track.problem and not any(track.contents.values()):
+        raise ExportError(f"no file with layers in floats can be made: {track.problem}")
     fastest = min(us, key=us.__getitem__)
     found = Search(
         format=row.name,

@@ -1,5 +1,6 @@
 """Where the accuracy of a model goes in integers, layer by layer, in each format."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +14,7 @@ from edgeport.export.diagnosis.output_errors import EXACT_DB, Error
 from edgeport.export.diagnosis.pairing import QuantizedStep
 from edgeport.export.graphs.places import owner_of
 from edgeport.export.parts.graph import PartedGraph, PartOperator
-from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.errors import ArtefactError, InputError
 from edgeport.runtime.tensors.arrays import Tensor
 
 _PARTS = {
@@ -139,6 +140,7 @@ def diagnose(
     Raises:
         ArtefactError: The first file has integers or the second has none, or they are not of one model: no tensor is
             in both.
+        InputError: What comes out are no finite numbers.
     """
     module, name = _PARTS[format]
     parted: Callable[[bytes], PartedGraph] = getattr(import_module(module), name)
@@ -154,6 +156,12 @@ def diagnose(
         raise ArtefactError(
             f"{names[0]} and {names[1]} have no tensor in common: got files of two models, or names that a converter "
             "has changed; expected a float and an integer file of one model, from one converter"
+        )
+    if not math.isfinite(steps[-1].built_up.sqnr_db):
+        first = next(step for step in steps if not math.isfinite(step.built_up.sqnr_db))
+        raise InputError(
+            f"{names[0]} and {names[1]}: got NaN or infinite numbers from {first.name} on, down to {steps[-1].name}, "
+            "expected finite ones: give samples that the model can answer, or look at that layer"
         )
     by_layer: dict[tuple[str, ...], list[StepError]] = {}
     owners: dict[str, tuple[str, ...]] = {}

@@ -51,7 +51,9 @@ class Sums:
 
     @property
     def sqnr_db(self) -> float:
-        """See Error."""
+        """See Error; NaN where the values are no finite numbers."""
+        if not np.isfinite(self.noise):
+            return float("nan")
         if self.noise <= self.signal * 1e-30:
             return EXACT_DB
         return 10 * float(np.log10(max(self.signal, 1e-30) / self.noise))

@@ -20,7 +20,7 @@ from edgeport.export.diagnosis.pairing import QuantizedStep, StepInput
 from edgeport.export.graphs.places import layers_of_tflite_tensor
 from edgeport.export.parts.graph import Quantization
 from edgeport.export.parts.tflite import TfliteParts
-from edgeport.runtime.errors import ArtefactError
+from edgeport.runtime.errors import ArtefactError, InputError
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -119,6 +119,13 @@ def test_samples_beyond_the_calibration_are_named(tmp_path: Path) -> None:
     found = diagnosed(network(weights()), tmp_path, calibration=SAMPLES / 4, samples=SAMPLES[:16])
     assert found.costliest[0].cause.kind == "calibration"
     assert "which is all that calibration saw" in sentences(found)[0]
+
+
+def test_numbers_that_overflow_inside_are_no_model_that_loses_nothing(tmp_path: Path) -> None:
+    kernels = weights()
+    kernels[1] *= 1e3
+    with pytest.raises(InputError, match=r"infinite numbers from layer1\.gemm_1 on, down to layer3\.gemm_3, expected"):
+        diagnosed(network(kernels), tmp_path, calibration=SAMPLES, samples=SAMPLES[:2] * np.float32(1e38))
 
 
 def test_two_files_of_different_models_are_refused(tmp_path: Path) -> None:

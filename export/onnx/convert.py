@@ -26,7 +26,6 @@ from edgeport.export.onnx import tf2onnx_select  # noqa: F401  (registers with t
 from edgeport.export.onnx.passes.byte_pixels import take_bytes
 from edgeport.export.onnx.passes.fold_scaling import fold_input_scaling
 from edgeport.export.onnx.passes.keep_outputs import keep_outputs
-from edgeport.export.onnx.passes.keep_transposes import keep_transposes
 from edgeport.export.onnx.passes.mend_sizes import mend_sizes
 from edgeport.export.onnx.passes.name_tensors import name_tensors
 from edgeport.export.onnx.passes.take_ranges import activation_steps, take_ranges
@@ -213,7 +212,6 @@ def _converted(graph: Graph, name: str, opset: int) -> onnx.ModelProto:
     if opset > _LAST_OPSET:
         model = onnx.version_converter.convert_version(model, opset)
     fold_input_scaling(model)
-    keep_transposes(model)
     name_tensors(model, _layers(model, graph))
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -70,13 +70,14 @@ def test_int8_onnx_is_qdq_per_channel_with_reduced_range(exported: Path) -> None
     assert any(array.shape == (64,) for name, array in weights.items() if name.endswith("_scale"))
 
 
-def test_int8_onnx_runs_with_channels_last_from_end_to_end(exported: Path, tmp_path: Path) -> None:
+def test_int8_onnx_runs_with_channels_last_to_the_end(exported: Path, tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     onnxruntime.InferenceSession(exported / "classic.int8.onnx", options, providers=["CPUExecutionProvider"])
     kinds = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
     assert kinds == [
-        "QuantizeLinear", "QLinearConv", "NhwcMaxPool", "QLinearConv", "NhwcMaxPool", "Reshape", "QGemm", "QGemm",
+        "QuantizeLinear", "Reshape", "Transpose",
+        "QLinearConv", "NhwcMaxPool", "QLinearConv", "NhwcMaxPool", "Reshape", "QGemm", "QGemm",
         "DequantizeLinear",
     ]  # fmt: skip
 

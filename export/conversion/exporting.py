@@ -178,7 +178,8 @@ def _with_ends(source: Source, options: Options) -> Options:
 def _check_kept(source: Source, options: Options) -> None:
     """Raise InputError if a layer that shall stay in floats is none of the model's."""
     if options.wants_mixed and source.is_quantization_aware:
-        said = "--max-loss" if options.max_loss else "--keep-float"
+        said = "--keep-float-where-faster" if options.keep_float_where_faster else "--keep-float"
+        said = "--max-loss" if options.max_loss is not None else said
         raise InputError(
             f"{said}: {source.opened.what} was trained quantization-aware, with the ranges of int8: leave it out"
         )

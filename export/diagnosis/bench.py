@@ -10,7 +10,8 @@ from edgeport.export.conversion.interrupts import interrupts_kept
 from edgeport.export.conversion.job import Job, own_answers
 from edgeport.export.conversion.options import Options
 from edgeport.export.diagnosis.judge import Arrays, Judge, Judgement
-from edgeport.export.inspection.facts import INTEGER, ArtefactGraph
+from edgeport.export.graphs.places import owner_of
+from edgeport.export.inspection.facts import INTEGER, ArtefactGraph, Operator
 from edgeport.export.verification.engine_process import EngineAnswer, run_in_engines
 from edgeport.runtime.artefact.formats import Format
 from edgeport.runtime.artefact.precisions import precision_named
@@ -117,9 +118,23 @@ class Bench:
 
     def graph(self, content: bytes) -> ArtefactGraph:
         """Return the facts of a file."""
-        reader = importlib.import_module(f"edgeport.export.inspection.{self.row.name}.file")
-        graph: ArtefactGraph = reader.read_graph(content, name=f"the {self.row.name} file")
-        return graph
+        return graph_of(content, self.row)
 
     def _answer(self, path: Path, samples: Arrays) -> EngineAnswer:
         return next(run_in_engines(self.folder, [path.name], samples, at_once=self.job.source.samples_at_once))
+
+
+def graph_of(content: bytes, row: Format) -> ArtefactGraph:
+    """Return the facts of a file."""
+    reader = importlib.import_module(f"edgeport.export.inspection.{row.name}.file")
+    graph: ArtefactGraph = reader.read_graph(content, name=f"the {row.name} file")
+    return graph
+
+
+def operators_by_layer(content: bytes, job: Job, row: Format) -> dict[str, list[Operator]]:
+    """Return the operators of a file by their layers, in the order of computation."""
+    found: dict[str, list[Operator]] = {}
+    for operator in graph_of(content, row).operators:
+        names = (operator.name, *(constant.name for constant in operator.constants))
+        found.setdefault(owner_of(names, job.source.graph.layers, format=row.name), []).append(operator)
+    return found

@@ -16,10 +16,10 @@ from edgeport.export.conversion.job import Job, converted, verified, with_metada
 from edgeport.export.conversion.memory import free_memory
 from edgeport.export.conversion.mixing import Mixing
 from edgeport.export.conversion.options import OnNote, ignored
+from edgeport.export.diagnosis.bench import operators_by_layer
 from edgeport.export.diagnosis.bought import FLOAT32, INT8, MIXED, TIME
 from edgeport.export.diagnosis.repairing import Repair
-from edgeport.export.graphs.places import owner_of
-from edgeport.export.inspection.facts import ArtefactGraph, Operator
+from edgeport.export.inspection.facts import Operator
 from edgeport.export.manifest import Artefact, Refusal, Search
 from edgeport.export.verification.engine_process import run_in_engines
 from edgeport.runtime.artefact.formats import Format
@@ -128,7 +128,9 @@ def faster(
         )
     floats = made.get(FLOAT32) or converted(job, row, precision_named(FLOAT32), ignored)
     with temporary_folder() as folder:
-        track = _Track(job, row, mixing, _by_layer(floats, job, row, mixing), folder)
+        operators = operators_by_layer(floats, job, row)
+        known = {layer: each for layer, each in operators.items() if layer in mixing.layers}
+        track = _Track(job, row, mixing, known, folder)
         track.path(FLOAT32).write_bytes(floats)
         track.path(INT8).write_bytes(made[INT8])
         us, in_floats = _fastest(track, on_step)
@@ -179,19 +181,6 @@ def _delivered(track: _Track, in_floats: Layers, output: Path) -> Artefact | Ref
     held_out = job.calibration.held_out
     (answer,) = run_in_engines(output, [path.name], held_out, at_once=job.source.samples_at_once)
     return verified(job, path, row, precision, answer, in_floats=track.ordered(in_floats))
-
-
-def _by_layer(content: bytes, job: Job, row: Format, mixing: Mixing) -> dict[str, list[Operator]]:
-    """Return the operators of a float32 file by the layers that can stay in floats, in the order of computation."""
-    reader = importlib.import_module(f"edgeport.export.inspection.{row.name}.file")
-    graph: ArtefactGraph = reader.read_graph(content, name=f"the {row.name} file")
-    found: dict[str, list[Operator]] = {}
-    for operator in graph.operators:
-        names = (operator.name, *(constant.name for constant in operator.constants))
-        layer = owner_of(names, job.source.graph.layers, format=row.name)
-        if layer in mixing.layers:
-            found.setdefault(layer, []).append(operator)
-    return found
 
 
 def _runs(layers: Sequence[str]) -> list[Layers]:

@@ -14,13 +14,12 @@ from edgeport.export.conversion.job import Job, converted, rejected_name, verifi
 from edgeport.export.conversion.memory import free_memory
 from edgeport.export.conversion.mixing import PORTS, Mixing
 from edgeport.export.conversion.options import OnNote, ignored
-from edgeport.export.diagnosis.bench import Bench, Trial
+from edgeport.export.diagnosis.bench import Bench, Trial, operators_by_layer
 from edgeport.export.diagnosis.bought import FLOAT32, INT8, INT16X8, MIXED, PLAIN, not_reached
 from edgeport.export.diagnosis.cheaper import MOST_CURES, Cured, Wider, cured, wider
 from edgeport.export.diagnosis.diagnosis import FormatDiagnosis, diagnose, readers_of
 from edgeport.export.diagnosis.judge import Arrays
 from edgeport.export.diagnosis.search import MOST_TRIALS, Found, search
-from edgeport.export.graphs.places import owner_of
 from edgeport.export.inspection.facts import FLOAT, ArtefactGraph
 from edgeport.export.manifest import Artefact, Refusal, Search
 from edgeport.runtime.artefact.formats import Format
@@ -185,7 +184,8 @@ def _searched(
             return Trial(None, "nothing is left in integers", too_many=True)
         return bench.tried(content, precision=MIXED)
 
-    macs = _macs_by_layer(bench.graph(floats), job, row)
+    operators = operators_by_layer(floats, job, row)
+    macs = {layer: sum(each.macs or 0 for each in of_layer) for layer, of_layer in operators.items()}
     ranked = _ranked(diagnosis, mixing.layers)
     most = MOST_TRIALS - (MOST_CURES if tried.cures else 0) - 1
     found = search(ranked, attempt, always=always, cost=lambda layer: float(macs.get(layer, 0)), most=most)
@@ -244,15 +244,6 @@ def _ranked(diagnosis: FormatDiagnosis, known: frozenset[str]) -> list[tuple[str
         groups.insert((len(groups) + 1) // 2, (PORTS,))
     others = known.difference(*groups)
     return [*groups, tuple(sorted(others))] if others else groups
-
-
-def _macs_by_layer(graph: ArtefactGraph, job: Job, row: Format) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for operator in graph.operators:
-        names = (operator.name, *(constant.name for constant in operator.constants))
-        layer = owner_of(names, job.source.graph.layers, format=row.name)
-        found[layer] = found.get(layer, 0) + (operator.macs or 0)
-    return found
 
 
 def _share_in_floats(graph: ArtefactGraph) -> float | None:

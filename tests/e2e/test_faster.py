@@ -58,7 +58,7 @@ def test_the_layers_that_are_faster_in_floats_stay_in_floats(format_name: str, t
 
 @pytest.mark.parametrize(("int8", "fastest", "why"), [(80, "int8", "no layer is worth"), (120, "float32", "not pay")])
 def test_where_no_layer_is_worth_it_no_file_is_made(int8: float, fastest: str, why: str, tmp_path: Path) -> None:
-    # One layer in floats gains less than can be told from noise.
+    # One layer in floats gains less than what noise may be.
     manifest = exported(
         tmp_path, "onnx", lambda in_floats: int8 - 1 if in_floats == {"stem"} else int8 + len(in_floats)
     )

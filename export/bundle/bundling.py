@@ -229,7 +229,7 @@ def _doubts(selection: Selection, samples: GoldenSamples, reference: ReferenceAn
     """Return what the golden answers do not show."""
     doubts = []
     for engine in selection.engines:
-        formats = {each.format for each in selection.manifest.artefacts if engine.runs(each.precision, each.format)}
+        formats = {each.format for each in selection.manifest.artefacts if engine in selection.runners(each)}
         others = dict.fromkeys(
             name.replace("_", "-") for each in sorted(formats) for name in installed_engines(format_named(each))
         )
@@ -261,9 +261,7 @@ def _texts(
     first = shlex.quote(f"artefacts/{preferred.file}")
     programs = programs_for(manifest)
     engine = " --engine fastest" if options.fastest is not None else ""
-    several = any(
-        sum(each.runs(one.precision, one.format) for each in selection.engines) > 1 for one in manifest.artefacts
-    )
+    several = any(len(selection.runners(each)) > 1 for each in manifest.artefacts)
     benchmark = _BENCHMARK + " --engines all" * several
     values = {
         "TOP": name,
@@ -305,8 +303,8 @@ def _told(
     manifest = selection.manifest
     rows = []
     for artefact in manifest.artefacts:
-        runs = [e for e in selection.engines if e.runs(artefact.precision, artefact.format)]
-        rows.append(f"| `{artefact.file}` | {artefact.bytes:,} | {', '.join(f'{e.name} {e.version}' for e in runs)} |")
+        engines = ", ".join(f"{each.name} {each.version}" for each in selection.runners(artefact))
+        rows.append(f"| `{artefact.file}` | {artefact.bytes:,} | {engines} |")
     programs, vendored = programs_for(manifest), options.with_wheels
     included = ", ".join(f"`{path.name}`" for path in options.include)
     index = "--no-index --find-links wheels " if vendored else "--only-binary=:all: "

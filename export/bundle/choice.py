@@ -1,13 +1,13 @@
 """A choice of engines that was measured on such a device, taken along: ``engines.json`` of a benchmark there."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeport.export.bundle.packages.targets import BundledEngine, System, engine_named
 from edgeport.export.bundle.selection import Selection
+from edgeport.export.manifest import Artefact
 from edgeport.runtime.engines.fastest import FILE_NAME, choices_of, read_record
 from edgeport.runtime.errors import InputError
 
@@ -52,14 +52,19 @@ class MeasuredChoice:
                     f"--fastest: {self.path} has no choice for {artefact.file} with {_THREADS} thread: measure it "
                     f"{_MEASURE}, or choose other artefacts with --artefact"
                 )
-            self._check_engine(artefact.file, chosen[0], selection.engines)
+            self._check_engine(artefact, chosen[0], selection)
 
-    def _check_engine(self, file: str, chosen: dict[str, Any], engines: Sequence[BundledEngine]) -> None:
-        engine = engine_named(chosen["engine"])
-        if engine not in engines:
+    def _check_engine(self, artefact: Artefact, chosen: dict[str, Any], selection: Selection) -> None:
+        engine, file = engine_named(chosen["engine"]), artefact.file
+        if engine not in selection.engines:
             raise InputError(
                 f"--fastest: {self.path} chooses {engine.name} for {file}, which is not among the engines of the "
                 f"bundle: add --engine {engine.name}"
+            )
+        if engine not in selection.runners(artefact):
+            raise InputError(
+                f"--fastest: {self.path} chooses {engine.name} for {file}, which it does not run on "
+                f"{selection.system.arch}: measure it {_MEASURE}"
             )
         if chosen["version"] != engine.version:
             raise InputError(

@@ -18,13 +18,19 @@ class Selection:
 
     Attributes:
         manifest: The manifest of the chosen artefacts alone.
+        system: What they are for.
         engines: The engines that run them.
         left_out: One line for each artefact that the device cannot run.
     """
 
     manifest: Manifest
+    system: System
     engines: tuple[BundledEngine, ...]
     left_out: tuple[str, ...]
+
+    def runners(self, artefact: Artefact) -> tuple[BundledEngine, ...]:
+        """Return the engines that run an artefact there."""
+        return tuple(engine for engine in self.engines if _runs(engine, artefact, self.system))
 
 
 def select(manifest: Manifest, *, system: System, engines: Sequence[BundledEngine], wanted: Sequence[str]) -> Selection:
@@ -54,8 +60,8 @@ def select(manifest: Manifest, *, system: System, engines: Sequence[BundledEngin
     # The model and its data stay behind, so nothing says where they lie.
     source, calibration = ({**facts, "file": ""} for facts in (manifest.source, manifest.calibration))
     restricted = replace(manifest, source=source, calibration=calibration, artefacts=tuple(chosen), refused=())
-    used = tuple(each for each in allowed if any(each.runs(one.precision, one.format) for one in chosen))
-    return Selection(restricted, used, tuple(left_out))
+    used = tuple(each for each in allowed if any(_runs(each, one, system) for one in chosen))
+    return Selection(restricted, system, used, tuple(left_out))
 
 
 def read_artefacts(folder: Path, manifest: Manifest) -> Mapping[str, bytes]:
@@ -86,22 +92,27 @@ def _named(manifest: Manifest, name: str) -> Artefact:
     raise unknown_name("artefact", name, known)
 
 
+def _runs(engine: BundledEngine, artefact: Artefact, system: System) -> bool:
+    return engine.runs(artefact.precision, artefact.format, arch=system.arch)
+
+
 def _obstacle(artefact: Artefact, system: System, allowed: Sequence[BundledEngine]) -> str:
     """Return why an artefact does not run on the device and what to do; empty if it runs in every engine there."""
     runners = [engine for engine in allowed if artefact.format in engine.formats]
-    kind = f"{artefact.precision}.{artefact.format}"
-    unable = next((engine for engine in runners if kind in engine.cannot_read), None)
-    if unable is None and any(engine.runs(artefact.precision, artefact.format) for engine in runners):
+    found = [(engine, engine.obstacle(artefact.precision, artefact.format, arch=system.arch)) for engine in runners]
+    unfit = [(engine, obstacle) for engine, obstacle in found if obstacle is not None]
+    failing = next(((engine, obstacle) for engine, obstacle in unfit if obstacle.fails), None)
+    if failing is None and len(unfit) < len(runners):
         return ""
-    others = [
-        engine.name for engine in map(engine_named, system.engines) if engine.runs(artefact.precision, artefact.format)
-    ]
-    if unable is not None:
+    others = [engine.name for engine in map(engine_named, system.engines) if _runs(engine, artefact, system)]
+    if failing is not None:
         # The selftest tries every engine that is installed, so one that cannot load the file is one too many.
+        engine, obstacle = failing
         ways = f"take --engine {others[0]} in its place" if others else "take another precision, or --arch aarch64"
-        return f"{unable.name} {unable.version} does not load it ({unable.why_not}): {ways}"
-    if others and runners:
-        return f"it is not for {runners[0].name} ({runners[0].why_not}): add --engine {others[0]}"
+        return f"{engine.name} {engine.version} does not load it ({obstacle.why}): {ways}"
+    if others and unfit:
+        engine, obstacle = unfit[0]
+        return f"it is not for {engine.name} ({obstacle.why}): add --engine {others[0]}"
     if others:
         return f"none of the chosen engines runs {artefact.format} files: add --engine {others[0]}"
     ways = f"take another format, or {other_systems(system, artefact.format)}"

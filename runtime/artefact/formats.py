@@ -13,13 +13,11 @@ class EngineRow(NamedTuple):
             imports what that takes.
         formats: The names of the formats that it runs.
         extra: The extra of the edgeport distribution that installs it.
-        same_integers: Whether its integers are the same on every CPU, bit for bit; see docs/results/test-pi.json.
     """
 
     module: str
     formats: tuple[str, ...]
     extra: str
-    same_integers: bool = True
 
 
 # By the import names of the packages. Of those that run a format, the first one that is installed is its default.
@@ -27,7 +25,7 @@ ENGINES: dict[str, EngineRow] = {
     "ai_edge_litert": EngineRow("edgeport.runtime.engines.tflite", ("tflite",), "tflite"),
     "tflite_runtime": EngineRow("edgeport.runtime.engines.tflite", ("tflite",), "tflite-runtime"),
     "onnxruntime": EngineRow("edgeport.runtime.engines.onnx", ("onnx",), "onnx"),
-    "openvino": EngineRow("edgeport.runtime.engines.openvino", ("onnx", "tflite"), "openvino", same_integers=False),
+    "openvino": EngineRow("edgeport.runtime.engines.openvino", ("onnx", "tflite"), "openvino"),
 }
 
 

@@ -1,5 +1,6 @@
 """Runs .onnx artefacts, and .tflite ones that compute in floats, with OpenVINO on the CPU."""
 
+import platform
 import re
 import sys
 from _thread import RLock
@@ -57,6 +58,7 @@ _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 _OF_AXES = {"Slice", "StridedSlice", "Range"}
 # Constants of a TFLite file that its own engine computes with as integers.
 _INTEGERS = {"i4", "u4", "i8", "u8", "i16"}
+_ARM = ("aarch64", "arm64")
 _SETTINGS = {
     "PERFORMANCE_HINT": "LATENCY",
     # Else it would compute in bfloat16 or float16 where the CPU can, and quantize activations of its own accord.
@@ -125,6 +127,12 @@ class _Request:
             for place, tensor in enumerate(tensors):
                 bind(place, tensor)
 
+    def answer_one(self, tensor: Tensor) -> Tensor:
+        """Return the only output for the only input, of a model whose shapes are fixed."""
+        self.inputs[0][...] = tensor
+        self.infer(share_outputs=True)
+        return self.outputs[0].copy()
+
     def answer(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the outputs for the inputs."""
         if self.inputs:
@@ -175,6 +183,9 @@ class OpenvinoEngine(PooledEngine):
         self._empty_axes = EmptyAxes(origin, [tensor.name for tensor in self.inputs])
         first = self._compiled(model, self._one)
         self._by_sample = self._gives_one_for_one(first.compiled) if self._one else []
+        # The usual call has nothing to look at beside the shape.
+        plain = len(first.inputs) == len(first.outputs) == 1 and not self._wide
+        self._plain_shape = first.inputs[0].shape if plain else None
         # By the shapes that they are for: what a handler uses, which cannot wait until a model is compiled.
         self._first = {self._one: first.compiled}
         super().__init__(threads=origin.threads, first=first)
@@ -185,7 +196,16 @@ class OpenvinoEngine(PooledEngine):
 
     def call_one(self, tensor: Tensor) -> Tensor:
         """See Engine.call_one."""
-        return self.call((tensor,))[0]
+        if tensor.shape != self._plain_shape:
+            return self.call((tensor,))[0]
+        slot = self.take()
+        try:
+            answer: Tensor = slot.opened.answer_one(tensor)
+        except BaseException as error:
+            self._failed(slot, error)
+            raise
+        self.idle.put(slot)
+        return answer
 
     def call(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         """See Engine.call."""
@@ -201,11 +221,7 @@ class OpenvinoEngine(PooledEngine):
                 slot.any = request = slot.any or self._open(None, slot)
             answers: list[Tensor] = request.answer(tensors)
         except BaseException as error:
-            self.give_up(slot)
-            if isinstance(error, RuntimeError) and raised_within(error, "openvino"):
-                raise InputError(
-                    f"{self._origin.name}: openvino cannot compute this input ({_reason(error)})"
-                ) from error
+            self._failed(slot, error)
             raise
         self.idle.put(slot)
         if any(len(answers[place]) != len(tensors[0]) for place in self._by_sample):
@@ -213,6 +229,12 @@ class OpenvinoEngine(PooledEngine):
                 self._origin, f"gives {len(answers[self._by_sample[0]])} answers for {len(tensors[0])} samples"
             )
         return answers
+
+    def _failed(self, slot: _Slot, error: BaseException) -> None:
+        """Give up what a slot held; raise InputError for what OpenVINO itself has raised."""
+        self.give_up(slot)
+        if isinstance(error, RuntimeError) and raised_within(error, "openvino"):
+            raise InputError(f"{self._origin.name}: openvino cannot compute this input ({_reason(error)})") from error
 
     def _gives_one_for_one(self, compiled: Any) -> list[int]:
         """Return the outputs of one answer a sample; raises WrongEngineError for several for one, as it has given."""
@@ -330,9 +352,10 @@ def _check_operators(model: Any, origin: Origin) -> None:
         kind = operator.get_type_name()
         if "f64" in kinds:
             raise _wrong(origin, f"computes in float64 ({operator.get_friendly_name()}), which it does in float32")
-        integers = kind == "FakeQuantize" or (kind == "Constant" and kinds & _INTEGERS)
-        if integers and origin.format == "tflite":
+        if origin.format == "tflite" and (kind == "FakeQuantize" or (kind == "Constant" and kinds & _INTEGERS)):
             raise _wrong(origin, "holds integers, which it computes otherwise than TensorFlow Lite does")
+        if kind == "FakeQuantize" and platform.machine() in _ARM:
+            raise _wrong(origin, "holds integers: on ARM openvino opens only some such files, and rounds differently")
         if kind == "Constant" and kinds & {"i64", "u64"} and _is_wide(operator):
             raise _wrong(origin, "holds a number of more than 32 bits, and it computes integers in 32")
 

@@ -86,7 +86,11 @@ class PooledEngine:
                 # A signal handler that predicts while its own thread does would wait for itself.
                 slot = self.slot(self, below=True) if self._is_below() else self.idle.get()
         if slot.opened is None:
-            slot.fill(self.open_one(slot))
+            try:
+                slot.fill(self.open_one(slot))
+            except BaseException:
+                self.give_up(slot)
+                raise
         return slot
 
     def give_up(self, slot: Slot) -> None:

@@ -9,14 +9,13 @@ What counts as the same, for an artefact in the engine that made its golden answ
 
 In another engine, as a TFLite file in tflite-runtime whose answers are those of ai-edge-litert, integers may be up to
 2 steps apart, and those of 16 bits, whose steps are 256 times finer, up to 16: the two round differently between
-layers. So may those of OpenVINO on another architecture, where its kernels are others.
+layers.
 docs/results/test-pi.json has how far apart they were, for each CPU and engine.
 
 So a class can only change where the two largest golden answers are within twice the limit of each other, and where a
 check passes each changed class is such a near tie.
 """
 
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -260,9 +259,8 @@ def _compare(check: GoldenCheck, golden: Golden, expected: GoldenAnswer, raw: di
     if {name: (array.dtype, array.shape) for name, array in raw.items()} != kinds:
         return replace(check, note="its outputs have other names, types or shapes than the golden ones")
     same_engine = check.engine == expected.engine
-    exact = same_engine and (golden.machine == platform.machine() or _same_integers(check.engine))
     compared = [
-        _compare_output(raw[name], array, precision=expected.precision, same_engine=exact)
+        _compare_output(raw[name], array, precision=expected.precision, same_engine=same_engine)
         for name, array in expected.raw.items()
     ]
     worst = max(compared, key=lambda each: each.share)
@@ -282,15 +280,8 @@ def _compare(check: GoldenCheck, golden: Golden, expected: GoldenAnswer, raw: di
         unit="real" if worst.step is None else "steps",
         labels_changed=changed,
         near_ties=near,
-        note=""
-        if exact
-        else f"compared with the answers of {expected.engine}{f' on {golden.machine}' if same_engine else ''}",
+        note="" if same_engine else f"compared with the answers of {expected.engine}",
     )
-
-
-def _same_integers(engine: str) -> bool:
-    row = ENGINES.get(engine.replace("-", "_"))
-    return row is None or row.same_integers
 
 
 def _compare_output(raw: Array, golden: Array, *, precision: str, same_engine: bool) -> _Compared:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeport.runtime.artefact.formats import ENGINES
 from edgeport.runtime.artefact.precisions import is_in_integers, precision_named
 
 
@@ -100,8 +99,7 @@ def broken_promises(
 ) -> list[str]:
     """Return what does not hold, one line each; nothing if all is well.
 
-    Integer artefacts must answer bit for bit alike, but in OpenVINO, where their selftest says whether they are near
-    enough. Of the others the probabilities must be within the limits of their
+    Integer artefacts must answer bit for bit alike. Of the others the probabilities must be within the limits of their
     precision, so that a class changes only where two were within twice that. Every golden answer must match.
 
     Args:
@@ -130,7 +128,7 @@ def _broken(each: Compared, rows: int) -> list[str]:
         lines.append(f"got version {each.version}, expected {each.reference_version}, that of the reference")
     if found.rows != rows:
         lines.append(f"got {found.rows} rows, expected {rows}")
-    if is_in_integers(each.precision) and ENGINES[each.engine.replace("-", "_")].same_integers and found.rows_different:
+    if is_in_integers(each.precision) and found.rows_different:
         lines.append(f"{found.rows_different} of {found.rows} rows differ, by up to {found.largest_difference:g}")
     # As in edgeport selftest: some CPUs compute float16 ONNX in float16.
     limit = precision_named(each.precision).golden.share

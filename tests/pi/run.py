@@ -213,7 +213,7 @@ def _compared(
         (trial.device.userland.name, trial.cpu, trial.engine): [
             file
             for file, precision in devices[trial.device].precisions.items()
-            if engine_named(trial.engine).runs(precision, file.rpartition(".")[2])
+            if engine_named(trial.engine).runs(precision, file.rpartition(".")[2], arch=trial.device.userland.arch)
         ]
         for trial in EMULATED
     }

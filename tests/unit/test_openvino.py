@@ -50,6 +50,14 @@ def test_integers_of_tflite_are_left_to_its_own_engines(data: Path, tmp_path: Pa
     assert probe(data / "tiny.int8.tflite", engine="openvino").outcome == "left out"
 
 
+def test_integers_are_left_to_onnxruntime_on_arm(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with pytest.raises(WrongEngineError, match=r"tiny.int8.onnx: not for openvino: .* on ARM .*; take onnxruntime$"):
+        load(data / "tiny.int8.onnx", engine="openvino")
+    for name in FLOATS:
+        assert load(data / name, engine="openvino").spec.engine == "openvino"
+
+
 @pytest.mark.parametrize("name", FLOATS)
 def test_the_probe_runs_what_is_sound(name: str, data: Path) -> None:
     ended = probe(data / name, engine="openvino", memory_bytes=4 << 30)

@@ -446,6 +446,28 @@ def test_what_a_signal_handler_raises_passes_through_the_engine(
     assert predictor.predict(golden["images"][:1]).shape == (1, 10)
 
 
+@pytest.mark.parametrize(("name", "engine"), [("tiny.int8.tflite", None), ("tiny.float32.onnx", "openvino")])
+def test_an_error_while_an_engine_opens_again_costs_no_place(
+    name: str, engine: str | None, data: Path, golden: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*given: object) -> None:
+        raise EnoughError
+
+    predictor = load(data / name, engine=engine)
+    pool = predictor._engine
+    kept = []
+    for _ in range(3):
+        pool.give_up(pool.take())
+        with monkeypatch.context() as patch:
+            patch.setattr(type(pool), "open_one", failing)
+            with pytest.raises(EnoughError) as raised:
+                predictor.predict(golden["images"][:1])
+        # Whoever keeps an error keeps all that its traceback holds.
+        kept.append(raised.value)
+        assert pool.idle.qsize() == 1
+    assert predictor.predict(golden["images"][:1]).shape == (1, 10)
+
+
 @pytest.mark.parametrize(("name", "engine"), RUNS)
 def test_a_signal_handler_may_predict(
     name: str, engine: str | None, data: Path, golden: dict, monkeypatch: pytest.MonkeyPatch

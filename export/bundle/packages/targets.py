@@ -43,6 +43,23 @@ _BESIDE_NUMPY_1 = {"numpy": "1.26.4", "ml-dtypes": "0.5.4"}
 
 
 @dataclass(frozen=True)
+class Unfit:
+    """Files that an engine is not for.
+
+    Attributes:
+        kinds: What they are, by ``precision.format``.
+        why: Why it is not for them.
+        arch: The architecture on which that is so; empty for all.
+        fails: Whether it fails to load them, so that a selftest, which tries every engine, fails too; others skip them.
+    """
+
+    kinds: tuple[str, ...]
+    why: str
+    arch: str = ""
+    fails: bool = False
+
+
+@dataclass(frozen=True)
 class BundledEngine:
     """A package that runs artefacts on a device.
 
@@ -51,9 +68,7 @@ class BundledEngine:
         formats: The formats that it runs.
         needs: Every package that it brings along, numpy apart.
         numpy_1: Whether it needs numpy 1.
-        cannot_read: The files that it does not load, by ``precision.format``: a selftest that tries them fails.
-        leaves_out: Those that edgeport does not give it, likewise: a selftest skips them.
-        why_not: Why that is so.
+        unfit: The files of these formats that it is not for.
         writes_code: Whether it writes machine code while it runs, which a hardened service has to allow.
     """
 
@@ -61,9 +76,7 @@ class BundledEngine:
     formats: tuple[str, ...]
     needs: tuple[str, ...] = ()
     numpy_1: bool = False
-    cannot_read: tuple[str, ...] = ()
-    leaves_out: tuple[str, ...] = ()
-    why_not: str = ""
+    unfit: tuple[Unfit, ...] = ()
     writes_code: bool = False
 
     @property
@@ -71,10 +84,14 @@ class BundledEngine:
         """The version that a bundle pins."""
         return _VERSIONS[self.name]
 
-    def runs(self, precision: str, format_name: str) -> bool:
-        """Return whether it runs files of a precision in a format."""
+    def runs(self, precision: str, format_name: str, *, arch: str) -> bool:
+        """Return whether it runs files of a precision in a format on an architecture."""
+        return format_name in self.formats and self.obstacle(precision, format_name, arch=arch) is None
+
+    def obstacle(self, precision: str, format_name: str, *, arch: str) -> Unfit | None:
+        """Return why it is not for files of a precision in a format on an architecture; None if it is."""
         kind = f"{precision}.{format_name}"
-        return format_name in self.formats and kind not in self.cannot_read + self.leaves_out
+        return next((each for each in self.unfit if kind in each.kinds and each.arch in ("", arch)), None)
 
 
 ENGINES: tuple[BundledEngine, ...] = (
@@ -87,16 +104,30 @@ ENGINES: tuple[BundledEngine, ...] = (
         "tflite-runtime",
         ("tflite",),
         numpy_1=True,
-        cannot_read=("dynamic.tflite",),
-        why_not="it knows FULLY_CONNECTED up to version 11, and dynamic files hold version 12",
+        unfit=(
+            Unfit(
+                ("dynamic.tflite",),
+                "it knows FULLY_CONNECTED up to version 11, and dynamic files hold version 12",
+                fails=True,
+            ),
+        ),
     ),
     BundledEngine("onnxruntime", ("onnx",), needs=("flatbuffers", "packaging", "protobuf")),
     # Without openvino-telemetry, which it declares and does not need: that reports to its maker.
     BundledEngine(
         "openvino",
         ("onnx", "tflite"),
-        leaves_out=("dynamic.tflite", "int8.tflite", "int16x8.tflite", "mixed.tflite"),
-        why_not="it computes the integers of TFLite files otherwise than TensorFlow Lite does",
+        unfit=(
+            Unfit(
+                ("dynamic.tflite", "int8.tflite", "int16x8.tflite", "mixed.tflite"),
+                "it computes the integers of TFLite files otherwise than TensorFlow Lite does",
+            ),
+            Unfit(
+                ("int8.onnx", "mixed.onnx"),
+                "on ARM it opens only some files in integers, and rounds differently",
+                arch="aarch64",
+            ),
+        ),
         writes_code=True,
     ),
 )

@@ -1,5 +1,6 @@
 """The comparison with peers as a user runs it: every engine for real, on the same weights and images."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ def test_everyone_has_taken_part_or_is_listed_with_the_reason(compared: tuple[Pe
     skipped = {(each["file"], each["by"]) for each in report.skipped}
     assert found | skipped == {(file, by) for file, peers in PEERS.items() for by in peers}
     assert not found & skipped
-    assert {by for _, by in skipped} <= {under("tflite-runtime")}
+    # It has no wheels for newer ones.
+    assert {by for _, by in skipped} == ({under("tflite-runtime")} if sys.version_info >= (3, 12) else set())
     assert markdown(report) in printed
 
 

@@ -12,7 +12,7 @@ from edgeport.benchmarks.lab.export_cost.export_memory import EXPORT, RAW_ALL, R
 from edgeport.benchmarks.lab.export_cost.export_speed import LOADING, REST, ExportSpeed
 from edgeport.benchmarks.lab.quantizers import quantizer_report
 from edgeport.benchmarks.lab.quantizers.quantizer_report import QuantizerReport, Tried
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.export.onnx.passes.chained_nodes import chained_nodes
 from edgeport.runtime.errors import ArtefactError, InputError, MissingDependencyError
 
@@ -134,12 +134,12 @@ def test_only_chains_of_integer_operators_are_quantized() -> None:
     assert chained_nodes(graph) == ["conv", "relu", "residual", "embedding", "moved"]
 
 
-def test_a_script_ends_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_script_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def outcome(error: BaseException) -> tuple[int, str]:
         def run(arguments: object) -> None:
             raise error
 
-        code = run_script("m", "d", add_arguments=lambda parser: None, run=run, extra="quantizers", argv=[])
+        code = run_script("m", "d", run=run, extra="quantizers", argv=["-o", str(tmp_path / "result.json")])
         return code, capsys.readouterr().err
 
     assert outcome(InputError("wrong")) == (2, "m: wrong\n")
@@ -151,11 +151,15 @@ def test_a_script_ends_with_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert issubclass(MissingDependencyError, ImportError)
 
 
-def test_a_result_that_cannot_be_written_is_refused_before_the_measuring(tmp_path: Path) -> None:
-    check_output_file(tmp_path / "result.json")
-    for path in (tmp_path, tmp_path / "none" / "result.json"):
-        with pytest.raises(InputError, match="--output"):
-            check_output_file(path)
+def test_a_result_that_cannot_be_written_is_refused_before_the_measuring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = []
+    paths = [tmp_path, tmp_path / "none" / "result.json", tmp_path / "result.json"]
+    codes = [run_script("m", "d", run=measured.append, extra="all", argv=["-o", str(path)]) for path in paths]
+    assert codes == [2, 2, 0]
+    assert [each.output for each in measured] == paths[2:]
+    assert capsys.readouterr().err.count("m: --output") == 2
 
 
 def test_a_result_file_holds_raw_samples_on_few_lines() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from edgeport.benchmarks.lab.export_cost.export_speed import PACKAGES
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.runtime.errors import InputError
@@ -152,7 +152,9 @@ def _commands(folder: Path, model: Path) -> Iterator[tuple[str, list[str]]]:
     yield RAW_INT8, [*_RAW, "int8", str(model), samples]
     with tempfile.TemporaryDirectory(dir=folder) as output:
         command = [sys.executable, "-m", "edgeport.runtime.cli", "export", str(model), "-o", f"{output}/export"]
-        yield EXPORT, [*command, "--calibration", samples, "--calibration-count", str(_SAMPLES)]
+        command += ["--calibration", samples, "--calibration-count", str(_SAMPLES)]
+        # The converters alone take the samples as they are.
+        yield EXPORT, [*command, "--input", "pixels:0:255"]
     yield RAW_ALL, [*_RAW, "all", str(model), samples]
 
 
@@ -203,11 +205,9 @@ def _bytes_of(pid: int) -> int:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", nargs="+", default=_MODELS, metavar="NAME", help="of keras.applications")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="turns of each (default 1)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     if arguments.rounds < 1:
         raise InputError(f"--rounds: got {arguments.rounds}, expected 1 or more")
     report = measure_exports(arguments.models, rounds=arguments.rounds, on_step=lambda what: print(what, flush=True))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.runtime.engines.quiet import quiet_stderr
@@ -188,11 +188,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", default="mnist", metavar="NAME", help="to calibrate on (default mnist)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each side (default 7)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     if arguments.rounds < 1:
         raise InputError(f"--rounds: got {arguments.rounds}, expected 1 or more")
     report = time_export(

@@ -4,13 +4,16 @@ Run it with: python -m edgeport.benchmarks.lab.family.empty_call runs/frontier -
 """
 
 import argparse
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from edgeport.benchmarks.lab.family.family_results import EMPTY_CALL, EmptyCall
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.candidates.candidate import artefact_candidate
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import host_facts
@@ -35,12 +38,23 @@ def empty_artefact(folder: Path) -> Path:
     return next(folder.glob("*.tflite"))
 
 
-def main() -> None:
-    """Time all of them side by side, and write the median of each process in microseconds."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sweep", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script and return its exit code."""
+    return run_script(
+        "edgeport.benchmarks.lab.family.empty_call",
+        "Time the family's int8 TFLite files beside a file that only moves the pixels.",
+        run=_run,
+        extra="all",
+        add_arguments=_add_arguments,
+        argv=argv,
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="a folder of edgeport sweep")
+
+
+def _run(arguments: argparse.Namespace) -> None:
     results = read_results(arguments.sweep)
     images = load_dataset(results.dataset["name"]).validation.samples[:1]
     first = {cell["model"]: cell for cell in reversed(results.cells)}
@@ -63,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

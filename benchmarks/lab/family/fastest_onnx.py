@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.candidates.candidate import artefact_candidate
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import host_facts
@@ -145,19 +145,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_script(
         "edgeport.benchmarks.lab.family.fastest_onnx",
         "Time what ONNX files the family can be, in each engine.",
-        add_arguments=_add_arguments,
         run=_run,
         extra="all",
         argv=argv,
     )
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
-
-
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     result = measured()
     write_whole(arguments.output, RESULT.text(result).encode())
     print(markdown(result), end="")

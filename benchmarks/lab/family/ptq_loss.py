@@ -4,11 +4,14 @@ Run it with: python -m edgeport.benchmarks.lab.family.ptq_loss runs/frontier -o 
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgeport.benchmarks.lab.family.family_results import LOSSES, Loss, Losses
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.statistics.paired import paired_answers
 from edgeport.benchmarks.sweep.results import read_results
 from edgeport.runtime import load
@@ -37,12 +40,23 @@ def losses(model: str, seed: int, export: Path, reference: np.ndarray, test: Spl
     return rows
 
 
-def main() -> None:
-    """Compare the int8 files of each cell with its float32 file, and write the counts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sweep", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script and return its exit code."""
+    return run_script(
+        "edgeport.benchmarks.lab.family.ptq_loss",
+        "Count what int8 loses, image by image, beside float32.",
+        run=_run,
+        extra="all",
+        add_arguments=_add_arguments,
+        argv=argv,
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="a folder of edgeport sweep")
+
+
+def _run(arguments: argparse.Namespace) -> None:
     results = read_results(arguments.sweep)
     test = load_dataset(results.dataset["name"]).test
     rows: list[Loss] = []
@@ -55,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,7 +6,9 @@ Run it with: python -m edgeport.benchmarks.lab.family.qat_recovery runs/frontier
 import argparse
 import multiprocessing
 import os
+import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import repeat
@@ -16,6 +18,7 @@ from rich.console import Console
 
 from edgeport.benchmarks.lab.family.family_results import LOSSES, Loss, Losses
 from edgeport.benchmarks.lab.family.ptq_loss import answers_of, losses
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.sweep.results import read_results
 from edgeport.export import Options, export, load_calibration, load_source
 from edgeport.runtime.files.output import write_whole
@@ -37,13 +40,24 @@ def fine_tuned(cell: Path, seed: int, teacher: Path, output: Path) -> Path:
     return output / "export"
 
 
-def main() -> None:
-    """Fine-tune each seed, a core for each, and compare its int8 files with the float32 file it came from."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sweep", type=Path)
-    parser.add_argument("teacher", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script and return its exit code."""
+    return run_script(
+        "edgeport.benchmarks.lab.family.qat_recovery",
+        "Count what int8 loses after quantization-aware fine-tuning.",
+        run=_run,
+        extra="all",
+        add_arguments=_add_arguments,
+        argv=argv,
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="a folder of edgeport sweep")
+    parser.add_argument("teacher", type=Path, metavar="TEACHER.keras", help="whose answers are learned")
+
+
+def _run(arguments: argparse.Namespace) -> None:
     # TensorFlow reads it when a process begins.
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
     cells = [cell for cell in read_results(arguments.sweep).cells if cell["model"] == MODEL]
@@ -63,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,7 +11,9 @@ import argparse
 import multiprocessing
 import os
 import re
+import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -24,6 +26,7 @@ import keras
 from keras import layers
 
 from edgeport.benchmarks.lab.family.family_results import SEARCH, Design, Search
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.candidates.candidate import artefact_candidate
 from edgeport.benchmarks.measure.machine.conditions import disturbances
 from edgeport.benchmarks.measure.machine.host import host_facts
@@ -113,12 +116,23 @@ def time_side_by_side(tried: list[tuple[dict[str, Any], dict[str, Path]]]) -> tu
     return host, list(disturbances(timings.conditions, host))
 
 
-def main() -> None:
-    """Try each design, a core for each, then time all files side by side, and write what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("teacher", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script and return its exit code."""
+    return run_script(
+        "edgeport.benchmarks.lab.family.search",
+        "Try other designs for the smallest model, on validation images alone.",
+        run=_run,
+        extra="all",
+        add_arguments=_add_arguments,
+        argv=argv,
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("teacher", type=Path, metavar="TEACHER.keras", help="whose answers are learned")
+
+
+def _run(arguments: argparse.Namespace) -> None:
     # TensorFlow reads it when a process begins.
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
@@ -132,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeport.benchmarks.lab.judging.judging_time_report import RESULT, JudgingTime, JudgingTimes, markdown
 from edgeport.benchmarks.lab.peers.mobilenet import CLASSES, build_mobilenet, patterns
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.lab.studies.raw_engines import raw_call
 from edgeport.benchmarks.measure.any_model import benchmark_any, evaluation_of
 from edgeport.benchmarks.measure.assembly import Timing
@@ -135,19 +135,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_script(
         "edgeport.benchmarks.lab.judging.judging_time",
         f"Time the answers, the metric and the draws of {SAMPLES:,} samples beside the engine's own calls.",
-        add_arguments=_add_arguments,
         run=_run,
         extra="all",
         argv=argv,
     )
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
-
-
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     with temporary_folder() as folder:
         rows = measured(folder, lambda what: print(what, flush=True))
     result = JudgingTimes(

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from edgeport.benchmarks.lab.judging.known_answers import Known, known_answers
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.margins import margin_of
 from edgeport.benchmarks.statistics.paired import paired_answers
@@ -237,11 +236,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repetitions", type=int, default=20, metavar="N", help="trials of each (default 20)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     if arguments.repetitions < 1:
         raise InputError(f"--repetitions: got {arguments.repetitions}, expected 1 or more")
     trials = []

@@ -20,7 +20,7 @@ from edgeport.benchmarks.lab.peers.environments import tflite_runtime_python
 from edgeport.benchmarks.lab.peers.line_up import BY_TF2ONNX, EDGEPORT, KERAS_FILE, Entrant, line_up, under
 from edgeport.benchmarks.lab.peers.peers_report import RESULT, ModelFacts, PeersReport, Row, markdown
 from edgeport.benchmarks.lab.peers.subjects import Subject, exported_subject, mobilenet_subject
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.measure.protocol import Protocol
 from edgeport.benchmarks.measure.rounds import Answers, answers_of, time_candidates
@@ -199,7 +199,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EXPORT",
         help=f"export folders of models that edgeport has trained (default {' '.join(map(str, _RUNS))})",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
     parser.add_argument(
         "--tflite-runtime",
         type=Path,
@@ -228,7 +227,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     for name, least in (("images", 1), ("processes", 2)):
         if getattr(arguments, name) < least:
             raise InputError(f"--{name}: got {getattr(arguments, name)}, expected {least} or more")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import edgeport.benchmarks
 import edgeport.runtime
+import edgeport.train
 from edgeport.runtime.errors import InputError, MissingDependencyError
 
 _PACKAGES = ("tflite-runtime==2.14.0", "numpy<2")
@@ -46,7 +47,7 @@ def _link_edgeport(python: Path) -> None:
     (site,) = (python.parents[1] / "lib").glob("python*/site-packages")
     home = site / "edgeport"
     home.mkdir()
-    for package in (edgeport.runtime, edgeport.benchmarks):
+    for package in (edgeport.runtime, edgeport.train, edgeport.benchmarks):
         source = Path(package.__file__ or "").resolve().parent
         (home / package.__name__.rpartition(".")[2]).symlink_to(source)
 

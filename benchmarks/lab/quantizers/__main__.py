@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeport.benchmarks.lab.quantizers.quantizer_report import RESULT
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.files.output import write_whole
 
@@ -28,12 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="a .keras file with one input and output")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the files of mnist lie (or EDGEPORT_DATA)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     with quiet_stderr():
         from edgeport.benchmarks.lab.quantizers.quantizer_comparison import compare_quantizers
     report = compare_quantizers(

@@ -10,11 +10,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.report.looks import FORMAT_NAMES
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.export.conversion.options import Options
@@ -141,20 +140,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_script(
         "edgeport.benchmarks.lab.studies.calibration_methods",
         "Compare ways of finding the ranges of activations.",
-        add_arguments=_add_arguments,
         run=_run,
         extra="all",
         argv=argv,
     )
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
-
-
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
-
     def show(row: Row) -> None:
         print(f"{row.model}: {row.format} {row.method}: {row.sqnr_db:.1f} dB, {row.flips} flips", flush=True)
 

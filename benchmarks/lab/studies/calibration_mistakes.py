@@ -8,14 +8,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.export.verification.calibration import load_calibration
 from edgeport.runtime.engines.quiet import quiet_stderr
@@ -287,20 +286,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_script(
         "edgeport.benchmarks.lab.studies.calibration_mistakes",
         "Plant mistakes in calibration samples, and see which are named.",
-        add_arguments=_add_arguments,
         run=_run,
         extra="all",
         argv=argv,
     )
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
-
-
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
-
     def show(row: Row) -> None:
         mark = "ok   " if row.is_right else "WRONG"
         print(f"{mark} {row.model}: {row.planted}: {'; '.join(row.said) or 'nothing'}", flush=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.mlperf.loadgen import IMAGES, SECONDS, LoadgenResult, markdown, run_loadgen
 from edgeport.runtime.engines.quiet import quiet_stderr
@@ -58,7 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="EXPORT", help="an export folder of an image model")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine (default 1)")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="S", help=f"time of each artefact (default {SECONDS:.0f})"
@@ -66,7 +65,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     files = [
         path
         for folder in arguments.folders

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.lab.studies.faulty_models import FAULTY, Arrays, Faulty, trained
 from edgeport.benchmarks.lab.studies.planted_faults_report import (
     RESULT,
@@ -130,11 +130,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-loss", type=float, default=3.0, metavar="POINTS", help="the margin (default 3)")
     parser.add_argument("--only", metavar="NAME", help="one kind of model alone")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     chosen = [each for each in FAULTY if arguments.only in (None, each.name)]
     if not chosen:
         raise InputError(f"--only: got {arguments.only!r}, expected one of {', '.join(each.name for each in FAULTY)}")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeport.benchmarks.lab.one_process import Rounds, time_in_rounds
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels, raw_call, resized_call
 from edgeport.benchmarks.lab.studies.runtime_cost_report import (
     RESULT,
@@ -220,11 +220,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="an export folder with an image model")
     parser.add_argument("--openings", type=int, default=9, metavar="N", help="sessions of each artefact (default 9)")
     parser.add_argument("--processes", type=int, default=21, metavar="N", help="starts of each process (default 21)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     if arguments.openings < 1 or arguments.processes < 1:
         raise InputError("--openings and --processes: expected 1 or more")
     files = [

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.export.conversion.options import Options
 from edgeport.export.diagnosis.diagnosis import diagnose
@@ -176,11 +176,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.keras", type=Path, help="a model of one input of real numbers")
     parser.add_argument("--max-loss", type=float, default=0.5, metavar="POINTS", help="the margin (default 0.5)")
     parser.add_argument("--count", type=int, default=1000, metavar="N", help="samples to verify on (default 1000)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     result = measured(arguments.model, margin=arguments.max_loss, count=arguments.count)
     write_whole(arguments.output, RESULT.text(result).encode())
     print(markdown(result), end="")

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
@@ -141,7 +141,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="ARTEFACT", type=Path, nargs="+", help="artefacts that take pixels")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="RESULT.json")
     parser.add_argument("--clients", type=int, default=32, metavar="N", help="at a time (default 32)")
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[1, 2], metavar="N", help="processes of the server (default 1 and 2)"
@@ -151,7 +150,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     loads = tuple(
         _measured(path, workers, arguments.clients, arguments.seconds)
         for path in arguments.files

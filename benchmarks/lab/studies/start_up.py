@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.runtime.errors import InputError
@@ -188,11 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", type=Path, metavar="DIR", nargs="+", help="export folders")
     parser.add_argument("--processes", type=int, default=15, metavar="N", help="starts of each kind (default 15)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     kinds = ("*.float32.tflite", "*.float32.onnx", "*.int8.onnx")
     paths = [path.resolve() for folder in arguments.folders for kind in kinds for path in sorted(folder.glob(kind))]
     if not paths or arguments.processes < 1:

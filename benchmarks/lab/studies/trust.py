@@ -18,7 +18,7 @@ import numpy as np
 from edgeport.benchmarks.compare.comparison import compare_reports, compare_within
 from edgeport.benchmarks.compare.limits import Limits
 from edgeport.benchmarks.lab.result_file import ResultFile
-from edgeport.benchmarks.lab.script import check_output_file, run_script
+from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.lab.studies.raw_engines import random_pixels
 from edgeport.benchmarks.measure.assembly import Entry, Timing, assembled_report
 from edgeport.benchmarks.measure.candidates.candidate import Candidate, artefact_candidate
@@ -267,11 +267,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, required=True, metavar="FILE", help="a report.json of that model")
     parser.add_argument("--repetitions", type=int, default=20, metavar="N", help="benchmarks of the same (default 20)")
     parser.add_argument("--slowed", type=int, default=10, metavar="N", help="benchmarks of a slowdown (default 10)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where the result goes (JSON)")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    check_output_file(arguments.output)
     if arguments.repetitions < 2 or arguments.slowed < 1:
         raise InputError("--repetitions: expected 2 or more, and --slowed: 1 or more")
     files = [path for kind in ("int8.tflite", "float32.onnx") for path in sorted(arguments.folder.glob(f"*.{kind}"))]

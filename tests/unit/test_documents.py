@@ -310,13 +310,14 @@ def test_the_page_of_quantizers_says_what_its_figures_say() -> None:
         assert sqnr[name, "onnx", "int8, entropy"] == pytest.approx(plain, abs=0.1)
 
 
-def test_an_export_costs_little_more_than_its_converters() -> None:
+def test_an_export_costs_less_than_its_converters_but_for_int16x8() -> None:
     speed = export_speed.RESULT.read(ROOT / "docs/results/export-speed.json")
-    assert speed.ratio <= 1.1
-    # "Most of that is the int16x8 artefact": one call for each held-out sample.
+    # "Most of that is the int16x8 artefact ...": one call for each held-out sample.
     report = quantizer_report.RESULT.read(ROOT / "docs/results/quantizers.json")
     seconds = report.find("edge", "tflite", "int16x8, TFLiteConverter").p50_us * report.models[0]["held_out"] / 1e6
     assert seconds > 0.5 * export_speed.median(speed.edgeport, export_speed.REST)
+    # "... without it the export would take less than the bare calls."
+    assert export_speed.total(speed.edgeport) - seconds < export_speed.total(speed.raw)
 
 
 def test_an_export_takes_little_more_memory_and_time_than_its_converters() -> None:

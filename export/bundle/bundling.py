@@ -286,7 +286,7 @@ def _texts(
     for program in (*programs.files, *((SERVER,) if options.serve else ())):
         # A program is a file that can be run and tested as it is.
         device[f"examples/{program}"] = text_of(program, None if program.endswith(".py") else values)
-    return device | {"README.md": text_of("README.md", values | _told(values, selection, samples, options))}
+    return device | {"README.md": text_of("README.md", values | _readme_parts(values, selection, samples, options))}
 
 
 def _in_a_unit(argument: str) -> str:
@@ -296,7 +296,7 @@ def _in_a_unit(argument: str) -> str:
     return f'"{argument}"'
 
 
-def _told(
+def _readme_parts(
     values: Mapping[str, str], selection: Selection, samples: GoldenSamples, options: BundleOptions
 ) -> dict[str, str]:
     """Return the parts of the device's README that differ between bundles."""

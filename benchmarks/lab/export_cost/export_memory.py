@@ -98,18 +98,6 @@ def markdown(report: ExportMemory) -> str:
     return markdown_table(("model", "process", "peak memory, GB", "CPU, s"), rows, left=(0, 1))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.export_cost.export_memory",
-        "Measure the peak memory and the CPU time of an export beside the converters' own calls.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="export",
-        argv=argv,
-    )
-
-
 def measure_exports(
     models: Sequence[str], *, rounds: int, on_step: Callable[[str], None] = lambda what: None
 ) -> ExportMemory:
@@ -216,4 +204,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.export_cost.export_memory",
+            "Measure the peak memory and the CPU time of an export beside the converters' own calls.",
+            run=_run,
+            extra="export",
+            add_arguments=_add_arguments,
+        )
+    )

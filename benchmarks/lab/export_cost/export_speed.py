@@ -100,18 +100,6 @@ def markdown(report: ExportSpeed) -> str:
     return markdown_table((f"{report.model}, seconds", "edgeport", "converters alone"), rows)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.export_cost.export_speed",
-        "Time a whole export against the converters' own calls for the same artefacts.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="export",
-        argv=argv,
-    )
-
-
 def time_export(
     model: Path,
     dataset: str,
@@ -205,4 +193,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.export_cost.export_speed",
+            "Time a whole export against the converters' own calls for the same artefacts.",
+            run=_run,
+            extra="export",
+            add_arguments=_add_arguments,
+        )
+    )

@@ -6,7 +6,6 @@ Run it with: python -m edgeport.benchmarks.lab.family.empty_call runs/frontier -
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -38,18 +37,6 @@ def empty_artefact(folder: Path) -> Path:
     return next(folder.glob("*.tflite"))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.family.empty_call",
-        "Time the family's int8 TFLite files beside a file that only moves the pixels.",
-        run=_run,
-        extra="all",
-        add_arguments=_add_arguments,
-        argv=argv,
-    )
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sweep", type=Path, metavar="SWEEP", help="a folder of edgeport sweep")
 
@@ -77,4 +64,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.family.empty_call",
+            "Time the family's int8 TFLite files beside a file that only moves the pixels.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

@@ -5,7 +5,7 @@ Run it with: python -m edgeport.benchmarks.lab.family.fastest_onnx -o docs/resul
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -140,17 +140,6 @@ def measured() -> FastestOnnx:
     return FastestOnnx(host, tuple(disturbances(conditions, host)), versions, tuple(files))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.family.fastest_onnx",
-        "Time what ONNX files the family can be, in each engine.",
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def _run(arguments: argparse.Namespace) -> None:
     result = measured()
     write_whole(arguments.output, RESULT.text(result).encode())
@@ -158,4 +147,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.family.fastest_onnx",
+            "Time what ONNX files the family can be, in each engine.",
+            run=_run,
+            extra="all",
+        )
+    )

@@ -5,7 +5,6 @@ Run it with: python -m edgeport.benchmarks.lab.family.ptq_loss runs/frontier -o 
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,18 +39,6 @@ def losses(model: str, seed: int, export: Path, reference: np.ndarray, test: Spl
     return rows
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.family.ptq_loss",
-        "Count what int8 loses, image by image, beside float32.",
-        run=_run,
-        extra="all",
-        add_arguments=_add_arguments,
-        argv=argv,
-    )
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sweep", type=Path, metavar="SWEEP", help="a folder of edgeport sweep")
 
@@ -69,4 +56,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.family.ptq_loss",
+            "Count what int8 loses, image by image, beside float32.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

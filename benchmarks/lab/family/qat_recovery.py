@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import repeat
@@ -40,18 +39,6 @@ def fine_tuned(cell: Path, seed: int, teacher: Path, output: Path) -> Path:
     return output / "export"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.family.qat_recovery",
-        "Count what int8 loses after quantization-aware fine-tuning.",
-        run=_run,
-        extra="all",
-        add_arguments=_add_arguments,
-        argv=argv,
-    )
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sweep", type=Path, metavar="SWEEP", help="a folder of edgeport sweep")
     parser.add_argument("teacher", type=Path, metavar="TEACHER.keras", help="whose answers are learned")
@@ -77,4 +64,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.family.qat_recovery",
+            "Count what int8 loses after quantization-aware fine-tuning.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

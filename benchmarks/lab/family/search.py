@@ -13,7 +13,6 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -116,18 +115,6 @@ def time_side_by_side(tried: list[tuple[dict[str, Any], dict[str, Path]]]) -> tu
     return host, list(disturbances(timings.conditions, host))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.family.search",
-        "Try other designs for the smallest model, on validation images alone.",
-        run=_run,
-        extra="all",
-        add_arguments=_add_arguments,
-        argv=argv,
-    )
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("teacher", type=Path, metavar="TEACHER.keras", help="whose answers are learned")
 
@@ -146,4 +133,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.family.search",
+            "Try other designs for the smallest model, on validation images alone.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

@@ -6,7 +6,7 @@ Run it with: python -m edgeport.benchmarks.lab.judging.judging_time -o RESULT.js
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -130,17 +130,6 @@ def _of_draws(what: str, task: str, truth: Array, answers: tuple[Array, Array], 
     return JudgingTime(what, changes[1].draws, 0.0, time.perf_counter() - began, engine)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.judging.judging_time",
-        f"Time the answers, the metric and the draws of {SAMPLES:,} samples beside the engine's own calls.",
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def _run(arguments: argparse.Namespace) -> None:
     with temporary_folder() as folder:
         rows = measured(folder, lambda what: print(what, flush=True))
@@ -159,4 +148,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.judging.judging_time",
+            f"Time the answers, the metric and the draws of {SAMPLES:,} samples beside the engine's own calls.",
+            run=_run,
+            extra="all",
+        )
+    )

@@ -222,18 +222,6 @@ def _strength(known: Known, metric: Metric, seed: int, times: float, detectable:
     return high if times == LARGE else low
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.judging.verdicts",
-        "Judge answers whose loss is known: the same twice, equally good ones, large and small losses.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repetitions", type=int, default=20, metavar="N", help="trials of each (default 20)")
 
@@ -256,4 +244,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.judging.verdicts",
+            "Judge answers whose loss is known: the same twice, equally good ones, large and small losses.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

@@ -35,18 +35,6 @@ _WORK = Path("build/peers")
 _PROTOCOL = Protocol(launches=8, turns=3, turn_seconds=0.03, warmup_seconds=0.15)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.peers.comparison",
-        "Run edgeport beside its peers, on the same weights and images.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="peers",
-        argv=argv,
-    )
-
-
 @dataclass(eq=False)
 class _Found:
     """What has been measured so far."""
@@ -250,4 +238,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.peers.comparison",
+            "Run edgeport beside its peers, on the same weights and images.",
+            run=_run,
+            extra="peers",
+            add_arguments=_add_arguments,
+        )
+    )

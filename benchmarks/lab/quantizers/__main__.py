@@ -5,25 +5,12 @@ Run it with: python -m edgeport.benchmarks.lab.quantizers -o docs/results/quanti
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from edgeport.benchmarks.lab.quantizers.quantizer_report import RESULT
 from edgeport.benchmarks.lab.script import run_script
 from edgeport.runtime.engines.quiet import quiet_stderr
 from edgeport.runtime.files.output import write_whole
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.quantizers",
-        "Compare ways to quantize the same models.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="export,quantizers",
-        argv=argv,
-    )
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,4 +28,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.quantizers",
+            "Compare ways to quantize the same models.",
+            run=_run,
+            extra="export,quantizers",
+            add_arguments=_add_arguments,
+        )
+    )

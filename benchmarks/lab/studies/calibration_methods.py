@@ -7,7 +7,7 @@ Run it with: python -m edgeport.benchmarks.lab.studies.calibration_methods -o do
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -135,17 +135,6 @@ def _cell(row: Row) -> str:
     return f"**{row.sqnr_db:.1f}**" if row.is_better else f"{row.sqnr_db:.1f}"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.calibration_methods",
-        "Compare ways of finding the ranges of activations.",
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def _run(arguments: argparse.Namespace) -> None:
     def show(row: Row) -> None:
         print(f"{row.model}: {row.format} {row.method}: {row.sqnr_db:.1f} dB, {row.flips} flips", flush=True)
@@ -154,4 +143,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.calibration_methods",
+            "Compare ways of finding the ranges of activations.",
+            run=_run,
+            extra="all",
+        )
+    )

@@ -5,7 +5,7 @@ Run it with: python -m edgeport.benchmarks.lab.studies.calibration_mistakes -o d
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -281,17 +281,6 @@ def _named(result: Study, planted: str, *, held_out: bool) -> str:
     return f"{sum(row.is_right for row in of)} of {len(of)}" if of else ""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.calibration_mistakes",
-        "Plant mistakes in calibration samples, and see which are named.",
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def _run(arguments: argparse.Namespace) -> None:
     def show(row: Row) -> None:
         mark = "ok   " if row.is_right else "WRONG"
@@ -301,4 +290,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.calibration_mistakes",
+            "Plant mistakes in calibration samples, and see which are named.",
+            run=_run,
+            extra="all",
+        )
+    )

@@ -5,7 +5,7 @@ Run it with: python -m edgeport.benchmarks.lab.studies.loadgen EXPORT -o docs/re
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,18 +42,6 @@ class LoadgenReport:
 
 
 RESULT = ResultFile("loadgen", LoadgenReport, "LoadGen result")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.loadgen",
-        "Run artefacts under MLPerf LoadGen, beside edgeport's own clock.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="mlperf",
-        argv=argv,
-    )
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,4 +93,12 @@ def _random_images(path: Path) -> Pixels:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.loadgen",
+            "Run artefacts under MLPerf LoadGen, beside edgeport's own clock.",
+            run=_run,
+            extra="mlperf",
+            add_arguments=_add_arguments,
+        )
+    )

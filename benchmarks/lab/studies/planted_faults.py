@@ -115,18 +115,6 @@ def _planted(
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.planted_faults",
-        "Plant a fault in models of six kinds: is it found, named and repaired, in both formats?",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-loss", type=float, default=3.0, metavar="POINTS", help="the margin (default 3)")
     parser.add_argument("--only", metavar="NAME", help="one kind of model alone")
@@ -154,4 +142,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.planted_faults",
+            "Plant a fault in models of six kinds: is it found, named and repaired, in both formats?",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

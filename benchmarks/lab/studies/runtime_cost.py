@@ -74,18 +74,6 @@ print(open("/proc/self/status").read())
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.runtime_cost",
-        "Time and weigh the runtime against the engines themselves.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def measure_runtime(
     files: Sequence[Path], *, openings: int, processes: int, on_step: Callable[[str], None] = lambda what: None
 ) -> RuntimeCost:
@@ -244,4 +232,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.runtime_cost",
+            "Time and weigh the runtime against the engines themselves.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

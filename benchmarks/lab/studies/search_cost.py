@@ -160,18 +160,6 @@ def _shape_of(model: Path) -> tuple[int, ...]:
     return tuple(axis or 1 for axis in port.shape[1:])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.search_cost",
-        "Measure what a diagnosis and a search cost beside the verification of the same export.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.keras", type=Path, help="a model of one input of real numbers")
     parser.add_argument("--max-loss", type=float, default=0.5, metavar="POINTS", help="the margin (default 0.5)")
@@ -185,4 +173,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.search_cost",
+            "Measure what a diagnosis and a search cost beside the verification of the same export.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

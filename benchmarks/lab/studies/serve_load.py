@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -125,18 +125,6 @@ def markdown(result: ServeLoad) -> str:
         for each in result.loads
     ]  # fmt: skip
     return markdown_table(head, rows)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.serve_load",
-        "Time edgeport serve beside the bare engine.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -282,4 +270,12 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.serve_load",
+            "Time edgeport serve beside the bare engine.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

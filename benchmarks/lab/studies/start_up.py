@@ -173,18 +173,6 @@ def _installed_bytes(name: str) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file() and path.suffix != ".pyc")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.start_up",
-        "Weigh what engines take to start.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="peers",
-        argv=argv,
-    )
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", type=Path, metavar="DIR", nargs="+", help="export folders")
     parser.add_argument("--processes", type=int, default=15, metavar="N", help="starts of each kind (default 15)")
@@ -210,4 +198,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.start_up",
+            "Weigh what engines take to start.",
+            run=_run,
+            extra="peers",
+            add_arguments=_add_arguments,
+        )
+    )

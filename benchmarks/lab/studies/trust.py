@@ -6,7 +6,7 @@ Run it with: python -m edgeport.benchmarks.lab.studies.trust EXPORT_FOLDER --rep
 import argparse
 import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -169,18 +169,6 @@ def _trial_row(trial: Trial) -> tuple[str, ...]:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script and return its exit code."""
-    return run_script(
-        "edgeport.benchmarks.lab.studies.trust",
-        "Benchmark what is known: the same artefact twice, a planted slowdown, a planted loss.",
-        add_arguments=_add_arguments,
-        run=_run,
-        extra="all",
-        argv=argv,
-    )
-
-
 def same_or_slower(path: Path, *, factor: float, repetitions: int, timing: Timing, on_step: OnStep) -> Trial:
     """Benchmark an artefact against itself, or against itself made slower, again and again.
 
@@ -298,4 +286,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run_script(
+            "edgeport.benchmarks.lab.studies.trust",
+            "Benchmark what is known: the same artefact twice, a planted slowdown, a planted loss.",
+            run=_run,
+            extra="all",
+            add_arguments=_add_arguments,
+        )
+    )

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="edge",
         metavar="NAME",
-        help="edge (default), edge-2k, edge-10k, edge-35k, edge-100k, classic, teacher, or FILE.keras: your own",
+        help="edge (default), edge-2k, edge-10k, edge-35k, edge-100k, classic, teacher, teacher-5x5, or FILE.keras",
     )
     add_inputs(parser)
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the train split (default: the recipe's)")

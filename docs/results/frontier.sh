@@ -1,20 +1,31 @@
 #!/usr/bin/env bash
-# Train the teachers, run the sweeps, publish the seed of each model that is best on validation, and renew what the
-# documents quote. It takes hours; what was interrupted goes on with the same command.
+# Run the sweeps, publish the seed of each model that is best on validation, and renew what the documents quote. It takes
+# hours; what was interrupted goes on with the same command.
+# TEACHERS=1 trains the teachers anew before that, for two hours more; else the ensemble that is kept here teaches.
 # EDGEPORT_DATA names the folder with MNIST's files if they shall not be downloaded.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 edgeport=.venv/bin/edgeport results=docs/results/frontier
 
-$edgeport sweep $results/teachers.toml -o runs/teachers
-[ -f runs/teacher/model.keras ] || .venv/bin/python -m edgeport.benchmarks.lab.family.ensemble \
-    runs/teachers/teacher/{narrow,wide}/seed-0/train/model.keras -o runs/teacher/model.keras
+if [ -n "${TEACHERS:-}" ]; then
+    for model in teacher teacher-5x5; do
+        [ -f runs/teachers/$model/model.keras ] ||
+            $edgeport train --dataset mnist --model $model -o runs/teachers/$model
+    done
+    members=(runs/teachers/{teacher,teacher-5x5}/model.keras)
+    rm -f $results/teacher.keras
+    .venv/bin/python -m edgeport.benchmarks.lab.family.ensemble "${members[@]}" -o $results/teacher.keras
+    .venv/bin/python -m edgeport.benchmarks.lab.family.teacher_scores "${members[@]}" $results/teacher.keras \
+        -o $results/teacher-scores.json
+fi
+# Its answers are kept beside it.
+mkdir -p runs/teacher
+cp $results/teacher.keras runs/teacher/model.keras
 $edgeport sweep $results/ablation.toml -o runs/ablation
 cp runs/ablation/results.json $results/ablation.json
 $edgeport sweep $results/frontier.toml -o runs/frontier
 cp runs/frontier/results.json $results/results.json
 cp runs/frontier/frontier.png $results/frontier.png
-cp runs/teachers/results.json $results/teachers.json
 
 .venv/bin/python -m edgeport.benchmarks.lab.family.search runs/teacher/model.keras -o $results/search.json
 .venv/bin/python -m edgeport.benchmarks.lab.family.empty_call runs/frontier -o $results/empty-call.json

@@ -126,7 +126,7 @@ def _told(report: Report, *, save: bool) -> int:
     if report.broken:
         print(f"{len(report.broken)} promises are broken.", file=sys.stderr)
         return 1
-    print("Every integer artefact answered bit for bit alike, OpenVINO's nearly so, and all selftests passed.")
+    print("Every integer artefact answered bit for bit alike, and all selftests passed.")
     return 0
 
 

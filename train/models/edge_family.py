@@ -9,6 +9,8 @@ What makes them fast in integers as well as small:
   kernels in both engines.
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -64,11 +66,22 @@ def edge_100k(image_shape: ImageShape, class_count: int) -> keras.Model:
 
 def teacher(image_shape: ImageShape, class_count: int) -> keras.Model:
     """A CNN that is not meant for a small computer: the others learn from its answers."""
+    return _teacher(image_shape, class_count, kernel_size=3, stages=((32, 32), (64, 64, 64), (128, 128)))
+
+
+def teacher_5x5(image_shape: ImageShape, class_count: int) -> keras.Model:
+    """A second teacher, whose larger windows see other things: together they err less than each."""
+    return _teacher(image_shape, class_count, kernel_size=5, stages=((24, 24), (48, 64), (96,)))
+
+
+def _teacher(
+    image_shape: ImageShape, class_count: int, *, kernel_size: int, stages: Sequence[Sequence[int]]
+) -> keras.Model:
     image, x = _pixels(image_shape)
-    x = _convolution(x, 32, kernel_size=5, strides=2)
-    x = _convolution(x, 48)
-    x = _convolution(x, 96, strides=2)
-    x = _convolution(x, 96)
+    for number, stage in enumerate(stages):
+        x = layers.MaxPooling2D()(x) if number else x
+        for filters in stage:
+            x = _convolution(x, filters, kernel_size=kernel_size)
     x = layers.GlobalAveragePooling2D()(x)
     return _classifier(image, layers.Dropout(0.3)(x), class_count)
 

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.train.models.edge_family import ImageShape, edge_2k, edge_10k, edge_35k, edge_100k, teacher
+from edgeport.train.models.edge_family import ImageShape, edge_2k, edge_10k, edge_35k, edge_100k, teacher, teacher_5x5
 
 
 def build_model(name: str, *, image_shape: ImageShape, class_count: int) -> keras.Model:
@@ -61,4 +61,5 @@ MODELS: dict[str, Callable[[ImageShape, int], keras.Model]] = {
     "edge-35k": edge_35k,
     "edge-100k": edge_100k,
     "teacher": teacher,
+    "teacher-5x5": teacher_5x5,
 }

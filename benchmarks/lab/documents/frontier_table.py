@@ -2,7 +2,7 @@
 
 from statistics import mean, median
 
-from edgeport.benchmarks.lab.family.family_results import EmptyCall, Loss, Losses, Search
+from edgeport.benchmarks.lab.family.family_results import EmptyCall, Loss, Losses, Search, TeacherScores
 from edgeport.benchmarks.report.looks import FORMAT_NAMES
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.paired import mcnemar_p
@@ -86,6 +86,21 @@ def empty_call_table(result: EmptyCall) -> str:
         wanted = ("", "") if goal is None else (f"≤ {goal:.1f}", _verdict(goal - beyond, "{:.1f}"))
         rows.append((model, f"{median(calls):.1f}", f"{beyond:.1f}", *wanted))
     return markdown_table(("int8 TFLite", "call, us", "beyond the empty call, us", "wanted", ""), rows, left=(0, 4))
+
+
+def teachers_table(scores: TeacherScores) -> str:
+    """Return what the teachers have right one by one and together, as Markdown."""
+    heads = ("model", "weights", "validation, %", "test, %")
+    rows = [
+        (
+            each.name,
+            f"{each.parameters:,}",
+            f"{100 * each.validation_correct / each.validation_count:.2f}",
+            f"{100 * each.test_correct / each.test_count:.2f}",
+        )
+        for each in scores.rows
+    ]
+    return markdown_table(heads, rows)
 
 
 def search_table(search: Search) -> str:

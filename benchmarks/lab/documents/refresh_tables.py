@@ -35,7 +35,13 @@ from typing import Any
 
 from edgeport.benchmarks import read_report
 from edgeport.benchmarks.lab.documents.architecture_table import architecture_table, keras_files_table
-from edgeport.benchmarks.lab.documents.frontier_table import empty_call_table, goals_table, loss_table, search_table
+from edgeport.benchmarks.lab.documents.frontier_table import (
+    empty_call_table,
+    goals_table,
+    loss_table,
+    search_table,
+    teachers_table,
+)
 from edgeport.benchmarks.lab.documents.mutants_table import mutants_table
 from edgeport.benchmarks.lab.documents.repaired_table import repaired_table
 from edgeport.benchmarks.lab.documents.same_answers_table import same_answers_table
@@ -114,6 +120,7 @@ def _of_the_lab() -> Iterator[tuple[ResultFile[Any], Callable[[Any], str]]]:
     yield family_results.EMPTY_CALL, empty_call_table
     yield family_results.SEARCH, search_table
     yield family_results.LOSSES, loss_table
+    yield family_results.TEACHERS, teachers_table
 
 
 _OF_THE_LAB = {result.kind: (result, table) for result, table in _of_the_lab()}

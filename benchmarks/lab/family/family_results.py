@@ -99,6 +99,41 @@ class Search:
     rows: tuple[Design, ...]
 
 
+@dataclass(frozen=True)
+class TeacherScore:
+    """What one teacher, or all together, have right.
+
+    Attributes:
+        name: The model's name.
+        sha256: The digest of its file.
+        parameters: All of its weights.
+        validation_correct: Right answers to validation images.
+        validation_count: How many there are.
+        test_correct: Right answers to test images.
+        test_count: How many there are.
+    """
+
+    name: str
+    sha256: str
+    parameters: int
+    validation_correct: int
+    validation_count: int
+    test_correct: int
+    test_count: int
+
+
+@dataclass(frozen=True)
+class TeacherScores:
+    """The teachers one by one, and their ensemble.
+
+    Attributes:
+        rows: One for each, the ensemble last.
+    """
+
+    rows: tuple[TeacherScore, ...]
+
+
 LOSSES = ResultFile("ptq-loss", Losses, "count of int8's losses")
 EMPTY_CALL = ResultFile("empty-call", EmptyCall, "measurement of the empty call")
 SEARCH = ResultFile("search", Search, "search for a design")
+TEACHERS = ResultFile("teacher-scores", TeacherScores, "scores of teachers")

@@ -109,16 +109,6 @@ def test_equal_integers_keep_the_promise_and_so_do_floats_that_differ_in_value_a
     assert broken_promises([real], [PASSED], expected=EXPECTED, rows=500) == []
 
 
-def test_of_openvino_the_selftest_alone_decides_whether_integers_are_near_enough() -> None:
-    engine = {"engine": "openvino", "version": "2026.4.1", "reference_version": "2026.4.1"}
-    apart = replace(SAME, **engine, difference=Difference(500, 4, 0.04, 0))
-    key = ("arm64-bookworm", "cortex-a72", "openvino")
-    for status, broken in (("passed", 0), ("failed", 1)):
-        tested = replace(PASSED, engine="openvino", status=status)
-        lines = broken_promises([apart], [tested], expected={key: ["edge.int8.onnx"]}, rows=500)
-        assert len(lines) == broken, lines
-
-
 @pytest.mark.parametrize(
     ("change", "broken"),
     [

@@ -152,7 +152,8 @@ def _cells(found: FormatDiagnosis, layer: LayerError | None) -> list[Cell]:
 
 
 def _decibels(value: float) -> str:
-    return "exact" if value >= 200 else f"{value:.1f}"
+    # The sum makes 0.0 of -0.0.
+    return "exact" if value >= 200 else f"{round(value, 1) + 0.0:.1f}"
 
 
 def _range_table(found: FormatDiagnosis) -> Table:

@@ -109,7 +109,7 @@ def _announce(sweep: SweepFile, work: Work, pool: Pool, console: Console) -> Non
         counted(len({cell.seed for cell in cells}), "seed"),
     ]
     threads = counted(sweep.shared.threads, "thread")
-    console.print(f"{counted(len(cells), 'cell')} ({' x '.join(words)}), {pool.words}, {threads} each")
+    console.print(f"{counted(len(cells), 'cell')} ({', '.join(words)}), {pool.words}, {threads} each")
     if work.finished or work.begun:
         how = "go on from where they were interrupted" if pool.resumes else "were interrupted and begin anew"
         console.print(f"{len(work.finished)} are done already, {work.begun} {how}")

@@ -4,7 +4,7 @@ import re
 import sys
 import typing
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,12 @@ def _sweep(content: Mapping[str, Any], text: str, folder: Path) -> SweepFile:
         for seed in seeds
         for name, table in recipes.items()
         for model, start in starts.items()
+        if model in _models(name, table, starts)
     )
+    trained = {cell.model for cell in cells}
+    for model in starts:
+        if model not in trained:
+            raise InputError(f"models: got {model}, and no recipe is for it: add it to the models of one")
     return SweepFile(text, cells, shared, _flag(content, "latency"))
 
 
@@ -169,11 +174,25 @@ def _starts(models: Sequence[str], folder: Path) -> dict[str, str]:
     return starts
 
 
+def _models(name: str, table: Mapping[str, Any], starts: Mapping[str, str]) -> Collection[str]:
+    """Return the models that a recipe is for: all of them, unless it names some."""
+    if "models" not in table:
+        return starts
+    try:
+        named = _list(table, "models", str)
+    except InputError as error:
+        raise InputError(f"recipes.{name}.{error}") from error
+    for model in named:
+        if model not in starts:
+            raise unknown_name(f"model of recipes.{name}", model, starts)
+    return named
+
+
 def _cell(model: str, start: str, name: str, seed: int, table: Mapping[str, Any], folder: Path) -> Cell:
     if not _NAME.fullmatch(name):
         raise InputError(f"recipes: got the name {name!r}, expected up to 100 letters, digits, '-', '_', '+' and '.'")
     types = typing.get_type_hints(Recipe)
-    known = {**types, "teacher": str, "qat": bool}
+    known = {**types, "teacher": str, "qat": bool, "models": list}
     for key, value in table.items():
         if key not in known:
             raise unknown_name(f"key of recipes.{name}", key, known)
@@ -195,7 +214,7 @@ def _check(place: str, key: str, value: Any, kind: type) -> None:
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or (isinstance(value, bool) and kind is not bool):
         raise InputError(f"{place}: got {value!r}, expected {_WORDS.get(kind, kind.__name__)}")
-    if isinstance(value, (bool, str)):
+    if isinstance(value, (bool, str, list)):
         return
     # Whole numbers may have hundreds of digits, and more than a float can be.
     shown = str(value)[:20]

@@ -29,11 +29,9 @@ cp runs/frontier/frontier.png $results/frontier.png
 
 .venv/bin/python -m edgeport.benchmarks.lab.family.search runs/teacher/model.keras -o $results/search.json
 .venv/bin/python -m edgeport.benchmarks.lab.family.empty_call runs/frontier -o $results/empty-call.json
-.venv/bin/python -m edgeport.benchmarks.lab.family.fastest_onnx -o $results/fastest-onnx.json
-.venv/bin/python -m edgeport.benchmarks.lab.family.ptq_loss runs/frontier -o $results/ptq-loss.json
-.venv/bin/python -m edgeport.benchmarks.lab.family.qat_recovery runs/frontier runs/teacher/model.keras -o $results/qat-recovery.json
+.venv/bin/python -m edgeport.benchmarks.lab.family.int8_loss runs/frontier -o $results/int8-loss.json
 # A sweep exports float32 and int8 alone. The seed that is published needs all that a user gets from the zoo.
-for folder in runs/frontier/*/published; do
+for folder in runs/frontier/edge-2k/qat runs/frontier/edge-{10k,35k,100k}/ptq; do
     train=$(.venv/bin/python -c '
 import json, pathlib, sys
 print(max(sys.argv[1:], key=lambda folder: json.loads(pathlib.Path(folder, "training.json").read_bytes())["validation"]["accuracy"]))
@@ -41,4 +39,6 @@ print(max(sys.argv[1:], key=lambda folder: json.loads(pathlib.Path(folder, "trai
     $edgeport export "$train/model.keras" -o "${train%train}export" --calibration mnist-5k --overwrite
     .venv/bin/python -m edgeport.benchmarks.lab.family.publishing "$folder"/seed-* --to train/zoo --overwrite
 done
+# It exports the models of the zoo.
+.venv/bin/python -m edgeport.benchmarks.lab.family.fastest_onnx -o $results/fastest-onnx.json
 .venv/bin/python -m edgeport.benchmarks.lab.documents.refresh_tables

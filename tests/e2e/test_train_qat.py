@@ -45,6 +45,18 @@ def test_its_int8_file_answers_as_the_model_does(edgeport, aware: Path, tmp_path
     assert verified["edge-2k.int8.onnx"]["agreement"] > 0.95
 
 
+def test_a_model_that_rounds_already_is_trained_on_and_not_quantized_twice(
+    edgeport, aware: Path, tmp_path: Path
+) -> None:
+    command = ("train", "--dataset", "mnist-5k", "--model", aware / "model.keras", "--epochs", 1)
+    command += ("-o", tmp_path / "run")
+    refused = edgeport(*command, "--qat", code=2)
+    assert "quantization-aware already" in refused.stderr
+    assert not (tmp_path / "run" / "model.keras").exists()
+    edgeport(*command)
+    assert (tmp_path / "run" / "model.keras").exists()
+
+
 def test_ctrl_c_in_the_second_phase_keeps_its_best_epoch_and_resume_ends_where_the_whole_run_does(
     edgeport, aware: Path, tmp_path: Path
 ) -> None:

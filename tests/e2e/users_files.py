@@ -69,7 +69,7 @@ def export(
 
 def digits(_: str) -> None:
     """Make model.keras, which knows digits, and samples of them in every form that a page names."""
-    shutil.copy(ROOT / "train/zoo/edge-2k/model.keras", "model.keras")
+    shutil.copy(ROOT / "train/zoo/edge-10k/model.keras", "model.keras")
     data = load_dataset("mnist-5k")
     np.savez("samples.npz", x=data.train.samples, y=data.train.classes)
     np.savez("others.npz", x=data.test.samples, y=data.test.classes)
@@ -111,7 +111,7 @@ def quantization_aware(page: str) -> None:
     make_photos("cat", "dog")
     pictures(96, 3, softmax("animal", 2)).save("mine.keras")
     Path("runs/digits").mkdir(parents=True)
-    shutil.copy(ROOT / "train/zoo/edge-2k/model.keras", "runs/digits/model.keras")
+    shutil.copy(ROOT / "train/zoo/edge-10k/model.keras", "runs/digits/model.keras")
     code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
     exec(compile(code.replace("epochs=3", "epochs=1"), "qat.md", "exec"), {})
 

@@ -107,6 +107,14 @@ def test_a_recipe_changes_fields_of_the_models_own(tmp_path: Path) -> None:
     assert (taught.teacher, taught.qat) == (tmp_path / "big.keras", True)
 
 
+def test_a_recipe_can_be_for_some_of_the_models(tmp_path: Path) -> None:
+    tables = '[recipes.plain]\nmodels = ["edge", "classic"]\n[recipes.qat]\nmodels = ["classic"]\nqat = true\n'
+    cells = read_sweep_file(written(GOOD + tables, tmp_path)).cells
+    assert [(cell.model, cell.recipe_name) for cell in cells if cell.seed == 3] == [
+        ("edge", "plain"), ("classic", "plain"), ("classic", "qat")
+    ]  # fmt: skip
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     text = GOOD.replace('"mnist-5k"', '"mine.npz"') + 'data_dir = "files"\ncalibration = "random"\n'
     shared = read_sweep_file(written(text, tmp_path)).shared
@@ -133,6 +141,10 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (("[3, 4]", "[3]\nrecipes = 5"), "recipes: expected a table for each recipe"),
         (("[3, 4]", "[3]\n[recipes.'a/b']"), "recipes: got the name 'a/b', expected up to 100 letters"),
         (("[3, 4]", "[3]\n[recipes.a]\nepoch = 5"), "unknown key of recipes.a 'epoch': did you mean epochs?"),
+        (("[3, 4]", "[3]\n[recipes.a]\nmodels = ['egde']"), "unknown model of recipes.a 'egde': did you mean edge?"),
+        (("[3, 4]", "[3]\n[recipes.a]\nmodels = 'edge'"), "recipes.a.models: got 'edge', expected a list"),
+        (("[3, 4]", "[3]\n[recipes.a]\nmodels = []"), "recipes.a.models: got [], expected a list"),
+        (("[3, 4]", "[3]\n[recipes.a]\nmodels = ['edge']"), "models: got classic, and no recipe is for it"),
         (("[3, 4]", "[3]\n[recipes.a]\nepochs = 0"), "recipes.a.epochs: got 0, expected 1 or more"),
         (("[3, 4]", "[3]\n[recipes.a]\nepochs = 2.5"), "recipes.a.epochs: got 2.5, expected a whole number"),
         (("[3, 4]", "[3]\n[recipes.a]\nepochs = true"), "recipes.a.epochs: got True, expected a whole number"),

@@ -79,7 +79,7 @@ RECIPES: dict[str, Recipe] = {
     "edge-2k": replace(_EDGE, epochs=48, learning_rate=8e-3, weight_decay=1e-4),
     "edge-10k": replace(_EDGE, epochs=28, learning_rate=6e-3, weight_decay=1e-3),
     "edge-35k": replace(_EDGE, epochs=22),
-    "edge-100k": replace(_EDGE, epochs=16),
+    "edge-100k": replace(_EDGE, epochs=18),
     "teacher": _TEACHER,
     "teacher-5x5": _TEACHER,
 }

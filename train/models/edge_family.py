@@ -56,7 +56,19 @@ def edge_35k(image_shape: ImageShape, class_count: int) -> keras.Model:
 
 
 def edge_100k(image_shape: ImageShape, class_count: int) -> keras.Model:
-    """At most 100,000 weights for 28x28 digits: the first convolution reads patches, the others have many channels."""
+    """At most 100,000 weights for 28x28 digits."""
+    image, x = _pixels(image_shape)
+    x = _convolution(x, 32, kernel_size=4, strides=2)
+    for stage in ((32, 32), (64, 64)):
+        for filters in stage:
+            x = _convolution(x, filters)
+        x = layers.MaxPooling2D()(x)
+    x = _convolution(x, 32)
+    return _classifier(image, layers.Flatten()(x), class_count)
+
+
+def edge(image_shape: ImageShape, class_count: int) -> keras.Model:
+    """As many weights for images of any size: it reads patches, and ends in the average over all places."""
     image, x = _pixels(image_shape)
     x = _convolution(x, 32, kernel_size=6, strides=4)
     for _ in range(3):

@@ -6,7 +6,16 @@ import keras
 from keras import layers
 
 from edgeport.runtime.errors import InputError, unknown_name
-from edgeport.train.models.edge_family import ImageShape, edge_2k, edge_10k, edge_35k, edge_100k, teacher, teacher_5x5
+from edgeport.train.models.edge_family import (
+    ImageShape,
+    edge,
+    edge_2k,
+    edge_10k,
+    edge_35k,
+    edge_100k,
+    teacher,
+    teacher_5x5,
+)
 
 
 def build_model(name: str, *, image_shape: ImageShape, class_count: int) -> keras.Model:
@@ -55,7 +64,7 @@ def classic(image_shape: ImageShape, class_count: int) -> keras.Model:
 
 MODELS: dict[str, Callable[[ImageShape, int], keras.Model]] = {
     "classic": classic,
-    "edge": edge_100k,
+    "edge": edge,
     "edge-2k": edge_2k,
     "edge-10k": edge_10k,
     "edge-35k": edge_35k,

@@ -12,7 +12,7 @@ from edgeport.runtime.artefact.input_kinds import RAW_PIXELS, parsed_input
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.tensors.encoding import real_pixels
 from edgeport.train.models.scaling import keras_scales_pixels
-from edgeport.train.quantization_aware.fake_quantization import observe
+from edgeport.train.quantization_aware.fake_quantization import FakeQuantize, observe
 from edgeport.train.quantization_aware.layer_graph import read_layers
 from edgeport.train.quantization_aware.layers import build_quantized
 
@@ -37,8 +37,8 @@ def quantize_aware(model: keras.Model, *, calibration: Samples, takes: str = "")
             it they stay what they are, 0 to 255.
 
     Raises:
-        InputError: The model has a layer that has no rule here, takes no floats, or holds NaN, the samples do not fit
-            it, or nobody says what pixels are to it.
+        InputError: The model rounds already, has a layer that has no rule here, takes no floats, or holds NaN, the
+            samples do not fit it, or nobody says what pixels are to it.
 
     Examples:
         >>> import numpy as np
@@ -49,6 +49,8 @@ def quantize_aware(model: keras.Model, *, calibration: Samples, takes: str = "")
         >>> rounding.output_shape
         (None, 10)
     """
+    if any(isinstance(layer, FakeQuantize) for layer in getattr(model, "layers", ())):
+        raise InputError("got a model that is quantization-aware already, expected a float one: train it on as it is")
     graph = read_layers(model)
     pixels = parsed_input(takes) if takes else RAW_PIXELS
     arrays = _checked(model, calibration)

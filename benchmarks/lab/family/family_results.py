@@ -6,6 +6,11 @@ from typing import Any
 
 from edgeport.benchmarks.lab.result_file import ResultFile
 
+# The recipe of the sweep whose float32 file each int8 file of the same model and seed is compared with.
+REFERENCE = "ptq"
+# The recipe whose models are published, where it is another one.
+PUBLISHED = {"edge-2k": "qat"}
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -13,6 +18,7 @@ class Loss:
 
     Attributes:
         model: The model.
+        recipe: What the sweep calls the recipe that it was trained by.
         seed: Of its training.
         format: ``tflite`` or ``onnx``.
         count: How many images.
@@ -21,6 +27,7 @@ class Loss:
     """
 
     model: str
+    recipe: str
     seed: int
     format: str
     count: int
@@ -133,7 +140,7 @@ class TeacherScores:
     rows: tuple[TeacherScore, ...]
 
 
-LOSSES = ResultFile("ptq-loss", Losses, "count of int8's losses")
+LOSSES = ResultFile("int8-loss", Losses, "count of int8's losses")
 EMPTY_CALL = ResultFile("empty-call", EmptyCall, "measurement of the empty call")
 SEARCH = ResultFile("search", Search, "search for a design")
 TEACHERS = ResultFile("teacher-scores", TeacherScores, "scores of teachers")

@@ -95,11 +95,14 @@ def markdown(result: FastestOnnx) -> str:
 
 def _exported(model: str, folder: Path) -> dict[str, tuple[Path, tuple[str, ...]]]:
     """Return the files of a model, with their layers in floats."""
-    from edgeport.export import Options, export_model
+    from edgeport.export import Options, export_model, load_source
+    from edgeport.train.zoo import published_model
 
     found: dict[str, tuple[Path, tuple[str, ...]]] = {}
+    # What was trained quantization-aware is in integers as a whole.
+    mixed = not load_source(published_model(model).file).is_quantization_aware
     ways = {
-        INT8: Options(formats=("onnx",), precisions=("float32", "int8"), keep_float_where_faster=True),
+        INT8: Options(formats=("onnx",), precisions=("float32", "int8"), keep_float_where_faster=mixed),
         BYTES: Options(formats=("onnx",), precisions=("int8",), tensor_type="uint8"),
     }
     for what, options in ways.items():

@@ -21,7 +21,7 @@ from edgeport.runtime.prediction.showing.boxes import Boxes, show_boxes
 from edgeport.runtime.prediction.showing.maps import show_map
 from edgeport.runtime.prediction.showing.rows import show_values
 from edgeport.runtime.prediction.showing.shown import Choices
-from edgeport.train import load_dataset
+from edgeport.train import Split, load_dataset
 from edgeport.train.datasets.digits.strokes import drawn
 
 DIGITS = 100
@@ -75,8 +75,11 @@ def settled(browser: Browser) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def digits() -> Any:
-    return load_dataset("mnist-5k").test
+def digits() -> Split:
+    data = load_dataset("mnist-5k")
+    # So many that float32 and int8 disagree about some.
+    parts = (data.test, data.train)
+    return Split(*(np.concatenate([getattr(each, name) for each in parts]) for name in ("samples", "classes")))
 
 
 @pytest.fixture(scope="module")

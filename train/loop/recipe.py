@@ -76,10 +76,10 @@ OWN_MODEL = Recipe(label_smoothing=0.0)
 RECIPES: dict[str, Recipe] = {
     "classic": _CLASSIC,
     "edge": Recipe(epochs=30),
-    "edge-2k": replace(_EDGE, epochs=48, learning_rate=8e-3, weight_decay=1e-4),
+    "edge-2k": replace(_EDGE, epochs=40, learning_rate=3e-2, weight_decay=1e-4),
     "edge-10k": replace(_EDGE, epochs=28, learning_rate=6e-3, weight_decay=1e-3),
     "edge-35k": replace(_EDGE, epochs=22),
-    "edge-100k": replace(_EDGE, epochs=18),
+    "edge-100k": replace(_EDGE, epochs=30),
     "teacher": _TEACHER,
     "teacher-5x5": _TEACHER,
 }

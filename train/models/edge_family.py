@@ -20,12 +20,11 @@ ImageShape = tuple[int, int, int]
 def edge_2k(image_shape: ImageShape, class_count: int) -> keras.Model:
     """At most 2,000 weights for 28x28 digits: each channel has a window of its own, and 1x1 convolutions mix them."""
     image, x = _pixels(image_shape)
-    x = _convolution(x, 8, strides=2)
-    x = _separable(x, 16)
-    x = layers.MaxPooling2D()(x)
-    x = _separable(x, 16)
-    x = _separable(x, 24)
-    x = layers.MaxPooling2D()(x)
+    x = _convolution(x, 8, kernel_size=4, strides=2)
+    for _ in range(2):
+        for _ in range(2):
+            x = _separable(x, 16)
+        x = layers.MaxPooling2D()(x)
     # Averaging would forget where a feature was; a window over all that is left weighs each place.
     x = _depthwise(x, x.shape[1:3], padding="valid")
     return _classifier(image, layers.Flatten()(x), class_count)

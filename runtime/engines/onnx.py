@@ -74,11 +74,7 @@ def import_package(package: str) -> None:
 
 def open_engine(origin: Origin) -> OnnxEngine:
     """Open an ONNX file's bytes; raises ArtefactError if onnxruntime refuses them."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = origin.threads
-    options.inter_op_num_threads = 1
-    # Warnings about a model's inner life are for its exporter, and errors are raised: they need not be printed too.
-    options.log_severity_level = 4
+    options = session_options(origin.threads)
     try:
         session = onnxruntime.InferenceSession(origin.content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class below Exception
@@ -86,6 +82,16 @@ def open_engine(origin: Origin) -> OnnxEngine:
             raise
         raise ArtefactError(f"{origin.name}: onnxruntime cannot open it ({' '.join(str(error).split())})") from error
     return OnnxEngine(origin, session)
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Return the options that files are opened with; ``docs/results/session-options.json`` has what others take."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Warnings about a model's inner life are for its exporter, and errors are raised: they need not be printed too.
+    options.log_severity_level = 4
+    return options
 
 
 def _spec(tensor: onnxruntime.NodeArg, artefact: str) -> TensorSpec:

@@ -75,8 +75,8 @@ ENGINES = {
     },
     "onnxruntime": {
         "runtime/engines/onnx.py", "export/parts/onnx.py",
-        f"{LAB}/peers/ways/onnxruntime_peer.py", *ONNX_PASSES, *ONNX_PROFILES, *ONNX_LAB,
-        CHECK,
+        f"{LAB}/peers/ways/onnxruntime_peer.py", f"{LAB}/studies/session_options.py",
+        *ONNX_PASSES, *ONNX_PROFILES, *ONNX_LAB, CHECK,
     },
     "flatbuffers": {
         "export/tflite/standard_metadata.py", "export/parts/tflite.py", "benchmarks/profile/tflite/parts.py",

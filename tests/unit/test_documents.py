@@ -20,12 +20,19 @@ from edgeport.benchmarks.lab.family import fastest_onnx
 from edgeport.benchmarks.lab.family.family_results import PUBLISHED, REFERENCE, Design, EmptyCall, Search
 from edgeport.benchmarks.lab.judging import judging_time_report, verdicts
 from edgeport.benchmarks.lab.quantizers import quantizer_report
-from edgeport.benchmarks.lab.studies import loadgen, planted_faults_report, runtime_cost_report, trust
+from edgeport.benchmarks.lab.studies import (
+    loadgen,
+    planted_faults_report,
+    runtime_cost_report,
+    session_options,
+    trust,
+)
 from edgeport.benchmarks.mlperf.loadgen import AGREEMENT, LoadgenResult
 from edgeport.benchmarks.profile.profile_facts import Boundaries, OperatorTime, Profile, Roofline
 from edgeport.benchmarks.report.findings import findings_of
 from edgeport.benchmarks.report.raw.record import Condition, Measured, Report, Series, Start
 from edgeport.benchmarks.report.renderers.html import html_report
+from edgeport.benchmarks.statistics.latency import latency_ratio
 from edgeport.benchmarks.statistics.paired import mcnemar_p, paired_answers
 from edgeport.benchmarks.statistics.verdicts import LOSS
 from edgeport.benchmarks.sweep import results as sweep_results
@@ -327,6 +334,21 @@ def test_the_page_of_the_frontier_says_what_few_weights_save() -> None:
         assert small.latency is not None
         assert larger.latency is not None
         assert small.latency.p50_us >= larger.latency.p50_us
+
+
+def test_the_page_of_the_runtime_says_what_session_options_do() -> None:
+    own: dict[tuple[str, int], session_options.Timed] = {}
+    for each in session_options.RESULT.read(ROOT / "docs/results/session-options.json").timed:
+        base = own.setdefault((each.file, each.threads), each)
+        if each is base:
+            continue
+        ratio = latency_ratio([[p50] for p50 in base.p50_ns], [[p50] for p50 in each.p50_ns])
+        # "... no other choice is faster."
+        assert ratio.high >= 1, each
+        slower = "spin" in each.options or "optimisations" in each.options
+        slower = slower or ("prepacked" in each.options and ".int8." in each.file)
+        # "The memory arena and the memory pattern make no difference here."
+        assert (ratio.low > 1) == slower or "prepacked" in each.options, each
 
 
 def test_the_same_answers_were_given_on_every_cpu() -> None:

@@ -60,6 +60,7 @@ from edgeport.benchmarks.lab.studies import (
     runtime_cost_report,
     search_cost,
     serve_load,
+    session_options,
     start_up,
     trust,
 )
@@ -107,6 +108,7 @@ _MODULES = (
     runtime_cost_report,
     search_cost,
     serve_load,
+    session_options,
     start_up,
     trust,
     verdicts,

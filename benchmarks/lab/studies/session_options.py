@@ -24,6 +24,7 @@ from edgeport.benchmarks.lab.script import run_script
 from edgeport.benchmarks.measure.machine.host import host_facts
 from edgeport.benchmarks.report.renderers.markdown_table import markdown_table
 from edgeport.benchmarks.statistics.latency import latency_ratio
+from edgeport.runtime import load
 from edgeport.runtime.engines.onnx import session_options
 from edgeport.runtime.errors import InputError
 from edgeport.runtime.files.output import write_whole
@@ -158,6 +159,12 @@ def _run(arguments: argparse.Namespace) -> None:
     paths = [path for folder in arguments.folders for kind in kinds for path in sorted(folder.glob(kind))]
     if not paths or arguments.rounds < 1:
         raise InputError("expected folders with .float32.onnx and .int8.onnx artefacts, and --rounds of 1 or more")
+    for path in paths:
+        taken = load(path).spec.input.dtype
+        if taken != "float32":
+            raise InputError(
+                f"{path}: got a file that takes {taken}, expected float32: export it without --tensor-type"
+            )
     report = SessionOptions(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions={name: version(name) for name in ("edgeport", "onnxruntime")},
